@@ -1,0 +1,93 @@
+"""Sweeps of any size, and a stand-in for their training that leaves states as training does."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from raycl.definition import Definition, definition_of
+from raycl.ingest import Batches
+from raycl.storage import Storage
+from raycl.training import Training
+from raycl.worker import Asked, Report
+
+SECONDS = 0.005
+"""What training a node takes here."""
+_GRIDS = {100: (9, 10), 300: (12, 24), 500: (20, 24), 1000: (27, 36), 2000: (43, 45),
+          5000: (68, 72), 10000: (99, 100)}  # fmt: skip
+"""Rates of the second and of the third stage, by the nodes they make, about."""
+
+
+def grid_of(nodes: int) -> tuple[int, int]:
+    """Rates of the second and third stage: 1 + a + a × b nodes, of the size that is nearest."""
+    return _GRIDS[min(_GRIDS, key=lambda size: abs(size - nodes))]
+
+
+def sweep_of(nodes: int, steps: int = 1000) -> Definition:
+    """Three stages of `steps` steps and a grid over the later ones' rates: about `nodes` nodes."""
+    second, third = grid_of(nodes)
+    schedule = {"kind": "cosine", "max_lr": 3e-4, "min_lr": "10%", "warmup": "1%"}
+    names = ("first", "second", "third")
+    data: Mapping[str, Any] = {
+        "name": f"made-up-{nodes}",
+        "model": {"preset": "gpt-neox-tiny"},
+        "tokenizer": "none",
+        "sequence_length": 128,
+        "global_batch": 32,
+        "corpora": {name: {"text": ["nowhere"]} for name in names},
+        "stages": [
+            {"name": name, "steps": steps, "schedule": schedule, "replay": replay}
+            for name, replay in zip(names, ("0%", "5%", "5%"), strict=True)
+        ],
+        "sweep": {
+            "second.schedule.max_lr": [1e-4 * (1 + number) for number in range(second)],
+            "third.schedule.max_lr": [1e-4 * (1 + number) for number in range(third)],
+        },
+    }
+    return definition_of(data, "made-up")
+
+
+def pretend(training: Training, storage: Storage, _: Batches, report: Report, __: Asked) -> None:
+    """Wait a moment, report once, and leave the end state's history and mark."""
+    time.sleep(SECONDS)
+    report({"step": training.stop - 1, "loss": 2.0})
+    write_state(training, storage)
+
+
+def write_state(training: Training, storage: Storage) -> None:
+    """What a node leaves behind, its weights aside: one line of history a step."""
+    chain, start, stop = training.chain, training.start, training.stop
+    folder = f"states/{chain.name(stop)}"
+    buffer = io.BytesIO()
+    _history(training).to_parquet(buffer, index=False)
+    storage.write_bytes(f"{folder}/history.parquet", buffer.getvalue())
+    previous = chain.name(start) if start else None
+    mark = {"previous": previous, "previous_step": start, "step": stop, "kept": True}
+    storage.write_json(f"{folder}/state.json", mark)
+
+
+def _history(training: Training) -> pd.DataFrame:
+    steps = np.arange(training.start, training.stop)
+    noise = np.random.default_rng(0)
+    lines = pd.DataFrame({
+        "step": steps,
+        "learning_rate": training.chain.learning_rates(training.start, training.stop),
+        "loss": 3 + noise.random(len(steps)),
+        "gradient_norm": noise.random(len(steps)),
+        "skipped": 0,
+        "tokens_per_second": noise.random(len(steps)),
+        "data_wait_share": 0.0,
+        "seconds": 0.1,
+    })  # fmt: skip
+    for corpus in training.corpora:
+        lines[f"rows/{corpus}"] = 1
+        # At the end and every hundred steps, as a recipe with `validation.every: 100` has it.
+        lines[f"validation/{corpus}"] = np.where(
+            (steps + 1) % 100 == 0, 3 + noise.random(len(steps)), np.nan
+        )
+    return lines

@@ -1,0 +1,153 @@
+"""A sweep in a storage of its own, for a soak: its recipe, its commands, what they leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+import yaml
+
+from benchmarks import step_log
+from raycl.storage import Storage
+from raycl.storage_options import S3Options
+from tests.fault_proxy import FaultProxy
+from tests.s3_server import S3Server
+
+ROOT = Path(__file__).parent.parent
+NAME = "soak"
+_SCHEDULE = {"kind": "cosine", "max_lr": "1e-3"}
+
+
+def recipe(folder: Path, steps: int) -> Path:
+    """One stage of two workers, and eight branches of one worker after it: nine nodes."""
+    library = Path(sysconfig.get_paths()["stdlib"])
+    corpora: dict[str, Any] = {}
+    for name, package in (("old", "email"), ("new", "asyncio")):
+        (folder / name).mkdir()
+        for file in sorted((library / package).glob("*.py")):
+            (folder / name / f"{file.stem}.txt").write_bytes(file.read_bytes())
+        corpora[name] = {"text": f"{folder}/{name}/*.txt", "validation": "20%"}
+    data = {
+        "name": NAME, "seed": 3, "model": {"preset": "gpt-neox-tiny"}, "corpora": corpora,
+        "tokenizer": {"train": {"vocabulary": 512, "sample_bytes": 200_000}},
+        "sequence_length": 32, "global_batch": 8,
+        "stages": [
+            {"name": "old", "steps": steps, "schedule": _SCHEDULE, "workers": 2},
+            {"name": "new", "steps": steps, "replay": "25%", "schedule": _SCHEDULE},
+        ],
+        "validation": {"every": 10, "rows": 8},
+        "execution": {"save_every": 5},
+        "sweep": {
+            "new.replay": ["0%", "12.5%", "25%", "50%"],
+            "new.schedule.max_lr": ["1e-3", "3e-4"],
+        },
+    }  # fmt: skip
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    return path
+
+
+@dataclass
+class Round:
+    """One sweep in a storage of its own, and the commands that work on it."""
+
+    recipe: Path
+    url: str
+    server: S3Server
+    proxy: FaultProxy
+    endpoint: str
+    folder: Path
+    log: Path
+    commands: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    ever: list[psutil.Process] = field(default_factory=list)
+
+    @property
+    def storage(self) -> Storage:
+        """Its storage without the proxy."""
+        return Storage(self.url, S3Options(self.server.endpoint, "us-east-1"))
+
+    @property
+    def command(self) -> subprocess.Popen[bytes]:
+        """The oldest command that runs; the newest where none does."""
+        return (self.running() or self.commands[-1:])[0]
+
+    def running(self) -> list[subprocess.Popen[bytes]]:
+        """The commands that have not ended."""
+        return [command for command in self.commands if command.poll() is None]
+
+    def ended_well(self) -> bool:
+        """Whether a command has: then all of the sweep is done."""
+        return any(command.poll() == 0 for command in self.commands)
+
+    def start(self) -> None:
+        """`raycl sweep`, as a user would type it, in a session of its own."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "AWS_"))}
+        environment |= self.server.environment(AWS_ENDPOINT_URL=self.endpoint)
+        environment |= {
+            "PYTHONPATH": f"{self.folder}:{ROOT}", step_log.LOG: str(self.log),
+            "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
+        }  # fmt: skip
+        output = (self.folder / f"output-{len(self.commands)}").open("wb")
+        self.commands.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "raycl.cli", "sweep", str(self.recipe), "--storage",
+                 self.url, "--workers", "2"],
+                stdout=output, stderr=output, env=environment, start_new_session=True, cwd=ROOT,
+            )
+        )  # fmt: skip
+        output.close()
+
+    def steps_made(self) -> int:
+        """Steps made by now, by any worker."""
+        return self.log.read_bytes().count(b"\n") if self.log.exists() else 0
+
+    def children(self) -> list[psutil.Process]:
+        """What the running commands have started, and what those have started."""
+        found: list[psutil.Process] = []
+        for command in self.running():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                found += psutil.Process(command.pid).children(recursive=True)
+        return found
+
+    def note_children(self) -> None:
+        """Remember what the commands have started, to end it after all if it stays."""
+        known = set(self.ever)
+        self.ever += [child for child in self.children() if child not in known]
+
+    def end(self) -> None:
+        """Kill what is left of it."""
+        for command in self.running():
+            command.kill()
+            command.wait()
+        for process in self.ever:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()  # psutil looks first whether the number is still the same process
+
+
+def end_files(storage: Storage) -> dict[str, bytes]:
+    """The bytes of the weights and of AdamW's state of every recipe's end."""
+    table = pd.read_parquet(io.BytesIO(storage.read_bytes(f"sweeps/{NAME}/results.parquet")))
+    if set(table["status"]) != {"finished"}:
+        return {}
+    return {
+        f"{name}/{file}": storage.read_bytes(f"states/{name}/{file}")
+        for name in table["state"]
+        for file in storage.list(f"states/{name}")
+        if file.endswith(".safetensors")
+    }
+
+
+def copy_corpora(of: Round, expected: Round) -> None:
+    """Prepared corpora are no part of what is tested here."""
+    for path in expected.storage.sizes():
+        if path.startswith(("corpora/", "tokenizers/", "bindings/")):
+            of.storage.write_bytes(path, expected.storage.read_bytes(path))

@@ -1,0 +1,10 @@
+"""Entry point for `ray job submit -- python -m jobs.evaluate --storage URL --sweep NAME`."""
+
+from __future__ import annotations
+
+import sys
+
+from raycl.cli import main
+
+if __name__ == "__main__":
+    main(["evaluate", *sys.argv[1:], "--address", "auto"])

@@ -1,0 +1,10 @@
+"""Entry point for `ray job submit -- python -m jobs.prepare RECIPE --storage URL`."""
+
+from __future__ import annotations
+
+import sys
+
+from raycl.cli import main
+
+if __name__ == "__main__":
+    main(["prepare", *sys.argv[1:], "--address", "auto"])

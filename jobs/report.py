@@ -1,0 +1,10 @@
+"""Entry point for `ray job submit -- python -m jobs.report STORAGE`."""
+
+from __future__ import annotations
+
+import sys
+
+from raycl.cli import main
+
+if __name__ == "__main__":
+    main(["report", *sys.argv[1:]])

@@ -1,0 +1,13 @@
+"""Entry point for `ray job submit -- python -m jobs.sweep RECIPE --storage URL`.
+
+Runs inside the cluster that the job was submitted to, with that cluster's own identity.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from raycl.cli import main
+
+if __name__ == "__main__":
+    main(["sweep", *sys.argv[1:], "--address", "auto"])

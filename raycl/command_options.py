@@ -1,0 +1,34 @@
+"""Arguments and options that several commands have, said once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+RecipeFile = Annotated[Path, typer.Argument(help="Recipe file (YAML); see docs/recipes.md.")]
+StorageUrl = Annotated[str, typer.Option(help="Local folder, or s3:// or gs:// URL.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a field: --set german.replay=5% --set seed=2."),
+]
+Scale = Annotated[
+    str | None,
+    typer.Option(help="Run it at another size: `tiny`, or a scale file (YAML) of your own."),
+]
+Address = Annotated[str | None, typer.Option(help="Ray cluster; default: one of our own.")]
+Workers = Annotated[int | None, typer.Option(help="CPUs of our own cluster.")]
+Concurrent = Annotated[int | None, typer.Option(help="Nodes trained at once, at most.")]
+Gpus = Annotated[bool, typer.Option(help="Train on GPUs, one per worker.")]
+
+
+def exit_if_failed(failed: Mapping[str, str], console: Console) -> None:
+    """Print each failed node with its reason and exit with code 1; nothing where all went well."""
+    for node, reason in failed.items():
+        console.print(f"[red]failed[/red] {node}: {escape(reason)}", soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)

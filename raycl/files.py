@@ -1,0 +1,83 @@
+"""What a place for files has to do: the face that local folders and object stores share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+PARTIAL = ".partial-"
+"""In the name of every file that is not (yet) one of the user's."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name directly below a folder."""
+
+    name: str
+    is_folder: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file or folder at any depth below a listed one."""
+
+    path: str
+    """Relative to the listed folder."""
+    bytes: int
+    """0 for a folder."""
+    modified: datetime | None
+    """None where the store does not tell, as of an object store's folders."""
+    is_file: bool = True
+
+
+class Files(Protocol):
+    """Files below a root; paths are relative to it and have been checked."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder."""
+
+    def size(self, path: str) -> int:
+        """Bytes of a file. Raises FileNotFoundError."""
+
+    def read(self, path: str) -> bytes:
+        """A whole file. Raises FileNotFoundError."""
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Bytes [start, start + length), fewer where the file ends. Raises FileNotFoundError."""
+
+    def write(self, path: str, data: bytes | memoryview) -> None:
+        """Replace a file: afterwards it holds `data`, or what it held before."""
+
+    def entries(self, path: str) -> Iterable[Entry]:
+        """What is directly below a folder, in no order; nothing where there is none."""
+
+    def found(self, path: str) -> Iterable[Found]:
+        """Everything at any depth below a folder, in no order; nothing where there is none."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file; nothing happens where there is none."""
+
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder and all below it; nothing happens where there is none."""
+
+
+class ConditionalFiles(Files, Protocol):
+    """Files that can be written on the condition that nobody else has.
+
+    A version names a file's content: equal content may have an equal version, so whoever needs to
+    tell writes apart writes something unique.
+    """
+
+    def read_version(self, path: str) -> tuple[bytes, str]:
+        """A whole file and its version. Raises FileNotFoundError."""
+
+    def create(self, path: str, data: bytes) -> str | None:
+        """Write a new file; None where there is one: of many who try, one succeeds."""
+
+    def replace(self, path: str, data: bytes, version: str) -> str | None:
+        """Replace a file of this version; None where it has another by now, or is gone."""
+
+    def delete_if(self, path: str, version: str) -> bool:
+        """Remove a file of this version; False where it has another by now, or is gone."""

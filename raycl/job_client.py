@@ -1,0 +1,170 @@
+"""Ray's Jobs API as raycl uses it: submit once, follow through lost connections, no secrets.
+
+A job's description is its command, its working directory and its metadata, which everybody on the
+cluster can read. No environment of the submitter is part of it: what a job may do, the cluster's
+own identity decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from raycl.errors import InputError
+
+ADDRESS = "http://127.0.0.1:8265"
+"""Where a tunnel to the head's dashboard ends."""
+
+_ADDRESS = re.compile(r"(https?://)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(:\d+)?/?")
+_ATTEMPTS = 6
+_LONGEST_WAIT = 30.0
+_TALKERS = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
+# They win over the address that a client is given.
+_OVERRIDES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+
+
+class ClusterJobs:
+    """The jobs of one cluster. Every method raises InputError where it cannot be reached."""
+
+    def __init__(self, address: str = ADDRESS) -> None:
+        if not _ADDRESS.fullmatch(address) or address == "auto":
+            # Not repeated: somebody may have put a password into it.
+            raise InputError("--address", "not that of a dashboard", f"Write {ADDRESS}")
+        self.address = address
+        with _without(_OVERRIDES), _explained(address):
+            from ray.job_submission import JobSubmissionClient
+
+            for module in _TALKERS:  # they set their own level on import
+                logging.getLogger(module).setLevel(logging.WARNING)
+            self._client = JobSubmissionClient(address if "://" in address else f"http://{address}")
+
+    def submit(self, entrypoint: str, folder: Path) -> tuple[str, bool]:
+        """The job that runs the command in a working directory, and whether it is a new one.
+
+        While a job with this very command is under way it is that one: two would only wait for
+        one another's states.
+        """
+        for job in self.all():
+            if job.entrypoint == entrypoint and not job.status.is_terminal():
+                return str(job.submission_id), False
+        runtime_env = {"working_dir": str(folder)}
+        with _explained(self.address):
+            job = self._client.submit_job(entrypoint=entrypoint, runtime_env=runtime_env)
+        return str(job), True
+
+    def all(self) -> list[Any]:
+        """Ray's details of every submitted job, the newest last."""
+        with _explained(self.address):
+            jobs = [job for job in self._client.list_jobs() if job.submission_id]
+        return sorted(jobs, key=lambda job: job.start_time or 0)
+
+    def details(self, job: str) -> Any:
+        """Ray's details of one job. Raises InputError where there is no such job."""
+        known = {str(entry.submission_id): entry for entry in self.all()}
+        if job not in known:
+            names = ", ".join(known) or "none"
+            raise InputError(
+                f"job {job!r} at {self.address}", "there is no such job", f"Jobs: {names}"
+            )
+        return known[job]
+
+    def log(self, job: str) -> str:
+        """What a job has printed so far."""
+        with _explained(self.address):
+            return str(self._client.get_job_logs(job))
+
+    def stop(self, job: str) -> bool:
+        """Ask a job to end; whether it was under way."""
+        with _explained(self.address):
+            return bool(self._client.stop_job(job))
+
+    def follow(self, job: str, write: Callable[[str], object]) -> str:
+        """Copy a job's log to `write` until the job ends; its last status."""
+        with _explained(self.address):
+            return Follower(self._client, self.address, job, write).follow()
+
+
+class Follower:
+    """Copies a job's log to `write` from its start, each character once."""
+
+    def __init__(
+        self, client: Any, address: str, job: str, write: Callable[[str], object],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
+        self._client, self._address, self._job = client, address, job
+        self._write, self._sleep = write, sleep
+        self._written = 0
+
+    def follow(self) -> str:
+        """The job's last status. Raises InputError where the cluster stays out of reach."""
+        from aiohttp import ClientError
+
+        failures = 0
+        while failures < _ATTEMPTS:
+            before = self._written
+            try:
+                asyncio.run(self._tail())
+                status = self._client.get_job_status(self._job)
+                if status.is_terminal():
+                    return str(status.value)
+            except (OSError, RuntimeError, ClientError):  # a closed lid, a tunnel, a dashboard
+                pass
+            failures = 0 if self._written > before else failures + 1
+            self._sleep(min(_LONGEST_WAIT, 2.0**failures))
+        raise InputError(
+            f"job {self._job} at {self._address}", "the connection is lost; the job goes on",
+            f"Run `raycl jobs logs {self._job}` when the cluster can be reached again",
+        )  # fmt: skip
+
+    async def _tail(self) -> None:
+        position = 0
+        async for text in self._client.tail_job_logs(self._job):  # each time from the start
+            new = text[max(0, self._written - position) :]
+            position += len(text)
+            if new:
+                self._write(new)
+                self._written += len(new)
+
+
+@contextmanager
+def _without(names: tuple[str, ...]) -> Iterator[None]:
+    before = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(before)
+
+
+@contextmanager
+def _explained(address: str) -> Iterator[None]:
+    """What Ray's client raises, as input errors."""
+    import requests
+    from ray.exceptions import AuthenticationError
+
+    try:
+        yield
+    except AuthenticationError as error:
+        raise InputError(
+            f"cluster at {address}", "it does not accept this token, or wants one",
+            "Put the cluster's token into ~/.ray/auth_token (or RAY_AUTH_TOKEN) and set "
+            "RAY_AUTH_MODE=token",
+        ) from error  # fmt: skip
+    except (requests.RequestException, ConnectionError) as error:
+        raise InputError(
+            f"cluster at {address}", "no dashboard answers there",
+            "Open a tunnel, such as `ray dashboard cluster.yaml`, and leave it open",
+        ) from error  # fmt: skip
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"cluster at {address}", first, "See the head's dashboard") from error

@@ -1,0 +1,78 @@
+"""AdamW as the paper uses it, and its state as tensors with names."""
+
+from __future__ import annotations
+
+import torch
+
+from raycl.model import LanguageModel
+from raycl.training import OptimizerSpec
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def build_optimizer(model: LanguageModel, spec: OptimizerSpec) -> torch.optim.AdamW:
+    """AdamW with decay on matrices and embeddings only, none on biases and norms.
+
+    As gpt-neox's `get_params_for_weight_decay_optimization`. Learning rates are set every step.
+    Fused: 1.1 ms a step on one CPU thread for gpt-neox-tiny, against 4.0 ms for foreach.
+    """
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": spec.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=0.0, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True
+    )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """The rate of the next step, on every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
+def step_if_finite(optimizer: torch.optim.Optimizer, norm: torch.Tensor) -> None:
+    """An update where the gradients' `norm` is finite; otherwise it changes nothing at all.
+
+    Weights, moments and AdamW's step count then keep every bit. Decided on the device: the fused
+    kernels read `found_inf`, which GradScaler sets too. On every rank `norm` is the same.
+    """
+    optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+    optimizer.step()
+
+
+def step_count(optimizer: torch.optim.Optimizer) -> int:
+    """Updates since AdamW's state was empty, skipped ones not counted (waits for the device)."""
+    return int(next(iter(optimizer.state.values()))["step"])
+
+
+def reset_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Forget moments and step count, as at a hand-off."""
+    optimizer.state.clear()
+
+
+def restore_step_count(
+    model: LanguageModel, optimizer: torch.optim.Optimizer, optimizer_steps: int
+) -> None:
+    """Make AdamW's state exist as after `optimizer_steps` updates, its moments still zero."""
+    for parameter in model.parameters():
+        optimizer.state[parameter] = {
+            "step": torch.full((), float(optimizer_steps), device=parameter.device),
+            **{moment: torch.zeros_like(parameter) for moment in MOMENTS},
+        }
+
+
+def named_tensors(
+    model: LanguageModel, optimizer: torch.optim.Optimizer | None
+) -> dict[str, torch.Tensor]:
+    """Weights as `model.<name>`, moments as `optimizer.exp_avg.<name>`; not copied."""
+    tensors: dict[str, torch.Tensor] = {}
+    for full_name, parameter in model.named_parameters():
+        tensors[full_name] = parameter.detach()
+        if optimizer is None:
+            continue
+        name = full_name.removeprefix("model.")
+        for moment in MOMENTS:
+            tensors[f"optimizer.{moment}.{name}"] = optimizer.state[parameter][moment]
+    return tensors

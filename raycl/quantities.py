@@ -1,0 +1,148 @@
+"""Numbers as people write them: `300B`, `1.2M`, `5%`, `3e-4`, `120 steps`.
+
+Everything becomes an exact rational first, so that 5 % is 1/20 and not 0.05000000000000000277.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal, Inexact, localcontext
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+_SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+_LARGEST = 10**300
+"""Any larger number is a slip, and no float holds those beyond 1.8e308."""
+_NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([kKmMbBtT]?|%)")
+
+
+def parse_number(value: Any) -> Fraction:
+    """`300B`, `1.2M`, `5%`, `3e-4`, 7 or 0.05 as an exact rational; ValueError where it is none.
+
+    A float means the decimal number that it prints as.
+    """
+    if isinstance(value, bool) or value is None:
+        raise ValueError(f"{value!r} is not a number; write for example 300B, 5% or 3e-4")
+    if isinstance(value, Fraction):
+        return value
+    match = _NUMBER.fullmatch(str(value).strip())
+    if match is None:
+        raise ValueError(f"{value!r} is not a number; write for example 300B, 1.2M, 5% or 3e-4")
+    digits, suffix = match.groups()
+    number = Fraction(digits.replace("_", ""))
+    number = number / 100 if suffix == "%" else number * _SUFFIXES[suffix.lower()]
+    if abs(number) > _LARGEST:
+        raise ValueError(f"{value!r} is too large; write a number below 1e300")
+    return number
+
+
+def format_number(value: Fraction | float) -> str:
+    """The shortest text that `parse_number` reads back; 12 digits where no text does (1/3)."""
+    exact, text = parse_number(value), f"{float(value):.12g}"
+    if parse_number(text) != exact:
+        with localcontext(prec=400) as context:
+            context.clear_flags()  # a context starts with the flags of the one around it
+            decimal = (Decimal(exact.numerator) / exact.denominator).normalize()
+            if not context.flags[Inexact]:
+                return str(decimal)
+    return text
+
+
+def format_count(value: float) -> str:
+    """A large count for people: 2.26M, 299B, 7.26e+21."""
+    if abs(value) >= 1e15 * 0.9995:
+        return f"{value:.3g}"
+    for suffix, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= size * 0.9995:  # 999,600 is 1M, not 1e+03k
+            return f"{value / size:.3g}{suffix}"
+    return f"{value:.3g}"
+
+
+def parse_share(value: Any) -> Fraction:
+    """A number from 0 to 1, or a percentage."""
+    share = parse_number(value)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{value!r} is not a share; write a number from 0 to 1, or 0% to 100%")
+    return share
+
+
+def parse_whole(value: Any) -> int:
+    """A whole number, 0 or more."""
+    number = parse_number(value)
+    if number.denominator != 1 or number < 0:
+        raise ValueError(f"{value!r} is not a whole number of 0 or more")
+    return int(number)
+
+
+def parse_real(value: Any) -> float:
+    """The float nearest to a number as people write it."""
+    return float(parse_number(value))
+
+
+@dataclass(frozen=True)
+class Length:
+    """The length of a phase: steps, tokens, or a fraction of its own stage."""
+
+    value: Fraction
+    unit: str  # "steps", "tokens" or "fraction"
+
+    def steps(self, stage_steps: int, tokens_per_step: int) -> Fraction:
+        """The length in steps; not rounded, as in the paper (§1.1)."""
+        if self.unit == "fraction":
+            return self.value * stage_steps
+        return self.value if self.unit == "steps" else self.value / tokens_per_step
+
+    def __str__(self) -> str:
+        if self.unit == "fraction":
+            return f"{format_number(self.value * 100)}%"
+        return f"{format_number(self.value)} {self.unit}"
+
+
+def parse_length(value: Any) -> Length:
+    """`1%` or `0.01` (a fraction of the stage), `120 steps`, `2B tokens`."""
+    if isinstance(value, Length):
+        return value
+    text = str(value).strip()
+    for unit in ("steps", "tokens"):
+        if text.endswith((unit, unit[:-1])):
+            number = text.removesuffix("s").removesuffix(unit[:-1]).strip()
+            if number.startswith("-") or number.endswith("%"):
+                raise ValueError(f"{value!r} is not a length; write for example '120 steps'")
+            return Length(parse_number(number), unit)
+    try:
+        return Length(parse_share(value), "fraction")
+    except ValueError as error:
+        raise ValueError(
+            f"{value!r} is not a length; write 1% of the stage, '120 steps' or '2B tokens'"
+        ) from error
+
+
+_SPAN = re.compile(r"([0-9.]+)\s*(seconds?|s|minutes?|m|hours?|h|days?|d|weeks?|w)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def parse_duration(value: str) -> timedelta:
+    """`1d`, `12 hours`, `90 minutes`, `0s`; ValueError for anything else."""
+    match = _SPAN.fullmatch(value.strip().lower())
+    try:
+        if match is None:
+            raise ValueError(value)
+        return timedelta(seconds=float(match.group(1)) * _SECONDS[match.group(2)[0]])
+    except (ValueError, OverflowError) as error:
+        raise ValueError("not a time; write for example 1 day, 12 hours or 0s") from error
+
+
+def _field(parse: Any, write: Any, example: Any) -> Any:
+    schema = WithJsonSchema({"type": ["number", "string"], "examples": [example]})
+    return BeforeValidator(parse), PlainSerializer(write), schema
+
+
+Share = Annotated[Fraction, *_field(parse_share, format_number, "5%")]
+Weight = Annotated[Fraction, *_field(parse_number, format_number, 0.5)]
+Count = Annotated[int, *_field(parse_whole, int, "300B")]
+Real = Annotated[float, *_field(parse_real, float, 3e-4)]
+PhaseLength = Annotated[Length, *_field(parse_length, str, "1%")]

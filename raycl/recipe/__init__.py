@@ -1,0 +1,19 @@
+"""Recipes: what a user writes, and what it means in training steps."""
+
+from raycl.recipe.expand import Variant, expand
+from raycl.recipe.fields import Corpus, Recipe
+from raycl.recipe.load import parse_recipe, read_yaml, with_field
+from raycl.recipe.resolve import CorpusFacts, Resolver, resolve
+
+__all__ = [
+    "Corpus",
+    "CorpusFacts",
+    "Recipe",
+    "Resolver",
+    "Variant",
+    "expand",
+    "parse_recipe",
+    "read_yaml",
+    "resolve",
+    "with_field",
+]

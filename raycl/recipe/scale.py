@@ -1,0 +1,206 @@
+"""A recipe at another size: the same stages, schedules, ratios and grids with less of everything.
+
+Works on a recipe's plain data before its sweep is expanded. Percentages and `parent` are ratios
+and stay. Counts of steps and tokens shrink by one exact factor, learning rates grow by another,
+and corpora are replaced by small ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from raycl.errors import InputError
+from raycl.quantities import Count, Weight
+from raycl.recipe.fields import Recipe
+from raycl.recipe.load import parse_recipe, read_yaml
+from raycl.recipe.scale_values import Factors, scaled_field
+from raycl.recipe.stages import tokens_per_step
+
+_SIZES = ("sequence_length", "global_batch")
+_FIXED = (*_SIZES, "tokenizer", "validation", "execution", "corpora")
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Steps(_Entry):
+    """So many steps of the full size become so many here."""
+
+    full: Count = Field(gt=0)
+    here: Count = Field(gt=0)
+
+
+class Scale(_Entry):
+    """A scale file; see `scales/tiny.yaml`."""
+
+    steps: Steps
+    learning_rate: Weight = Field(gt=0)
+    models: dict[str, str]
+    fields: dict[str, Any]
+    corpora: dict[str, dict[str, Any]]
+    bindings: dict[str, str]
+    recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """By recipe name, fields of the scale that differ; mappings are merged."""
+
+    def of(self, name: str) -> Scale:
+        """The scale for the recipe of that name."""
+        own = self.recipes.get(name, {})
+        data = self.model_dump(exclude={"recipes"})
+        for field, value in own.items():
+            merge = isinstance(value, Mapping) and isinstance(data.get(field), Mapping)
+            data[field] = {**data[field], **value} if merge else value
+        return Scale.model_validate(data)
+
+
+def known_scales() -> list[str]:
+    """Names of the packaged scales."""
+    folder = resources.files("raycl.recipe") / "scales"
+    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load_scale(name: str) -> Scale:
+    """A packaged scale by name, or the one in a YAML file. Raises InputError."""
+    where = f"--scale {name}"
+    if name in known_scales():
+        with resources.as_file(resources.files("raycl.recipe") / "scales" / f"{name}.yaml") as path:
+            data = read_yaml(path)
+    elif name.endswith((".yaml", ".yml")):
+        data = read_yaml(Path(name))
+    else:
+        known = ", ".join(known_scales())
+        raise InputError(where, "no such scale", f"Known: {known}; or give a YAML file")
+    return _validated(Scale, data, where)
+
+
+def _validated(kind: type[Scale], data: Any, where: str) -> Scale:
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"{where}: {field}", first["msg"], "See raycl/recipe/scales/tiny.yaml"
+        ) from error
+
+
+def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
+    """The data of a recipe at the scale of that name, or in that file. Raises InputError.
+
+    Raises it also where the recipe itself is not valid, as its author wrote it.
+    """
+    recipe = parse_recipe(data, where)
+    chosen = load_scale(scale)
+    try:
+        chosen = chosen.of(recipe.name)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise InputError(
+            f"--scale {scale}: recipes.{recipe.name}", problem, "Give fields of a scale"
+        ) from error
+    small = {**data, **chosen.fields}
+    bindings = _bindings(recipe, chosen, f"{where}: corpora", scale)
+    factors = _factors(recipe, small, chosen, bindings, where)
+    small["model"] = _model(dict(data["model"]), chosen, f"{where}: model", scale)
+    small["corpora"] = _corpora(recipe, data["corpora"], chosen, bindings)
+    small["stages"] = [_stage(stage, factors) for stage in data["stages"]]
+    if recipe.sweep:
+        grids = [dict(grid) for grid in recipe.sweep]
+        small["sweep"] = [_grid(grid, factors, chosen, where, scale) for grid in grids]
+    return small
+
+
+def _factors(
+    recipe: Recipe, small: Mapping[str, Any], scale: Scale, bindings: Mapping[str, str], where: str
+) -> Factors:
+    """The factors of a recipe; a step's tokens change with the batch and the sequences."""
+    steps = Fraction(scale.steps.here, scale.steps.full)
+    sizes = {field: small[field] for field in _SIZES}
+    per_step = tokens_per_step(parse_recipe({**recipe.model_dump(), **sizes}, where))
+    tokens = steps * Fraction(per_step, tokens_per_step(recipe))
+    return Factors(steps, tokens, per_step, scale.learning_rate, bindings)
+
+
+def _bindings(recipe: Recipe, scale: Scale, where: str, name: str) -> dict[str, str]:
+    """Every corpus of the recipe and the one that takes its place; fetched ones are small."""
+    bound = {}
+    for corpus, entry in recipe.corpora.items():
+        if corpus not in scale.bindings and not entry.fetch:
+            raise InputError(
+                f"{where}.{corpus}", f"scale {name!r} has no small corpus in its place",
+                "Bind it in a scale file of your own: `bindings`, `corpora`",
+            )  # fmt: skip
+        bound[corpus] = scale.bindings.get(corpus, corpus)
+    return bound
+
+
+def _corpora(
+    recipe: Recipe, written: Mapping[str, Any], scale: Scale, bindings: Mapping[str, str]
+) -> dict[str, Any]:
+    corpora: dict[str, Any] = {}
+    for corpus in recipe.corpora:
+        name = bindings[corpus]
+        corpora[name] = scale.corpora.get(name, written.get(corpus))
+    return corpora
+
+
+def _model(model: dict[str, Any], scale: Scale, where: str, name: str) -> dict[str, Any]:
+    """The small model; its vocabulary is that of the small tokenizer."""
+    model["preset"] = _preset(model.get("preset"), scale, where, name)
+    config = {k: v for k, v in (model.get("config") or {}).items() if k != "vocab_size"}
+    others = {k: v for k, v in model.items() if k != "config"}
+    return {**others, "config": config} if config else others
+
+
+def _preset(preset: Any, scale: Scale, where: str, name: str) -> str:
+    if preset not in scale.models:
+        raise InputError(
+            where, f"scale {name!r} has no small model for {preset or 'a model without preset'}",
+            f"Known presets there: {', '.join(scale.models)}; or write a scale file of your own",
+        )  # fmt: skip
+    return scale.models[preset]
+
+
+def _stage(stage: Mapping[str, Any], factors: Factors) -> dict[str, Any]:
+    """A stage whose mixture was left to its name says which corpus that is now."""
+    small = {field: scaled_field(field, value, factors) for field, value in stage.items()}
+    name = stage["name"]
+    if not stage.get("mixture") and factors.corpora.get(name, name) != name:
+        small["mixture"] = {factors.corpora[name]: "100%"}
+    return small
+
+
+def _grid(
+    grid: dict[str, Any], factors: Factors, scale: Scale, where: str, name: str
+) -> dict[str, Any]:
+    small: dict[str, Any] = {}
+    for field, values in grid.items():
+        if field == "label":
+            small[field] = values
+            continue
+        _check_swept(field, where, name)
+        if field == "model.preset":
+            small[field] = [_preset(v, scale, f"{where}: sweep.{field}", name) for v in values]
+        else:
+            last = field.rpartition(".")[2]
+            small[field] = [scaled_field(last, value, factors) for value in values]
+    return small
+
+
+def _check_swept(field: str, where: str, name: str) -> None:
+    first, *rest = field.split(".")
+    if first in _FIXED or (first == "model" and rest != ["preset"]):
+        raise InputError(
+            f"{where}: sweep.{field}", f"scale {name!r} fixes it", "Sweep it at full size"
+        )
+    if rest[:-1] and rest[-2] in ("mixture", "replay"):
+        raise InputError(
+            f"{where}: sweep.{field}", "a scale merges corpora, and one share alone cannot be",
+            f"Sweep the whole {rest[-2]}",
+        )  # fmt: skip

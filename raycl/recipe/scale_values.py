@@ -1,0 +1,79 @@
+"""The value of a recipe's field at another scale, by the field's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from raycl.quantities import Length, format_number, parse_length, parse_number
+from raycl.schedule import PARENT, PRESETS
+
+_RATES = ("max_lr", "min_lr", "constant_lr", "start_lr")
+_LENGTHS = ("warmup", "decay", "cooldown", "anneal", "at", "length", "stop_after")
+_SHARES = ("mixture", "replay")
+
+
+@dataclass(frozen=True)
+class Factors:
+    """What counts and rates are multiplied by, and what corpora are called."""
+
+    steps: Fraction
+    tokens: Fraction
+    tokens_per_step: int
+    """At the new scale: the least that a stage may have."""
+    learning_rate: Fraction
+    corpora: Mapping[str, str]
+
+
+def scaled_field(field: str, value: Any, factors: Factors) -> Any:
+    """The value that a field has at the new scale; the field is named without its stage.
+
+    Values are those of a valid recipe. What is not a count, a length, a rate, a share by corpus
+    or made of such stays as it is.
+    """
+    if value is None:
+        return None
+    if field == "schedule" and isinstance(value, str):
+        value = PRESETS[value]
+    if field == "workers":
+        return 1
+    if isinstance(value, Mapping) and field in _SHARES:
+        return _merged(value, factors.corpora)
+    if isinstance(value, Mapping):
+        return {name: scaled_field(name, inner, factors) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [scaled_field(field, inner, factors) for inner in value]
+    if field in _RATES:
+        return _rate(value, factors.learning_rate)
+    if field in _LENGTHS:
+        return _length(parse_length(value), factors)
+    if field == "steps":
+        return max(1, round(parse_number(value) * factors.steps))
+    if field == "tokens":
+        return max(factors.tokens_per_step, round(parse_number(value) * factors.tokens))
+    return value
+
+
+def _rate(value: Any, factor: Fraction) -> Any:
+    """A rate; `parent` and percentages of another rate are ratios already."""
+    if value == PARENT or str(value).strip().endswith("%"):
+        return value
+    return float(parse_number(value) * factor)
+
+
+def _length(length: Length, factors: Factors) -> str:
+    if length.unit == "fraction":
+        return str(length)
+    factor = factors.steps if length.unit == "steps" else factors.tokens
+    return str(Length(length.value * factor, length.unit))
+
+
+def _merged(shares: Mapping[str, Any], corpora: Mapping[str, str]) -> dict[str, str]:
+    """Shares by the corpora's new names; those of one name are added up, exactly."""
+    merged: dict[str, Fraction] = {}
+    for corpus, share in shares.items():
+        name = corpora.get(corpus, corpus)
+        merged[name] = merged.get(name, Fraction(0)) + parse_number(share)
+    return {name: format_number(share) for name, share in merged.items()}

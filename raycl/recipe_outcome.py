@@ -1,0 +1,96 @@
+"""What one recipe of a sweep did: its stages, its history and the validation losses in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+VALIDATION = "validation/"
+ROWS = "rows/"
+BASELINES = ("previous", "union", "scratch")
+
+
+@dataclass(frozen=True)
+class StageFact:
+    """One stage of a recipe: steps [first_step, last_step), and what was new in it."""
+
+    name: str
+    first_step: int
+    last_step: int
+    tokens: int
+    new: tuple[str, ...]
+    replay_share: float = 0.0
+    max_lr: float | None = None
+    schedule: str = ""
+    """Its kind; `anneal` where the recipe is a branch that leaves it."""
+
+
+@dataclass(frozen=True)
+class RecipeOutcome:
+    """What one recipe of a sweep did, as far as it got.
+
+    `kind` is "sweep" (a recipe of the sweep), "anneal" (a branch off such a recipe's trunk) or a
+    baseline: "previous", "union", "scratch". `history` holds the whole recipe, one line per step;
+    the validation after s steps stands in the line step = s - 1. `starts_trained` says that the
+    weights were pre-trained before the recipe, so that a corpus which is never new here can still
+    be forgotten. Losses at the end of a stage are averaged over its last `final_steps` steps.
+    """
+
+    label: str
+    kind: str
+    fields: Mapping[str, object]
+    stages: tuple[StageFact, ...]
+    history: pd.DataFrame
+    tokens_per_step: int
+    bytes_per_token: Mapping[str, float] = field(default_factory=dict)
+    state: str = ""
+    status: str = "finished"
+    starts_trained: bool = False
+    final_steps: int = 1
+    tasks: Mapping[str, float] = field(default_factory=dict)
+    """Main score by task of lm-evaluation-harness, of the state at the recipe's end."""
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps done so far."""
+        return int(self.history["step"].max()) + 1 if len(self.history) else 0
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether recipes are measured against it; a baseline neither forgets nor adapts."""
+        return self.kind in BASELINES
+
+    @cached_property
+    def curves(self) -> dict[str, pd.Series[float]]:
+        """Each corpus' validation losses, indexed by the number of steps done before them."""
+        columns = [name for name in self.history.columns if name.startswith(VALIDATION)]
+        return {name.removeprefix(VALIDATION): self._curve(name) for name in columns}
+
+    def _curve(self, column: str) -> pd.Series[float]:
+        measured = self.history[["step", column]].dropna().astype({"step": int})
+        curve = pd.Series(measured[column].to_numpy(float), index=measured["step"].to_numpy() + 1)
+        return curve[~curve.index.duplicated(keep="last")].sort_index()
+
+
+def corpora_of(outcomes: Sequence[RecipeOutcome]) -> list[str]:
+    """Every corpus with a validation loss, in the order in which the recipes learn them."""
+    measured = {corpus for outcome in outcomes for corpus in outcome.curves}
+    # The longest chain tells the order; a union baseline learns everything at once.
+    chains = sorted(outcomes, key=lambda outcome: -len(outcome.stages))
+    learned = [name for outcome in chains for stage in outcome.stages for name in stage.new]
+    ordered = [name for name in dict.fromkeys(learned) if name in measured]
+    return ordered + sorted(measured.difference(ordered))
+
+
+def validation_curve(outcome: RecipeOutcome, corpus: str) -> pd.Series[float]:
+    """Validation loss (nats/token) of the corpus, indexed by the steps done; may be empty."""
+    return outcome.curves.get(corpus, pd.Series(dtype="float64"))
+
+
+def loss_after(outcome: RecipeOutcome, corpus: str, steps: int) -> float:
+    """Validation loss (nats/token) after exactly `steps` steps; NaN where it was not measured."""
+    return float(validation_curve(outcome, corpus).get(steps, math.nan))

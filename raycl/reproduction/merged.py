@@ -1,0 +1,60 @@
+"""E13: the ends of two stages merged, and what the merge has lost and learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+import pandas as pd
+
+from raycl.recipe_outcome import RecipeOutcome, StageFact
+from raycl.reproduction.experiments import Experiment
+from raycl.storage import Storage
+from raycl.training import Training
+
+DENSITIES = (Fraction(1, 10), Fraction(1, 5), Fraction(2, 5), Fraction(3, 5), Fraction(4, 5))
+"""Of TIES; the paper takes the best and does not say among which (§5.9)."""
+PREFIX = "e13"
+
+
+def merged_outcomes(
+    experiment: Experiment, trainings: dict[str, Training], outcomes: Sequence[RecipeOutcome],
+    storage: Storage,
+) -> list[RecipeOutcome]:  # fmt: skip
+    """Merges of an E13 sweep's first stage with each finished recipe that had no replay.
+
+    Made and measured once; their losses stand in a history of one line.
+    """
+    from raycl.merging import merge_states  # needs torch
+    from raycl.state_evaluation import evaluate_state
+
+    if not experiment.name.startswith(PREFIX):
+        return []
+    found = []
+    for outcome in outcomes:
+        last = outcome.stages[-1] if outcome.stages else None
+        if outcome.kind != "sweep" or outcome.status != "finished" or last is None:
+            continue
+        if last.replay_share > 0 or len(outcome.stages) < 2:
+            continue
+        training = trainings[outcome.label]
+        base = training.chain.name(last.first_step)
+        for density in DENSITIES:
+            state = merge_states(storage, base, [outcome.state], density, 1.0)
+            losses = evaluate_state(
+                storage, state, list(training.corpora), training.validation_rows
+            )
+            found.append(_outcome(outcome, last, state, density, losses))
+    return found
+
+
+def _outcome(
+    trained: RecipeOutcome, last: StageFact, state: str, density: Fraction,
+    losses: dict[str, float],
+) -> RecipeOutcome:  # fmt: skip
+    line = {"step": last.last_step - 1} | {f"validation/{c}": v for c, v in losses.items()}
+    end_of_first = trained.history[trained.history["step"] < last.first_step]
+    history = pd.concat([end_of_first, pd.DataFrame([line])], ignore_index=True)
+    label = f"merged {float(density):.0%} of {trained.label}"
+    return replace(trained, label=label, kind="merged", history=history, state=state)

@@ -1,0 +1,59 @@
+"""Requests tried again: exponential backoff with full jitter, bounded in number and in time."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+class GaveUpError(OSError):
+    """A request failed as often as it was to be tried; says how often and for how long."""
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often and how long a request is tried. The default outlasts half a minute of outage.
+
+    The pause after the n-th failure is uniform in [0, min(longest, first × 2^(n−1))], so that
+    many workers that failed together do not come back together.
+    """
+
+    attempts: int = 12
+    first_seconds: float = 0.2
+    longest_seconds: float = 20.0
+    within_seconds: float = 300.0
+    """No further attempt begins when so much time would have passed since the first one."""
+
+    def run(
+        self,
+        what: str,
+        action: Callable[[], Result],
+        is_transient: Callable[[Exception], bool],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> Result:
+        """What `action` returns; `what` names it in the error.
+
+        Raises at once what is not transient, GaveUpError where the last attempt failed.
+        """
+        began, longest, attempt = clock(), self.first_seconds, 1
+        while True:
+            try:
+                return action()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                spent = clock() - began
+                pause = uniform(0.0, min(self.longest_seconds, longest))
+                if attempt >= self.attempts or spent + pause > self.within_seconds:
+                    raise GaveUpError(
+                        f"{what}: tried {attempt} times in {spent:.1f} s, the last time: {error}"
+                    ) from error
+            sleep(pause)
+            attempt, longest = attempt + 1, min(2 * longest, self.longest_seconds)

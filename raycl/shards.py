@@ -1,0 +1,271 @@
+"""Token shards on storage: the manifest, and verified reads of contiguous rows.
+
+A shard is a NumPy file of shape [rows, row_length] behind a header of always 128 bytes, so that
+any run of rows is one range read at a place known without opening the file. One CRC-32 per row
+lies in a small file beside it and verifies every read. The manifest is written last.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pydantic
+
+from raycl.errors import InputError
+from raycl.storage import Storage
+
+MANIFEST = "manifest.json"
+SplitName = Literal["train", "validation"]
+HEADER_BYTES = 128
+_SMALL_CORPUS_BYTES = 256 * 2**20
+_KEPT_CHECKSUMS = 16
+"""Shards whose checksums a reader keeps, the latest: all of 300B tokens would be 0.6 GB a rank."""
+_NPY_MAGIC = b"\x93NUMPY\x01\x00"
+_STRICT = pydantic.ConfigDict(extra="forbid", strict=True)
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")  # a name becomes part of a path
+_PREPARE_AGAIN = "Remove the corpus folder and prepare it again, or restore it from a copy"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of rows; `file` is relative to the corpus folder."""
+
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = _STRICT
+    file: str
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """All shards of one split, in reading order; tokens count each document's end."""
+
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = _STRICT
+    shards: tuple[Shard, ...]
+    rows: int
+    documents: int
+    tokens: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a prepared corpus holds; `fingerprint` covers its content, not its name or origin."""
+
+    __pydantic_config__: ClassVar[pydantic.ConfigDict] = _STRICT
+    name: str
+    tokenizer: str
+    vocabulary: int
+    dtype: Literal["uint16", "uint32"]
+    row_length: int
+    seed: int
+    source: dict[str, Any]
+    train: Split
+    validation: Split
+    fingerprint: str
+
+    def split(self, name: SplitName) -> Split:
+        """The split called `name`."""
+        return self.train if name == "train" else self.validation
+
+
+def content_fingerprint(manifest: Manifest) -> str:
+    """SHA-256 over everything that determines which tokens a read of given rows returns."""
+    splits = [
+        [[shard.sha256, shard.rows] for shard in split.shards]
+        for split in (manifest.train, manifest.validation)
+    ]
+    content = [manifest.tokenizer, manifest.row_length, manifest.dtype, *splits]
+    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
+
+
+def load_manifest(storage: Storage, folder: str) -> Manifest:
+    """The manifest of the corpus in `folder`, checked field by field. Raises InputError."""
+    path = f"{folder}/{MANIFEST}"
+    where = storage.full_path(path)
+    try:
+        data = storage.read_bytes(path)
+    except FileNotFoundError as error:
+        raise InputError(where, "there is no prepared corpus", "Run `raycl prepare`") from error
+    try:
+        manifest = pydantic.TypeAdapter(Manifest).validate_json(data)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(where, f"{place}: {first['msg']}", _PREPARE_AGAIN) from error
+    for name, split in (("train", manifest.train), ("validation", manifest.validation)):
+        if split.rows != sum(shard.rows for shard in split.shards):
+            raise InputError(where, f"{name}.rows: not the sum over its shards", _PREPARE_AGAIN)
+    if not _PLAIN.fullmatch(manifest.tokenizer):
+        raise InputError(where, f"tokenizer: {manifest.tokenizer!r} is no name", _PREPARE_AGAIN)
+    if manifest.fingerprint != content_fingerprint(manifest):
+        raise InputError(where, "fingerprint: does not match the shards listed", _PREPARE_AGAIN)
+    return manifest
+
+
+def write_manifest(storage: Storage, folder: str, manifest: Manifest) -> None:
+    """Write the manifest; from here on the corpus exists."""
+    storage.write_json(f"{folder}/{MANIFEST}", dataclasses.asdict(manifest))
+
+
+def write_shard(
+    storage: Storage, folder: str, split: SplitName, number: int, rows: np.ndarray
+) -> Shard:
+    """Write rows [count, row_length] (uint16 or uint32) as shard `number` of the split."""
+    file = f"{split}/{number:05d}.npy"
+    little_endian = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<"))
+    data = _header(little_endian) + little_endian.tobytes()
+    checksums = io.BytesIO()
+    np.save(checksums, _row_checksums(little_endian))
+    storage.write_bytes(_checksum_path(f"{folder}/{file}"), checksums.getvalue())
+    storage.write_bytes(f"{folder}/{file}", data)
+    return Shard(file, len(rows), hashlib.sha256(data).hexdigest())
+
+
+def verify_corpus(storage: Storage, folder: str) -> Manifest:
+    """Read every shard and compare its SHA-256 and row checksums. Raises InputError."""
+    manifest = load_manifest(storage, folder)
+    names: tuple[SplitName, ...] = ("train", "validation")
+    for name in names:
+        reader = CorpusReader(storage, folder, manifest, name)
+        first = 0
+        for shard in manifest.split(name).shards:
+            path = f"{folder}/{shard.file}"
+            reader.read(first, shard.rows)  # names the row, which the sum over the file cannot
+            if hashlib.sha256(storage.read_bytes(path)).hexdigest() != shard.sha256:
+                raise InputError(
+                    storage.full_path(path), "its SHA-256 is not the manifest's", _PREPARE_AGAIN
+                )
+            first += shard.rows
+    return manifest
+
+
+def check_shards(storage: Storage, folder: str) -> None:
+    """What can be checked within seconds: a small corpus whole, of a large one every shard's size.
+
+    Raises InputError that names the shard. Reads during training verify every row all the same.
+    """
+    manifest = load_manifest(storage, folder)
+    shards = [*manifest.train.shards, *manifest.validation.shards]
+    row_bytes = manifest.row_length * np.dtype(manifest.dtype).itemsize
+    if sum(shard.rows for shard in shards) * row_bytes <= _SMALL_CORPUS_BYTES:
+        verify_corpus(storage, folder)
+        return
+    for shard in shards:
+        path = f"{folder}/{shard.file}"
+        expected = HEADER_BYTES + shard.rows * row_bytes
+        found = storage.size(path) if storage.exists(path) else 0
+        if found != expected:
+            raise InputError(
+                storage.full_path(path), f"{found} bytes where {expected} belong", _PREPARE_AGAIN
+            )
+
+
+class CorpusReader:
+    """Verified reads of contiguous rows of one split; pickles without what it has cached."""
+
+    def __init__(
+        self, storage: Storage, folder: str, manifest: Manifest, split: SplitName = "train"
+    ) -> None:
+        self._storage, self._folder = storage, folder
+        self._shards = manifest.split(split).shards
+        self._dtype = np.dtype(manifest.dtype).newbyteorder("<")
+        self.row_length = manifest.row_length
+        # Row number at which each shard begins, and the number of all rows at the end.
+        self._begins = np.cumsum([0, *(shard.rows for shard in self._shards)])
+        self._checksums: dict[str, np.ndarray] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_checksums": {}}
+
+    @property
+    def rows(self) -> int:
+        """Rows in this split."""
+        return int(self._begins[-1])
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        """Rows [first, first + count) as [count, row_length]: one range read a shard touched.
+
+        Raises ValueError outside the split, InputError where a shard is damaged or missing.
+        """
+        if first < 0 or count < 0 or first + count > self.rows:
+            raise ValueError(f"rows [{first}, {first + count}) are not within [0, {self.rows})")
+        result = np.empty((count, self.row_length), dtype=self._dtype)
+        filled = 0
+        for shard, begin, length in self._pieces(first, count):
+            result[filled : filled + length] = self._read_shard(shard, begin, length)
+            filled += length
+        return result
+
+    def _pieces(self, first: int, count: int) -> Iterator[tuple[Shard, int, int]]:
+        index = int(np.searchsorted(self._begins, first, side="right")) - 1
+        while count > 0:
+            begin = first - int(self._begins[index])
+            length = min(count, self._shards[index].rows - begin)
+            if length:
+                yield self._shards[index], begin, length
+            index, first, count = index + 1, first + length, count - length
+
+    def _read_shard(self, shard: Shard, begin: int, count: int) -> np.ndarray:
+        path = f"{self._folder}/{shard.file}"
+        expected = self._row_checksums(shard)[begin : begin + count]
+        row_bytes = self.row_length * self._dtype.itemsize
+        try:
+            data = self._storage.read_range(
+                path, HEADER_BYTES + begin * row_bytes, count * row_bytes
+            )
+        except FileNotFoundError as error:
+            raise self._damaged(path, "the file is missing") from error
+        if len(data) < count * row_bytes:
+            raise self._damaged(path, f"the file ends in row {begin + len(data) // row_bytes}")
+        rows = np.frombuffer(data, dtype=self._dtype).reshape(count, self.row_length)
+        wrong = np.flatnonzero(_row_checksums(rows) != expected)
+        if len(wrong):
+            raise self._damaged(path, f"row {begin + int(wrong[0])} does not match its checksum")
+        return rows
+
+    def _row_checksums(self, shard: Shard) -> np.ndarray:
+        if shard.file not in self._checksums:
+            path = _checksum_path(f"{self._folder}/{shard.file}")
+            try:
+                checksums = np.load(io.BytesIO(self._storage.read_bytes(path)))
+            except FileNotFoundError as error:
+                raise self._damaged(path, "the file of row checksums is missing") from error
+            except (ValueError, EOFError) as error:
+                raise self._damaged(path, f"not a NumPy file ({error})") from error
+            if checksums.shape != (shard.rows,):
+                raise self._damaged(
+                    path, f"it holds {checksums.size} checksums for {shard.rows} rows"
+                )
+            while len(self._checksums) >= _KEPT_CHECKSUMS:
+                del self._checksums[next(iter(self._checksums))]
+            self._checksums[shard.file] = checksums
+        return self._checksums[shard.file]
+
+    def _damaged(self, path: str, problem: str) -> InputError:
+        return InputError(self._storage.full_path(path), problem, _PREPARE_AGAIN)
+
+
+def _checksum_path(shard_path: str) -> str:
+    return shard_path.removesuffix(".npy") + ".crc32.npy"
+
+
+def _row_checksums(rows: np.ndarray) -> np.ndarray:
+    return np.array([zlib.crc32(row) for row in np.ascontiguousarray(rows)], dtype=np.uint32)
+
+
+def _header(rows: np.ndarray) -> bytes:
+    """A version 1.0 header, padded to a fixed length (NumPy's own may differ by version)."""
+    fields = {"descr": rows.dtype.str, "fortran_order": False, "shape": rows.shape}
+    length = HEADER_BYTES - len(_NPY_MAGIC) - 2
+    text = repr(fields).ljust(length - 1) + "\n"
+    return _NPY_MAGIC + length.to_bytes(2, "little") + text.encode("latin1")

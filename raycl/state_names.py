@@ -1,0 +1,79 @@
+"""States as a person names them: in full, by a unique prefix, or as a recipe's end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from raycl.errors import InputError
+from raycl.storage import Storage
+
+_SHOWN = 5
+_LEAST = 4
+"""Characters of a beginning: a single digit is a slip rather than a hash."""
+
+
+def is_complete(storage: Storage, name: str) -> bool:
+    """Whether the state is complete; one request."""
+    return storage.exists(f"states/{name}/state.json")
+
+
+def complete_states(storage: Storage, among: Collection[str] | None = None) -> list[str]:
+    """Names of the complete states, sorted; of those `among` some, where they are given.
+
+    One listing of all their files: a question for each state would be a request each.
+    """
+    marks = (path.partition("/") for path in storage.sizes("states"))
+    complete = (name for name, _, file in marks if file == "state.json")
+    return sorted(name for name in complete if among is None or name in among)
+
+
+def find_state(storage: Storage, reference: str) -> str:
+    """The one complete state whose name, or whose hash, begins with `reference` (4 letters up).
+
+    Raises InputError where there is none, or more than one.
+    """
+    names = complete_states(storage)
+    if reference in names:
+        return reference
+    matches = [n for n in names if n.startswith(reference) or _hash(n).startswith(reference)]
+    where = f"state {reference!r} in {storage.url}"
+    if len(reference) < _LEAST:
+        matches = []
+    if not matches:
+        remedy = f"States here: {_some(names)}" if names else "Train some: run `raycl sweep`"
+        raise InputError(where, "no such complete state", remedy)
+    if len(matches) > 1:
+        raise InputError(where, f"{len(matches)} states begin so", f"Which: {_some(matches)}?")
+    return matches[0]
+
+
+def swept_states(storage: Storage, sweep: str, recipe: str | None = None) -> list[str]:
+    """Every complete state at a node's end of a stored sweep; of one recipe, the deepest alone.
+
+    Raises InputError for a sweep or recipe that is not there, or has no complete state.
+    """
+    path = f"sweeps/{sweep}/tree.json"
+    if not storage.exists(path):
+        known = ", ".join(storage.list("sweeps")) or "none"
+        raise InputError(f"sweep {sweep!r} in {storage.url}", "not there", f"Known sweeps: {known}")
+    nodes, complete = storage.read_json(path), set(complete_states(storage))
+    labels = dict.fromkeys(label for node in nodes for label in node["recipes"])
+    if recipe is not None and recipe not in labels:
+        raise InputError(f"--recipe {recipe!r}", "no such recipe", f"Recipes: {'; '.join(labels)}")
+    found = [
+        node["name"]
+        for node in nodes  # parents come before their children
+        if node["name"] in complete and (recipe is None or recipe in node["recipes"])
+    ]
+    if not found:
+        raise InputError(f"sweep {sweep!r}", "no complete state yet", "Run `raycl sweep` first")
+    return found if recipe is None else found[-1:]
+
+
+def _hash(name: str) -> str:
+    return name.partition("-")[2]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,44 @@
+"""What a soak draws, and what it counts steps by."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from benchmarks import step_log
+from benchmarks.soak_faults import FAULTS, deck
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_faults_come_equally_often_and_the_same_for_a_seed() -> None:
+    names = deck(random.Random(4), 3 * len(FAULTS) + 2)
+    assert names == deck(random.Random(4), 3 * len(FAULTS) + 2)
+    assert names != deck(random.Random(5), 3 * len(FAULTS) + 2)
+    counts = Counter(names)
+    assert set(counts) == set(FAULTS)
+    assert set(counts.values()) <= {3, 4}
+
+
+def test_every_step_of_another_process_is_logged(tmp_path: Path) -> None:
+    """Once, with what it read: the same for the same rows, and again where it is made again."""
+    step_log.install(tmp_path)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from tests.training_runs import make_storage, run\n"
+        "for place in sys.argv[1:]: run(make_storage(Path(place)), stop=3)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a"), str(tmp_path / "b")], cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}",
+             step_log.LOG: str(tmp_path / "steps")}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    steps = step_log.read(tmp_path / "steps")
+    assert sorted(int(name[:9]) for name, _, _ in steps) == [1, 2, 3]
+    assert [sorted(sums.values()) for sums in steps.values()] == [[2], [2], [2]]
+    assert len({checksum for sums in steps.values() for checksum in sums}) == 3
