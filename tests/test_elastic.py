@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,66 +16,10 @@ from raycl.loop import Interrupted, train
 from raycl.rank_rows import direct_batches
 from raycl.storage import Storage
 from raycl.training import Training
+from tests.elastic_machines import STEPS, training
+from tests.machines import run_on_machines
 from tests.slow_loop import steps_and_workers
 from tests.training_runs import CONFIG, make_storage, make_task
-
-ROOT = Path(__file__).parents[1]
-STEPS = 160
-
-MACHINES = """
-import atexit, os, subprocess, sys, threading, time
-os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-os.environ["RAYCL_RESIZE_SECONDS"] = "5"
-os.environ["RAYCL_ELASTIC_START_SECONDS"] = "30"
-from pathlib import Path
-from ray.cluster_utils import Cluster
-from raycl.cluster import cluster, free_port, held_placement_groups, living_actors
-from raycl.state_names import complete_states
-from raycl.storage import Storage
-from raycl.sweep import run_sweep
-from raycl.tree import Node, Tree
-from tests import slow_loop, test_elastic
-
-storage = Storage(sys.argv[1])
-# A node that ends with this process can be added by its main thread alone.
-machines = Cluster(initialize_head=True, shutdown_at_exit=False, head_node_args={
-    "num_cpus": 0, "temp_dir": sys.argv[2], "include_dashboard": True,
-    "dashboard_port": free_port(),
-})
-machines.add_node(num_cpus=1)
-spot = machines.add_node(num_cpus=1)
-
-def wait_for(workers, steps):
-    while sum(w == workers for _, w in slow_loop.steps_and_workers(storage)) < steps:
-        time.sleep(0.1)
-
-def take_away_and_bring_back():
-    wait_for(2, 10)
-    ray = Path(sys.executable).parent / "ray"
-    subprocess.run([ray, "drain-node", "--address", machines.address, "--node-id", spot.node_id,
-                    "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot",
-                    "--deadline-remaining-seconds", "60"], check=True)
-    while not complete_states(storage):
-        time.sleep(0.1)
-    machines.remove_node(spot)
-    wait_for(1, 10)
-    machines.add_node(num_cpus=1)
-
-threading.Thread(target=take_away_and_bring_back, daemon=True).start()
-atexit.register(machines.shutdown)
-with cluster(machines.address, None):
-    training = test_elastic.training(workers=2, fewest_workers=1)
-    node = Node(training.chain.name(test_elastic.STEPS), None, training, ("recipe",))
-    outcome = run_sweep(Tree((node,), {}), storage, train=slow_loop.train,
-                        on_event=lambda event: print(event.kind, event.reason, flush=True))
-    print("outcome", len(outcome.finished), outcome.failed, flush=True)
-    print("held", held_placement_groups(), living_actors(), flush=True)
-"""
-
-
-def training(**fields: int) -> Training:
-    """A node long enough for machines to come and go."""
-    return make_task(stop=STEPS, steps=STEPS, rates=(1e-3, 1e-3), **fields)
 
 
 def weights(storage: Storage, task: Training) -> dict[str, torch.Tensor]:
@@ -103,21 +42,10 @@ def weights(storage: Storage, task: Training) -> dict[str, torch.Tensor]:
 @pytest.mark.timeout(400)
 def test_two_workers_then_one_then_two(tmp_path: Path) -> None:
     storage, task = make_storage(tmp_path / "elastic"), training()
-    with tempfile.TemporaryDirectory(prefix="raycl-t-", dir="/tmp") as short:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
-        # Cluster writes its address where `ray.init("auto")` looks: not where others do.
-        environment["RAY_TMPDIR"] = short
-        Path(short, "ray").mkdir()
-        environment["PYTHONPATH"] = f"{ROOT}:{ROOT / 'tests'}"
-        process = subprocess.Popen(
-            [sys.executable, "-c", MACHINES, storage.url, short], env=environment,
-            stdout=subprocess.PIPE, text=True, start_new_session=True,
-        )  # fmt: skip
-        try:
-            output, _ = process.communicate(timeout=300)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+    output = run_on_machines(
+        "tests.elastic_machines", storage.url, RAYCL_RESIZE_SECONDS="5",
+        RAYCL_ELASTIC_START_SECONDS="30",
+    )  # fmt: skip
     assert "outcome 1 {}" in output, output
     assert "held [] []" in output, output
     steps = steps_and_workers(storage)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +22,7 @@ from tests.training_runs import (
     FIRST_STAGE,
     LENGTH,
     VOCABULARY,
+    launch,
     make_batches,
     make_storage,
     make_task,
@@ -87,27 +84,6 @@ def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
 def history(storage: Storage, step: int, **fields: Any) -> list[dict[str, Any]]:
     data = (state_folder(storage, step, **fields) / "history.parquet").read_bytes()
     return pq.read_table(io.BytesIO(data)).to_pylist()
-
-
-def launch(
-    folder: Path, world: int, jobs: list[tuple[Storage, dict[str, Any]]], **environment: str
-) -> int:
-    """Run the jobs one after another in `world` processes; the first non-zero exit status."""
-    plan = folder / "jobs.json"
-    plan.write_text(json.dumps([[str(storage.local_root), fields] for storage, fields in jobs]))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
-    shared |= {"OMP_NUM_THREADS": "1", **environment}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.training_runs", str(plan)],
-            cwd=ROOT, env={**os.environ, **shared, "RANK": str(rank)},
-        )
-        for rank in range(world)
-    ]  # fmt: skip
-    return next((status for p in processes if (status := p.wait(timeout=120)) != 0), 0)
 
 
 def test_finished_node_trains_nothing(undisturbed: Storage) -> None:

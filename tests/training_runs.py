@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -124,6 +126,27 @@ def run(storage: Storage, rank: int = 0, world: int = 1, **fields: Any) -> list[
     task, reports = make_task(**fields), []
     train(task, storage, make_batches(task, storage, rank, world), reports.append)
     return reports
+
+
+def launch(
+    folder: Path, world: int, jobs: list[tuple[Storage, dict[str, Any]]], **environment: str
+) -> int:
+    """Run the jobs one after another in `world` processes; the first non-zero exit status."""
+    plan = folder / "jobs.json"
+    plan.write_text(json.dumps([[str(storage.local_root), fields] for storage, fields in jobs]))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
+    shared |= {"OMP_NUM_THREADS": "1", **environment}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.training_runs", str(plan)],
+            cwd=Path(__file__).parent.parent, env={**os.environ, **shared, "RANK": str(rank)},
+        )
+        for rank in range(world)
+    ]  # fmt: skip
+    return next((status for p in processes if (status := p.wait(timeout=120)) != 0), 0)
 
 
 def main() -> None:

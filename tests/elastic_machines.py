@@ -1,0 +1,72 @@
+"""Two machines, then one, then two: `python -m tests.elastic_machines STORAGE FOLDER`."""
+
+from __future__ import annotations
+
+import atexit
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from raycl.cluster import cluster, held_placement_groups, living_actors
+from raycl.state_names import complete_states
+from raycl.storage import Storage
+from raycl.sweep import run_sweep
+from raycl.training import Training
+from raycl.tree import Node, Tree
+from tests import slow_loop
+from tests.machines import start_machines
+from tests.training_runs import make_task
+
+STEPS = 160
+RAY = Path(sys.executable).parent / "ray"
+
+
+def training(**fields: int) -> Training:
+    """A node long enough for machines to come and go."""
+    return make_task(stop=STEPS, steps=STEPS, rates=(1e-3, 1e-3), **fields)
+
+
+def take_away_and_bring_back(storage: Storage, machines: Any) -> None:
+    """With notice; the machine goes when the notice has been heeded."""
+    machine = machines.worker_nodes.copy().pop()
+    wait_for(storage, workers=2, steps=10)
+    subprocess.run(
+        [RAY, "drain-node", "--address", machines.address, "--node-id", machine.node_id,
+         "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot",
+         "--deadline-remaining-seconds", "60"], check=True,
+    )  # fmt: skip
+    while not complete_states(storage):
+        time.sleep(0.1)
+    machines.remove_node(machine)
+    wait_for(storage, workers=1, steps=10)
+    machines.add_node(num_cpus=1)
+
+
+def wait_for(storage: Storage, workers: int, steps: int) -> None:
+    """Until so many have made so many steps together."""
+    while sum(w == workers for _, w in slow_loop.steps_and_workers(storage)) < steps:
+        time.sleep(0.1)
+
+
+def main() -> None:
+    """Train the tree meanwhile, and print what became of it."""
+    storage = Storage(sys.argv[1])
+    machines = start_machines(sys.argv[2], workers=2)
+    atexit.register(machines.shutdown)
+    threading.Thread(target=take_away_and_bring_back, args=(storage, machines), daemon=True).start()
+    with cluster(machines.address, None):
+        task = training(workers=2, fewest_workers=1)
+        node = Node(task.chain.name(STEPS), None, task, ("recipe",))
+        outcome = run_sweep(
+            Tree((node,), {}), storage, train=slow_loop.train,
+            on_event=lambda event: print(event.kind, event.reason, flush=True),
+        )  # fmt: skip
+        print("outcome", len(outcome.finished), outcome.failed, flush=True)
+        print("held", held_placement_groups(), living_actors(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
