@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks import step_log
 from benchmarks.soak_faults import FAULTS, deck
-from benchmarks.soak_round import Round, copy_corpora, end_files, recipe
+from benchmarks.soak_round import Round, copy_corpora, end_tensors, recipe
 from tests.fault_proxy import fault_proxy
 from tests.s3_server import s3_server
 
@@ -90,9 +90,10 @@ def judge(of: Round, name: str, victim: subprocess.Popen[bytes], tally: Tally) -
 
 def check(of: Round, expected: Round, tally: Tally) -> None:
     """Weights, rows and leases against the undisturbed run."""
-    wanted, found = end_files(expected.storage), end_files(of.storage)
+    wanted, found = end_tensors(expected.storage), end_tensors(of.storage)
     if not wanted or wanted != found:
-        tally.problems.append(f"{of.url}: other end states than undisturbed")
+        other = sorted(key for key in wanted | found if wanted.get(key) != found.get(key))
+        tally.problems.append(f"{of.url}: {len(other)} tensors differ, such as {other[:3]}")
     if left := of.storage.list("leases/nodes"):
         tally.problems.append(f"{of.url}: leases are left on {left}")
     plan, made = step_log.read(expected.log), step_log.read(of.log)

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import psutil
 import yaml
+from safetensors.numpy import load
 
 from benchmarks import step_log
 from raycl.storage import Storage
@@ -133,16 +135,20 @@ class Round:
                 process.kill()  # psutil looks first whether the number is still the same process
 
 
-def end_files(storage: Storage) -> dict[str, bytes]:
-    """The bytes of the weights and of AdamW's state of every recipe's end."""
+def end_tensors(storage: Storage) -> dict[str, str]:
+    """Digests of the weights and of AdamW's state of every recipe's end; none where one is missing.
+
+    By tensor: safetensors' headers differ in the order of their entries.
+    """
     table = pd.read_parquet(io.BytesIO(storage.read_bytes(f"sweeps/{NAME}/results.parquet")))
     if set(table["status"]) != {"finished"}:
         return {}
     return {
-        f"{name}/{file}": storage.read_bytes(f"states/{name}/{file}")
+        f"{name}/{file}:{key}": f"{tensor.dtype}{tensor.shape}{sha256(tensor.tobytes()).hexdigest()}"
         for name in table["state"]
         for file in storage.list(f"states/{name}")
         if file.endswith(".safetensors")
+        for key, tensor in load(storage.read_bytes(f"states/{name}/{file}")).items()
     }
 
 
