@@ -144,7 +144,7 @@ def end_tensors(storage: Storage) -> dict[str, str]:
     if set(table["status"]) != {"finished"}:
         return {}
     return {
-        f"{name}/{file}:{key}": f"{tensor.dtype}{tensor.shape}{sha256(tensor.tobytes()).hexdigest()}"
+        f"{name}/{file}:{key}": f"{tensor.dtype} {sha256(tensor.tobytes()).hexdigest()}"
         for name in table["state"]
         for file in storage.list(f"states/{name}")
         if file.endswith(".safetensors")
