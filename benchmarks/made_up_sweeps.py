@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,23 +31,35 @@ def sweep_of(nodes: int, steps: int = 1000) -> Definition:
     """Three stages of `steps` steps and a grid over the later ones' rates: about `nodes` nodes."""
     second, third = grid_of(nodes)
     schedule = {"kind": "cosine", "max_lr": 3e-4, "min_lr": "10%", "warmup": "1%"}
-    names = ("first", "second", "third")
-    data: Mapping[str, Any] = {
-        "name": f"made-up-{nodes}",
-        "model": {"preset": "gpt-neox-tiny"},
-        "tokenizer": "none",
-        "sequence_length": 128,
-        "global_batch": 32,
-        "corpora": {name: {"text": ["nowhere"]} for name in names},
-        "stages": [
-            {"name": name, "steps": steps, "schedule": schedule, "replay": replay}
-            for name, replay in zip(names, ("0%", "5%", "5%"), strict=True)
-        ],
-        "sweep": {
-            "second.schedule.max_lr": [1e-4 * (1 + number) for number in range(second)],
-            "third.schedule.max_lr": [1e-4 * (1 + number) for number in range(third)],
-        },
+    stages = [
+        {"name": name, "steps": steps, "schedule": schedule, "replay": replay}
+        for name, replay in (("first", "0%"), ("second", "5%"), ("third", "5%"))
+    ]
+    grid = {
+        "second.schedule.max_lr": [1e-4 * (1 + number) for number in range(second)],
+        "third.schedule.max_lr": [1e-4 * (1 + number) for number in range(third)],
     }
+    return _definition(f"made-up-{nodes}", stages, sweep=grid)
+
+
+def anneals_of(branches: int, steps: int, length: int) -> Definition:
+    """One constant trunk, which so many anneals leave at equal distances."""
+    anneal = {
+        "at": [f"{steps * (number + 1) // branches} steps" for number in range(branches)],
+        "length": f"{length} steps", "min_lr": "10%",
+    }  # fmt: skip
+    schedule = {"kind": "constant", "max_lr": 3e-4}
+    stage = {"name": "trunk", "steps": steps, "schedule": schedule, "anneal": anneal}
+    return _definition(f"anneals-{branches}", [stage])
+
+
+def _definition(name: str, stages: list[dict[str, Any]], **fields: Any) -> Definition:
+    data = {
+        "name": name, "model": {"preset": "gpt-neox-tiny"}, "tokenizer": "none",
+        "sequence_length": 128, "global_batch": 32,
+        "corpora": {stage["name"]: {"text": ["nowhere"]} for stage in stages},
+        "stages": stages, **fields,
+    }  # fmt: skip
     return definition_of(data, "made-up")
 
 

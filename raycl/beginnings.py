@@ -2,7 +2,8 @@
 
 A beginning leads through whole stages into one that is open: where the stage ends is the chain's
 business. Chains that are described alike up to there use the same object, so its steps are hashed
-once for all of them, and their being the same is seen without a hash.
+once for all of them, and their being the same is seen without a hash. An anneal's beginning leads
+along the trunk's to where it leaves.
 """
 
 from __future__ import annotations
@@ -28,23 +29,26 @@ Words = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class Beginning:
-    """The steps of `above` before `first`, and then those of a stage.
+    """The steps of `above` before `first`, and then those of a stage, which begins at `origin`.
 
-    Use `first_stage` and `next_stage`, which find the one that is there already. Steps count from
-    the chain's first; `end` is always where the stage ends in the chain that asks.
+    Use `first_stage`, `next_stage` and `branch`, which find the one that is there already. Steps
+    count from the chain's first; `end` is always where the stage ends in the chain that asks.
     """
 
     def __init__(
         self, initial: bytes, fingerprints: Mapping[str, str], sequence_length: int,
-        stage: ChainStage, above: Beginning | None = None, first: int = 0,
+        stage: ChainStage, above: Beginning | None = None, first: int = 0, origin: int = 0,
+        above_end: int = 0,
     ) -> None:  # fmt: skip
-        self.first = first
+        self.first, self.origin = first, origin
+        self._above_end = above_end
         self._initial, self._fingerprints = initial, fingerprints
         self._sequence_length, self._stage, self._above = sequence_length, stage, above
         self._tokens_per_step = stage.mixture.global_batch * sequence_length
         # An empty stage before this one hands its reset on.
         self._resets: bool = first > 0 and (
-            stage.reset_optimizer or (above is not None and above.first == first and above._resets)
+            (stage.reset_optimizer and origin == first)
+            or (above is not None and above.first == first and above._resets)
         )
         self._blocks: list[bytes] = []
         """Hashes at the beginnings of the whole blocks from that of `first` on."""
@@ -55,7 +59,18 @@ class Beginning:
     def next_stage(self, stage: ChainStage, first: int) -> Beginning:
         """This beginning up to the step `first`, and then another stage."""
         return _kept(self._next, (first, *_key(stage)), lambda: Beginning(
-            self._initial, self._fingerprints, self._sequence_length, stage, self, first
+            self._initial, self._fingerprints, self._sequence_length, stage, self, first, first,
+            first,
+        ))  # fmt: skip
+
+    def branch(self, stage: ChainStage, first: int, end: int) -> Beginning:
+        """This beginning up to the step `first`, and then another form of its stage.
+
+        Up to `end` the stage of this beginning goes on in other chains.
+        """
+        return _kept(self._next, (first, end, *_key(stage)), lambda: Beginning(
+            self._initial, self._fingerprints, self._sequence_length, stage, self, first,
+            self.origin, end,
         ))  # fmt: skip
 
     def hash_after(self, step: int, end: int) -> bytes:
@@ -77,7 +92,9 @@ class Beginning:
             origin = self.first // BLOCK
             if not self._blocks:
                 above = self._above
-                self._blocks = [above._at_block(origin, self.first) if above else self._initial]
+                self._blocks = [
+                    above._at_block(origin, self._above_end) if above else self._initial
+                ]
             while origin + len(self._blocks) <= block:
                 start = (origin + len(self._blocks) - 1) * BLOCK
                 self._blocks.append(self._hash(self._blocks[-1], start, start + BLOCK, end))
@@ -95,9 +112,9 @@ class Beginning:
 @lru_cache(maxsize=8)
 def _words(beginning: Beginning, start: int, stop: int) -> Words:
     """What is hashed of the steps start … stop − 1, and where each step's words begin."""
-    first = beginning.first
+    first, origin = beginning.first, beginning.origin
     words, lengths = step_words(
-        beginning._stage, max(start - first, 0), stop - first, beginning._tokens_per_step,
+        beginning._stage, max(start, first) - origin, stop - origin, beginning._tokens_per_step,
         beginning._fingerprints, beginning._resets,
     )  # fmt: skip
     if start < first and beginning._above is not None:

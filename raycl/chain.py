@@ -12,6 +12,7 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -22,11 +23,22 @@ from numpy.typing import NDArray
 from raycl.beginnings import BLOCK, Beginning, first_stage
 from raycl.chain_stage import ChainStage
 from raycl.mixture import Run
+from raycl.schedule import Annealed
 
 __all__ = ["Chain", "ChainStage"]
 
 _FORMAT = 1
 """Raised when the meaning of a step changes, so that old states are not mistaken for new ones."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Steps of a chain, up to `stop`, that are hashed along one beginning."""
+
+    stop: int
+    end: int
+    """Where the stage of that beginning ends."""
+    beginning: Beginning
 
 
 class Chain:
@@ -107,32 +119,42 @@ class Chain:
     def _same_beginning(self, other: Chain) -> int:
         """Steps that are seen to be the same without their hashes."""
         shared = 0
-        for index, (mine, theirs) in enumerate(
-            zip(self._beginnings, other._beginnings, strict=False)
-        ):
-            if mine is not theirs:
+        for mine, theirs in zip(self._parts, other._parts, strict=False):
+            if mine.beginning is not theirs.beginning:
                 break
-            shared = min(self.starts[index + 1], other.starts[index + 1])
+            shared = min(mine.stop, theirs.stop)
         return shared
 
     def _hash(self, step: int) -> bytes:
         """The hash of the past after `step` steps."""
-        index = max(0, bisect_left(self.starts, step) - 1)  # at a stage's end still that stage's
-        return self._beginnings[index].hash_after(step, self.starts[index + 1])
+        # At a part's end it is still that part's.
+        part = self._parts[bisect_left(self._parts, step, key=lambda part: part.stop)]
+        return part.beginning.hash_after(step, part.end)
 
     @cached_property
-    def _beginnings(self) -> tuple[Beginning, ...]:
-        """One for each stage."""
+    def _parts(self) -> tuple[_Part, ...]:
+        """One for each stage; two for an anneal: along its trunk, and off it."""
         text = json.dumps([_FORMAT, self.initial], sort_keys=True, default=str)
         initial = hashlib.sha256(text.encode()).digest()
-        found = [first_stage(initial, self.fingerprints, self.sequence_length, self.stages[0])]
-        for stage, first in zip(self.stages[1:], self.starts[1:], strict=False):
-            found.append(found[-1].next_stage(stage, first))
+        found: list[_Part] = []
+        for stage, first in zip(self.stages, self.starts, strict=False):
+            schedule, stop, trunk = stage.schedule, first + stage.steps, stage
+            if isinstance(schedule, Annealed):  # the trunk's stage, as in the trunk's own chain
+                trunk = replace(stage, schedule=schedule.trunk, whole_steps=schedule.trunk_steps)
+            if found:
+                beginning = found[-1].beginning.next_stage(trunk, first)
+            else:
+                beginning = first_stage(initial, self.fingerprints, self.sequence_length, trunk)
+            if isinstance(schedule, Annealed):
+                leaves, end = min(first + schedule.at, stop), first + schedule.trunk_steps
+                found.append(_Part(leaves, end, beginning))
+                beginning = beginning.branch(stage, leaves, end)
+            found.append(_Part(stop, stop, beginning))
         return tuple(found)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what names need: workers need few of them."""
-        return {key: value for key, value in self.__dict__.items() if key != "_beginnings"}
+        return {key: value for key, value in self.__dict__.items() if key != "_parts"}
 
 
 def _last(low: int, high: int, same: Callable[[int], bool]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +17,7 @@ from raycl.beginnings import BLOCK as _BLOCK
 from raycl.beginnings import CHUNK as _CHUNK
 from raycl.chain import Chain, ChainStage
 from raycl.mixture import Mixture, Source
-from raycl.schedule import Constant, Cosine
+from raycl.schedule import Annealed, Constant, Cosine
 
 ROWS = 10**9
 PRINTS = {name: f"{index:x}" * 16 for index, name in enumerate(("old", "new", "other"), 1)}
@@ -328,7 +328,39 @@ def test_stages_that_differ_in_length_alone_share_their_steps() -> None:
 
     short, long = left_after(700), left_after(3000)
     assert short.divergence(long) == long.divergence(short) == 700
-    assert short._beginnings[0] is long._beginnings[0]
+    assert short._parts[0].beginning is long._parts[0].beginning
     alone = chain(ChainStage("s", 3000, schedule, mixture(), whole_steps=5000))
-    assert alone._beginnings[0] is not long._beginnings[0]
+    assert alone._parts[0].beginning is not long._parts[0].beginning
     assert alone.name(3000) == long.name(3000)
+
+
+@dataclass(frozen=True)
+class OnlyRates:
+    """A schedule of which nobody knows that it follows a trunk."""
+
+    schedule: Annealed
+
+    def rates(self, steps: Any, total: int, tokens_per_step: int) -> Any:
+        return self.schedule.rates(steps, total, tokens_per_step)
+
+
+@given(
+    at=st.integers(1, 800), length=st.integers(1, 60), first=st.integers(0, 600),
+    other=st.integers(1, 800),
+)  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_an_anneal_goes_along_its_trunk(at: int, length: int, first: int, other: int) -> None:
+    """By the same names as if every step had been hashed for itself."""
+    mix, trunk = mixture(), Cosine(max_lr=1e-3, warmup="1 steps")
+    before = [stage(first, rate=2e-3)] if first else []
+
+    def annealed(where: int) -> Chain:
+        schedule = Annealed(trunk, 800, where, length, "10%", "linear")
+        return chain(*before, ChainStage("s", where + length, schedule, mix))
+
+    one, two = annealed(at), annealed(other)
+    whole = chain(*before, ChainStage("s", 800, trunk, mix))
+    for left, right in ((one, whole), (one, two)):
+        assert left.divergence(right) == right.divergence(left) == shared(left, right)
+    alone = ChainStage("s", one.steps - first, OnlyRates(one.stages[-1].schedule), mix)
+    assert one.name(one.steps) == chain(*before, alone).name(one.steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cProfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,21 +61,35 @@ def test_comparing_each_with_each_would_be_noticed() -> None:
     assert work(LARGE) / LARGE > 2 * work(SMALL) / SMALL
 
 
-def test_a_step_is_hashed_once_for_all_recipes_that_share_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hashed = 0
-    plain = beginnings.step_words
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Steps whose words were made, by call."""
+    plain, steps = beginnings.step_words, []
 
     def counted(stage: Any, start: int, stop: int, *rest: Any) -> Any:
-        nonlocal hashed
-        hashed += stop - start
+        steps.append(stop - start)
         return plain(stage, start, stop, *rest)
 
     monkeypatch.setattr(beginnings, "step_words", counted)
+    return steps
+
+
+def test_a_step_is_hashed_once_for_all_recipes_that_share_it(hashed: list[int]) -> None:
     tree = planned(LARGE, STEPS + 1)  # which nobody has hashed before
-    assert tree.steps < hashed < 1.1 * tree.steps  # the recipes alone have three times as many
+    # The recipes alone have three times as many.
+    assert tree.steps < sum(hashed) < 1.1 * tree.steps
     assert tree.steps_alone > 2.5 * tree.steps
+
+
+def test_a_trunk_is_hashed_once_however_many_anneals_leave_it(hashed: list[int]) -> None:
+    trunk, length, branches = 9000, 40, 60
+    definition = made_up_sweeps.anneals_of(branches, trunk, length)
+    tree = make_tree(definition, corpus_facts(definition, None))
+    assert len(tree.nodes) == 2 * branches
+    assert tree.steps <= trunk + branches * length
+    # Each branch's words begin with the block in which it leaves.
+    assert sum(hashed) < trunk + branches * (length + 2 * beginnings.BLOCK)
+    assert tree.steps_alone > 25 * tree.steps
 
 
 def test_each_state_is_looked_for_where_it_can_be() -> None:
