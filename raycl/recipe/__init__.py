@@ -3,7 +3,8 @@
 from raycl.recipe.expand import Variant, expand
 from raycl.recipe.fields import Corpus, Recipe
 from raycl.recipe.load import parse_recipe, read_yaml, with_field
-from raycl.recipe.resolve import CorpusFacts, Resolver, resolve
+from raycl.recipe.resolve import Resolver, resolve
+from raycl.recipe.stage_steps import CorpusFacts
 
 __all__ = [
     "Corpus",
