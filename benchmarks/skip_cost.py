@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.loop_speed import BATCH, CONFIG, LENGTH, VOCABULARY
 from raycl.model import build_model
-from raycl.optimizer import build_optimizer, set_learning_rate, step_if_finite
+from raycl.optimizer import build_optimizer, is_spike, set_learning_rate, step_unless
 from raycl.parallel import clip_gradients
 from raycl.training import ModelSpec, OptimizerSpec
 
@@ -36,7 +36,7 @@ def main() -> None:
         loss.backward(1 + 0 * loss.detach() if guarded else None)
         norm = clip_gradients(model, 1.0)
         if guarded:
-            step_if_finite(optimizer, norm)
+            step_unless(optimizer, is_spike(norm, None))
         else:
             optimizer.found_inf = None  # type: ignore[attr-defined]
             optimizer.step()

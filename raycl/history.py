@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import torch
 
 from raycl.errors import InputError
+from raycl.optimizer import is_spike
 from raycl.parallel import World
 
 FILE = "history.parquet"
@@ -34,16 +35,19 @@ class _Pending:
 class History:
     """Lines since the node's start; losses are resolved about once a second, all ranks together.
 
-    `skipped` is 1 in the line of a step without a finite loss and gradient, whose update was not
-    made. `latest_skipped` holds the steps at the end that were skipped in a row, and
-    `most_skipped` the longest such row of this process.
+    `skipped` is 1 in the line of a step whose update was not made: without a finite loss and
+    gradient norm, or with a norm above `most_norm`. `latest_skipped` holds the steps at the end
+    that were skipped in a row, and `most_skipped` the longest such row of this process.
     """
 
-    def __init__(self, world: World, tokens_per_step: int, lines: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, world: World, tokens_per_step: int, lines: list[dict[str, Any]],
+        most_norm: float | None = None,
+    ) -> None:  # fmt: skip
         self.lines = lines
         self.latest_skipped: tuple[int, ...] = ()
         self.most_skipped: tuple[int, ...] = ()
-        self._world, self._tokens_per_step = world, tokens_per_step
+        self._world, self._tokens_per_step, self._most_norm = world, tokens_per_step, most_norm
         self._pending: list[_Pending] = []
         self._every = 1
         self._window_start = time.perf_counter()
@@ -70,10 +74,9 @@ class History:
         """Turn pending steps into lines (collective)."""
         if not self._pending:
             return
-        losses, norms, elapsed, waited = self._synchronize()
+        losses, norms, spikes, elapsed, waited = self._synchronize()
         count = len(self._pending)
-        for pending, loss, norm in zip(self._pending, losses, norms, strict=True):
-            skipped = not math.isfinite(norm)  # what the device has decided by
+        for pending, loss, norm, skipped in zip(self._pending, losses, norms, spikes, strict=True):
             self._count_skipped(pending.line["step"], skipped)
             self.lines.append(
                 pending.line
@@ -97,15 +100,19 @@ class History:
         if len(self.latest_skipped) > len(self.most_skipped):
             self.most_skipped = self.latest_skipped
 
-    def _synchronize(self) -> tuple[list[float], list[float], float, float]:
-        """Summed losses, norms, and seconds of the window and of waiting, averaged over ranks."""
+    def _synchronize(self) -> tuple[list[float], list[float], list[bool], float, float]:
+        """Summed losses, norms, which were skipped; seconds of the window and of waiting, averaged.
+
+        Averaged over ranks. What was skipped is found as the device has found it, to the bit.
+        """
         losses = torch.stack([pending.loss for pending in self._pending]).double()
-        norms = torch.stack([pending.norm for pending in self._pending]).tolist()  # waits here
+        norms = torch.stack([pending.norm for pending in self._pending])
+        spikes = is_spike(norms, self._most_norm).tolist()  # waits here
         elapsed = time.perf_counter() - self._window_start
         waited = sum(pending.data_wait for pending in self._pending)
         times = torch.tensor([elapsed, waited], dtype=torch.float64, device=losses.device)
         summed = self._world.sum(torch.cat([losses, times / self._world.size])).tolist()
-        return summed[:-2], norms, summed[-2], summed[-1]
+        return summed[:-2], norms.tolist(), spikes, summed[-2], summed[-1]
 
     def restart_clock(self) -> None:
         """What happened since the last resolve is not training time (a validation, a save)."""

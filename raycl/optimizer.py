@@ -32,13 +32,19 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) ->
         group["lr"] = learning_rate
 
 
-def step_if_finite(optimizer: torch.optim.Optimizer, norm: torch.Tensor) -> None:
-    """An update where the gradients' `norm` is finite; otherwise it changes nothing at all.
+def is_spike(norms: torch.Tensor, most: float | None) -> torch.Tensor:
+    """Where a gradient norm is not finite, or above `most`: the steps that are skipped."""
+    not_finite = ~torch.isfinite(norms)
+    return not_finite if most is None else not_finite | (norms > most)
+
+
+def step_unless(optimizer: torch.optim.Optimizer, skip: torch.Tensor) -> None:
+    """An update; where `skip` is true it changes nothing at all.
 
     Weights, moments and AdamW's step count then keep every bit. Decided on the device: the fused
-    kernels read `found_inf`, which GradScaler sets too. On every rank `norm` is the same.
+    kernels read `found_inf`, which GradScaler sets too. `skip` has to be the same on every rank.
     """
-    optimizer.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+    optimizer.found_inf = skip.float()  # type: ignore[attr-defined]
     optimizer.step()
 
 

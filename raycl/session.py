@@ -19,11 +19,12 @@ from raycl.history import History, not_finite
 from raycl.model import LanguageModel, attention_implementation, build_model
 from raycl.optimizer import (
     build_optimizer,
+    is_spike,
     named_tensors,
     reset_optimizer,
     set_learning_rate,
     step_count,
-    step_if_finite,
+    step_unless,
 )
 from raycl.parallel import (
     World,
@@ -67,7 +68,7 @@ class Session:
         self._previous_name: str | None = None  # the state that the history begins after
         self._previous_step = 0
         lines = self._load(storage, found) if found is not None else []
-        self.history = History(world, self._tokens_per_step, lines)
+        self.history = History(world, self._tokens_per_step, lines, task.optimizer.gradient_skip)
         self.writer = StateWriter(storage, world, task.keep_last)
 
     def _build(self, initialize: bool) -> LanguageModel:
@@ -105,7 +106,7 @@ class Session:
     def train_step(self, stream: Iterator[np.ndarray]) -> None:
         """One update: rate, rows, gradients, clipping, AdamW. Raises InputError, RuntimeError.
 
-        It is skipped, on the device, where loss or gradient norm is not finite.
+        It is skipped, on the device, where the loss is not finite or the gradient norm a spike.
         """
         task, step = self._task, self.step
         if task.chain.resets_optimizer(step):
@@ -119,7 +120,7 @@ class Session:
             self.model, rows, self._world, self._dtype, task.micro_batch, self._tokens_per_step
         )
         norm = clip_gradients(self.model, task.optimizer.gradient_clip)
-        step_if_finite(self._optimizer, norm)
+        step_unless(self._optimizer, is_spike(norm, task.optimizer.gradient_skip))
         self._optimizer.zero_grad(set_to_none=True)
         self.history.add(step, learning_rate, loss, norm, data_wait, self._rows_read(step))
         self.step = step + 1

@@ -30,6 +30,8 @@ class OptimizerSpec:
     epsilon: float = 1e-8
     weight_decay: float = 0.1
     gradient_clip: float = 1.0
+    gradient_skip: float | None = None
+    """A step whose gradient norm, before clipping, is above it is skipped; None: no finite one."""
 
 
 @dataclass(frozen=True)

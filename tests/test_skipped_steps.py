@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -98,6 +99,38 @@ def test_too_many_in_a_row_name_the_last_good_state(storage: Storage, poisoned: 
     assert [int(name[:9]) for name in storage.list("states")] == [1, 2]
     run(storage, max_skipped=3, save_every=1)
     assert skipped(storage, 6) == [2, 3]
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_spike_is_skipped_where_the_recipe_says_what_one_is(
+    storage: Storage, tmp_path: Path, world: int
+) -> None:
+    toxic = json.dumps([storage.url, [2], 1000])
+    jobs = [(storage, {"stop": stop, "reset": False, "gradient_skip": 20}) for stop in (2, 3, 6)]
+    assert launch(tmp_path, world, jobs, POISON=toxic) == 0
+    saved = [tensors(storage, step, reset=False) for step in (2, 3)]
+    assert difference(*saved) == 0
+    lines = history(storage, 3, reset=False)
+    assert [(line["step"], line["skipped"]) for line in lines] == [(2, 1)]
+    assert 20 < lines[0]["gradient_norm"] < math.inf
+    assert mark(storage, 6, reset=False)["optimizer_steps"] == 5
+    plain = make_storage(tmp_path / "plain")
+    assert launch(tmp_path, world, [(plain, {"reset": False})], POISON=toxic) == 0
+    assert skipped(plain, 6, reset=False) == []
+
+
+def test_a_norm_at_the_limit_is_no_spike(storage: Storage, tmp_path: Path) -> None:
+    run(storage, stop=1)
+    norm = history(storage, 1)[-1]["gradient_norm"]
+    for limit, expected in ((norm, []), (np.nextafter(np.float32(norm), np.float32(0)), [0])):
+        other = make_storage(tmp_path / f"{limit}")
+        run(other, stop=1, gradient_skip=float(limit))
+        assert skipped(other, 1) == expected
+
+
+def test_spikes_in_a_row_end_it_too(storage: Storage) -> None:
+    with pytest.raises(FloatingPointError, match=r"step 0: loss 4\..*and so for \d steps in a row"):
+        run(storage, max_skipped=3, gradient_skip=1e-6)
 
 
 def test_none_is_good_where_the_first_step_fails(storage: Storage, poisoned: Poison) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import subprocess
@@ -67,8 +68,9 @@ def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> T
     fingerprints = {"new": "0" * 16, "older": "1" * 16}
     chain = Chain({"seed": 1}, stages, fingerprints, LENGTH)
     return Training(
-        chain, start, stop, ModelSpec(CONFIG, initialization="gpt-neox"), OptimizerSpec(), 1,
-        LENGTH, {name: f"corpora/{name}" for name in ("new", "older")}, **fields,
+        chain, start, stop, ModelSpec(CONFIG, initialization="gpt-neox"),
+        OptimizerSpec(gradient_skip=fields.pop("gradient_skip", None)), 1, LENGTH,
+        {name: f"corpora/{name}" for name in ("new", "older")}, **fields,
     )  # fmt: skip
 
 
@@ -100,9 +102,10 @@ def make_batches(
 
 
 def poison(task: Training, storage: Storage, steps: Sequence[int], value: float) -> None:
-    """Add `value` to the loss wherever the last row of one of these steps is read.
+    """Add NaN or ∞ to the loss wherever the last row of one of these steps is read.
 
-    The gradients by themselves stay finite. Patches the model's class; undo it yourself.
+    The gradients by themselves stay finite. A finite `value` multiplies the loss. Patches the
+    model's class; undo it yourself.
     """
     import torch
 
@@ -114,7 +117,10 @@ def poison(task: Training, storage: Storage, steps: Sequence[int], value: float)
 
     def poisoned(self: LanguageModel, batch: torch.Tensor) -> torch.Tensor:
         found = (batch[:, None] == marked).all(-1).any()
-        return forward(self, batch) + torch.where(found, value, 0.0)
+        loss = forward(self, batch)
+        if math.isfinite(value):
+            return loss * torch.where(found, value, 1.0)
+        return loss + torch.where(found, value, 0.0)
 
     LanguageModel.forward = poisoned  # type: ignore[method-assign]
 

@@ -247,6 +247,11 @@ class Optimizer(_Fields):
     epsilon: Real = OptimizerSpec.epsilon
     weight_decay: Real = OptimizerSpec.weight_decay
     gradient_clip: Real = OptimizerSpec.gradient_clip
+    gradient_skip: Real | None = Field(
+        default=OptimizerSpec.gradient_skip,
+        gt=0,
+        description="skip a step whose gradient norm, before clipping, is above it (a spike)",
+    )
 
 
 class Validation(_Fields):

@@ -13,7 +13,7 @@ from raycl.errors import InputError
 from raycl.quantities import Length
 from raycl.recipe.expand import Branch
 from raycl.recipe.fields import Recipe, Stage
-from raycl.recipe.stage_steps import CorpusFacts, History, stage_steps
+from raycl.recipe.stage_steps import CorpusFacts, Past, stage_steps
 from raycl.training import ModelSpec, OptimizerSpec, Training
 
 
@@ -38,7 +38,7 @@ class Resolver:
         self._folders = {name: facts.folder for name, facts in corpora.items()}
         self._fingerprints = {name: facts.fingerprint for name, facts in corpora.items()}
         self._vocabulary = max(facts.vocabulary for facts in corpora.values())
-        self._stages: dict[tuple[Any, ...], tuple[ChainStage, History]] = {}
+        self._stages: dict[tuple[Any, ...], tuple[ChainStage, Past]] = {}
         self._starts: dict[tuple[Any, ...], _Start] = {}
         self._alive: list[Recipe] = []
         """Whose parts are known: an identity may not become another part's."""
@@ -75,7 +75,7 @@ class Resolver:
         self, recipe: Recipe, where: str, branch: Branch | None
     ) -> list[ChainStage]:
         """A stage is what it is by itself and by what the stages before it have read."""
-        history, stages = History(), []
+        history, stages = Past(), []
         key: tuple[Any, ...] = (recipe.rows_per_step, recipe.sequence_length)
         for stage in recipe.stages:
             at = _leaves(stage, branch)
@@ -101,9 +101,11 @@ class _Start:
 
 def _start(recipe: Recipe, vocabulary: int, where: str) -> _Start:
     model, optimizer = model_spec(recipe, vocabulary, where), recipe.optimizer.model_dump()
+    # What is not asked for is no part of a state's name.
+    named = {name: value for name, value in optimizer.items() if value is not None}
     initial = {
         "model": dict(model.config), "pretrained": model.pretrained,
-        "initialization": model.initialization, "seed": recipe.seed, "optimizer": optimizer,
+        "initialization": model.initialization, "seed": recipe.seed, "optimizer": named,
         "precision": recipe.execution.precision, "sequence_length": recipe.sequence_length,
     }  # fmt: skip
     return _Start(model, OptimizerSpec(**optimizer), initial)

@@ -32,7 +32,7 @@ class CorpusFacts:
 
 
 @dataclass
-class History:
+class Past:
     """What the stages so far have read."""
 
     next_new: dict[str, int] = field(default_factory=dict)
@@ -43,9 +43,9 @@ class History:
     """Steps of each stage, and each corpus' share of its batches."""
     latest: ChainStage | None = None
 
-    def copy(self) -> History:
+    def copy(self) -> Past:
         """One to go on with."""
-        return History(
+        return Past(
             dict(self.next_new), dict(self.next_replay), dict(self.seen), list(self.mixes),
             self.latest,
         )  # fmt: skip
@@ -61,7 +61,7 @@ class History:
 
 
 def stage_steps(
-    recipe: Recipe, stage: Stage, corpora: Mapping[str, CorpusFacts], history: History,
+    recipe: Recipe, stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past,
     at: Length | None, where: str,
 ) -> ChainStage:  # fmt: skip
     """The stage after `history`, which goes on by it; `at` is where an anneal branch leaves it.
@@ -100,7 +100,7 @@ def stage_steps(
 
 def _mixture(
     recipe: Recipe, stage: Stage, new: Mapping[str, Fraction],
-    corpora: Mapping[str, CorpusFacts], history: History, where: str,
+    corpora: Mapping[str, CorpusFacts], history: Past, where: str,
 ) -> Mixture:  # fmt: skip
     sources = []
     for corpus, share in new.items():
@@ -118,7 +118,7 @@ def _mixture(
 
 
 def _replay_sources(
-    stage: Stage, corpora: Mapping[str, CorpusFacts], history: History, where: str
+    stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past, where: str
 ) -> list[Source]:
     """Old data, by what was seen of each corpus (paper §4) or as the stage names them."""
     field = f"{where}stages.{stage.name}.replay"
@@ -195,7 +195,7 @@ def _check_supplied(
             )
 
 
-def _remember(history: History, mixture: Mixture, supplied: Sequence[int], steps: int) -> None:
+def _remember(history: Past, mixture: Mixture, supplied: Sequence[int], steps: int) -> None:
     mix: dict[str, Fraction] = {}
     for source, rows in zip(mixture.sources, supplied, strict=True):
         share = source.weight * (mixture.replay if source.replay else 1 - mixture.replay)
