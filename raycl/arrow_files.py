@@ -15,13 +15,27 @@ from raycl.retries import Retries
 Result = TypeVar("Result")
 
 
+_GS_RETRY_SECONDS = 60
+"""Google's library tries again by itself, without this for 15 minutes; so also for credentials."""
+
+
+def open_arrow(url: str) -> tuple[arrow_fs.FileSystem, str]:
+    """pyarrow's file system for a URL, and the path by which it knows it.
+
+    Raises what pyarrow does: ArrowException, ValueError, OSError.
+    """
+    if url.startswith("gs://") and "retry_limit_seconds=" not in url:
+        url += f"{'&' if '?' in url else '?'}retry_limit_seconds={_GS_RETRY_SECONDS}"
+    return arrow_fs.FileSystem.from_uri(url)
+
+
 class ArrowFiles:
     """Files below a URL that pyarrow opens. Raises InputError where it does not."""
 
     def __init__(self, url: str, retries: Retries) -> None:
         self._url, self._retries = url, retries
         try:
-            self._fs, self._root = arrow_fs.FileSystem.from_uri(url)
+            self._fs, self._root = open_arrow(url)
         except (pa.ArrowException, ValueError, OSError) as error:
             raise InputError(
                 f"storage {url!r}", str(error).partition("\n")[0],
@@ -57,6 +71,8 @@ class ArrowFiles:
     def read_range(self, path: str, start: int, length: int) -> bytes:
         def read() -> bytes:
             with self._fs.open_input_file(self._at(path)) as file:
+                if start >= file.size():  # the store would call it an error
+                    return b""
                 return bytes(file.read_at(length, start))
 
         return self._run("reading", path, read)
@@ -71,26 +87,28 @@ class ArrowFiles:
         self._run("writing", path, write)
 
     def entries(self, path: str) -> Iterator[Entry]:
-        for info in self._select(path, recursive=False):
-            yield Entry(info.base_name, info.type == arrow_fs.FileType.Directory)
+        # Listing one level, pyarrow leaves out the folders that are nothing but parts of names.
+        folders: dict[str, bool] = {}
+        for found in self.found(path):
+            name, below, _ = found.path.partition("/")
+            folders[name] = folders.get(name, False) or bool(below) or not found.is_file
+        yield from (Entry(name, is_folder) for name, is_folder in folders.items())
 
     def found(self, path: str) -> Iterator[Found]:
         top = len(self._at(path)) + 1
-        for info in self._select(path, recursive=True):
+        selector = arrow_fs.FileSelector(self._at(path), allow_not_found=True, recursive=True)
+        for info in self._run("listing", path, lambda: self._fs.get_file_info(selector)):
             is_file = info.type == arrow_fs.FileType.File
             yield Found(info.path[top:], int(info.size) if is_file else 0, info.mtime, is_file)
-
-    def _select(self, path: str, recursive: bool) -> list[arrow_fs.FileInfo]:
-        selector = arrow_fs.FileSelector(self._at(path), allow_not_found=True, recursive=recursive)
-        return self._run("listing", path, lambda: list(self._fs.get_file_info(selector)))
 
     def remove(self, path: str) -> None:
         if self.exists(path):
             self._run("deleting", path, lambda: self._fs.delete_file(self._at(path)))
 
     def remove_folder(self, path: str) -> None:
-        if self.exists(path):
-            self._run("deleting", path, lambda: self._fs.delete_dir(self._at(path)))
+        # `delete_dir` would miss the folder's own object, which only pyarrow ever makes.
+        at = self._at(path)
+        self._run("deleting", path, lambda: self._fs.delete_dir_contents(at, missing_dir_ok=True))
 
 
 def _is_transient(error: Exception) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+from gcs_server import GcsServer, gcs_server
 from s3_server import CannotStartError, S3Server, s3_server
 
 from raycl.storage import Storage
@@ -20,6 +22,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Ray's workers import the tests' stand-ins, and raycl itself where it is not installed.
 _TESTS = Path(__file__).parent
+Server = TypeVar("Server", S3Server, GcsServer)
 _LONGEST = ("test_end_to_end", "test_jobs")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(_TESTS.parent), str(_TESTS), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
@@ -45,9 +48,20 @@ def ray_cluster() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3Server]:
     """A real S3 server for the session, which the environment names."""
+    yield from served(s3_server())
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[GcsServer]:
+    """A real server of Google Cloud Storage's API, which the environment names."""
+    yield from served(gcs_server())
+
+
+def served(starting: AbstractContextManager[Server]) -> Iterator[Server]:
+    """The server, while its block lasts; a skip says why there is none."""
     with ExitStack() as stack:
         try:
-            server = stack.enter_context(s3_server())
+            server = stack.enter_context(starting)
         except CannotStartError as error:
             pytest.skip(str(error))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -56,12 +70,32 @@ def s3() -> Iterator[S3Server]:
         yield server
 
 
-@pytest.fixture(scope="session", params=["local", pytest.param("s3", marks=pytest.mark.s3)])
+LOCAL, S3, GCS = "local", *(pytest.param(name, marks=pytest.mark.s3) for name in ("s3", "gcs"))
+NewStorage = Callable[[], Storage]
+
+
+@pytest.fixture(scope="session", params=[LOCAL, S3])
 def new_storage(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[], Storage]:
-    """Makes empty storages, on either side of the face."""
-    if request.param == "local":
+) -> NewStorage:
+    """Makes empty storages, on either side of the face, which can write on a condition."""
+    return makes_storages(request, tmp_path_factory)
+
+
+@pytest.fixture(scope="session", params=[LOCAL, S3, GCS])
+def any_new_storage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> NewStorage:
+    """Makes empty storages of every kind."""
+    return makes_storages(request, tmp_path_factory)
+
+
+def makes_storages(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> NewStorage:
+    """Of the kind that the fixture's parameter names."""
+    if request.param == LOCAL:
         return lambda: Storage(tmp_path_factory.mktemp("storage") / "root")
-    bucket = request.getfixturevalue("s3").new_bucket()
-    return lambda: Storage(f"s3://{bucket}/{uuid.uuid4().hex[:8]}")
+    bucket = request.getfixturevalue(request.param).new_bucket()
+    root = f"gs://anonymous@{bucket}" if request.param == "gcs" else f"s3://{bucket}"
+    return lambda: Storage(f"{root}/{uuid.uuid4().hex[:8]}")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs as arrow_fs
 
+from raycl.arrow_files import open_arrow
 from raycl.errors import InputError
 from raycl.paths import refuse_secret
 from raycl.storage_options import S3Options, arrow_arguments, s3_options
@@ -81,7 +82,7 @@ Unit = tuple[Piece, ...]
 
 @cache
 def _object_store(scheme_and_bucket: str) -> tuple[arrow_fs.FileSystem, str]:
-    return arrow_fs.FileSystem.from_uri(scheme_and_bucket)
+    return open_arrow(scheme_and_bucket)
 
 
 @cache
@@ -137,7 +138,9 @@ def _matches(pattern: str) -> Iterator[tuple[str, arrow_fs.FileInfo]]:
     scheme, separator, rest = pattern.partition("://")
     # A query of an object store's URL (its region, its endpoint) belongs to every file found.
     query = f"?{rest.partition('?')[2]}" if separator and "?" in rest and scheme != "file" else ""
-    prefix = "" if isinstance(file_system, arrow_fs.LocalFileSystem) else f"{scheme}://"
+    user, at, _ = rest.partition("/")[0].rpartition("@")  # gs://anonymous@bucket
+    is_local = isinstance(file_system, arrow_fs.LocalFileSystem)
+    prefix = "" if is_local else f"{scheme}://{user}{at}"
     wildcard = re.search(r"[*?\[]", path)
     base = path[: wildcard.start()].rpartition("/")[0] if wildcard else path
     info = file_system.get_file_info(base)
