@@ -56,9 +56,9 @@ class S3Files:
 
     def read_version(self, path: str) -> tuple[bytes, str]:
         while True:
-            data, version, total = self._beginning(path)
-            parts = [data]
             try:
+                data, version, total = self._beginning(path)
+                parts = [data]
                 for start in range(len(data), total, RANGE_BYTES):
                     parts.append(self._range(path, start, RANGE_BYTES, IfMatch=version)[0])
             except _ChangedError:  # replaced meanwhile: all bytes are to be of one version
@@ -79,7 +79,10 @@ class S3Files:
         try:
             data, answer = self._range(path, 0, RANGE_BYTES)
         except _PastTheEndError:  # an empty object has no first byte
-            return b"", str(self._s3.request("head_object", path, "ETag")["ETag"]), 0
+            found = self._s3.request("head_object", path, "ETag", "ContentLength")
+            if found["ContentLength"]:  # it was empty, and has been replaced since
+                raise _ChangedError from None
+            return b"", str(found["ETag"]), 0
         return data, str(answer["ETag"]), int(answer["ContentRange"].rpartition("/")[2])
 
     def _range(
@@ -184,4 +187,4 @@ class _PastTheEndError(Exception):
 
 
 class _ChangedError(Exception):
-    """The object has been replaced between two of its ranges."""
+    """The object has been replaced between two requests for parts of it."""

@@ -91,7 +91,7 @@ def wait_for(address: str) -> None:
     raise AssertionError("no head")
 
 
-def write_small_recipe(folder: Path) -> Path:
+def write_small_recipe(folder: Path, steps: int = 4) -> Path:
     """`my.yaml` over documents of its own in `text/`, named by relative paths."""
     texts = folder / "text"
     texts.mkdir(parents=True)
@@ -104,9 +104,12 @@ def write_small_recipe(folder: Path) -> Path:
         "sequence_length": 32,
         "global_batch": 8,
         "corpora": {"code": {"text": "text/*.txt", "validation": "20%"}},
-        "stages": [{"name": "code", "steps": 4, "schedule": {"kind": "cosine", "max_lr": "1e-3"}}],
+        "stages": [
+            {"name": "code", "steps": steps, "at_end": "repeat",
+             "schedule": {"kind": "cosine", "max_lr": "1e-3"}},
+        ],
         "validation": {"rows": 8},
-    }
+    }  # fmt: skip
     path = folder / "my.yaml"
     path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
     return path

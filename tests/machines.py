@@ -32,7 +32,7 @@ def start_machines(folder: str, workers: int) -> Any:
     return machines
 
 
-def run_on_machines(module: str, storage: str, seconds: float = 300, **environment: str) -> str:
+def run_on_machines(module: str, storage: str, seconds: float = 560, **environment: str) -> str:
     """What `python -m MODULE STORAGE FOLDER` prints; all that it started is ended with it."""
     with tempfile.TemporaryDirectory(prefix="raycl-t-", dir="/tmp") as short:
         variables = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}

@@ -47,7 +47,6 @@ with cluster(sys.argv[2], None):
 
 @pytest.mark.ray
 @pytest.mark.machines
-@pytest.mark.timeout(400)
 def test_machines_come_train_and_go(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "storage")
     for name in ("new", "old"):
@@ -63,7 +62,7 @@ def test_machines_come_train_and_go(tmp_path: Path) -> None:
         result = subprocess.run(
             [sys.executable, "-c", SWEEP, storage.url, f"127.0.0.1:{port}"],
             env=head.environment | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-            capture_output=True, text=True, timeout=300,
+            capture_output=True, text=True, timeout=560,
         )  # fmt: skip
     assert "finished a b c\n" in result.stdout or "finished a c b\n" in result.stdout, result
     assert fake_loops.notes(storage, "trained") == ["a", "a1", "b", "c"]

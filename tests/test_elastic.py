@@ -39,7 +39,6 @@ def weights(storage: Storage, task: Training) -> dict[str, torch.Tensor]:
 
 @pytest.mark.ray
 @pytest.mark.machines
-@pytest.mark.timeout(400)
 def test_two_workers_then_one_then_two(tmp_path: Path) -> None:
     storage, task = make_storage(tmp_path / "elastic"), training()
     output = run_on_machines(

@@ -23,7 +23,7 @@ from safetensors.torch import load
 
 from raycl.storage import Storage
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1200)]
 
 SCHEDULE = {"kind": "cosine", "max_lr": "1e-3"}
 RECIPE = {
@@ -76,7 +76,7 @@ def sweep(recipe: Path, storage: Path | str) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str]) -> str:
     """Its output, when it has ended well."""
-    output, _ = process.communicate(timeout=400)
+    output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
     return output
 

@@ -30,7 +30,6 @@ def end_tensors(storage: Storage) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(400)
 def test_killed_in_four_ways_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     storage = make_storage(tmp_path / "killed")
     output = run_on_machines("tests.killed_machines", storage.url)

@@ -25,7 +25,7 @@ def raycl(*arguments: str) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     done = subprocess.run(
         [sys.executable, "-m", "raycl.cli", *arguments], capture_output=True, text=True,
-        env=environment | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}, timeout=280,
+        env=environment | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}, timeout=560,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -20,7 +20,7 @@ from tests.heads import RAY, ROOT, Head, head, write_small_recipe
 
 __all__ = ["head"]
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 SECRET = "planted-7f3a9c51"
 
 
@@ -29,7 +29,7 @@ def submit(head: Head, folder: Path, storage: Path, **environment: str) -> tuple
     result = subprocess.run(
         [RAY, "job", "submit", "--address", head.address, "--working-dir", str(folder), "--",
          "python", "-m", "jobs.sweep", "my.yaml", "--storage", str(storage)],
-        env=head.environment | environment, capture_output=True, text=True, timeout=300,
+        env=head.environment | environment, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     return result.returncode, result.stdout + result.stderr
 
@@ -71,7 +71,7 @@ def raycl(head: Head, folder: Path, *arguments: str, **other: str) -> tuple[int,
     """Exit code and output of the `raycl` command in a folder."""
     result = subprocess.run(
         command(head, *arguments), cwd=folder, env=own_environment(head) | other,
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     return result.returncode, result.stdout + result.stderr
 
@@ -110,7 +110,7 @@ def wait_until_running(head: Head, job: str) -> None:
 def test_raycl_submit(head: Head, tmp_path: Path) -> None:
     """Submitted, left, found again, followed to its end, stopped; the secret stays at home."""
     work, storage = tmp_path / "work", tmp_path / "storage"
-    write_small_recipe(work)
+    write_small_recipe(work, steps=300)  # so that it is still under way when it is left
     submit = ["submit", "my.yaml", "--storage", str(storage)]
 
     code, output = raycl(head, work, *submit, RAY_AUTH_TOKEN="wrong")

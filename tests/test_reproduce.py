@@ -92,7 +92,7 @@ def reproduce(scale: str, folder: Path) -> str:
          scale, "--storage", str(folder / "runs"), "--out", str(folder / "docs/reproduction.md"),
          "--seeds", "1", "--workers", "2", *only],
         cwd=ROOT, env={k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
-        capture_output=True, text=True, timeout=280,
+        capture_output=True, text=True, timeout=560,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

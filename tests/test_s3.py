@@ -217,6 +217,27 @@ def test_a_reader_gets_one_version_of_a_large_object(
     assert calls == [0, 1000, 0, 1000, 2000, 3000]
 
 
+def test_an_empty_object_replaced_while_it_is_read_keeps_its_content_and_version_together(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next `replace` would take the new version for one without content."""
+    storage.write_bytes("f", b"")
+    assert storage.read_version("f")[0] == b""
+    real = storage._files._range  # type: ignore[union-attr]
+
+    def then_replace(*arguments: Any, **condition: Any) -> Any:
+        try:
+            return real(*arguments, **condition)
+        except Exception:
+            storage.write_bytes("f", b"new")
+            raise
+
+    monkeypatch.setattr(storage._files, "_range", then_replace)
+    data, version = storage.read_version("f")
+    assert data == b"new"
+    assert storage.replace("f", b"newer", version) is not None
+
+
 def test_a_writer_killed_in_mid_upload_leaves_nothing_to_read(storage: Storage) -> None:
     code = (
         "import os, signal, sys\n"
