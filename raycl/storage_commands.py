@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from raycl.errors import InputError
 from raycl.quantities import format_count, parse_duration
@@ -36,17 +37,19 @@ def states(
         print(json.dumps(lines, indent=1))
         return
     console = Console()
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
     for column in ("state", "stage", "kind", "size", "steps", "tokens", "time", "used by"):
         left = column in ("state", "stage", "kind", "used by")
-        table.add_column(column, justify="left" if left else "right", no_wrap=column == "state")
+        table.add_column(column, justify="left" if left else "right", no_wrap=column != "used by")
     for line in lines:
         trained = line["complete"] and line["steps"]
         table.add_row(
             line["name"][:_SHORT_NAME], escape(line["stage"] or "–"), line["kind"],
             format_bytes(line["bytes"]), f"{line['steps']:,}" if trained else "–",
             format_count(line["tokens"]) if trained else "–",
-            _duration(line["seconds"]) if trained else "–", escape(_users(line)),
+            _duration(line["seconds"]) if trained else "–",
+            # A line a state: what is too long for the terminal ends in "…"; --json has all of it.
+            Text(_users(line), no_wrap=True, overflow="ellipsis"),
         )  # fmt: skip
     console.print(table)
     whole = format_bytes(sum(line["bytes"] for line in lines))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from benchmarks import step_log
 from benchmarks.soak_faults import FAULTS, deck
@@ -22,6 +25,22 @@ def test_faults_come_equally_often_and_the_same_for_a_seed() -> None:
     counts = Counter(names)
     assert set(counts) == set(FAULTS)
     assert set(counts.values()) <= {3, 4}
+
+
+@pytest.mark.ray
+@pytest.mark.s3
+@pytest.mark.timeout(1000)
+def test_a_short_soak() -> None:
+    """Three faults of the full one, whose figures stand in benchmarks/README.md."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.soak", "--kills=3", "--seed=4", "--steps=20",
+         "--seconds-limit=540", "--stall-seconds=2"],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        timeout=900, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^all +3 ", done.stdout, re.MULTILINE), done.stdout
+    assert "equal the undisturbed run's bit for bit" in done.stdout
 
 
 def test_every_step_of_another_process_is_logged(tmp_path: Path) -> None:
