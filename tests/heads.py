@@ -70,7 +70,7 @@ def start_head(*arguments: str, port: int | None = None, **variables: str) -> It
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(5)  # it does not always end by itself
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
