@@ -10,14 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from raycl.cluster import cluster, held_placement_groups, living_actors
 from raycl.state_names import complete_states
 from raycl.storage import Storage
-from raycl.sweep import run_sweep
 from raycl.training import Training
-from raycl.tree import Node, Tree
 from tests import slow_loop
-from tests.machines import start_machines
+from tests.machines import start_machines, train_on
 from tests.training_runs import make_task
 
 STEPS = 160
@@ -57,15 +54,7 @@ def main() -> None:
     machines = start_machines(sys.argv[2], workers=2)
     atexit.register(machines.shutdown)
     threading.Thread(target=take_away_and_bring_back, args=(storage, machines), daemon=True).start()
-    with cluster(machines.address, None):
-        task = training(workers=2, fewest_workers=1)
-        node = Node(task.chain.name(STEPS), None, task, ("recipe",))
-        outcome = run_sweep(
-            Tree((node,), {}), storage, train=slow_loop.train,
-            on_event=lambda event: print(event.kind, event.reason, flush=True),
-        )  # fmt: skip
-        print("outcome", len(outcome.finished), outcome.failed, flush=True)
-        print("held", held_placement_groups(), living_actors(), flush=True)
+    train_on(machines, storage, training(workers=2, fewest_workers=1))
 
 
 if __name__ == "__main__":

@@ -12,13 +12,10 @@ from typing import Any
 
 import psutil
 
-from raycl.cluster import cluster, held_placement_groups, living_actors
 from raycl.storage import Storage
-from raycl.sweep import run_sweep
 from raycl.training import Training
-from raycl.tree import Node, Tree
 from tests import slow_loop
-from tests.machines import start_machines
+from tests.machines import start_machines, train_on
 from tests.training_runs import make_task
 
 STEPS, SAVE_EVERY, STEPS_BEFORE_A_KILL = 60, 4, 6
@@ -65,15 +62,7 @@ def main() -> None:
     machines = start_machines(sys.argv[2], workers=2)
     atexit.register(machines.shutdown)
     threading.Thread(target=kill_in_turn, args=(storage, machines), daemon=True).start()
-    with cluster(machines.address, None):
-        task = training()
-        node = Node(task.chain.name(STEPS), None, task, ("recipe",))
-        outcome = run_sweep(
-            Tree((node,), {}), storage, train=slow_loop.train,
-            on_event=lambda event: print(event.kind, event.reason, flush=True),
-        )  # fmt: skip
-        print("outcome", len(outcome.finished), outcome.failed, flush=True)
-        print("held", held_placement_groups(), living_actors(), flush=True)
+    train_on(machines, storage, training())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from raycl.cluster import free_port
+from raycl.cluster import cluster, free_port, held_placement_groups, living_actors
+from raycl.storage import Storage
+from raycl.training import Training
+from raycl.tree import Node, Tree
+from tests import slow_loop
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +34,20 @@ def start_machines(folder: str, workers: int) -> Any:
     for _ in range(workers):
         machines.add_node(num_cpus=1)
     return machines
+
+
+def train_on(machines: Any, storage: Storage, task: Training) -> None:
+    """Train one node there by the slow loop, and print what became of it and what is held."""
+    from raycl.sweep import run_sweep
+
+    with cluster(machines.address, None):
+        node = Node(task.chain.name(task.stop), None, task, ("recipe",))
+        outcome = run_sweep(
+            Tree((node,), {}), storage, train=slow_loop.train,
+            on_event=lambda event: print(event.kind, event.reason, flush=True),
+        )  # fmt: skip
+        print("outcome", len(outcome.finished), outcome.failed, flush=True)
+        print("held", held_placement_groups(), living_actors(), flush=True)
 
 
 def run_on_machines(module: str, storage: str, seconds: float = 560, **environment: str) -> str:
