@@ -144,7 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--stall-seconds", type=float, default=30.0)
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job ignores the latter
+        signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     deadline = began + options.seconds_limit
     generator, tally = random.Random(options.seed), Tally()
