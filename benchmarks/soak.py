@@ -1,6 +1,6 @@
 """A sweep over S3 under random faults, against the same sweep undisturbed.
 
-python -m benchmarks.soak [--kills 50] [--seed 0] [--seconds-limit 3600] [--steps 60]
+python -m benchmarks.soak [--kills 50] [--seed 0] [--seconds-limit 3600] [--steps 60] [--replays 4]
 
 Starts a real S3 server, a proxy in front of it that injects faults, and `raycl sweep` again and
 again until it has ended well. When a sweep ends and faults are left, another one begins in a new
@@ -119,7 +119,7 @@ def finish(of: Round, deadline: float) -> bool:
     return False
 
 
-def print_table(tally: Tally, seconds: float, rounds: int) -> None:
+def print_table(tally: Tally, seconds: float, rounds: int, nodes: int) -> None:
     """The result for people."""
     print(f"{'fault':28} {'injected':>8} {'survived':>8} {'run again':>9}")
     for name in FAULTS:
@@ -127,7 +127,7 @@ def print_table(tally: Tally, seconds: float, rounds: int) -> None:
     totals = [c.total() for c in (tally.injected, tally.survived, tally.again)]
     print(f"{'all':28} {totals[0]:8} {totals[1]:8} {totals[2]:9}")
     print(
-        f"{rounds} sweeps of 9 nodes in {seconds:.0f} s: {tally.steps} steps by rank, "
+        f"{rounds} sweeps of {nodes} nodes in {seconds:.0f} s: {tally.steps} steps by rank, "
         f"{tally.retrained} of them trained again ({tally.retrained / max(1, tally.steps):.1%})"
     )
     print(f"stuck for {_STUCK_SECONDS:.0f} s after: {', '.join(tally.stuck) or 'nothing'}")
@@ -142,6 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds-limit", type=float, default=3600.0)
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--replays", type=int, choices=range(1, 5), default=4)
     parser.add_argument("--stall-seconds", type=float, default=30.0)
     options = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job ignores the latter
@@ -155,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server = stack.enter_context(s3_server())
         proxy = stack.enter_context(fault_proxy(server.endpoint, options.stall_seconds))
         os.environ.update(server.environment())
-        bucket, file = server.new_bucket(), recipe(folder, options.steps)
+        bucket, file = server.new_bucket(), recipe(folder, options.steps, options.replays)
 
         def new_round(name: str, endpoint: str) -> Round:
             own = folder / name
@@ -184,7 +185,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 check(disturbed, undisturbed, tally)
             else:
                 tally.problems.append(f"{disturbed.url}: it did not end in time")
-    print_table(tally, time.monotonic() - began, rounds)
+    nodes = 1 + 2 * options.replays
+    print_table(tally, time.monotonic() - began, rounds, nodes)
     return 1 if tally.problems or tally.stuck else 0
 
 

@@ -26,11 +26,12 @@ from tests.s3_server import S3Server
 
 ROOT = Path(__file__).parent.parent
 NAME = "soak"
+_REPLAYS = ["0%", "12.5%", "25%", "50%"]
 _SCHEDULE = {"kind": "cosine", "max_lr": "1e-3"}
 
 
-def recipe(folder: Path, steps: int) -> Path:
-    """One stage of two workers, and eight branches of one worker after it: nine nodes."""
+def recipe(folder: Path, steps: int, replays: int) -> Path:
+    """A stage of two workers, and after it two branches of one worker for each replay share."""
     library = Path(sysconfig.get_paths()["stdlib"])
     corpora: dict[str, Any] = {}
     for name, package in (("old", "email"), ("new", "asyncio")):
@@ -49,7 +50,7 @@ def recipe(folder: Path, steps: int) -> Path:
         "validation": {"every": 10, "rows": 8},
         "execution": {"save_every": 5},
         "sweep": {
-            "new.replay": ["0%", "12.5%", "25%", "50%"],
+            "new.replay": _REPLAYS[:replays],
             "new.schedule.max_lr": ["1e-3", "3e-4"],
         },
     }  # fmt: skip

@@ -34,7 +34,7 @@ def test_a_short_soak() -> None:
     """Three faults of the full one, whose figures stand in benchmarks/README.md."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.soak", "--kills=3", "--seed=4", "--steps=20",
-         "--seconds-limit=540", "--stall-seconds=2"],
+         "--replays=2", "--seconds-limit=540", "--stall-seconds=2"],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
         timeout=900, check=False,
     )  # fmt: skip
