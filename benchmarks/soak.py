@@ -14,6 +14,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -86,6 +87,12 @@ def judge(of: Round, name: str, victim: subprocess.Popen[bytes], tally: Tally) -
         victim.wait()
     survived = victim.poll() in (None, 0)
     (tally.survived if survived else tally.again)[name] += 1
+    tell(f"{name}: {outcome}")
+
+
+def tell(what: str) -> None:
+    """Progress for who watches."""
+    print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
 def check(of: Round, expected: Round, tally: Tally) -> None:
@@ -167,11 +174,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stack.callback(made.end)
             return made
 
+        tell("store is up")
         undisturbed, rounds = new_round("undisturbed", server.endpoint), 0
         if not finish(undisturbed, deadline):
             print("the undisturbed sweep did not end in time")
             return 1
         while faults and time.monotonic() < deadline:
+            tell("undisturbed sweep done" if not rounds else f"sweep {rounds} done")
             rounds += 1
             disturbed = new_round(f"disturbed-{rounds}", proxy.endpoint)
             copy_corpora(disturbed, undisturbed)
@@ -186,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else:
                 tally.problems.append(f"{disturbed.url}: it did not end in time")
     nodes = 1 + 2 * options.replays
+    tell("all done")
     print_table(tally, time.monotonic() - began, rounds, nodes)
     return 1 if tally.problems or tally.stuck else 0
 
