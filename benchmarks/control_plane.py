@@ -20,10 +20,10 @@ from pathlib import Path
 
 from benchmarks.counted_requests import CountedStorage
 from benchmarks.made_up_sweeps import SECONDS, pretend, sweep_of, write_state
-from raycl.definition import Definition, corpus_facts, make_tree
-from raycl.plan import make_plan
+from raycl.plan.cost import make_plan
+from raycl.plan.tree import Tree
+from raycl.recipe.definition import Definition, corpus_facts, make_tree
 from raycl.storage import Storage
-from raycl.tree import Tree
 
 CPUS = 2
 
@@ -60,8 +60,8 @@ def plan(nodes: int) -> None:
 
 def sweep(nodes: int) -> None:
     """The tree through `run_sweep` on an embedded Ray; then once more, when all is there."""
-    from raycl.cluster import cluster
-    from raycl.sweep import run_sweep
+    from raycl.cluster.connect import cluster
+    from raycl.sweep.driver import run_sweep
 
     tree = _tree(sweep_of(nodes))
     count = len(tree.nodes)
@@ -93,7 +93,7 @@ def sweep(nodes: int) -> None:
 
 def results(recipes: int) -> None:
     """Results and page of that many recipes whose states are there."""
-    from raycl.run import sweep_folder, write_all
+    from raycl.sweep.pipeline import sweep_folder, write_all
 
     definition = sweep_of(recipes)
     tree = _tree(definition)

@@ -21,14 +21,14 @@ from typing import Any, cast
 import numpy as np
 
 from benchmarks.counted_requests import CountedStorage
-from raycl.definition import corpus_facts, define, trainings
-from raycl.ingest import block_bounds
-from raycl.mixture import Run
-from raycl.presets import flops_per_token
-from raycl.rank_rows import RankReader, rank_reader
-from raycl.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
+from raycl.data.rank_reader import RankReader, rank_reader
+from raycl.data.ray_stream import block_bounds
+from raycl.data.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
+from raycl.plan.mixture import Run
+from raycl.plan.presets import flops_per_token
+from raycl.plan.training import Training
+from raycl.recipe.definition import corpus_facts, define, trainings
 from raycl.storage import Storage
-from raycl.training import Training
 
 RECIPES = {"405M": "e5-replay-weak", "9.6B": "e7-scale"}
 RANKS = (1, 8, 16, 48, 92, 184, 368, 552, 1104)

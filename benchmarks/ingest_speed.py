@@ -17,14 +17,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from raycl.chain import Chain, ChainStage
-from raycl.cluster import cluster
-from raycl.ingest import Batches, direct_batches, rank_batches
-from raycl.mixture import Mixture, Source
-from raycl.schedule import Constant
-from raycl.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
+from raycl.cluster.connect import cluster
+from raycl.data.ray_stream import Batches, direct_batches, rank_batches
+from raycl.data.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
+from raycl.plan.chain import Chain, ChainStage
+from raycl.plan.mixture import Mixture, Source
+from raycl.plan.schedule import Constant
+from raycl.plan.training import ModelSpec, OptimizerSpec, Training
 from raycl.storage import Storage
-from raycl.training import ModelSpec, OptimizerSpec, Training
 
 ROW_LENGTH = 2049
 SHARD_ROWS = 8192

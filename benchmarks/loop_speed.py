@@ -17,13 +17,13 @@ import torch
 import transformers
 from torch.nn import functional as F
 
-from raycl.chain import Chain, ChainStage
-from raycl.loop import train
-from raycl.mixture import Mixture, Source
-from raycl.presets import PRESETS
-from raycl.schedule import Constant
+from raycl.plan.chain import Chain, ChainStage
+from raycl.plan.mixture import Mixture, Source
+from raycl.plan.presets import PRESETS
+from raycl.plan.schedule import Constant
+from raycl.plan.training import ModelSpec, OptimizerSpec, Training
 from raycl.storage import Storage
-from raycl.training import ModelSpec, OptimizerSpec, Training
+from raycl.train.loop import train
 
 VOCABULARY, LENGTH, BATCH = 2048, 128, 32
 CONFIG = {**PRESETS["gpt-neox-tiny"], "vocab_size": VOCABULARY}

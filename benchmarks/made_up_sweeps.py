@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raycl.definition import Definition, definition_of
-from raycl.ingest import Batches
+from raycl.data.ray_stream import Batches
+from raycl.plan.training import Training
+from raycl.recipe.definition import Definition, definition_of
 from raycl.storage import Storage
-from raycl.training import Training
-from raycl.worker import Asked, Report
+from raycl.sweep.worker import Asked, Report
 
 SECONDS = 0.005
 """What training a node takes here."""

@@ -26,8 +26,8 @@ from pathlib import Path
 from benchmarks import step_log
 from benchmarks.soak_faults import FAULTS, deck
 from benchmarks.soak_round import Round, copy_corpora, end_tensors, recipe
-from tests.fault_proxy import fault_proxy
-from tests.s3_server import s3_server
+from tests.helpers.fault_proxy import fault_proxy
+from tests.helpers.s3_server import s3_server
 
 _STUCK_SECONDS = 180.0
 """Without a step after a fault for so long, a command counts as stuck and is killed."""

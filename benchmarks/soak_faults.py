@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from tests.fault_proxy import KINDS, at_random, nothing
+from tests.helpers.fault_proxy import KINDS, at_random, nothing
 
 if TYPE_CHECKING:
     from benchmarks.soak_round import Round

@@ -20,9 +20,9 @@ from safetensors.numpy import load
 
 from benchmarks import step_log
 from raycl.storage import Storage
-from raycl.storage_options import S3Options
-from tests.fault_proxy import FaultProxy
-from tests.s3_server import S3Server
+from raycl.storage.options import S3Options
+from tests.helpers.fault_proxy import FaultProxy
+from tests.helpers.s3_server import S3Server
 
 ROOT = Path(__file__).parent.parent
 NAME = "soak"
@@ -102,7 +102,7 @@ class Round:
         output = (self.folder / f"output-{len(self.commands)}").open("wb")
         self.commands.append(
             subprocess.Popen(
-                [sys.executable, "-m", "raycl.cli", "sweep", str(self.recipe), "--storage",
+                [sys.executable, "-m", "raycl", "sweep", str(self.recipe), "--storage",
                  self.url, "--workers", "2"],
                 stdout=output, stderr=output, env=environment, start_new_session=True, cwd=ROOT,
             )

@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from raycl.definition import corpus_facts, define, make_tree
+from raycl.recipe.definition import corpus_facts, define, make_tree
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -48,9 +48,7 @@ def digest(path: Path, scale: str | None) -> str:
 
 def digests() -> dict[str, str]:
     """The digest of every recipe file at every size."""
-    return {
-        f"{path.stem} {scale or 'full'}": digest(path, scale) for path, scale in recipe_files()
-    }
+    return {f"{path.stem} {scale or 'full'}": digest(path, scale) for path, scale in recipe_files()}
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 LOG = "RAYCL_SOAK_STEPS"
-_MODULE = "raycl.session"
+_MODULE = "raycl.train.trainer"
 Step = tuple[str, int, int]
 """Name of the state after the step, rank, world size."""
 

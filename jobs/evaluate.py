@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from raycl.cli import main
+from raycl.cli.main import main
 
 if __name__ == "__main__":
     main(["evaluate", *sys.argv[1:], "--address", "auto"])

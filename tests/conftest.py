@@ -8,14 +8,14 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from gcs_server import GcsServer, gcs_server
-from s3_server import CannotStartError, S3Server, s3_server
 
 from raycl.storage import Storage
+from tests.helpers.gcs_server import GcsServer, gcs_server
+from tests.helpers.paths import ROOT
+from tests.helpers.s3_server import CannotStartError, S3Server, s3_server
 
 # Read when Ray is first imported, which may be before the cluster below starts.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -26,11 +26,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 # Ray's workers import the tests' stand-ins, and raycl itself where it is not installed.
-_TESTS = Path(__file__).parent
 Server = TypeVar("Server", S3Server, GcsServer)
 _LONGEST = ("test_end_to_end", "test_jobs")
 os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(_TESTS.parent), str(_TESTS), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
 ).strip(os.pathsep)
 
 
@@ -44,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """A real local Ray with 2 CPUs, shared by the session's tests; they must leave it empty."""
-    from raycl.cluster import cluster
+    from raycl.cluster.connect import cluster
 
     with cluster(None, 2):
         yield

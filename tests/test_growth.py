@@ -10,24 +10,25 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import made_up
 import pytest
 
 from benchmarks import made_up_sweeps
 from benchmarks.counted_requests import CountedStorage
-from raycl import beginnings, run
-from raycl.definition import corpus_facts, make_tree
-from raycl.leases import Leases
-from raycl.live_trials import LiveTrials
-from raycl.node_claims import NodeClaims
-from raycl.outcomes import gather
-from raycl.plan import make_plan
-from raycl.report import curves, rates, trades
-from raycl.report.canvas import TOO_MANY
-from raycl.report.figures import draw_figures
-from raycl.searcher import Frontier
-from raycl.state_index import StateIndex
-from raycl.tree import Tree
+from raycl.plan import chain_hash as beginnings
+from raycl.plan.cost import make_plan
+from raycl.plan.state_index import StateIndex
+from raycl.plan.tree import Tree
+from raycl.recipe.definition import corpus_facts, make_tree
+from raycl.results.gather import gather
+from raycl.results.report import curves, rates, trades
+from raycl.results.report.canvas import TOO_MANY
+from raycl.results.report.figures import draw_figures
+from raycl.sweep import pipeline as run
+from raycl.sweep.claims import NodeClaims
+from raycl.sweep.frontier import Frontier
+from raycl.sweep.leases import Leases
+from raycl.sweep.tune_scheduler import LiveTrials
+from tests.helpers import made_up
 
 SMALL, LARGE = 100, 300
 STEPS = 300

@@ -17,23 +17,23 @@ import psutil
 import pytest
 import yaml
 
-from raycl.checkpoint import load_model, read_state
-from raycl.definition import define
+from raycl.data.shards import CorpusReader, content_fingerprint, load_manifest, write_manifest
 from raycl.errors import InputError
-from raycl.evaluations import TaskScores, add_losses, write_task
-from raycl.model import build_model
-from raycl.paths import refuse_secret
+from raycl.evaluation.store import TaskScores, add_losses, write_task
+from raycl.evaluation.task_requests import requests
+from raycl.plan.training import ModelSpec
 from raycl.recipe import parse_recipe
-from raycl.results import slugs
-from raycl.run import stored_definition
-from raycl.shards import CorpusReader, content_fingerprint, load_manifest, write_manifest
-from raycl.state_mark import sealed
-from raycl.state_names import find_state, swept_states
+from raycl.recipe.definition import define
+from raycl.results.table import slugs
+from raycl.states.lookup import find_state, swept_states
+from raycl.states.mark import sealed
 from raycl.storage import Storage
-from raycl.task_requests import requests
-from raycl.training import ModelSpec
-from tests.recipe_data import WHERE, changed, recipe_data, write_recipe
-from tests.training_runs import LENGTH, make_storage, make_task, run
+from raycl.storage.urls import refuse_secret
+from raycl.sweep.pipeline import stored_definition
+from raycl.train.checkpoint.load import load_model, read_state
+from raycl.train.model import build_model
+from tests.helpers.recipe_data import WHERE, changed, recipe_data, write_recipe
+from tests.helpers.training_runs import LENGTH, make_storage, make_task, run
 
 OUTSIDE = ["../outside", "a/../../outside", "..", "/etc/passwd", "nul\0"]
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import Literal
 
 from raycl.errors import InputError
-from raycl.recipe.fields import Recipe, Stage, Workers
-from raycl.recipe.stages import shares, trained_steps
+from raycl.recipe.lengths import shares, trained_steps
+from raycl.recipe.schema import Recipe, Stage, Workers
 
 Baseline = Literal["union", "scratch", "previous"]
 

@@ -11,9 +11,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from raycl.errors import InputError
-from raycl.paths import refuse_secret
-from raycl.recipe.fields import LATER, Recipe
-from raycl.schedule import KINDS
+from raycl.plan.schedule import KINDS
+from raycl.recipe.schema import LATER, Recipe
+from raycl.storage.urls import refuse_secret
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

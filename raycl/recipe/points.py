@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from raycl.recipe.fields import Recipe
 from raycl.recipe.load import parse_recipe, with_field
+from raycl.recipe.schema import Recipe
 
 _OWN = ("stages", "sweep", "baselines")
 """Fields that are not simply the base's."""

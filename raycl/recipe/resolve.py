@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from raycl import presets
-from raycl.chain import Chain, ChainStage
 from raycl.errors import InputError
-from raycl.quantities import Length
-from raycl.recipe.expand import Branch
-from raycl.recipe.fields import Recipe, Stage
-from raycl.recipe.stage_steps import CorpusFacts, Past, stage_steps
-from raycl.training import ModelSpec, OptimizerSpec, Training
+from raycl.plan import presets
+from raycl.plan.chain import Chain, ChainStage
+from raycl.plan.training import ModelSpec, OptimizerSpec, Training
+from raycl.recipe.grid import Branch
+from raycl.recipe.schema import Recipe, Stage
+from raycl.recipe.stage_rows import CorpusFacts, Past, stage_steps
+from raycl.units import Length
 
 
 def resolve(

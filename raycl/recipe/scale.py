@@ -16,11 +16,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from raycl.errors import InputError
-from raycl.quantities import Count, Weight
-from raycl.recipe.fields import Recipe
+from raycl.recipe.lengths import tokens_per_step
 from raycl.recipe.load import parse_recipe, read_yaml
 from raycl.recipe.scale_values import Factors, scaled_field
-from raycl.recipe.stages import tokens_per_step
+from raycl.recipe.schema import Recipe
+from raycl.units import Count, Weight
 
 _SIZES = ("sequence_length", "global_batch")
 _FIXED = (*_SIZES, "tokenizer", "validation", "execution", "corpora")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from raycl.quantities import Length, format_number, parse_length, parse_number
-from raycl.schedule import PARENT, PRESETS
+from raycl.plan.schedule import PARENT, PRESETS
+from raycl.units import Length, format_number, parse_length, parse_number
 
 _RATES = ("max_lr", "min_lr", "constant_lr", "start_lr")
 _LENGTHS = ("warmup", "decay", "cooldown", "anneal", "at", "length", "stop_after")

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from raycl.recipe_outcome import RecipeOutcome, validation_curve
-from raycl.report.canvas import label_ends
-from raycl.report.look import QUIET, last_stage
 from raycl.reproduction.measures import last_loss
+from raycl.results.outcome import RecipeOutcome, validation_curve
+from raycl.results.report.canvas import label_ends
+from raycl.results.report.palette import QUIET, last_stage
 
 Picked = Mapping[int, RecipeOutcome]
 """One outcome per seed."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from raycl.recipe_outcome import RecipeOutcome
 from raycl.reproduction.claim import SHIFTS, STRONG, WEAK, Claim, Shift, baseline, percent
 from raycl.reproduction.decide import (
     LITTLE,
@@ -20,6 +19,7 @@ from raycl.reproduction.decide import (
 from raycl.reproduction.evidence import Corpora, Evidence, Measure, Pick, Values, minus
 from raycl.reproduction.measures import average, loss_new, lost_all, lost_old
 from raycl.reproduction.picks import Outcomes, merged, replay
+from raycl.results.outcome import RecipeOutcome
 
 SCALE = "e7-scale"
 HISTORY = "e12-replay-history"

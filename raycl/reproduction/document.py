@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from raycl.report.canvas import Drawing, png
 from raycl.reproduction.claim import Claim
 from raycl.reproduction.claims import judge
 from raycl.reproduction.decide import FAILS, HOLDS, UNDECIDED, Verdict
@@ -16,6 +15,7 @@ from raycl.reproduction.figures import draw_all
 from raycl.reproduction.names import EXPERIMENTS
 from raycl.reproduction.table import markdown
 from raycl.reproduction.tables import all_tables
+from raycl.results.report.canvas import Drawing, png
 from raycl.storage import Storage
 
 _INTRODUCTION = """\

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from raycl.recipe_outcome import RecipeOutcome
+from raycl.results.outcome import RecipeOutcome
 
 Values = Mapping[int, float]
 """One finite number per seed; a seed that has none is left out."""

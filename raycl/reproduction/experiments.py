@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from raycl.definition import (
+from raycl.errors import InputError
+from raycl.plan.training import Training
+from raycl.plan.tree import Tree, build_tree
+from raycl.recipe import Recipe
+from raycl.recipe.definition import (
     LEAST_SHARED,
     Definition,
     corpus_facts,
@@ -15,11 +19,7 @@ from raycl.definition import (
     definition_of,
     trainings,
 )
-from raycl.errors import InputError
-from raycl.recipe import Recipe
 from raycl.storage import Storage
-from raycl.training import Training
-from raycl.tree import Tree, build_tree
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from raycl.report.canvas import Drawing, house_style
-from raycl.report.look import LOSS, QUIET
 from raycl.reproduction import paper_numbers as paper
 from raycl.reproduction.bands import Stroke, level_band, loss_band
 from raycl.reproduction.claim import SHIFTS, Shift, percent
@@ -26,6 +24,8 @@ from raycl.reproduction.picks import (
 )
 from raycl.reproduction.tables import RATES, rate_name
 from raycl.reproduction.trade import draw_trade
+from raycl.results.report.canvas import Drawing, house_style
+from raycl.results.report.palette import LOSS, QUIET
 
 Arms = Mapping[str, Pick]
 

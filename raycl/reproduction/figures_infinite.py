@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from raycl.report.canvas import Drawing
-from raycl.report.look import INK, LOSS, last_stage
 from raycl.reproduction.bands import Band, Picked, Stroke, loss_band, rate_band
 from raycl.reproduction.claim import SHIFTS
 from raycl.reproduction.claim_schedules import CONSTANT, COSINE, INFINITE, SINGLE, STAGES
@@ -18,6 +16,8 @@ from raycl.reproduction.picks import (
     labelled,
     warm_constant,
 )
+from raycl.results.report.canvas import Drawing
+from raycl.results.report.palette import INK, LOSS, last_stage
 
 COLOURS = {COSINE: INK[0], INFINITE[0]: "#d9541e", INFINITE[1]: "#472d7b", CONSTANT: "#21918c"}
 LINES = {COSINE: "-", INFINITE[0]: "-", INFINITE[1]: (0, (4, 3)), CONSTANT: "-"}

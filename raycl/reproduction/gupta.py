@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from raycl.recipe_outcome import RecipeOutcome
-from raycl.report.look import swept
 from raycl.reproduction.evidence import Evidence, Measure, Pick, Values
 from raycl.reproduction.measures import average, loss_new, loss_old, lost_old
 from raycl.reproduction.table import Row, Table, own_table
+from raycl.results.outcome import RecipeOutcome
+from raycl.results.report.palette import swept
 
 GUPTA = "g1-gupta"
 _STOP = "stop_after"

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from raycl.measures import final_loss, forgetting, loss_after, validation_curve
-from raycl.recipe_outcome import RecipeOutcome, StageFact
 from raycl.reproduction.evidence import Corpora
+from raycl.results.metrics import final_loss, forgetting, loss_after, validation_curve
+from raycl.results.outcome import RecipeOutcome, StageFact
 
 
 def last_loss(outcome: RecipeOutcome, corpus: str) -> float:

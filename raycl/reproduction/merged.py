@@ -8,10 +8,10 @@ from fractions import Fraction
 
 import pandas as pd
 
-from raycl.recipe_outcome import RecipeOutcome, StageFact
+from raycl.plan.training import Training
 from raycl.reproduction.experiments import Experiment
+from raycl.results.outcome import RecipeOutcome, StageFact
 from raycl.storage import Storage
-from raycl.training import Training
 
 DENSITIES = (Fraction(1, 10), Fraction(1, 5), Fraction(2, 5), Fraction(3, 5), Fraction(4, 5))
 """Of TIES; the paper takes the best and does not say among which (§5.9)."""
@@ -26,8 +26,8 @@ def merged_outcomes(
 
     Made and measured once; their losses stand in a history of one line.
     """
-    from raycl.merging import merge_states  # needs torch
-    from raycl.state_evaluation import evaluate_state
+    from raycl.evaluation.losses import evaluate_state
+    from raycl.weights.merge import merge_states  # needs torch
 
     if not experiment.name.startswith(PREFIX):
         return []

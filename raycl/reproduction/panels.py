@@ -10,14 +10,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from raycl.report.canvas import leave_room, new_axes, shorten
-from raycl.report.look import QUIET, rate_text, tokens_text
 from raycl.reproduction.bands import (
     Stroke,
     draw_strokes,
     label_strokes,
     mark_hand_offs,
 )
+from raycl.results.report.canvas import leave_room, new_axes, shorten
+from raycl.results.report.palette import QUIET, rate_text, tokens_text
 
 PANEL = 2.55
 """Height of one panel of a stack in inches: seven labels fit beside it."""

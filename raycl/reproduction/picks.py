@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from raycl.quantities import parse_length
-from raycl.recipe_outcome import RecipeOutcome
-from raycl.report.look import last_stage, swept
 from raycl.reproduction.evidence import Pick
 from raycl.reproduction.measures import learning_rates
+from raycl.results.outcome import RecipeOutcome
+from raycl.results.report.palette import last_stage, swept
+from raycl.units import parse_length
 
 Outcomes = Sequence[RecipeOutcome]
 

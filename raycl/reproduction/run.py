@@ -8,11 +8,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from raycl.definition import bind_corpora, corpus_facts, is_prepared, trainings
-from raycl.material import check_corpora, ready_text
-from raycl.outcomes import StoredStates, gather
-from raycl.plan import Plan, make_plan
-from raycl.recipe_outcome import RecipeOutcome
+from raycl.data.shards import check_shards
+from raycl.plan.cost import Plan, make_plan
+from raycl.plan.tree import Tree
+from raycl.recipe.definition import bind_corpora, corpus_facts, is_prepared, trainings
 from raycl.reproduction.evidence import Evidence
 from raycl.reproduction.experiments import (
     Experiment,
@@ -21,12 +20,13 @@ from raycl.reproduction.experiments import (
     subtree,
 )
 from raycl.reproduction.merged import merged_outcomes
-from raycl.results import write_results
-from raycl.run import is_trained, sweep_folder, write_description
-from raycl.shards import check_shards
-from raycl.state_names import complete_states
+from raycl.results.gather import StoredStates, gather
+from raycl.results.outcome import RecipeOutcome
+from raycl.results.table import write_results
+from raycl.states.lookup import complete_states
 from raycl.storage import Storage
-from raycl.tree import Tree
+from raycl.sweep.pipeline import is_trained, sweep_folder, write_description
+from raycl.sweep.prepare_corpora import check_corpora, ready_text
 
 Report = Callable[[str], None]
 _CLOCK = "reproduction/seconds.json"
@@ -34,7 +34,7 @@ _CLOCK = "reproduction/seconds.json"
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where nodes are trained: see `raycl.cluster.cluster`."""
+    """Where nodes are trained: see `raycl.cluster.connect.cluster`."""
 
     address: str | None = None
     workers: int | None = None
@@ -66,9 +66,9 @@ def train_experiments(
         return {}
     sources = {} if prepared else ready_text(material, storage, origin, report)
     # Imported here: a plan must not wait for Ray's import.
-    from raycl.cluster import cluster
-    from raycl.material import prepare_all
-    from raycl.sweep import run_sweep
+    from raycl.cluster.connect import cluster
+    from raycl.sweep.driver import run_sweep
+    from raycl.sweep.prepare_corpora import prepare_all
 
     began = time.monotonic()
     report("Starting Ray …" if where.address is None else f"Connecting to {where.address} …")

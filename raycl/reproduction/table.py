@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from raycl.report.look import loss_text
 from raycl.reproduction.decide import spread_of
 from raycl.reproduction.evidence import Measure, Values
 from raycl.reproduction.measures import average, loss_new, loss_old, lost_old
 from raycl.reproduction.paper_numbers import PaperRow
+from raycl.results.report.palette import loss_text
 
 MISSING = "–"
 

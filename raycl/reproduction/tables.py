@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from raycl.report.look import last_stage, loss_text, rate_text
 from raycl.reproduction import paper_numbers as paper
 from raycl.reproduction.claim import SHIFTS, STRONG, Shift, baseline, percent
 from raycl.reproduction.claim_rates import HIGHEST, LOWEST, MIDDLE, SAME, WARMUPS
@@ -41,6 +40,7 @@ from raycl.reproduction.picks import (
     warmup,
 )
 from raycl.reproduction.table import Row, Table, ours_text, own_table, paper_table
+from raycl.results.report.palette import last_stage, loss_text, rate_text
 
 BASELINE_NAMES = {"union": "union", "previous": "D0 only", "scratch": "D1 only, from scratch"}
 RATES = {"lowest": LOWEST, "middle": MIDDLE, "highest": HIGHEST}

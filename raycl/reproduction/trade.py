@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import statistics
 
-from raycl.report.canvas import Drawing, label_points, leave_room, new_axes
-from raycl.report.look import QUIET
 from raycl.reproduction import paper_numbers as paper
 from raycl.reproduction.claim import Shift, percent
 from raycl.reproduction.colours import ordered_colours
 from raycl.reproduction.evidence import Evidence, Values
 from raycl.reproduction.measures import gained_new, lost_old
 from raycl.reproduction.picks import replay
+from raycl.results.report.canvas import Drawing, label_points, leave_room, new_axes
+from raycl.results.report.palette import QUIET
 
 
 def _reach(values: Values) -> list[list[float]]:

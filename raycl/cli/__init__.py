@@ -1,0 +1,1 @@
+"""The `raycl` command: one file for each group of commands."""

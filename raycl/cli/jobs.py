@@ -1,0 +1,149 @@
+"""The commands on a cluster's jobs: submit a sweep, look at it, stop it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from raycl.cli.options import Concurrent, Gpus, Overrides, RecipeFile, Scale
+from raycl.errors import InputError
+from raycl.storage.urls import refuse_secret
+from raycl.submit.client import ADDRESS, ClusterJobs
+
+Address = Annotated[str, typer.Option(help="The head's dashboard, or a tunnel to it.")]
+Job = Annotated[str, typer.Argument(help="Job, as `raycl submit` and `raycl jobs list` name it.")]
+
+jobs = typer.Typer(no_args_is_help=True, help="Look at the jobs of a cluster, and stop them.")
+
+
+def submit(
+    recipe: RecipeFile,
+    storage: Annotated[str, typer.Option(help="s3:// or gs:// URL, or a folder of all nodes.")],
+    address: Address = ADDRESS,
+    wait: Annotated[bool, typer.Option(help="Follow the job's output until it ends.")] = True,
+    concurrent: Concurrent = None,
+    gpus: Gpus = False,
+    overrides: Overrides = None,
+    scale: Scale = None,
+) -> None:
+    """Run a sweep as a job of a cluster. Ctrl-C stops watching, not the job.
+
+    The same command again watches the job that is under way, or goes on where it ended.
+    """
+    from raycl.recipe.definition import define
+    from raycl.submit.package import make_package
+
+    check_reachable(storage)
+    definition = define(recipe, overrides or (), scale)
+    package = make_package(definition, recipe, scale, Path.cwd())
+    command = sweep_command(
+        package.recipe, storage, package.scale, overrides or [], concurrent, gpus
+    )
+    console = Console(stderr=True)
+    for note in package.notes:
+        console.print(escape(f"note: {note}"), soft_wrap=True)
+    cluster = ClusterJobs(address)
+    with tempfile.TemporaryDirectory(prefix="raycl-job-") as folder:
+        package.copy_to(Path(folder))
+        job, new = cluster.submit(command, Path(folder))
+    print(f"{'submitted' if new else 'already under way:'} {job}")
+    if wait:
+        _follow(cluster, job)
+
+
+def sweep_command(
+    recipe: str, storage: str, scale: str | None, overrides: list[str], concurrent: int | None,
+    gpus: bool,
+) -> str:  # fmt: skip
+    """The shell command of a sweep's job."""
+    words = ["python", "-m", "jobs.sweep", recipe, "--storage", storage]
+    words += ["--scale", scale] if scale else []
+    words += [word for override in overrides for word in ("--set", override)]
+    words += ["--concurrent", str(concurrent)] if concurrent else []
+    return shlex.join([*words, *(["--gpus"] if gpus else [])])
+
+
+def check_reachable(storage: str) -> None:
+    """Raise InputError where a storage is a folder of this machine or of the job alone."""
+    refuse_secret(storage, "--storage")
+    local = storage.removeprefix("file://")
+    if "://" not in local and not Path(local).is_absolute():
+        raise InputError(
+            f"--storage {storage!r}", "a job's own folder goes with the job",
+            "Give an s3:// or gs:// URL, or the full path of a folder that all nodes share",
+        )  # fmt: skip
+
+
+@jobs.command("list")
+def list_jobs(address: Address = ADDRESS) -> None:
+    """List the cluster's jobs, the newest last."""
+    table = Table("job", "status", "started", "command", box=None, pad_edge=False)
+    for job in ClusterJobs(address).all():
+        table.add_row(
+            job.submission_id, job.status.value, _time(job.start_time), escape(job.entrypoint)
+        )
+    Console().print(table)
+
+
+@jobs.command()
+def status(job: Job, address: Address = ADDRESS) -> None:
+    """Print a job's status; how far the sweep is, `raycl status STORAGE` reads from storage."""
+    found = ClusterJobs(address).details(job)
+    print(f"{found.status.value} since {_time(found.end_time or found.start_time)}")
+    print(found.entrypoint)
+    if found.message:
+        print(found.message)
+
+
+@jobs.command()
+def logs(
+    job: Job,
+    address: Address = ADDRESS,
+    follow: Annotated[bool, typer.Option(help="Go on until the job ends.")] = True,
+) -> None:
+    """Print a job's output."""
+    cluster = ClusterJobs(address)
+    cluster.details(job)
+    if follow:
+        _follow(cluster, job)
+    else:
+        _write(cluster.log(job))
+
+
+@jobs.command()
+def stop(job: Job, address: Address = ADDRESS) -> None:
+    """Stop a job. What it has trained stays; submit it again to go on."""
+    cluster = ClusterJobs(address)
+    cluster.details(job)
+    print("stopping" if cluster.stop(job) else "it had ended already")
+
+
+def _follow(cluster: ClusterJobs, job: str) -> None:
+    try:
+        ended = cluster.follow(job, _write)
+    except KeyboardInterrupt:
+        print(f"\nThe job goes on. Stop it with: raycl jobs stop {job} --address {cluster.address}")
+        raise
+    print(f"job {job}: {ended}")
+    if ended != "SUCCEEDED":
+        raise typer.Exit(1)
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _time(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return "–"
+    return datetime.fromtimestamp(milliseconds / 1000).isoformat(" ", "seconds")

@@ -1,0 +1,134 @@
+"""Plans, steps and progress as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from raycl.errors import InputError
+from raycl.plan.chain import Chain
+from raycl.plan.cost import NodePlan, Plan
+from raycl.units import format_count
+
+
+def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
+    """The tree, indented by depth, and its cost."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("node", "steps", "tokens", "FLOPs", "workers", "memory", "state", "recipes"):
+        table.add_column(column, justify="left" if column in ("node", "recipes") else "right")
+    depth: dict[str | None, int] = {None: -1}
+    for node in _depth_first(plan.nodes):
+        depth[node.name] = depth[node.parent] + 1
+        indent = "  " * depth[node.name]
+        first, last = node.first_step, node.first_step + node.steps
+        table.add_row(
+            f"{indent}{node.stage} {first}–{last}", f"{node.steps:,}", format_count(node.tokens),
+            format_count(node.flops), _workers(node), _bytes(node.memory_per_worker),
+            _state(node), escape(_recipes(node)),
+        )  # fmt: skip
+    console.print(table)
+    print_plan_summary(plan, console)
+    if not prepared:
+        console.print("Corpora are not prepared yet: their sizes are not checked.")
+
+
+def print_plan_summary(plan: Plan, console: Console) -> None:
+    """Size of the model, tokens, FLOPs, and steps shared and left, in two lines."""
+    model = f"{plan.parameters:,} parameters; " if plan.parameters else ""
+    saved = 1 - plan.steps / plan.steps_alone
+    console.print(
+        f"{model}{format_count(plan.tokens)} tokens, {format_count(plan.flops)} FLOPs. "
+        f"{plan.steps:,} steps trained where the recipes alone would take {plan.steps_alone:,} "
+        f"({saved:.0%} shared); {plan.steps_left:,} left to train.",
+        soft_wrap=True,
+    )
+
+
+def _depth_first(nodes: Sequence[NodePlan]) -> list[NodePlan]:
+    children: dict[str | None, list[NodePlan]] = {}
+    for node in nodes:
+        children.setdefault(node.parent, []).append(node)
+    ordered: list[NodePlan] = []
+    pending = list(reversed(children.get(None, [])))
+    while pending:
+        node = pending.pop()
+        ordered.append(node)
+        pending.extend(reversed(children.get(node.name, [])))
+    return ordered
+
+
+def _state(node: NodePlan) -> str:
+    if node.exists:
+        return "there"
+    return f"{node.done:,} steps there" if node.done else "to train"
+
+
+def _recipes(node: NodePlan) -> str:
+    shown = "; ".join(node.recipes[:2])
+    return shown if len(node.recipes) <= 2 else f"{shown}; {len(node.recipes) - 2} more"
+
+
+def _workers(node: NodePlan) -> str:
+    fewest, most = node.fewest_workers, node.workers
+    return str(most) if fewest == most else f"{fewest}–{most}"
+
+
+def _bytes(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def step_lines(chain: Chain, stage: str, first: int, last: int | None) -> list[dict[str, Any]]:
+    """One line per step of a stage: learning rate and, per corpus, first row and rows."""
+    names = [entry.name for entry in chain.stages]
+    if stage not in names:
+        raise InputError(f"--stage {stage!r}", "no such stage", f"Stages: {', '.join(names)}")
+    index = names.index(stage)
+    start, length = chain.starts[index], chain.stages[index].steps
+    stop = length if last is None else min(last, length)
+    if not 0 <= first < stop:
+        raise InputError(f"--from {first} --to {last}", "no steps", f"The stage has 0 … {length}")
+    corpora = list(dict.fromkeys(s.corpus for s in chain.stages[index].mixture.sources))
+    rates = chain.learning_rates(start + first, start + stop)
+    return [
+        {"step": step, "learning_rate": float(rate), **_row_columns(chain, start + step, corpora)}
+        for step, rate in zip(range(first, stop), rates, strict=True)
+    ]
+
+
+def _row_columns(chain: Chain, step: int, corpora: Sequence[str]) -> dict[str, Any]:
+    """A corpus that a step reads in several runs shows each: `0+3 96+2` is first row + rows."""
+    columns: dict[str, Any] = {}
+    runs = chain.rows(step)
+    for corpus in corpora:
+        own = [run for run in runs if run.corpus == corpus]
+        columns[f"{corpus} rows"] = sum(run.count for run in own)
+        columns[f"{corpus} first"] = " ".join(
+            str(run.first) if len(own) == 1 else f"{run.first}+{run.count}" for run in own
+        )
+    return columns
+
+
+def print_steps(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """The lines of `step_lines` as a table."""
+    table = Table(*lines[0], box=None, pad_edge=False)
+    for line in lines:
+        table.add_row(*(f"{v:.6g}" if isinstance(v, float) else str(v) for v in line.values()))
+    console.print(table)
+
+
+def print_status(name: str, nodes: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Finished nodes and steps of a sweep, and what is still to come."""
+    done = [node for node in nodes if node["finished"]]
+    steps, all_steps = (sum(n["steps"] for n in some) for some in (done, nodes))
+    console.print(
+        f"{name}: {len(done)} of {len(nodes)} nodes finished, {steps:,} of {all_steps:,} steps"
+    )
+    for node in nodes:
+        if not node["finished"]:
+            recipes = "; ".join(node["recipes"][:3])
+            line = f"  to train: {node['stage']} ({node['steps']} steps) of {recipes}"
+            console.print(line, markup=False)

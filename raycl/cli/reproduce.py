@@ -1,0 +1,68 @@
+"""`raycl reproduce`: the paper's experiments, from recipe files to a document with verdicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from raycl.cli.options import (
+    Address,
+    Concurrent,
+    Gpus,
+    Scale,
+    StorageUrl,
+    Workers,
+    exit_if_failed,
+)
+
+Names = Annotated[
+    list[str] | None, typer.Option("--only", help="Experiments whose names begin so; repeat it.")
+]
+
+
+def reproduce(
+    storage: StorageUrl,
+    configs: Annotated[Path, typer.Option(help="Folder of recipes.")] = Path("configs/paper"),
+    scale: Scale = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 1, 2, … of each experiment.")] = 3,
+    only: Names = None,
+    once: Annotated[
+        list[str] | None,
+        typer.Option(help="Experiments that get one seed alone; repeat it. [g1]"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The document to write.")] = Path(
+        "docs/reproduction.md"
+    ),
+    address: Address = None,
+    workers: Workers = None,
+    concurrent: Concurrent = None,
+    gpus: Gpus = False,
+) -> None:
+    """Run the paper's experiments and write their tables, figures and a verdict on each claim.
+
+    What all experiments share is trained once. Run it again to go on after an interruption;
+    what is finished is never trained again.
+    """
+    from raycl.cli.plan_view import print_plan_summary
+    from raycl.reproduction.experiments import load_experiments
+    from raycl.reproduction.run import Cluster
+    from raycl.reproduction.run import reproduce as run
+    from raycl.storage import Storage
+
+    console = Console()
+    experiments = load_experiments(
+        configs, scale, range(1, seeds + 1), only or (), ("g1",) if once is None else once
+    )
+    failed = run(
+        experiments,
+        Storage(storage),
+        Cluster(address, workers, concurrent, gpus),
+        out,
+        report=lambda text: console.print(text, markup=False),
+        on_plan=lambda plan: print_plan_summary(plan, console),
+    )
+    console.print(f"Written: {out}")
+    exit_if_failed(failed, console)

@@ -1,0 +1,210 @@
+"""The commands on stored states: measure any of them, merge several into one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from raycl.cli.options import StorageUrl
+from raycl.errors import InputError
+from raycl.evaluation.store import TaskScores
+from raycl.storage import Storage
+from raycl.units import parse_share
+
+_SHORT_NAME = 18
+"""Nine digits of steps and eight of the hash: enough to name a state, and to fit a terminal."""
+
+Corpora = Annotated[
+    list[str] | None, typer.Option("--corpus", help="Corpus; repeat it. Default: all that fit.")
+]
+Rows = Annotated[
+    int | None, typer.Option(min=1, help="Validation rows; default: as in the state's training.")
+]
+
+
+def evaluate(
+    storage: StorageUrl,
+    states: Annotated[
+        list[str] | None, typer.Argument(metavar="STATE…", help="Names, or unique beginnings.")
+    ] = None,
+    sweep: Annotated[str | None, typer.Option(help="All states of this sweep's nodes.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="With --sweep: the end of this recipe alone.")
+    ] = None,
+    corpora: Corpora = None,
+    rows: Rows = None,
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Task of lm-evaluation-harness, paper-english, paper-german, cloze, "
+            "bits-per-byte, or a folder of task YAMLs; repeat it."
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Questions of each task.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster for tasks; default: one of our own.")
+    ] = None,
+    gpus: Annotated[bool, typer.Option(help="Tasks on GPUs, one for each state.")] = False,
+) -> None:
+    """Measure stored states on the validation rows of any corpus, as training measures them.
+
+    What was measured before is read again. `raycl report` then shows what a history lacks, such
+    as the loss on a corpus that was added later.
+    """
+    place = Storage(storage)
+    names = _named(place, states or (), sweep, recipe)
+    if tasks:
+        from raycl.evaluation.harness import check_harness
+        from raycl.evaluation.task_requests import check_words
+
+        check_harness()
+        check_words(tasks)
+    console = Console()
+    losses = {name: _losses(place, name, corpora, rows) for name in names}
+    print_losses(place, losses, console)
+    if tasks:
+        print_scores(_scores(place, names, tasks, corpora, limit, address, gpus), console)
+
+
+def tasks(
+    storage: Annotated[str, typer.Argument(help="Storage of the corpora.")],
+    to: Annotated[Path, typer.Option(help="Folder for the tasks.")],
+    corpora: Annotated[list[str], typer.Option("--corpus", help="Corpus; repeat it.")],
+    items: Annotated[int, typer.Option(min=1, help="Cloze items a corpus, at most.")] = 500,
+    documents: Annotated[int, typer.Option(min=1, help="Documents a corpus, at most.")] = 200,
+    seed: Annotated[int, typer.Option(help="Draws the cloze items.")] = 0,
+) -> None:
+    """Write tasks for lm-evaluation-harness from held-out documents: a cloze, and bits/byte."""
+    from raycl.evaluation.local_tasks import KINDS, write_local_tasks
+    from raycl.evaluation.losses import validation_manifest
+
+    place = Storage(storage)
+    for corpus in corpora:
+        validation_manifest(place, corpus)
+    for name in write_local_tasks(place, corpora, to, KINDS, documents, items, seed):
+        print(to / f"{name}.yaml")
+
+
+def print_scores(scores: Mapping[str, Mapping[str, TaskScores]], console: Console) -> None:
+    """A line per state and task: the main metric and its standard error."""
+    table = Table("state", "task", "shots", "metric", "score", "± s.e.", box=None, pad_edge=False)
+    for state, found in scores.items():
+        for entry in found.values():
+            error = entry.errors.get(entry.main, math.nan)
+            shots = "–" if entry.shots is None else str(entry.shots)
+            table.add_row(
+                state[:_SHORT_NAME], escape(entry.title), shots,
+                entry.main, f"{entry.metrics[entry.main]:.4f}",
+                "–" if math.isnan(error) else f"{error:.4f}",
+            )  # fmt: skip
+    console.print(table)
+
+
+def _scores(
+    storage: Storage, names: Sequence[str], tasks: Sequence[str], corpora: Sequence[str] | None,
+    limit: int | None, address: str | None, gpus: bool,
+) -> Mapping[str, Mapping[str, TaskScores]]:  # fmt: skip
+    if len(names) == 1 and address is None:
+        from raycl.evaluation.harness import score_state
+
+        return {names[0]: score_state(storage, names[0], tasks, corpora, limit, print)}
+    from raycl.evaluation.harness_ray import score_states
+
+    return score_states(storage, names, tasks, corpora, limit, address, gpus, print)
+
+
+def merge(
+    storage: StorageUrl,
+    states: Annotated[list[str], typer.Argument(metavar="STATE…", help="States to merge.")],
+    base: Annotated[str, typer.Option(help="The state from which they were trained.")],
+    density: Annotated[
+        list[str] | None,
+        typer.Option(help="Share of changes that stays; repeat it for one state each. [20%]"),
+    ] = None,
+    scale: Annotated[float, typer.Option(help="Factor on the merged changes.")] = 1.0,
+    corpora: Annotated[
+        list[str] | None, typer.Option("--corpus", help="Measure the merged states on it.")
+    ] = None,
+    rows: Rows = None,
+) -> None:
+    """Merge states by TIES (Yadav et al. 2023) into a new state of the storage.
+
+    It can be measured, exported and merged again like any other.
+    """
+    from raycl.evaluation.losses import evaluate_state, validation_manifest
+    from raycl.weights.merge import merge_states
+
+    place = Storage(storage)
+    for corpus in corpora or ():
+        validation_manifest(place, corpus)
+    shares = {text: _density(text) for text in density or ["20%"]}
+    losses = {}
+    for text, share in shares.items():
+        name = merge_states(place, base, states, share, scale)
+        print(f"density {text}: {name}")
+        if corpora:
+            losses[name] = evaluate_state(place, name, corpora, rows)
+    if losses:
+        print_losses(place, losses, Console())
+
+
+def _density(text: str) -> Fraction:
+    try:
+        return parse_share(text)
+    except ValueError as error:
+        raise InputError(f"--density {text!r}", str(error), "Write 20% or 0.2") from error
+
+
+def print_losses(
+    storage: Storage, losses: Mapping[str, Mapping[str, float]], console: Console
+) -> None:
+    """A line per state: nats/token and bits/byte of every corpus."""
+    from raycl.data.shards import load_manifest
+
+    corpora = list(dict.fromkeys(corpus for found in losses.values() for corpus in found))
+    splits = {c: load_manifest(storage, f"corpora/{c}").validation for c in corpora}
+    table = Table(box=None, pad_edge=False)
+    table.add_column("state", no_wrap=True)
+    for corpus in corpora:
+        table.add_column(f"{escape(corpus)}\nnats/token", justify="right")
+        table.add_column("\nbits/byte", justify="right", no_wrap=True)
+    for state, found in losses.items():
+        cells: list[str] = []
+        for corpus in corpora:
+            loss = found.get(corpus, math.nan)
+            bits = loss / math.log(2) * splits[corpus].tokens / splits[corpus].bytes
+            cells += [f"{value:.4f}" if corpus in found else "–" for value in (loss, bits)]
+        table.add_row(state[:_SHORT_NAME], *cells)
+    console.print(table)
+
+
+def _named(
+    storage: Storage, references: Sequence[str], sweep: str | None, recipe: str | None
+) -> list[str]:
+    from raycl.states.lookup import find_state, swept_states
+
+    if recipe is not None and sweep is None:
+        raise InputError(f"--recipe {recipe!r}", "of which sweep", "Give --sweep NAME too")
+    names = [find_state(storage, reference) for reference in references]
+    if sweep is not None:
+        names += swept_states(storage, sweep, recipe)
+    if not names:
+        raise InputError("evaluate", "no state is named", "Give states, or --sweep NAME")
+    return list(dict.fromkeys(names))
+
+
+def _losses(
+    storage: Storage, name: str, corpora: Sequence[str] | None, rows: int | None
+) -> dict[str, float]:
+    # Imported here: help and bad names must not wait for torch.
+    from raycl.evaluation.losses import corpora_for, evaluate_state
+
+    return evaluate_state(storage, name, corpora or corpora_for(storage, name), rows)

@@ -1,0 +1,165 @@
+"""The commands on what storage keeps: list the states, remove what nothing needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from raycl.errors import InputError
+from raycl.states.inventory import StateFacts, stored_states
+from raycl.storage import Storage
+from raycl.units import format_count, parse_duration
+
+_SHORT_NAME = 18
+_SHOWN_RECIPES = 2
+
+StorageUrl = Annotated[str, typer.Argument(metavar="STORAGE", help="Storage of the states.")]
+
+
+def states(
+    storage: StorageUrl,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Show which states are kept, who refers to them, their size and what they cost.
+
+    Steps, tokens and time are those since the state before it, from which it was trained.
+    """
+    lines = state_lines(Storage(storage))
+    if as_json:
+        print(json.dumps(lines, indent=1))
+        return
+    console = Console()
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for column in ("state", "stage", "kind", "size", "steps", "tokens", "time", "used by"):
+        left = column in ("state", "stage", "kind", "used by")
+        table.add_column(column, justify="left" if left else "right", no_wrap=column != "used by")
+    for line in lines:
+        trained = line["complete"] and line["steps"]
+        table.add_row(
+            line["name"][:_SHORT_NAME], escape(line["stage"] or "–"), line["kind"],
+            format_bytes(line["bytes"]), f"{line['steps']:,}" if trained else "–",
+            format_count(line["tokens"]) if trained else "–",
+            _duration(line["seconds"]) if trained else "–",
+            # A line a state: what is too long for the terminal ends in "…"; --json has all of it.
+            Text(_users(line), no_wrap=True, overflow="ellipsis"),
+        )  # fmt: skip
+    console.print(table)
+    whole = format_bytes(sum(line["bytes"] for line in lines))
+    console.print(f"{len(lines)} states, {whole}. `raycl prune` shows what may go.")
+
+
+def state_lines(storage: Storage) -> list[dict[str, Any]]:
+    """What `raycl states` shows, a dictionary for each state.
+
+    Requests: those of `stored_states` and `find_uses`. With N complete states and S sweeps whose
+    states all are ends of nodes, that is three listings and N + S reads.
+    """
+    from raycl.states.references import find_uses, referrers
+
+    found = stored_states(storage)
+    who = referrers(found, find_uses(storage, found))
+    return [
+        {
+            "name": state.name,
+            "step": state.step,
+            "stage": (state.mark or {}).get("stage"),
+            "kind": state.kind,
+            "complete": state.complete,
+            "bytes": state.bytes,
+            "steps": state.own_steps,
+            "tokens": state.own_tokens,
+            "seconds": round(state.own_seconds, 1),
+            "written": state.written.isoformat() if state.written else None,
+            "merged_from": list(state.merged_from),
+            "sweeps": {s: list(labels) for s, labels in who[state.name].recipes.items()},
+            "needed_by": list(who[state.name].states),
+            "evaluated": who[state.name].evaluated,
+        }
+        for state in found
+    ]
+
+
+def prune(
+    storage: StorageUrl,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, it is shown.")] = False,
+    older_than: Annotated[
+        str, typer.Option(help="Keep all that is younger: 12 hours, 1 day, 0s.")
+    ] = "1 day",
+) -> None:
+    """Show the states that nothing needs, and remove them with --yes.
+
+    Ends of the nodes of stored sweeps stay, and so does what evaluations and merged states need,
+    what an unfinished node may go on from, and everything younger than --older-than.
+    """
+    from raycl.states.prune import removable, remove
+    from raycl.states.references import find_uses
+
+    try:
+        age = parse_duration(older_than)
+    except ValueError as error:
+        raise InputError(
+            f"--older-than {older_than!r}", str(error), "The default is 1 day"
+        ) from None
+    place, console = Storage(storage), Console()
+    found = stored_states(place)
+    going = removable(found, find_uses(place, found), datetime.now(UTC), age)
+    if not going:
+        console.print(f"Nothing to remove: all {len(found)} states are needed or young.")
+        return
+    _print_removals([(r.state, r.reason) for r in going], console)
+    size = format_bytes(sum(removal.state.bytes for removal in going))
+    if not yes:
+        console.print(f"{len(going)} of {len(found)} states, {size}. Remove them with --yes.")
+        return
+    gone: list[str] = []
+    freed = remove(place, going, lambda removal: gone.append(removal.state.name))
+    console.print(f"Removed {len(gone)} states, {format_bytes(freed)}.")
+    if len(gone) < len(going):
+        console.print(f"{len(going) - len(gone)} were left: they have changed meanwhile.")
+
+
+def _print_removals(removals: Sequence[tuple[StateFacts, str]], console: Console) -> None:
+    table = Table("state", "size", "written", "why", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    for state, reason in removals:
+        written = f"{state.written:%Y-%m-%d %H:%M}" if state.written else "–"
+        table.add_row(state.name[:_SHORT_NAME], format_bytes(state.bytes), written, reason)
+    console.print(table)
+
+
+def _users(line: Mapping[str, Any]) -> str:
+    users = [f"{sweep}: {_some(recipes)}" for sweep, recipes in line["sweeps"].items()]
+    if line["needed_by"]:
+        users.append(f"{len(line['needed_by'])} states")
+    if line["evaluated"]:
+        users.append("evaluations")
+    return "; ".join(users) or "nothing"
+
+
+def _some(recipes: Sequence[str]) -> str:
+    if len(recipes) <= _SHOWN_RECIPES:
+        return ", ".join(recipes)
+    return f"{len(recipes)} recipes"
+
+
+def format_bytes(size: float) -> str:
+    """A size for people: 812 B, 1.4 MB, 3.2 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

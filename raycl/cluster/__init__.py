@@ -1,0 +1,1 @@
+"""A Ray cluster for one command: our own on the loopback address, or somebody else's."""

@@ -1,0 +1,1 @@
+"""From text to token shards, and from shards to the rows of each step."""

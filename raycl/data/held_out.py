@@ -1,0 +1,87 @@
+"""The held-out documents of a prepared corpus, taken back from its validation shards.
+
+A shard is one stream of documents, each followed by the end token, cut into rows that overlap by
+one token and shuffled by a known seed (raycl/data/prepare/pack.py). Undone, that is the text again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from raycl.data.prepare.tokenizer import end_of_document, tokenizer_path
+from raycl.data.shards import CorpusReader, Manifest, Shard, load_manifest
+from raycl.errors import InputError
+from raycl.storage import Storage
+
+_MOST_EMPTY_BUCKETS = 64
+"""Training buckets without a row leave no shard, but count in the seeds of those after them."""
+
+
+def stored_tokenizer(storage: Storage, fingerprint: str) -> Tokenizer:
+    """The tokenizer that a corpus was prepared with. Raises InputError where it is gone."""
+    path = tokenizer_path(fingerprint)
+    if not storage.exists(path):
+        raise InputError(
+            storage.full_path(path), "the tokenizer is not in storage",
+            "Restore it: shards without it cannot be read as text",
+        )  # fmt: skip
+    return Tokenizer.from_str(storage.read_bytes(path).decode())
+
+
+def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:
+    """Whole validation documents of a corpus, in the order of its shards.
+
+    Only those that the tokenizer encodes to the very tokens of the shard: its text is then exact.
+    The last document of a shard is left out where its end did not fill a row. Raises InputError
+    where the corpus is missing or damaged, or its rows cannot be put in order.
+    """
+    manifest = load_manifest(storage, f"corpora/{corpus}")
+    tokenizer = stored_tokenizer(storage, manifest.tokenizer)
+    end, first = end_of_document(tokenizer), 0
+    reader = CorpusReader(storage, f"corpora/{corpus}", manifest, "validation")
+    for shard in manifest.validation.shards:
+        stream = _stream(manifest, shard, reader.read(first, shard.rows), storage)
+        first += shard.rows
+        for tokens in _documents(stream, end):
+            text = tokenizer.decode(tokens, skip_special_tokens=False)
+            if tokenizer.encode(text, add_special_tokens=False).ids == tokens:
+                yield text
+
+
+def join_rows(rows: np.ndarray, seed: tuple[int, ...]) -> np.ndarray | None:
+    """The stream that rows [count, length + 1] were cut from and shuffled with `seed`.
+
+    None where neighbours do not share their token: it was another seed.
+    """
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+    ordered = np.empty_like(rows)
+    ordered[generator.permutation(len(rows))] = rows
+    if not (ordered[:-1, -1] == ordered[1:, 0]).all():
+        return None
+    return np.concatenate([ordered[0, :1], ordered[:, 1:].ravel()])
+
+
+def _stream(manifest: Manifest, shard: Shard, rows: np.ndarray, storage: Storage) -> np.ndarray:
+    number, least = int(PurePosixPath(shard.file).stem), len(manifest.train.shards)
+    for train_buckets in range(least, least + _MOST_EMPTY_BUCKETS):
+        stream = join_rows(rows, (manifest.seed, train_buckets + number))
+        if stream is not None:
+            return stream
+    raise InputError(
+        storage.full_path(f"corpora/{manifest.name}/{shard.file}"),
+        "its rows were not shuffled by raycl, so that they cannot be put in order",
+        "Prepare the corpus with raycl, or give tasks of your own",
+    )
+
+
+def _documents(stream: np.ndarray, end: int) -> Iterator[list[int]]:
+    """Token ids between end tokens; what follows the last one is not whole."""
+    places = np.flatnonzero(stream == end)
+    for begin, stop in itertools.pairwise(places):
+        if stop > begin + 1:
+            yield stream[begin + 1 : stop].tolist()

@@ -1,0 +1,25 @@
+"""Text to token shards: tokenise, shuffle and pack a corpus, with Ray Data running the tasks."""
+
+from raycl.data.prepare.inputs import TextSource, find_files
+from raycl.data.prepare.run import prepare_corpus
+from raycl.data.prepare.spec import CorpusSpec, prepared
+from raycl.data.prepare.tokenizer import (
+    end_of_document,
+    load_tokenizer,
+    tokenizer_fingerprint,
+    tokenizer_path,
+    train_tokenizer,
+)
+
+__all__ = [
+    "CorpusSpec",
+    "TextSource",
+    "end_of_document",
+    "find_files",
+    "load_tokenizer",
+    "prepare_corpus",
+    "prepared",
+    "tokenizer_fingerprint",
+    "tokenizer_path",
+    "train_tokenizer",
+]

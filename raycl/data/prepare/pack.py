@@ -1,0 +1,82 @@
+"""From the documents of one bucket to the shuffled rows of one shard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from raycl.data.prepare.spool import Bucket
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The rows of one bucket, and what they were made of."""
+
+    rows: np.ndarray
+    documents: int
+    duplicates: int
+    tokens: int
+    bytes: int
+    unused_tokens: int
+
+
+def pack_bucket(
+    bucket: Bucket, end_of_document: int, sequence_length: int, seed: tuple[int, ...]
+) -> Packed:
+    """Sort documents by key, keep one of each, join them and cut the stream into shuffled rows.
+
+    Nothing here depends on the order in which the documents came.
+    """
+    order, duplicates = _distinct(bucket.keys)
+    stream = join_documents(bucket, order, end_of_document)
+    rows = cut_rows(stream, sequence_length)
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+    shuffled = rows[generator.permutation(len(rows))]
+    return Packed(
+        rows=shuffled,
+        documents=len(order),
+        duplicates=duplicates,
+        tokens=len(stream) - 1,
+        bytes=int(bucket.text_bytes[order].sum()),
+        unused_tokens=len(stream) - 1 - len(rows) * sequence_length,
+    )
+
+
+def _distinct(keys: np.ndarray) -> tuple[np.ndarray, int]:
+    """Indices of distinct 16-byte keys in their order, and how many were repetitions."""
+    halves = keys.view(">u8").reshape(-1, 2).astype(np.uint64)
+    order = np.lexsort((halves[:, 1], halves[:, 0]))
+    ordered = halves[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return order[first], int(len(order) - first.sum())
+
+
+def join_documents(bucket: Bucket, order: np.ndarray, end_of_document: int) -> np.ndarray:
+    """The chosen documents' tokens, each followed by the end token.
+
+    The stream begins with one end token more, so that the first document's first token is
+    predicted from the same thing as every other's.
+    """
+    ends = np.cumsum(bucket.lengths)
+    stream = np.full(
+        1 + int(bucket.lengths[order].sum()) + len(order), end_of_document, bucket.tokens.dtype
+    )
+    position = 1
+    for index in order:
+        length = int(bucket.lengths[index])
+        stop = int(ends[index])
+        stream[position : position + length] = bucket.tokens[stop - length : stop]
+        position += length + 1
+    return stream
+
+
+def cut_rows(stream: np.ndarray, sequence_length: int) -> np.ndarray:
+    """A view of the stream as rows of sequence_length + 1 that overlap by one token.
+
+    Every token but the first is thus predicted exactly once; a rest shorter than a row is left.
+    """
+    if len(stream) <= sequence_length:
+        return np.empty((0, sequence_length + 1), dtype=stream.dtype)
+    return np.lib.stride_tricks.sliding_window_view(stream, sequence_length + 1)[::sequence_length]

@@ -1,0 +1,195 @@
+"""Tokenizers: trained here, a local file, or a name on the hub; known by their fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from raycl.data.prepare.documents import read_documents
+from raycl.data.prepare.inputs import TextSource, Unit, find_files, plan_units
+from raycl.errors import InputError
+from raycl.storage import Storage
+
+END_OF_DOCUMENT = "<|endoftext|>"
+_ENDS = (END_OF_DOCUMENT, "</s>", "<eos>", "<|end_of_text|>", "<|im_end|>", "<|eos|>", "[EOS]")
+_SAMPLED_UNITS = 64
+_SAMPLE_UNIT_BYTES = 2**20
+
+
+def tokenizer_path(fingerprint: str) -> str:
+    """Where the tokenizer with this fingerprint lies in storage."""
+    return f"tokenizers/{fingerprint}/tokenizer.json"
+
+
+def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
+    """SHA-256 of the tokenizer's JSON, independent of how the file was laid out."""
+    canonical = json.dumps(json.loads(tokenizer.to_str()), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def vocabulary_size(tokenizer: Tokenizer) -> int:
+    """One more than the largest token id (a vocabulary may have holes)."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+
+
+def end_of_document(tokenizer: Tokenizer) -> int:
+    """Id of the token that ends a document. Raises InputError where none is known."""
+    for token in _ENDS:
+        identifier = tokenizer.token_to_id(token)
+        if identifier is not None:
+            return int(identifier)
+    raise InputError(
+        "tokenizer", "it has no token that ends a document", f"Add one of {', '.join(_ENDS)}"
+    )
+
+
+def load_tokenizer(storage: Storage, reference: str) -> Tokenizer:
+    """The tokenizer at a path in storage, a local file or folder, or of a hub model."""
+    for data in _candidates(storage, reference):
+        try:
+            return _for_whole_documents(Tokenizer.from_str(data.decode()))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise InputError(
+                f"tokenizer {reference!r}",
+                f"not a tokenizer.json ({error})",
+                "Give one that Hugging Face tokenizers can load",
+            ) from error
+    return _from_hub(reference)
+
+
+def _candidates(storage: Storage, reference: str) -> Iterator[bytes]:
+    if not reference.startswith(("/", "~")) and ".." not in reference.split("/"):
+        for path in (reference, f"{reference}/tokenizer.json"):
+            try:
+                yield storage.read_bytes(path)
+            except (FileNotFoundError, IsADirectoryError, OSError):
+                continue
+    local = Path(reference).expanduser()
+    for file in (local, local / "tokenizer.json"):
+        if file.is_file():
+            yield file.read_bytes()
+
+
+def _from_hub(reference: str) -> Tokenizer:
+    from transformers import AutoTokenizer
+
+    problem = "it is neither in storage, nor a local file, nor a model that the hub gives"
+    try:
+        backend = getattr(AutoTokenizer.from_pretrained(reference), "backend_tokenizer", None)
+    except Exception as error:  # the hub client raises many kinds
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"tokenizer {reference!r}", f"{problem} ({first_line})", "Correct the name"
+        ) from error
+    if not isinstance(backend, Tokenizer):
+        raise InputError(
+            f"tokenizer {reference!r}", "it has no fast version", "Give one with a tokenizer.json"
+        )
+    return _for_whole_documents(backend)
+
+
+def _for_whole_documents(tokenizer: Tokenizer) -> Tokenizer:
+    """Without truncation and padding, and with special tokens in the text taken as plain text."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def train_tokenizer(
+    storage: Storage,
+    sources: Sequence[TextSource],
+    vocabulary: int,
+    sample_bytes_per_corpus: int,
+    seed: int,
+) -> tuple[str, str]:
+    """Train a byte-level BPE on as many bytes of each corpus; its path in storage and fingerprint.
+
+    A corpus smaller than the sample gives all it has. The same request finds what it made before.
+    """
+    if vocabulary < 257:
+        raise InputError(
+            f"vocabulary {vocabulary}", "too few", "Give at least 257: 256 bytes and one end"
+        )
+    files = [[file.version for file in find_files(source)] for source in sources]
+    request = {
+        "sources": [
+            {**asdict(source), "files": versions}
+            for source, versions in zip(sources, files, strict=True)
+        ],
+        "vocabulary": vocabulary,
+        "sample_bytes_per_corpus": sample_bytes_per_corpus,
+        "seed": seed,
+    }
+    key = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
+    record = f"tokenizers/requests/{key}.json"
+    if storage.exists(record):
+        fingerprint = str(storage.read_json(record)["fingerprint"])
+        if storage.exists(tokenizer_path(fingerprint)):
+            return tokenizer_path(fingerprint), fingerprint
+    texts = (text for source in sources for text in _sample(source, sample_bytes_per_corpus, seed))
+    tokenizer = _train(texts, vocabulary)
+    if vocabulary_size(tokenizer) < vocabulary:
+        raise InputError(
+            f"vocabulary {vocabulary}",
+            f"the sample gives only {vocabulary_size(tokenizer)} tokens",
+            "Give more text, a larger sample_bytes_per_corpus or a smaller vocabulary",
+        )
+    fingerprint = store_tokenizer(storage, tokenizer)
+    storage.write_json(record, {"fingerprint": fingerprint, **request})
+    return tokenizer_path(fingerprint), fingerprint
+
+
+def store_tokenizer(storage: Storage, tokenizer: Tokenizer) -> str:
+    """Put the tokenizer into storage, if it is not there yet; its fingerprint."""
+    fingerprint = tokenizer_fingerprint(tokenizer)
+    if not storage.exists(tokenizer_path(fingerprint)):
+        storage.write_bytes(tokenizer_path(fingerprint), tokenizer.to_str(pretty=True).encode())
+    return fingerprint
+
+
+def _train(texts: Iterator[str], vocabulary: int) -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END_OF_DOCUMENT],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer=trainer)
+    return _for_whole_documents(tokenizer)
+
+
+def _sample(source: TextSource, wanted: int, seed: int) -> Iterator[str]:
+    """About `wanted` bytes of text, the same few from each of many places in the corpus."""
+    units, _ = plan_units(source, find_files(source), _SAMPLE_UNIT_BYTES)
+    order: list[Any] = list(np.random.default_rng(seed).permutation(len(units)))
+    chosen = min(len(units), _SAMPLED_UNITS)
+    # Where the chosen units give too little, the others follow, whole.
+    share = -(-wanted // max(chosen, 1))
+    left = wanted
+    for place, index in enumerate(order):
+        allowance = min(left, share if place < chosen else left)
+        for text in _beginning(source, units[index], allowance):
+            left -= len(text.encode())
+            yield text
+        if left <= 0:
+            return
+
+
+def _beginning(source: TextSource, unit: Unit, wanted: int) -> Iterator[str]:
+    for text in read_documents(source, unit):
+        if wanted <= 0:
+            return
+        data = text.encode()
+        yield data[:wanted].decode(errors="ignore")
+        wanted -= len(data)

@@ -1,0 +1,116 @@
+"""Which rows of each global batch one rank reads, and plain reads of them. No Ray here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from raycl.data.shards import CorpusReader, load_manifest
+from raycl.errors import InputError
+from raycl.plan.mixture import Run
+from raycl.plan.training import Training
+from raycl.storage import Storage
+
+Batches = Callable[[int], Iterator[np.ndarray]]
+"""From a first step to this rank's rows of that step and of every later one."""
+
+
+def rank_runs(runs: Sequence[Run], rank: int, world: int) -> list[Run]:
+    """Rows [rank × batch / world, (rank + 1) × batch / world) of a global batch, in its order.
+
+    Raises ValueError where the batch does not divide.
+    """
+    batch = sum(run.count for run in runs)
+    if batch % world:
+        raise ValueError(f"{world} workers do not divide a global batch of {batch} rows")
+    low, high = rank * batch // world, (rank + 1) * batch // world
+    mine, begin = [], 0
+    for run in runs:
+        first, stop = max(low - begin, 0), min(high - begin, run.count)
+        if first < stop:
+            mine.append(Run(run.corpus, run.first + first, stop - first))
+        begin += run.count
+    return mine
+
+
+@dataclass(frozen=True)
+class RankReader:
+    """Plain reads of one rank's rows."""
+
+    training: Training
+    readers: Mapping[str, CorpusReader]
+    dtype: np.dtype
+    rank: int
+    world: int
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rows of this rank in each step."""
+        return self.training.chain.global_batch // self.world
+
+    @property
+    def step_bytes(self) -> int:
+        """Bytes of this rank's rows of one step, for the sizes of blocks."""
+        return self.rows_per_step * (self.training.sequence_length + 1) * self.dtype.itemsize
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """The rows of steps [start, stop), [steps × rows per step, row length]; InputError."""
+        runs = [
+            run
+            for step in range(start, stop)
+            for run in rank_runs(self.training.chain.rows(step), self.rank, self.world)
+        ]
+        places: dict[str, list[tuple[int, Run]]] = {}
+        place = 0
+        for run in runs:
+            places.setdefault(run.corpus, []).append((place, run))
+            place += run.count
+        rows = np.empty((place, self.training.sequence_length + 1), dtype=self.dtype)
+        for corpus, corpus_places in places.items():
+            self._fill(rows, self.readers[corpus], corpus_places)
+        return rows
+
+    @staticmethod
+    def _fill(rows: np.ndarray, reader: CorpusReader, places: list[tuple[int, Run]]) -> None:
+        """One range read for runs that follow each other in the corpus, cut to their places."""
+        begin = 0
+        while begin < len(places):
+            end, first = begin + 1, places[begin][1].first
+            stop = first + places[begin][1].count
+            while end < len(places) and places[end][1].first == stop:
+                stop += places[end][1].count
+                end += 1
+            data = reader.read(first, stop - first)
+            for place, run in places[begin:end]:
+                offset = run.first - first
+                rows[place : place + run.count] = data[offset : offset + run.count]
+            begin = end
+
+
+def rank_reader(training: Training, storage: Storage, rank: int, world: int) -> RankReader:
+    """A reader of this rank's rows. Raises InputError where a corpus is missing or does not fit."""
+    readers, dtypes = {}, set()
+    for name, folder in training.corpora.items():
+        manifest = load_manifest(storage, folder)
+        if manifest.row_length != training.sequence_length + 1:
+            raise InputError(
+                storage.full_path(folder),
+                f"rows of {manifest.row_length} tokens, not {training.sequence_length} + 1",
+                "Prepare the corpus with the recipe's sequence_length",
+            )
+        readers[name] = CorpusReader(storage, folder, manifest)
+        dtypes.add(np.dtype(manifest.dtype))
+    return RankReader(training, readers, np.result_type(*dtypes), rank, world)
+
+
+def direct_batches(training: Training, storage: Storage, rank: int, world: int) -> Batches:
+    """This rank's rows of each step by plain reads: the reference for `rank_batches`."""
+    reader = rank_reader(training, storage, rank, world)
+
+    def batches(first_step: int) -> Iterator[np.ndarray]:
+        for step in range(first_step, training.stop):
+            yield reader.read(step, step + 1)
+
+    return batches

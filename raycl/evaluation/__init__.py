@@ -1,0 +1,1 @@
+"""Measuring stored states: losses on any corpus, and tasks of lm-evaluation-harness."""

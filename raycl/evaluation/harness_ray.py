@@ -1,0 +1,43 @@
+"""Several states in the harness at once: a Ray task each, on one CPU or one GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from raycl.cluster.connect import cluster
+from raycl.evaluation.store import TaskScores
+from raycl.storage import Storage
+
+Scores = dict[str, TaskScores]
+
+
+def score_states(
+    storage: Storage, names: Sequence[str], words: Sequence[str], corpora: Sequence[str] | None,
+    limit: int | None, address: str | None, gpus: bool, report: Callable[[str], None],
+) -> dict[str, Scores]:  # fmt: skip
+    """The scores of every state, by name. Raises what the first failed task raised."""
+    with cluster(address, None, gpus):
+        import ray
+
+        remote: Any = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_retries=2)(_score)
+        pending = {remote.remote(storage, n, words, corpora, limit): n for n in names}
+        scores: dict[str, Scores] = {}
+        while pending:
+            (done,), _ = ray.wait(list(pending), num_returns=1)
+            name = pending.pop(done)
+            try:
+                scores[name] = ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+            report(f"{len(scores)} of {len(names)}: {name}")
+    return {name: scores[name] for name in names}
+
+
+def _score(
+    storage: Storage, name: str, words: Sequence[str], corpora: Sequence[str] | None,
+    limit: int | None,
+) -> Scores:  # fmt: skip
+    from raycl.evaluation.harness import score_state
+
+    return score_state(storage, name, words, corpora, limit)

@@ -1,0 +1,95 @@
+"""Tasks for lm-evaluation-harness from a storage's own held-out documents, as YAML and JSONL."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from raycl.data.held_out import held_out_documents
+from raycl.errors import InputError
+from raycl.evaluation.cloze import cloze_items
+from raycl.storage import Storage
+
+KINDS = ("cloze", "bits-per-byte")
+DOCUMENTS, ITEMS, CHARACTERS = 200, 500, 8192
+"""Of each corpus at most so many documents and cloze items, and of each document its beginning."""
+
+
+def write_local_tasks(
+    storage: Storage, corpora: Sequence[str], folder: Path, kinds: Sequence[str] = KINDS,
+    documents: int = DOCUMENTS, items: int = ITEMS, seed: int = 0,
+) -> list[str]:  # fmt: skip
+    """Write a task of each kind for each corpus into `folder`; their names.
+
+    The same storage and numbers give the same files. Raises InputError where a corpus has no
+    document to ask about.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = []
+    for corpus in corpora:
+        texts = [
+            beginning(text)
+            for text in itertools.islice(held_out_documents(storage, corpus), documents)
+        ]
+        for kind in kinds:
+            lines: list[dict[str, Any]]
+            if kind == "cloze":
+                lines = [asdict(item) for item in cloze_items(texts, items, seed)]
+            else:
+                lines = [{"text": text} for text in texts]
+            if not lines:
+                raise InputError(
+                    f"corpus {corpus!r}", f"its held-out text gives no {kind} task",
+                    "Hold out more of it",
+                )  # fmt: skip
+            names.append(_write(folder, f"{kind.replace('-', '_')}_{corpus}", kind, lines))
+    return names
+
+
+def beginning(text: str) -> str:
+    """The first words of a document, for tasks that must end some time."""
+    if len(text) <= CHARACTERS:
+        return text
+    return text[:CHARACTERS].rsplit(None, 1)[0]
+
+
+def _write(folder: Path, name: str, kind: str, lines: Sequence[dict[str, Any]]) -> str:
+    data = folder.resolve() / f"{name}.jsonl"
+    data.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")
+    task = {
+        "task": name,
+        "dataset_path": "json",
+        "dataset_kwargs": {
+            "data_files": {"test": str(data)},
+            "cache_dir": str(data.parent / ".datasets"),  # goes when the folder goes
+        },
+        "test_split": "test",
+        "metadata": {"version": 1},
+        **(_CLOZE if kind == "cloze" else _BITS_PER_BYTE),
+    }
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(task, sort_keys=False), "utf-8")
+    return name
+
+
+_CLOZE = {
+    "output_type": "multiple_choice",
+    "doc_to_text": "context",
+    "doc_to_choice": "choices",
+    "doc_to_target": "gold",
+    "metric_list": [
+        {"metric": metric, "aggregation": "mean", "higher_is_better": True}
+        for metric in ("acc", "acc_norm")
+    ],
+}
+_BITS_PER_BYTE = {
+    "output_type": "loglikelihood_rolling",
+    "doc_to_text": "",
+    "doc_to_target": "text",
+    "metric_list": [{"metric": "bits_per_byte"}, {"metric": "byte_perplexity"}],
+}

@@ -1,0 +1,129 @@
+"""The validation loss of any stored state on any corpus of its storage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from raycl.data.shards import Manifest, load_manifest
+from raycl.errors import InputError
+from raycl.evaluation.store import Measured, add_losses, read_losses
+from raycl.states.lookup import find_state
+from raycl.storage import Storage
+from raycl.train.checkpoint.load import StoredState, load_model, read_state
+from raycl.train.model import attention_implementation
+from raycl.train.validation import read_validation_rows, validation_losses
+from raycl.train.world import World, compute_dtype, current_world
+
+_ROWS = 64
+_MICRO_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a state's training validated: the same again gives the same number."""
+
+    rows: int
+    micro_batch: int
+    """Rows per forward pass: sums in another order differ in the last bit."""
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, state: StoredState, world: World) -> Measure:
+        """As state.json says; one from before that was written down, by the defaults."""
+        kept = state.mark.get("validation", {})
+        return cls(
+            rows=kept.get("rows", _ROWS),
+            micro_batch=kept.get("micro_batch", _MICRO_BATCH),
+            dtype=compute_dtype(kept.get("precision", "auto"), world.device),
+        )
+
+
+def evaluate_state(
+    storage: Storage, name: str, corpora: Sequence[str], rows: int | None = None
+) -> dict[str, float]:
+    """Nats/token of a state on the first `rows` validation rows of each corpus.
+
+    `rows=None` takes as many as the state's training did; a corpus with fewer gives all it has.
+    Exactly what training measures. A loss that storage holds already is not computed again.
+    Raises InputError: unknown state or corpus, damaged files, a corpus of another tokenizer.
+    """
+    world = current_world()
+    state = read_state(storage, find_state(storage, name))
+    measure = Measure.of(state, world)
+    manifests = {corpus: validation_manifest(storage, corpus) for corpus in corpora}
+    _check_tokenizer(storage, state, manifests)
+    wanted = {
+        corpus: (corpus, m.fingerprint, min(rows or measure.rows, m.validation.rows))
+        for corpus, m in manifests.items()
+    }
+    known = read_losses(storage, state.name)
+    missing = {c: key for c, key in wanted.items() if key not in known}
+    if missing:
+        found = _measure(storage, state, missing, manifests, measure, world)
+        add_losses(storage, state.name, found)
+        known |= found
+    return {corpus: known[key] for corpus, key in wanted.items()}
+
+
+def corpora_for(storage: Storage, name: str) -> list[str]:
+    """The corpora of the storage that the state can be measured on: those of its tokenizer."""
+    state = read_state(storage, find_state(storage, name))
+    prepared = [c for c in storage.list("corpora") if storage.exists(f"{_folder(c)}/manifest.json")]
+    manifests = {corpus: load_manifest(storage, _folder(corpus)) for corpus in prepared}
+    own = state_tokenizer(storage, state)
+    return [c for c, m in manifests.items() if own in (None, m.tokenizer) and m.validation.rows]
+
+
+def state_tokenizer(storage: Storage, state: StoredState) -> str | None:
+    """Fingerprint of the tokenizer behind the state's corpora; None where they are gone."""
+    for corpus in state.mark["metadata"]["corpora"].values():
+        if storage.exists(f"{corpus['folder']}/manifest.json"):
+            return load_manifest(storage, corpus["folder"]).tokenizer
+    return None
+
+
+def _measure(
+    storage: Storage, state: StoredState, wanted: dict[str, Measured],
+    manifests: dict[str, Manifest], measure: Measure, world: World,
+) -> dict[Measured, float]:  # fmt: skip
+    longest = max(manifests[corpus].row_length for corpus in wanted) - 1
+    attention = attention_implementation("auto", world.device, measure.dtype)
+    model = load_model(storage, state, longest, attention).to(world.device)
+    losses: dict[Measured, float] = {}
+    for corpus, key in wanted.items():  # each alone, as their rows may differ in length and number
+        folders = {corpus: _folder(corpus)}
+        rows = read_validation_rows(storage, folders, manifests, key[2], world)
+        measured = validation_losses(model, rows, world, measure.dtype, measure.micro_batch)
+        losses[key] = measured[corpus]
+    return losses
+
+
+def validation_manifest(storage: Storage, corpus: str) -> Manifest:
+    """The manifest of a corpus that states can be measured on. Raises InputError."""
+    if not storage.exists(f"{_folder(corpus)}/manifest.json"):
+        known = ", ".join(storage.list("corpora")) or "none"
+        raise InputError(
+            f"corpus {corpus!r} in {storage.url}", "not prepared here", f"Corpora here: {known}"
+        )
+    manifest = load_manifest(storage, _folder(corpus))
+    if not manifest.validation.rows:
+        raise InputError(f"corpus {corpus!r}", "it has no validation rows", "Hold out some of it")
+    return manifest
+
+
+def _check_tokenizer(storage: Storage, state: StoredState, manifests: dict[str, Manifest]) -> None:
+    own = state_tokenizer(storage, state)
+    for corpus, manifest in manifests.items():
+        if own not in (None, manifest.tokenizer):
+            raise InputError(
+                f"corpus {corpus!r}",
+                f"its tokenizer {manifest.tokenizer[:12]} is not that of state {state.name}",
+                "Prepare its text with the state's tokenizer, under another corpus name",
+            )
+
+
+def _folder(corpus: str) -> str:
+    return f"corpora/{corpus}"

@@ -1,0 +1,107 @@
+"""What `--tasks` names: tasks of lm-evaluation-harness, lists of them, folders, local tasks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from raycl.errors import InputError
+from raycl.evaluation.local_tasks import KINDS, write_local_tasks
+from raycl.storage import Storage
+
+LISTS = Path(__file__).parent / "tasks"
+
+
+@dataclass(frozen=True)
+class TaskRequest:
+    """A task or group of the harness."""
+
+    name: str
+    shots: int | None = None
+    """Examples before each question; None: as the task itself says."""
+    folder: str | None = None
+    """Where its YAML lies; None: in the harness itself."""
+    digest: str | None = None
+    """What a local task asks: its results are read again only while this is the same."""
+
+
+def requests(
+    words: Sequence[str], storage: Storage, corpora: Sequence[str], scratch: Path
+) -> list[TaskRequest]:
+    """The tasks behind the words of `--tasks`; local ones are written into `scratch`.
+
+    A word is `cloze` or `bits-per-byte` (a task for each corpus), a list in raycl/tasks, a folder
+    of task YAMLs, or a name of the harness. Raises InputError.
+    """
+    found = [request for word in words for request in _requests(word, storage, corpora, scratch)]
+    return list({request.name: request for request in found}.values())
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raise InputError where a path among the words is no folder with tasks."""
+    for word in words:
+        folder = Path(word).expanduser()
+        if ("/" in word or folder.is_dir()) and not _yaml_files(folder):
+            raise InputError(f"--tasks {word!r}", "no folder with *.yaml tasks", "Give one")
+
+
+def _requests(
+    word: str, storage: Storage, corpora: Sequence[str], scratch: Path
+) -> Iterator[TaskRequest]:
+    if word in KINDS:
+        folder = scratch / word
+        write_local_tasks(storage, corpora, folder, [word])
+        yield from _of_folder(folder)
+    elif (LISTS / f"{word}.yaml").exists():
+        for entry in yaml.safe_load((LISTS / f"{word}.yaml").read_text("utf-8"))["task"]:
+            name = entry.get("task") or entry["group"]
+            yield TaskRequest(name, entry.get("num_fewshot"))
+    elif "/" in word or Path(word).is_dir():
+        check_words([word])
+        yield from _of_folder(Path(word).expanduser())
+    else:
+        yield TaskRequest(word)
+
+
+def _of_folder(folder: Path) -> Iterator[TaskRequest]:
+    digest = _digest(folder)
+    for file in _yaml_files(folder):
+        name = _name(file)
+        if name is not None:
+            yield TaskRequest(name, folder=str(folder.resolve()), digest=digest)
+
+
+def _yaml_files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+
+
+def _name(file: Path) -> str | None:
+    """The task in a file; None where it is only included by others."""
+    try:
+        data: Any = yaml.load(file.read_text("utf-8"), Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise InputError(str(file), "not readable as YAML", "Correct the task") from error
+    name = data.get("task") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else None
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads over the harness' own tags, such as !function."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 of what the folder's files hold, wherever it lies; hidden ones are caches."""
+    digest, place = hashlib.sha256(), str(folder.resolve()).encode()
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    shown = [p for p in files if not any(n.startswith(".") for n in p.relative_to(folder).parts)]
+    for file in sorted(shown):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes().replace(place, b"") + b"\0")
+    return digest.hexdigest()

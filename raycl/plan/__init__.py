@@ -1,0 +1,1 @@
+"""Pure arithmetic of rates, rows, hashes, the tree and its cost. Knows no file, Ray or torch."""

@@ -1,0 +1,82 @@
+"""One stage of a chain with everything resolved, and what is hashed of its steps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raycl.plan.mixture import Mixture
+from raycl.plan.schedule import Annealed, BaseSchedule
+
+_KEPT_RANGES = 48
+"""Ranges of steps whose rows are kept: those of a stage of 190,000 steps, for recipes alike."""
+
+
+@dataclass(frozen=True)
+class ChainStage:
+    """One stage with everything resolved: what is read, at which rates, for how many steps."""
+
+    name: str
+    steps: int
+    schedule: BaseSchedule | Annealed
+    mixture: Mixture
+    reset_optimizer: bool = True
+    workers: int = 1
+    fewest_workers: int | None = None
+    """With fewer than `workers` it may go on while machines are away; None: it may not."""
+    whole_steps: int | None = None
+    """Steps that the schedule is made for, where the stage stops before them; None: `steps`."""
+
+    def rates(self, first: int, stop: int, tokens_per_step: int) -> NDArray[np.float64]:
+        """Learning rates of the stage's updates first … stop − 1."""
+        steps = np.arange(first, stop, dtype=np.float64)
+        return self.schedule.rates(steps, self.whole_steps or self.steps, tokens_per_step)
+
+
+def step_words(
+    stage: ChainStage, start: int, stop: int, tokens_per_step: int,
+    fingerprints: Mapping[str, str], resets: bool,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+    """Words that are hashed of the stage's steps start … stop − 1, and how many each step has.
+
+    Per step: reset or not, the rate's bits, and (corpus, first row, rows, wrap) a source. Sources
+    without rows in a step leave no trace there, and sources stand in batch order, so that a step
+    is the same in two recipes exactly when it trains the same. `resets`: in the stage's first step.
+    """
+    sources = stage.mixture.sources
+    supplied = _supplied(stage.mixture, start, stop)
+    table = np.zeros((stop - start, 2 + 4 * len(sources)), dtype=np.int64)
+    table[:1, 0] = resets and start == 0  # there may be no step at all
+    table[:, 1] = stage.rates(start, stop, tokens_per_step).view(np.int64)
+    counts = np.diff(supplied)
+    for number, source in enumerate(sources):
+        begin = (source.first + supplied[number, :-1]) % max(source.limit, 1)
+        count, column = counts[number], 2 + 4 * number
+        table[:, column] = _corpus_word(fingerprints[source.corpus])
+        table[:, column + 1] = begin
+        table[:, column + 2] = count
+        table[:, column + 3] = np.where(begin + count > source.limit, source.limit, 0)
+    present = counts.T > 0
+    lengths = 2 + 4 * present.sum(axis=1)
+    if present.all():
+        return table.ravel(), lengths
+    keep = np.ones_like(table, dtype=bool)
+    keep[:, 2:] = np.repeat(present, 4, axis=1)
+    return table[keep], lengths
+
+
+@lru_cache(maxsize=_KEPT_RANGES)
+def _supplied(mixture: Mixture, start: int, stop: int) -> NDArray[np.int64]:
+    """Kept, as a sweep over rates reads the same rows again and again."""
+    return mixture.supplied(np.arange(start, stop + 1))
+
+
+@lru_cache(maxsize=1024)
+def _corpus_word(fingerprint: str) -> int:
+    """A corpus in 63 bits."""
+    return int.from_bytes(hashlib.sha256(fingerprint.encode()).digest()[:8], "big") >> 1

@@ -1,0 +1,124 @@
+"""Recipes as a tree of nodes: each run of steps that recipes share is trained once.
+
+A node ends where recipes part and where a stage ends, as the state there is wanted: to branch
+from, to compare with, or to keep.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from raycl.plan.training import Training
+
+
+@dataclass(frozen=True)
+class Node:
+    """A run of steps between two states: trained once, whoever shares it."""
+
+    name: str
+    """Name of its end state."""
+    parent: str | None
+    """Name of the parent's end state; None where training begins."""
+    training: Training
+    recipes: tuple[str, ...]
+    """Labels of the recipes whose steps these are."""
+
+    @property
+    def steps(self) -> int:
+        """Number of its training steps."""
+        return self.training.stop - self.training.start
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Nodes, parents before children, and each recipe's whole training by label."""
+
+    nodes: tuple[Node, ...]
+    recipes: Mapping[str, Training]
+
+    @property
+    def steps(self) -> int:
+        """Steps that the tree trains."""
+        return sum(node.steps for node in self.nodes)
+
+    @property
+    def steps_alone(self) -> int:
+        """Steps that would be trained if every recipe ran by itself."""
+        return sum(training.chain.steps for training in self.recipes.values())
+
+    def path(self, label: str) -> tuple[Node, ...]:
+        """The nodes of a recipe, from its first step to its last."""
+        return tuple(node for node in self.nodes if label in node.recipes)
+
+
+def build_tree(recipes: Mapping[str, Training], least_shared: int = 1) -> Tree:
+    """The tree of labelled recipes; each `Training` covers its whole chain.
+
+    Recipes that part after fewer than `least_shared` steps of a node train those steps each for
+    itself: a state to branch from costs more than they do.
+    """
+    nodes: list[Node] = []
+    roots: dict[str, list[str]] = {}
+    for label, training in recipes.items():
+        roots.setdefault(training.chain.name(0), []).append(label)
+    for labels in roots.values():
+        _grow(nodes, recipes, labels, least_shared)
+    return Tree(tuple(nodes), dict(recipes))
+
+
+def _grow(
+    nodes: list[Node],
+    recipes: Mapping[str, Training],
+    labels: Sequence[str],
+    least_shared: int,
+) -> None:
+    """Add the nodes below an initial state that the recipes `labels` share."""
+    pending: deque[tuple[list[str], int, str | None]] = deque([(list(labels), 0, None)])
+    while pending:
+        members, begin, above = pending.popleft()
+        alive = [label for label in members if recipes[label].chain.steps > begin]
+        for group in _groups(recipes, alive, begin, least_shared):
+            stop = _common_stop(recipes, group, begin)
+            node = _node(recipes, group, begin, stop, above)
+            nodes.append(node)
+            pending.append((group, stop, node.name))
+
+
+def _groups(
+    recipes: Mapping[str, Training], labels: Sequence[str], begin: int, least_shared: int
+) -> list[list[str]]:
+    """Recipes that go on together from a state, for `least_shared` steps or to their end."""
+    groups: dict[str, list[str]] = {}
+    for label in labels:
+        chain = recipes[label].chain
+        end = min(stop for stop in chain.starts[1:] if stop > begin)
+        groups.setdefault(chain.name(min(begin + least_shared, end)), []).append(label)
+    return list(groups.values())
+
+
+def _common_stop(recipes: Mapping[str, Training], labels: Sequence[str], begin: int) -> int:
+    """First step at which the recipes part or one of their stages ends."""
+    first = recipes[labels[0]].chain
+    stop = min(end for label in labels for end in recipes[label].chain.starts[1:] if end > begin)
+    return min(first.divergence(recipes[label].chain, stop) for label in labels)
+
+
+def _node(
+    recipes: Mapping[str, Training], labels: Sequence[str], start: int, stop: int, above: str | None
+) -> Node:
+    training = recipes[labels[0]]
+    stage = training.chain.stages[training.chain.stage_index(start)]
+    stages = [
+        recipes[label].chain.stages[recipes[label].chain.stage_index(start)] for label in labels
+    ]
+    workers = max(other.workers for other in stages)
+    fewest = max(other.fewest_workers or other.workers for other in stages)
+    # Whoever shares the node wants its own corpora validated at the node's end.
+    corpora = {name: folder for label in labels for name, folder in recipes[label].corpora.items()}
+    own = replace(
+        training, start=start, stop=stop, stage=stage.name, workers=workers,
+        fewest_workers=fewest, corpora=corpora,
+    )  # fmt: skip
+    return Node(training.chain.name(stop), above, own, tuple(labels))

@@ -1,0 +1,156 @@
+"""From a recipe file and a storage to the tree of its sweep; no cluster needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from raycl.data.shards import load_manifest
+from raycl.errors import InputError
+from raycl.plan.training import Training
+from raycl.plan.tree import Tree, build_tree
+from raycl.recipe import (
+    CorpusFacts,
+    Recipe,
+    Resolver,
+    Variant,
+    expand,
+    parse_recipe,
+    read_yaml,
+    with_field,
+)
+from raycl.recipe.scale import scaled
+from raycl.storage import Storage
+
+_UNKNOWN_ROWS = 2**40
+"""Rows of a corpus that is not prepared yet: enough for any recipe, checked again afterwards."""
+
+LEAST_SHARED = 5
+"""Recipes that part sooner are not worth a common node: starting one and saving its state cost
+about as much as five steps of a small model, and nothing beside a large one's."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A recipe file, read and expanded."""
+
+    data: Mapping[str, Any]
+    where: str
+    recipe: Recipe
+    variants: tuple[Variant, ...]
+
+
+def define(path: Path, overrides: Sequence[str] = (), scale: str | None = None) -> Definition:
+    """Read a recipe file with its overrides, then apply a scale to it. Raises InputError."""
+    data = read_yaml(path)
+    for override in overrides:
+        field, equals, value = override.partition("=")
+        if not equals:
+            raise InputError(f"--set {override!r}", "no '='", "Write --set german.replay=5%")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            remedy = "Write the value as in the recipe, in quotes"
+            raise InputError(f"--set {override!r}", "not readable as YAML", remedy) from error
+        data = with_field(data, field.strip(), parsed, f"--set {override!r}")
+    if scale is None:
+        return definition_of(data, str(path))
+    return definition_of(scaled(data, scale, str(path)), f"{path} --scale {scale}")
+
+
+def definition_of(data: Mapping[str, Any], where: str) -> Definition:
+    """The definition in a recipe's data; `where` names it in errors."""
+    return Definition(data, where, parse_recipe(data, where), tuple(expand(data, where)))
+
+
+def corpus_facts(definition: Definition, storage: Storage | None) -> dict[str, CorpusFacts]:
+    """What planning needs of each corpus; a corpus that is not prepared counts as endless."""
+    facts = {}
+    tokenizers: dict[str, str] = {}
+    for name in definition.recipe.corpora:
+        folder = f"corpora/{name}"
+        if storage is not None and storage.exists(f"{folder}/manifest.json"):
+            manifest = load_manifest(storage, folder)
+            facts[name] = CorpusFacts(
+                folder, manifest.train.rows, manifest.validation.rows, manifest.row_length,
+                manifest.vocabulary, manifest.fingerprint,
+            )  # fmt: skip
+            tokenizers[manifest.tokenizer] = name
+            _check_binding(storage, name, manifest.fingerprint)
+        else:
+            facts[name] = _unprepared(definition.recipe, name, folder)
+    if len(tokenizers) > 1:
+        first, second = list(tokenizers.values())[:2]
+        raise InputError(
+            f"{definition.where}: corpora {first!r} and {second!r}",
+            "prepared with different tokenizers",
+            "Prepare one of them anew under another name, with the tokenizer of the other",
+        )
+    return facts
+
+
+def is_prepared(facts: Mapping[str, CorpusFacts]) -> bool:
+    """Whether every corpus has its shards, so that states have their true names."""
+    return all(entry.rows != _UNKNOWN_ROWS for entry in facts.values())
+
+
+def trainings(definition: Definition, facts: Mapping[str, CorpusFacts]) -> dict[str, Training]:
+    """The whole training of every recipe, by label. Raises InputError."""
+    _check_validation(definition, facts)
+    resolver = Resolver(facts)
+    return {
+        variant.label: resolver.resolve(
+            variant.recipe, f"{definition.where} ({variant.label})", variant.branch
+        )
+        for variant in definition.variants
+    }
+
+
+def make_tree(definition: Definition, facts: Mapping[str, CorpusFacts]) -> Tree:
+    """The tree of a definition's recipes. Raises InputError."""
+    return build_tree(trainings(definition, facts), LEAST_SHARED)
+
+
+def bind_corpora(storage: Storage, facts: Mapping[str, CorpusFacts]) -> None:
+    """Remember which data the nodes of this storage are trained on."""
+    for name, entry in facts.items():
+        if not storage.exists(f"bindings/{name}.json"):
+            storage.write_json(f"bindings/{name}.json", {"fingerprint": entry.fingerprint})
+
+
+def _check_binding(storage: Storage, name: str, fingerprint: str) -> None:
+    path = f"bindings/{name}.json"
+    if not storage.exists(path):
+        return
+    bound = storage.read_json(path)["fingerprint"]
+    if bound != fingerprint:
+        raise InputError(
+            f"corpus {name!r} in {storage.url}",
+            f"it has changed since nodes were trained on it ({bound[:12]} then, "
+            f"{fingerprint[:12]} now)",
+            "Restore its shards, or give the new data another corpus name",
+        )
+
+
+def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) -> None:
+    wanted = max(v.recipe.validation.rows for v in definition.variants)
+    for name, entry in facts.items():
+        if entry.validation_rows < wanted:
+            raise InputError(
+                f"{definition.where}: validation.rows {wanted}",
+                f"corpus {name!r} has {entry.validation_rows} validation rows",
+                f"Give {entry.validation_rows} or fewer, or hold out more of the corpus",
+            )
+
+
+def _unprepared(recipe: Recipe, name: str, folder: str) -> CorpusFacts:
+    train = recipe.tokenizer.train
+    vocabulary = train.vocabulary if train else int(recipe.model.config.get("vocab_size", 50304))
+    length = recipe.sequence_length + 1
+    return CorpusFacts(
+        folder, _UNKNOWN_ROWS, _UNKNOWN_ROWS, length, vocabulary, name.encode().hex() + "0" * 16
+    )

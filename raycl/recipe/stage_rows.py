@@ -1,0 +1,211 @@
+"""One stage of a recipe as steps: the rows that it reads, after what was read before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+
+from raycl.errors import InputError
+from raycl.plan.chain import ChainStage
+from raycl.plan.mixture import Mixture, Source, mixture_of
+from raycl.plan.schedule import Annealed, BaseSchedule
+from raycl.recipe.lengths import shares, tokens_per_step, trained_steps, whole_steps
+from raycl.recipe.schema import Recipe, Stage
+from raycl.recipe.stage_schedule import annealed, check_phases, end_rate, known_schedule
+from raycl.units import Length, format_number
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """What planning needs to know of a prepared corpus."""
+
+    folder: str
+    rows: int
+    validation_rows: int
+    row_length: int
+    vocabulary: int
+    fingerprint: str
+
+
+@dataclass
+class Past:
+    """What the stages so far have read."""
+
+    next_new: dict[str, int] = field(default_factory=dict)
+    next_replay: dict[str, int] = field(default_factory=dict)
+    seen: dict[str, int] = field(default_factory=dict)
+    """Rows from the first that were read as new data."""
+    mixes: list[tuple[int, dict[str, Fraction]]] = field(default_factory=list)
+    """Steps of each stage, and each corpus' share of its batches."""
+    latest: ChainStage | None = None
+
+    def copy(self) -> Past:
+        """One to go on with."""
+        return Past(
+            dict(self.next_new), dict(self.next_replay), dict(self.seen), list(self.mixes),
+            self.latest,
+        )  # fmt: skip
+
+    def shares(self) -> dict[str, Fraction]:
+        """Each corpus' share of all that was read, replay included (paper §4)."""
+        total = sum(steps for steps, _ in self.mixes)
+        result: dict[str, Fraction] = {}
+        for steps, mix in self.mixes:
+            for corpus, share in mix.items():
+                result[corpus] = result.get(corpus, Fraction(0)) + share * Fraction(steps, total)
+        return result
+
+
+def stage_steps(
+    recipe: Recipe, stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past,
+    at: Length | None, where: str,
+) -> ChainStage:  # fmt: skip
+    """The stage after `history`, which goes on by it; `at` is where an anneal branch leaves it.
+
+    Raises InputError for what cannot be read or scheduled.
+    """
+    mixture = _mixture(recipe, stage, shares(stage, where), corpora, history, where)
+    parent = None
+    if history.latest is not None and not stage.schedule.known:
+        parent = end_rate(history.latest, tokens_per_step(recipe))
+    trunk = known_schedule(stage, parent, where)
+    schedule: BaseSchedule | Annealed = trunk
+    whole, wanted = whole_steps(recipe, stage), trained_steps(recipe, stage, where)
+    if at is not None:
+        schedule, wanted = annealed(recipe, stage, trunk, at, where)
+    try:
+        steps = _allowed_steps(stage, wanted, mixture, corpora, where)
+        supplied = _supplied(mixture, steps)
+    except OverflowError as error:
+        raise InputError(
+            f"{where}stages.{stage.name}", f"{wanted} steps are more than can be counted ({error})",
+            "Give fewer tokens",
+        ) from error  # fmt: skip
+    if steps < wanted and stage.stop_after is None:
+        whole = steps  # the schedule ends where its data does
+    _check_supplied(stage, mixture, supplied, steps, where)
+    check_phases(stage, whole, tokens_per_step(recipe), where)
+    made = ChainStage(
+        stage.name, steps, schedule, mixture, stage.optimizer == "reset",
+        workers=stage.workers.max, fewest_workers=stage.workers.min, whole_steps=whole,
+    )  # fmt: skip
+    _remember(history, mixture, supplied, steps)
+    history.latest = made
+    return made
+
+
+def _mixture(
+    recipe: Recipe, stage: Stage, new: Mapping[str, Fraction],
+    corpora: Mapping[str, CorpusFacts], history: Past, where: str,
+) -> Mixture:  # fmt: skip
+    sources = []
+    for corpus, share in new.items():
+        rows = corpora[corpus].rows
+        if rows == 0:
+            raise InputError(
+                f"{where}stages.{stage.name}.mixture.{corpus}", "the corpus has no training rows",
+                "Give it more text",
+            )  # fmt: skip
+        first = history.next_new.get(corpus, 0)
+        first = first % rows if stage.at_end == "repeat" else first
+        sources.append(Source(corpus, share, False, first, rows, stage.at_end))
+    sources += _replay_sources(stage, corpora, history, where)
+    return mixture_of(tuple(sources), recipe.rows_per_step, stage.replay_share)
+
+
+def _replay_sources(
+    stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past, where: str
+) -> list[Source]:
+    """Old data, by what was seen of each corpus (paper §4) or as the stage names them."""
+    field = f"{where}stages.{stage.name}.replay"
+    if not stage.replay_share:
+        return []
+    if not history.mixes:
+        raise InputError(
+            field, "nothing was seen before the first stage",
+            "Replay belongs to a later stage; data from elsewhere belongs to the mixture",
+        )  # fmt: skip
+    if isinstance(stage.replay, Fraction):
+        weights = history.shares()
+    else:
+        weights = {c: share / stage.replay_share for c, share in stage.replay.items()}
+    sources = []
+    for corpus, weight in weights.items():
+        if corpus not in corpora:
+            raise InputError(f"{field}.{corpus}", "no such corpus", f"Known: {', '.join(corpora)}")
+        limit = history.seen.get(corpus, 0)
+        if stage.replay_from == "all":
+            limit = corpora[corpus].rows
+        if limit == 0:
+            raise InputError(
+                f"{field}.{corpus}", "no stage has seen this corpus before",
+                f"Seen: {', '.join(history.seen)}; or give replay_from: all",
+            )  # fmt: skip
+        first = history.next_replay.get(corpus, 0) % limit
+        sources.append(Source(corpus, weight, True, first, limit, "repeat"))
+    return sources
+
+
+@lru_cache(maxsize=1024)
+def _supplied(mixture: Mixture, steps: int) -> tuple[int, ...]:
+    """Rows of each source in a stage."""
+    return tuple(int(rows) for rows in mixture.supplied(np.array([steps]))[:, 0])
+
+
+@lru_cache(maxsize=1024)
+def _steps_until_end(mixture: Mixture, steps: int) -> Mapping[str, int]:
+    return mixture.steps_until_end(steps)
+
+
+def _allowed_steps(
+    stage: Stage, steps: int, mixture: Mixture, corpora: Mapping[str, CorpusFacts], where: str
+) -> int:
+    """The steps wanted, or with `at_end: stop` those that the corpora can fill."""
+    allowed = _steps_until_end(mixture, steps)
+    if not allowed or min(allowed.values()) >= steps:
+        return steps
+    corpus = min(allowed, key=lambda name: allowed[name])
+    if stage.at_end == "stop" and allowed[corpus] > 0:
+        return allowed[corpus]
+    raise InputError(
+        f"{where}stages.{stage.name}", f"{steps} steps need more rows than corpus {corpus!r} "
+        f"has left ({corpora[corpus].rows} rows, enough for {allowed[corpus]} steps)",
+        "Give fewer tokens, more text, or at_end: repeat",
+    )  # fmt: skip
+
+
+def _check_supplied(
+    stage: Stage, mixture: Mixture, supplied: Sequence[int], steps: int, where: str
+) -> None:
+    """Refuse shares that give no row; what the history rule splits need only give some together."""
+    by_rule = isinstance(stage.replay, Fraction)
+    replayed = sum(n for s, n in zip(mixture.sources, supplied, strict=True) if s.replay)
+    for source, rows in zip(mixture.sources, supplied, strict=True):
+        if (replayed if source.replay and by_rule else rows) == 0:
+            share = source.weight * (mixture.replay if source.replay else 1 - mixture.replay)
+            field_name = "replay" if source.replay else f"mixture.{source.corpus}"
+            raise InputError(
+                f"{where}stages.{stage.name}.{field_name} {format_number(share)}",
+                f"too small to give one row of {source.corpus!r} in {steps} steps",
+                "Give a larger share or more steps, or leave it out",
+            )
+
+
+def _remember(history: Past, mixture: Mixture, supplied: Sequence[int], steps: int) -> None:
+    mix: dict[str, Fraction] = {}
+    for source, rows in zip(mixture.sources, supplied, strict=True):
+        share = source.weight * (mixture.replay if source.replay else 1 - mixture.replay)
+        mix[source.corpus] = mix.get(source.corpus, Fraction(0)) + share
+        cursors = history.next_replay if source.replay else history.next_new
+        cursors[source.corpus] = source.first + rows
+    for source in mixture.sources:
+        if not source.replay:
+            reached = min(history.next_new[source.corpus], source.limit)
+            wrapped = history.next_new[source.corpus] >= source.limit
+            seen = source.limit if wrapped else reached
+            history.seen[source.corpus] = max(seen, history.seen.get(source.corpus, 0))
+    history.mixes.append((steps, mix))

@@ -1,0 +1,76 @@
+"""The schedule of one stage with every rate known, and an anneal branch's way along it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from raycl.errors import InputError
+from raycl.plan.chain import ChainStage
+from raycl.plan.schedule import Annealed, BaseSchedule
+from raycl.recipe.lengths import tokens_per_step, trained_steps, whole_steps
+from raycl.recipe.schema import Recipe, Stage
+from raycl.units import Length, format_number
+
+
+def end_rate(stage: ChainStage, per_step: int) -> float:
+    """The rate that a stage's next update would have: where the stage ended."""
+    return float(stage.rates(stage.steps, stage.steps + 1, per_step)[0])
+
+
+def known_schedule(stage: Stage, parent: float | None, where: str) -> BaseSchedule:
+    """The schedule with the parent's rate filled in. Raises InputError."""
+    field = f"{where}stages.{stage.name}.schedule"
+    if stage.schedule.known:
+        return stage.schedule
+    if parent is None:
+        raise InputError(field, "no stage before the first one ended at any rate", "Give a rate")
+    if parent == 0:
+        raise InputError(field, "the stage before ended at a rate of 0", "Give a rate above 0")
+    try:
+        return stage.schedule.after(parent)
+    except ValueError as error:
+        problem = str(error).partition("Value error, ")[2] or str(error)
+        problem, _, remedy = problem.partition("\n")[0].partition(" [type=")[0].partition("; ")
+        raise InputError(field, f"after a stage that ended at {parent:g}: {problem}",
+                         remedy.capitalize() or "Give a rate") from error  # fmt: skip
+
+
+def check_phases(stage: Stage, steps: int, per_step: int, where: str) -> None:
+    """Raise InputError where a schedule's phases are longer than the stage."""
+    lengths = stage.schedule.phases()
+    total = sum((length.steps(steps, per_step) for length in lengths.values()), Fraction(0))
+    if total > steps:
+        raise InputError(
+            f"{where}stages.{stage.name}.schedule.{'+'.join(lengths)}",
+            f"{format_number(total)} steps, longer than the stage's {steps}", "Make it shorter",
+        )  # fmt: skip
+
+
+def annealed(
+    recipe: Recipe, stage: Stage, schedule: BaseSchedule, at: Length, where: str
+) -> tuple[Annealed, int]:
+    """The schedule of a branch, and its steps from the stage's start. Raises InputError."""
+    anneal = stage.anneal
+    if anneal is None:
+        raise ValueError(f"stage {stage.name} has no anneal")
+    field = f"{where}stages.{stage.name}.anneal"
+    per_step, whole = tokens_per_step(recipe), whole_steps(recipe, stage)
+    trunk = trained_steps(recipe, stage, where)
+    begin, length = round(at.steps(trunk, per_step)), round(anneal.length.steps(whole, per_step))
+    earliest = float(schedule.warmup.steps(whole, per_step))
+    if not max(1, earliest) <= begin <= trunk:
+        raise InputError(
+            f"{field}.at {at}", f"step {begin}, outside the trunk's steps after its warm-up",
+            f"Give {max(1, int(np.ceil(earliest)))} … {trunk} steps",
+        )  # fmt: skip
+    if length < 1:
+        raise InputError(f"{field}.length {anneal.length}", "less than a step", "Make it longer")
+    branch = Annealed(schedule, whole, begin, length, anneal.min_lr, anneal.shape)
+    try:
+        branch.floor(per_step)
+    except ValueError as error:
+        problem, _, remedy = str(error).partition("; ")
+        raise InputError(f"{field}.min_lr {anneal.min_lr}", problem, remedy.capitalize()) from error
+    return branch, begin + length

@@ -1,0 +1,150 @@
+"""What a sweep's recipes did, gathered from the states along each recipe's chain."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from raycl.data.shards import load_manifest
+from raycl.evaluation.store import Measured, read_losses, read_tasks
+from raycl.plan.state_index import StateIndex
+from raycl.plan.training import Training
+from raycl.recipe import Variant
+from raycl.recipe.definition import Definition, corpus_facts, trainings
+from raycl.results.outcome import VALIDATION, RecipeOutcome, StageFact
+from raycl.states.lookup import complete_states
+from raycl.states.mark import read_mark
+from raycl.storage import Storage
+
+
+def gather(
+    definition: Definition,
+    storage: Storage,
+    failed: frozenset[str] = frozenset(),
+    states: StoredStates | None = None,
+) -> list[RecipeOutcome]:
+    """The outcome of every recipe as far as storage holds it; `failed` names those that failed.
+
+    `states` are those of the storage, where several sweeps are gathered from it.
+    """
+    facts = corpus_facts(definition, storage)
+    bytes_per_token = _bytes_per_token(storage, {n: f.folder for n, f in facts.items()})
+    fingerprints = {name: fact.fingerprint for name, fact in facts.items()}
+    states = states or StoredStates(storage)
+    whole = trainings(definition, facts)
+    return [
+        _outcome(variant, whole[variant.label], states, fingerprints, bytes_per_token, failed)
+        for variant in definition.variants
+    ]
+
+
+class StoredStates:
+    """The complete states of a storage, each read once however many recipes share it."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self._index = StateIndex(complete_states(storage))
+        self._records: dict[str, tuple[dict[str, Any], pd.DataFrame]] = {}
+        self._losses: dict[str, dict[Measured, float]] = {}
+
+    def deepest(self, training: Training) -> str | None:
+        """Name of the deepest complete state on a recipe's chain."""
+        found = next(self._index.along(training.chain, training.chain.steps), None)
+        return found[1] if found else None
+
+    def history(
+        self, name: str | None, validation_rows: int, fingerprints: Mapping[str, str]
+    ) -> pd.DataFrame:
+        """One line per step from the chain's first step to the state.
+
+        A validation loss that the last line of a state lacks, as its corpus came later, is what
+        `raycl evaluate` measured on as many rows of the corpus with this fingerprint, if it did.
+        """
+        parts: list[pd.DataFrame] = []
+        while name is not None:
+            record, lines = self._read(name)
+            parts.insert(0, self._completed(name, lines, validation_rows, fingerprints))
+            name = record["previous"]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"step": []})
+
+    def _completed(
+        self, name: str, lines: pd.DataFrame, rows: int, fingerprints: Mapping[str, str]
+    ) -> pd.DataFrame:
+        last = lines.iloc[-1]
+        found = {
+            f"{VALIDATION}{corpus}": loss
+            for corpus, fingerprint in fingerprints.items()
+            if (loss := self._measured(name).get((corpus, fingerprint, rows))) is not None
+            and pd.isna(last.get(f"{VALIDATION}{corpus}"))
+        }
+        if not found:
+            return lines
+        lines = lines.copy()
+        for column, loss in found.items():
+            lines.loc[lines.index[-1], column] = loss
+        return lines
+
+    def _measured(self, name: str) -> dict[Measured, float]:
+        if name not in self._losses:
+            self._losses[name] = read_losses(self.storage, name)
+        return self._losses[name]
+
+    def _read(self, name: str) -> tuple[dict[str, Any], pd.DataFrame]:
+        if name not in self._records:
+            record = dict(read_mark(self.storage, name))
+            data = self.storage.read_bytes(f"states/{name}/history.parquet")
+            self._records[name] = (record, pd.read_parquet(io.BytesIO(data)))
+        return self._records[name]
+
+
+def _outcome(
+    variant: Variant, training: Training, states: StoredStates, fingerprints: Mapping[str, str],
+    bytes_per_token: Mapping[str, float], failed: frozenset[str],
+) -> RecipeOutcome:  # fmt: skip
+    state = states.deepest(training)
+    finished = state == training.chain.name(training.chain.steps)
+    status = "finished" if finished else "failed" if variant.label in failed else "unfinished"
+    return RecipeOutcome(
+        label=variant.label,
+        kind=variant.kind,
+        fields=variant.fields,
+        stages=tuple(_stage_facts(training)),
+        history=states.history(state, training.validation_rows, fingerprints),
+        tokens_per_step=training.chain.tokens_per_step,
+        bytes_per_token=bytes_per_token,
+        state=state or "",
+        status=status,
+        starts_trained=training.model.pretrained is not None,
+        final_steps=variant.recipe.validation.final_steps,
+        tasks=read_tasks(states.storage, state) if state and finished else {},
+    )
+
+
+def _stage_facts(training: Training) -> list[StageFact]:
+    chain = training.chain
+    return [
+        StageFact(
+            name=stage.name,
+            first_step=first,
+            last_step=first + stage.steps,
+            tokens=stage.steps * chain.tokens_per_step,
+            new=tuple(source.corpus for source in stage.mixture.sources if not source.replay),
+            replay_share=float(stage.mixture.replay),
+            max_lr=stage.schedule.peak,
+            schedule=str(getattr(stage.schedule, "kind", "anneal")),
+        )
+        for stage, first in zip(chain.stages, chain.starts, strict=False)
+    ]
+
+
+def _bytes_per_token(storage: Storage, folders: Mapping[str, str]) -> dict[str, float]:
+    """UTF-8 bytes of text for each token of the validation split, end-of-document included."""
+    ratios = {}
+    for name, folder in folders.items():
+        if storage.exists(f"{folder}/manifest.json"):
+            split = load_manifest(storage, folder).validation
+            ratios[name] = split.bytes / split.tokens
+    return ratios

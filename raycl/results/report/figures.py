@@ -1,0 +1,26 @@
+"""Every figure of a sweep, in reading order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from raycl.results.outcome import RecipeOutcome, corpora_of
+from raycl.results.report.canvas import Drawing, house_style
+from raycl.results.report.curves import draw_hand_off
+from raycl.results.report.palette import looks
+from raycl.results.report.rates import draw_learning_rate
+from raycl.results.report.trades import draw_by_max_rate, draw_trade
+
+
+def draw_figures(outcomes: Sequence[RecipeOutcome]) -> list[Drawing]:
+    """The figures that these outcomes have data for."""
+    begun = [outcome for outcome in outcomes if outcome.steps]
+    appearance = looks(outcomes)
+    with house_style():
+        drawings = [
+            *(draw_hand_off(begun, corpus, appearance) for corpus in corpora_of(begun)),
+            draw_trade(begun, appearance),
+            draw_by_max_rate(begun, appearance),
+            draw_learning_rate(begun, appearance),
+        ]
+    return [drawing for drawing in drawings if drawing is not None]

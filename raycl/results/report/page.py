@@ -1,0 +1,93 @@
+"""One page for a sweep: what it found, the table, the figures, the facts. It needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from raycl.results.outcome import RecipeOutcome
+from raycl.results.report.canvas import Drawing, png, svg
+from raycl.results.report.figures import draw_figures
+from raycl.results.report.headline import headline
+from raycl.results.report.palette import GRID, INK, PAPER, QUIET, looks
+from raycl.results.report.table import PaperTable, paper_table, statuses, transfer_table
+from raycl.results.table import results_table
+from raycl.storage import Storage
+
+PAGE = "report.html"
+
+
+def write_report(
+    storage: Storage,
+    folder: str,
+    title: str,
+    outcomes: Sequence[RecipeOutcome],
+    facts: Mapping[str, object],
+) -> str:
+    """Write report.html and figures/*.png below `folder`; returns the path of the page.
+
+    `facts` are printed under the figures: a mapping becomes a list of terms, a text of several
+    lines (or one that begins with "$ ") becomes a block to copy.
+    """
+    drawings = draw_figures(outcomes)
+    for drawing in drawings:
+        storage.write_bytes(f"{folder}/figures/{drawing.name}.png", png(drawing.figure))
+    page = render(title, outcomes, drawings, facts)
+    storage.write_bytes(f"{folder}/{PAGE}", page.encode())
+    return f"{folder}/{PAGE}"
+
+
+def render(
+    title: str,
+    outcomes: Sequence[RecipeOutcome],
+    drawings: Sequence[Drawing],
+    facts: Mapping[str, object],
+) -> str:
+    """The page as HTML. Everything but our own drawings is escaped by the template."""
+    tones = _tones(outcomes)
+    variables = {light: name for name, (light, _) in tones.items()}
+    table = results_table(outcomes) if outcomes else pd.DataFrame()
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(
+        title=title,
+        headline=headline(outcomes, table),
+        tables=_tables(table) if outcomes else {},
+        swatches={label: variables[look.colour] for label, look in looks(outcomes).items()},
+        figures=[
+            (drawing, Markup(svg(drawing.figure, f"figure{number}", variables)))
+            for number, drawing in enumerate(drawings)
+        ],
+        states=statuses(table) if outcomes else [],
+        facts=facts,
+        tones=tones,
+    )
+
+
+def _tables(table: pd.DataFrame) -> dict[str, PaperTable]:
+    tables = {
+        "nats/token": paper_table(table),
+        "bits/byte": paper_table(table, unit="bits_per_byte", effort=False),
+        "transfer and hand-off": transfer_table(table),
+    }
+    return {name: shown for name, shown in tables.items() if shown.columns}
+
+
+def _tones(outcomes: Sequence[RecipeOutcome]) -> dict[str, tuple[str, str]]:
+    """CSS variable -> (colour on light paper, colour on dark paper)."""
+    tones = {"--ink": INK, "--quiet": QUIET, "--grid": GRID, "--paper": PAPER}
+    taken = {light for light, _ in tones.values()}
+    for look in looks(outcomes).values():
+        if look.colour not in taken:
+            taken.add(look.colour)
+            tones[f"--tone{len(tones)}"] = (look.colour, look.dark)
+    return tones

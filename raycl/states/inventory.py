@@ -1,0 +1,128 @@
+"""What storage holds below `states/`: complete states and left-overs, their size and cost."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from raycl.states.mark import MARK, read_mark
+from raycl.storage import Storage
+from raycl.storage.backend import Found
+
+STATES = "states"
+_NAME = re.compile(r"[0-9]{9,}-[0-9a-f]{32}")
+"""Steps and half a hash: whatever else lies in the folder is nobody's state, and left alone."""
+
+
+@dataclass(frozen=True)
+class StateFacts:
+    """A state's folder; `mark` is its state.json, None for what a killed writer has left over."""
+
+    name: str
+    bytes: int
+    modified: datetime | None
+    """Of the newest file; None where the store does not tell."""
+    mark: Mapping[str, Any] | None
+
+    @property
+    def step(self) -> int:
+        """Steps of its chain; a merged state has none."""
+        return int(self.name.partition("-")[0])
+
+    @property
+    def complete(self) -> bool:
+        """Whether it can be loaded."""
+        return self.mark is not None
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is no intermediate state: a node's end, kept by `keep_every`, or merged."""
+        return self.mark is not None and bool(self.mark.get("kept"))
+
+    @property
+    def merged_from(self) -> tuple[str, ...]:
+        """The states that it was merged from, their base first."""
+        origin = (self.mark or {}).get("merged")
+        return (origin["base"], *origin["states"]) if origin else ()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """States without which it is not whole: its origins; those its history goes on from."""
+        previous = (self.mark or {}).get("previous")
+        return self.merged_from + ((previous,) if previous else ())
+
+    @property
+    def written(self) -> datetime | None:
+        """When it was made: as its mark says, else when its newest file was written."""
+        try:
+            created = datetime.fromisoformat((self.mark or {})["created"])
+        except (KeyError, TypeError, ValueError):
+            return self.modified
+        return created if created.tzinfo else created.replace(tzinfo=UTC)
+
+    @property
+    def kind(self) -> str:
+        """`kept`, `intermediate`, `merged`, or `left-over`."""
+        if not self.complete:
+            return "left-over"
+        if self.merged_from:
+            return "merged"
+        return "kept" if self.stays else "intermediate"
+
+    @property
+    def own_steps(self) -> int:
+        """Steps trained since the state before it: `previous` in its mark, else the start."""
+        return self.step - int(self.mark["previous_step"]) if self.mark else 0
+
+    @property
+    def own_tokens(self) -> int:
+        """Tokens of these steps."""
+        tokens = int(self.mark["tokens"]) if self.mark else 0
+        return tokens * self.own_steps // self.step if self.step else 0
+
+    @property
+    def own_seconds(self) -> float:
+        """Wall time of these steps, validation and saving included."""
+        return float(self.mark["seconds"]) if self.mark else 0.0
+
+
+def stored_states(storage: Storage) -> list[StateFacts]:
+    """Every state and left-over, sorted by name.
+
+    Requests: one listing of `states/`, and one read of state.json for each complete state.
+    Raises InputError where a state.json is damaged.
+    """
+    folders: dict[str, list[Found]] = {}
+    for entry in storage.everything_below(STATES):
+        name = entry.path.partition("/")[0]
+        if _NAME.fullmatch(name):
+            folders.setdefault(name, []).append(entry)
+    return [_facts(storage, name, folders[name]) for name in sorted(folders)]
+
+
+def facts_of(storage: Storage, name: str) -> StateFacts:
+    """One state or left-over as it is now; two requests. Without files: no bytes, no time."""
+    entries = storage.everything_below(f"{STATES}/{name}")
+    return _facts(storage, name, [replace(e, path=f"{name}/{e.path}") for e in entries])
+
+
+def _facts(storage: Storage, name: str, entries: Sequence[Found]) -> StateFacts:
+    files = [entry for entry in entries if entry.is_file]
+    # The folder's own time changes when a file in it goes: it counts only where none is left.
+    telling = files or [entry for entry in entries if entry.path == name]
+    times = [entry.modified for entry in telling if entry.modified is not None]
+    size = sum(entry.bytes for entry in files)
+    mark = None
+    if any(entry.path == f"{name}/{MARK}" for entry in files):
+        mark = _read_mark(storage, name)
+    return StateFacts(name, size, max(times, default=None), mark)
+
+
+def _read_mark(storage: Storage, name: str) -> Mapping[str, Any] | None:
+    try:
+        return read_mark(storage, name)
+    except FileNotFoundError:  # removed since the listing
+        return None

@@ -1,0 +1,127 @@
+"""Which stored states nothing needs any more, and their removal.
+
+`removable` decides from facts alone. What it takes for needed, with no lease to say who is at work:
+
+- the end of every node of a stored sweep, and states inside a node that were made to stay;
+- of a node that is not finished, which may be training now, the deepest states as well;
+- states with evaluations, and merged states one of whose origins stays;
+- whatever is younger than a given age; and what any of these is merged from or continues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from raycl.states.inventory import StateFacts, facts_of
+from raycl.states.references import SweepNode, Uses
+from raycl.storage import Storage
+
+DEFAULT_AGE = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A state that may go, and why."""
+
+    state: StateFacts
+    reason: str
+
+
+def removable(
+    states: Collection[StateFacts], uses: Uses, now: datetime, older_than: timedelta
+) -> list[Removal]:
+    """What may be removed, in an order in which no state goes before one that needs it.
+
+    A state whose age is not known, or that was written after `now`, counts as young.
+    """
+    by_name = {state.name: state for state in states}
+    young = {s.name for s in states if s.written is None or now - s.written <= older_than}
+    kept = _with_needs(_wanted(by_name, uses) | young, by_name)
+    while merged := {
+        s.name for s in states if s.name not in kept and kept.intersection(s.merged_from)
+    }:
+        kept = _with_needs(kept | merged, by_name)
+    going = {name: state for name, state in by_name.items() if name not in kept}
+    inside = {name for node in uses.nodes for name in node.inside}
+    return [Removal(state, _reason(state, inside)) for state in _dependents_first(going)]
+
+
+def _wanted(states: Mapping[str, StateFacts], uses: Uses) -> set[str]:
+    """Complete states that a stored sweep or an evaluation refers to."""
+    wanted = {name for name in uses.evaluated if name in states}
+    for node in uses.nodes:
+        wanted |= _wanted_by(node, states)
+    return wanted
+
+
+def _wanted_by(node: SweepNode, states: Mapping[str, StateFacts]) -> set[str]:
+    end = states.get(node.name)
+    inside = [states[name] for name in node.inside if name in states]
+    if not node.certain:
+        return {state.name for state in inside} | {node.name}
+    complete = sorted((s for s in inside if s.complete), key=lambda s: s.step)
+    wanted = {state.name for state in complete if state.stays}
+    if end is not None and end.complete:
+        return wanted | {node.name}
+    return wanted | {state.name for state in complete[-node.keep_last :]}
+
+
+def _with_needs(names: Iterable[str], states: Mapping[str, StateFacts]) -> set[str]:
+    """The names, and all that they need, and what that needs."""
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found and name in states:
+            found.add(name)
+            pending += states[name].needs
+    return found
+
+
+def _dependents_first(states: Mapping[str, StateFacts]) -> Iterator[StateFacts]:
+    """The states, each after all of those that need it."""
+    needed = dict.fromkeys(states, 0)
+    for state in states.values():
+        for name in set(state.needs).intersection(states):
+            needed[name] += 1
+    ready = sorted(name for name, count in needed.items() if count == 0)
+    while ready:
+        state = states[ready.pop()]
+        yield state
+        for name in set(state.needs).intersection(states):
+            needed[name] -= 1
+            if needed[name] == 0:
+                ready.append(name)
+
+
+def _reason(state: StateFacts, inside: Collection[str]) -> str:
+    if not state.complete:
+        return "left over by a killed writer"
+    if state.merged_from:
+        return "merged, and no sweep has its origins"
+    if state.name in inside:
+        return "intermediate, and its node has gone on"
+    return "of no stored sweep"
+
+
+def remove(
+    storage: Storage, removals: Sequence[Removal], done: Callable[[Removal], None] = lambda _: None
+) -> int:
+    """Remove the states one after another, each mark first; the bytes of those that went.
+
+    May be interrupted: what was begun is a left-over then, and goes the next time. Each is looked
+    at once more right before: one that has been written or asked to stay meanwhile is left.
+    """
+    from raycl.train.checkpoint.load import remove_state  # imports torch
+
+    freed = 0
+    for removal in removals:
+        found = facts_of(storage, removal.state.name)
+        empty = found.mark is None and found.modified is None
+        if empty or found == removal.state:
+            remove_state(storage, removal.state.name)
+            freed += removal.state.bytes
+            done(removal)
+    return freed

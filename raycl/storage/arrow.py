@@ -1,0 +1,119 @@
+"""Files in a store that pyarrow knows (gs://). Complete writes, but none on a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pyarrow as pa
+from pyarrow import fs as arrow_fs
+
+from raycl.errors import InputError
+from raycl.storage.backend import Entry, Found
+from raycl.storage.retries import Retries
+
+Result = TypeVar("Result")
+
+
+_GS_RETRY_SECONDS = 60
+"""Google's library tries again by itself, without this for 15 minutes; so also for credentials."""
+
+
+def open_arrow(url: str) -> tuple[arrow_fs.FileSystem, str]:
+    """pyarrow's file system for a URL, and the path by which it knows it.
+
+    Raises what pyarrow does: ArrowException, ValueError, OSError.
+    """
+    if url.startswith("gs://") and "retry_limit_seconds=" not in url:
+        url += f"{'&' if '?' in url else '?'}retry_limit_seconds={_GS_RETRY_SECONDS}"
+    return arrow_fs.FileSystem.from_uri(url)
+
+
+class ArrowFiles:
+    """Files below a URL that pyarrow opens. Raises InputError where it does not."""
+
+    def __init__(self, url: str, retries: Retries) -> None:
+        self._url, self._retries = url, retries
+        try:
+            self._fs, self._root = open_arrow(url)
+        except (pa.ArrowException, ValueError, OSError) as error:
+            raise InputError(
+                f"storage {url!r}", str(error).partition("\n")[0],
+                "Give a local path, or an s3:// or gs:// URL",
+            ) from error  # fmt: skip
+
+    def _at(self, path: str) -> str:
+        return f"{self._root}/{path}" if path else str(self._root)
+
+    def _run(self, what: str, path: str, action: Callable[[], Result]) -> Result:
+        return self._retries.run(f"{self._url}/{path}: {what}", action, _is_transient)
+
+    def exists(self, path: str) -> bool:
+        info = self._info(path)
+        return bool(info.type != arrow_fs.FileType.NotFound)
+
+    def size(self, path: str) -> int:
+        info = self._info(path)
+        if info.type != arrow_fs.FileType.File:
+            raise FileNotFoundError(self._at(path))
+        return int(info.size)
+
+    def _info(self, path: str) -> arrow_fs.FileInfo:
+        return self._run("looking", path, lambda: self._fs.get_file_info(self._at(path)))
+
+    def read(self, path: str) -> bytes:
+        def read() -> bytes:
+            with self._fs.open_input_stream(self._at(path)) as stream:
+                return bytes(stream.read())
+
+        return self._run("reading", path, read)
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        def read() -> bytes:
+            with self._fs.open_input_file(self._at(path)) as file:
+                if start >= file.size():  # the store would call it an error
+                    return b""
+                return bytes(file.read_at(length, start))
+
+        return self._run("reading", path, read)
+
+    def write(self, path: str, data: bytes | memoryview) -> None:
+        def write() -> None:
+            # Not `with`: that would close the stream after an error, and so publish half a file.
+            stream = self._fs.open_output_stream(self._at(path))
+            stream.write(data)
+            stream.close()
+
+        self._run("writing", path, write)
+
+    def entries(self, path: str) -> Iterator[Entry]:
+        # Listing one level, pyarrow leaves out the folders that are nothing but parts of names.
+        folders: dict[str, bool] = {}
+        for found in self.found(path):
+            name, below, _ = found.path.partition("/")
+            folders[name] = folders.get(name, False) or bool(below) or not found.is_file
+        yield from (Entry(name, is_folder) for name, is_folder in folders.items())
+
+    def found(self, path: str) -> Iterator[Found]:
+        top = len(self._at(path)) + 1
+        selector = arrow_fs.FileSelector(self._at(path), allow_not_found=True, recursive=True)
+        for info in self._run("listing", path, lambda: self._fs.get_file_info(selector)):
+            is_file = info.type == arrow_fs.FileType.File
+            yield Found(info.path[top:], int(info.size) if is_file else 0, info.mtime, is_file)
+
+    def remove(self, path: str) -> None:
+        if self.exists(path):
+            self._run("deleting", path, lambda: self._fs.delete_file(self._at(path)))
+
+    def remove_folder(self, path: str) -> None:
+        # `delete_dir` would miss the folder's own object, which only pyarrow ever makes.
+        at = self._at(path)
+        self._run("deleting", path, lambda: self._fs.delete_dir_contents(at, missing_dir_ok=True))
+
+
+def _is_transient(error: Exception) -> bool:
+    """pyarrow has one class for every error of a store, and says the kind only in its text."""
+    refused = ("PERMISSION_DENIED", "UNAUTHENTICATED", "INVALID_ARGUMENT", "NOT_FOUND")
+    if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError)):
+        return False
+    return isinstance(error, OSError) and not any(word in str(error) for word in refused)

@@ -1,0 +1,138 @@
+"""Files in a local folder: written beside their place, flushed, and moved there whole."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from raycl.storage.backend import PARTIAL, Entry, Found
+
+
+class LocalFiles:
+    """Files below a local folder, which may lie on a file system shared by many machines."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def _at(self, path: str) -> Path:
+        return self._root / path if path else self._root
+
+    def exists(self, path: str) -> bool:
+        return self._at(path).exists()
+
+    def size(self, path: str) -> int:
+        if self._at(path).is_dir():
+            raise FileNotFoundError(str(self._at(path)))
+        return self._at(path).stat().st_size
+
+    def read(self, path: str) -> bytes:
+        return self._at(path).read_bytes()
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        with self._at(path).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def read_version(self, path: str) -> tuple[bytes, str]:
+        data = self.read(path)
+        return data, _version(data)
+
+    def write(self, path: str, data: bytes | memoryview) -> None:
+        with self._beside(path, data) as partial:
+            os.replace(partial, self._at(path))
+
+    def create(self, path: str, data: bytes) -> str | None:
+        with self._beside(path, data) as partial:
+            try:
+                os.link(partial, self._at(path))  # whole at once, and only where nothing is
+            except FileExistsError:
+                return None
+        return _version(data)
+
+    def replace(self, path: str, data: bytes, version: str) -> str | None:
+        with self._lock(path):
+            if not self._has(path, version):
+                return None
+            self.write(path, data)
+        return _version(data)
+
+    def delete_if(self, path: str, version: str) -> bool:
+        with self._lock(path):
+            if not self._has(path, version):
+                return False
+            self._at(path).unlink()
+        return True
+
+    def entries(self, path: str) -> Iterator[Entry]:
+        try:
+            with os.scandir(self._at(path)) as found:
+                yield from (Entry(entry.name, entry.is_dir()) for entry in found)
+        except FileNotFoundError:
+            return
+
+    def found(self, path: str) -> Iterator[Found]:
+        top = self._at(path)
+        for folder, folders, names in os.walk(top):
+            for name in (*folders, *names):
+                place = Path(folder, name)
+                try:
+                    facts = place.lstat()
+                except FileNotFoundError:  # removed since the listing
+                    continue
+                is_file = not stat.S_ISDIR(facts.st_mode)
+                yield Found(
+                    place.relative_to(top).as_posix(), facts.st_size if is_file else 0,
+                    datetime.fromtimestamp(facts.st_mtime, UTC), is_file,
+                )  # fmt: skip
+
+    def remove(self, path: str) -> None:
+        self._at(path).unlink(missing_ok=True)
+
+    def remove_folder(self, path: str) -> None:
+        shutil.rmtree(self._at(path), ignore_errors=True)
+
+    @contextmanager
+    def _beside(self, path: str, data: bytes | memoryview) -> Iterator[Path]:
+        """A finished file beside its place, for the length of the block."""
+        target = self._at(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f"{target.name}{PARTIAL}{uuid.uuid4().hex[:8]}")
+        try:
+            try:
+                with open(partial, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:  # a full disk's own message names no file
+                reason = error.strerror or str(error)
+                raise OSError(error.errno, reason, str(target)) from error
+            yield partial
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @contextmanager
+    def _lock(self, path: str) -> Iterator[None]:
+        """One lock a folder, for compare and replace; the system frees that of a killed process."""
+        parent = self._at(path).parent
+        parent.mkdir(parents=True, exist_ok=True)
+        with open(parent / f"{PARTIAL}lock", "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _has(self, path: str, version: str) -> bool:
+        try:
+            return self.read_version(path)[1] == version
+        except FileNotFoundError:
+            return False
+
+
+def _version(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,260 @@
+"""Local paths and object stores behind one small face.
+
+A `Storage` is a root URL (`/some/path`, `file:///…`, `s3://bucket/prefix`, `gs://…`); every other
+argument is a path relative to it, with forward slashes. Files appear complete or not at all: a
+local file is written beside its place and renamed, an object appears when its last byte is there.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import re
+import tempfile
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from raycl.errors import InputError
+from raycl.storage.arrow import ArrowFiles
+from raycl.storage.backend import PARTIAL, ConditionalFiles, Found
+from raycl.storage.local import LocalFiles
+from raycl.storage.options import S3Options, s3_options
+from raycl.storage.retries import Retries
+from raycl.storage.s3.files import S3Files
+from raycl.storage.urls import refuse_secret
+
+_COPY_BYTES = 16 * 2**20
+
+
+class Storage:
+    """The files below one root URL.
+
+    `options` say which S3 store is meant (default: the environment does); they travel to other
+    machines with it, credentials never do. `retries` hold for every request to a remote store.
+    """
+
+    def __init__(
+        self,
+        url: str | os.PathLike[str],
+        options: S3Options | None = None,
+        retries: Retries | None = None,
+    ) -> None:
+        text = os.fspath(url)
+        refuse_secret(text, "storage")
+        self.local_root: Path | None = None
+        self.options, self.retries = options, retries
+        self._files: LocalFiles | S3Files | ArrowFiles
+        if "://" not in text or text.startswith("file://"):
+            self.local_root = Path(text.removeprefix("file://")).expanduser().resolve()
+            self.url, self._files = str(self.local_root), LocalFiles(self.local_root)
+            return
+        self.url = text.rstrip("/")
+        if self.url.startswith("s3://"):
+            _check_bucket(self.url)
+            self.options = options or s3_options()
+            self._files = S3Files(self.url, self.options, retries or Retries())
+        else:
+            if "://" not in self.url:
+                raise InputError(f"storage {text!r}", "no bucket", _GIVE_URL)
+            self._files = ArrowFiles(self.url, retries or Retries())
+
+    def __repr__(self) -> str:
+        return f"Storage({self.url!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.url, self.options, self.retries)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Storage):
+            return NotImplemented
+        return (self.url, self.options) == (other.url, other.options)
+
+    def __hash__(self) -> int:
+        return hash((self.url, self.options))
+
+    def full_path(self, path: str) -> str:
+        """The path with its root in front (for messages, and for local tools).
+
+        Raises InputError where it leaves the root: by its words, or through a link on disk.
+        """
+        return f"{self.url}/{self._checked(path)}" if path else self.url
+
+    def _checked(self, path: str) -> str:
+        if path.startswith("/") or ".." in path.split("/") or "\0" in path:
+            raise InputError(f"path {path!r}", "it leaves the storage root", "Give a path below it")
+        if self.local_root is not None and not self._is_inside(path):
+            raise InputError(
+                f"path {path!r} in {self.url}", "a symbolic link leads out of the storage root",
+                "Put the files themselves there, or mount their folder",
+            )  # fmt: skip
+        return path
+
+    def _is_inside(self, path: str) -> bool:
+        real = os.path.realpath(f"{self.url}/{path}")
+        return real == self.url or real.startswith(self.url.rstrip("/") + "/")
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder at `path`."""
+        return self._files.exists(self._checked(path))
+
+    def size(self, path: str) -> int:
+        """Bytes of the file at `path`. Raises FileNotFoundError."""
+        return self._files.size(self._checked(path))
+
+    def read_bytes(self, path: str) -> bytes:
+        """The whole file. Raises FileNotFoundError."""
+        return self._files.read(self._checked(path))
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Bytes [start, start + length) of the file; fewer where the file ends."""
+        return self._files.read_range(self._checked(path), start, length)
+
+    def read_json(self, path: str) -> Any:
+        """The file parsed as JSON. Raises FileNotFoundError; InputError where it is not JSON."""
+        try:
+            return json.loads(self.read_bytes(path))
+        except ValueError as error:
+            raise InputError(
+                self.full_path(path), f"not valid JSON ({error})", "Remove the file and run again"
+            ) from error
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """Replace the file at `path`: afterwards it holds `data`, or what it held before."""
+        self._files.write(self._checked(path), data)
+
+    def write_json(self, path: str, value: Any) -> None:
+        """Replace the file at `path` by `value` as readable JSON."""
+        self.write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+    def read_version(self, path: str) -> tuple[bytes, str]:
+        """The whole file, and its version for `replace` and `delete_if`.
+
+        A version names the content: who must tell two writes apart writes something unique.
+        Raises FileNotFoundError; InputError where the store has no conditional writes (gs://).
+        """
+        return self._conditional().read_version(self._checked(path))
+
+    def create(self, path: str, data: bytes) -> str | None:
+        """Write a file where there is none: its version, or None where there is one.
+
+        Of any number who try at once, one succeeds.
+        """
+        return self._conditional().create(self._checked(path), data)
+
+    def replace(self, path: str, data: bytes, version: str) -> str | None:
+        """Replace the file if it still has this version: the new one, or None where it has not.
+
+        Where the answer was lost and others have replaced it since, None as well: who has to know
+        writes something unique and looks for it.
+        Files that are written on a condition must not be written by `write_bytes` as well.
+        """
+        return self._conditional().replace(self._checked(path), data, version)
+
+    def delete_if(self, path: str, version: str) -> bool:
+        """Remove the file if it still has this version: whether it had."""
+        return self._conditional().delete_if(self._checked(path), version)
+
+    @property
+    def has_conditional_writes(self) -> bool:
+        """Whether `create`, `replace` and `delete_if` are possible (not at gs://)."""
+        return not isinstance(self._files, ArrowFiles)
+
+    def _conditional(self) -> ConditionalFiles:
+        if isinstance(self._files, ArrowFiles):
+            raise InputError(
+                f"storage {self.url!r}", "no conditional writes are possible there",
+                "Use the store's S3 interface: s3:// with AWS_ENDPOINT_URL",
+            )  # fmt: skip
+        return self._files
+
+    def list(self, path: str = "") -> list[str]:
+        """Names (not paths) directly below the folder, sorted; empty where it does not exist.
+
+        Files that are being written, or whose writer was killed, are not among them. Some stores
+        (SeaweedFS) go on listing a folder after its last file: ask `exists` where that matters.
+        """
+        entries = self._files.entries(self._checked(path))
+        return sorted({entry.name for entry in entries if PARTIAL not in entry.name})
+
+    def sizes(self, path: str = "") -> dict[str, int]:
+        """Bytes of every file at any depth below the folder, by its path relative to that."""
+        files = (entry for entry in self.everything_below(path) if entry.is_file)
+        return {file.path: file.bytes for file in files if PARTIAL not in file.path}
+
+    def remove(self, path: str) -> None:
+        """Remove the file; nothing happens where it is missing."""
+        self._files.remove(self._checked(path))
+
+    def everything_below(self, path: str) -> Sequence[Found]:
+        """All files and folders below the folder, files being written included; one listing.
+
+        Empty folders are found where the place knows such a thing.
+        """
+        return list(self._files.found(self._checked(path)))
+
+    def remove_folder(self, path: str) -> None:
+        """Remove the folder and all that is below it; nothing happens where it is missing."""
+        self._files.remove_folder(self._checked(path))
+
+    def upload_file(self, local: Path, path: str) -> None:
+        """Write the content of a local file, which is not read into memory as a whole."""
+        with local.open("rb") as file:
+            empty = os.fstat(file.fileno()).st_size == 0  # which cannot be mapped
+            data = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._files.write(self._checked(path), memoryview(data))
+
+    def upload_folder(self, local: Path, path: str) -> None:
+        """Copy every file below `local` to the folder `path`."""
+        for file in sorted(p for p in local.rglob("*") if p.is_file()):
+            self.upload_file(file, f"{path}/{file.relative_to(local).as_posix()}")
+
+    def download_folder(self, path: str, local: Path) -> None:
+        """Copy every file directly below the folder `path` to the local folder `local`."""
+        local.mkdir(parents=True, exist_ok=True)
+        for entry in self._files.entries(self._checked(path)):
+            if not entry.is_folder and PARTIAL not in entry.name:
+                self._download(f"{path}/{entry.name}" if path else entry.name, local / entry.name)
+
+    def _download(self, path: str, local: Path) -> None:
+        size = self.size(path)
+        with local.open("wb") as file:
+            for start in range(0, size, _COPY_BYTES):
+                file.write(self.read_range(path, start, _COPY_BYTES))
+
+    def check_writable(self) -> None:
+        """Raise InputError where there is no such place, or nothing can be written there."""
+        probe = f".write-probe-{uuid.uuid4().hex[:8]}"
+        try:
+            if isinstance(self._files, S3Files):
+                self._files.check()
+            self.write_bytes(probe, b"raycl")
+            self.remove(probe)
+        except (OSError, pa.ArrowException) as error:
+            remedy = "Give a folder or bucket you may write to, or free some space"
+            if self.options is not None:
+                endpoint = self.options.endpoint or "Amazon S3"
+                remedy += f"; check the endpoint (AWS_ENDPOINT_URL, now {endpoint})"
+            raise InputError(
+                f"storage {self.url!r}", f"it is not writable ({error})", remedy
+            ) from error
+
+
+_GIVE_URL = "Give a local path, or an s3:// or gs:// URL"
+
+
+def _check_bucket(url: str) -> None:
+    if not re.fullmatch(r"s3://[a-zA-Z0-9][a-zA-Z0-9._-]{1,254}(/[^?#]*)?", url):
+        raise InputError(
+            f"storage {url!r}", "not an s3:// URL of a bucket and a folder",
+            f"{_GIVE_URL}; endpoint and region are set by AWS_ENDPOINT_URL and AWS_REGION",
+        )  # fmt: skip
+
+
+def scratch_folder(prefix: str) -> tempfile.TemporaryDirectory[str]:
+    """A local folder for files on their way up; removed when its `with` block ends."""
+    return tempfile.TemporaryDirectory(prefix=f"raycl-{prefix}-")

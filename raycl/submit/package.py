@@ -1,0 +1,144 @@
+"""What travels with a job: the code, the recipe, and what it names where that is small."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import raycl
+from raycl.errors import InputError
+from raycl.recipe.definition import Definition
+
+SMALL_BYTES = 32 * 2**20
+"""What one path of a recipe may weigh to travel along; more belongs into the cluster's storage."""
+LIMIT_BYTES = 100 * 2**20
+"""Ray's dashboard takes no larger request (DASHBOARD_CLIENT_MAX_SIZE); the package goes as one."""
+
+_CODE = {".py", ".yaml", ".html", ".typed"}
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Package:
+    """Files by their path in the job's working directory."""
+
+    recipe: str
+    """Where the recipe is, there."""
+    scale: str | None
+    """The word after --scale, there."""
+    files: Mapping[str, Path]
+    notes: tuple[str, ...]
+    """What the recipe names and does not travel, and why."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.stat().st_size for file in self.files.values())
+
+    def copy_to(self, folder: Path) -> None:
+        """Write the working directory."""
+        for name, file in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, folder / name)
+
+
+def make_package(definition: Definition, recipe: Path, scale: str | None, here: Path) -> Package:
+    """The working directory of a job that runs a recipe, submitted from the folder `here`.
+
+    Nothing else travels: no .git, no results, no hidden file. Raises InputError where raycl is
+    installed without its entry points, or the whole is larger than Ray takes.
+    """
+    here = here.resolve()
+    files = _code(Path(raycl.__file__).resolve().parent)
+    inside, notes = _place(recipe, here), []
+    files[inside] = recipe
+    if scale is not None and scale.endswith((".yaml", ".yml")):
+        files[_place(Path(scale), here)] = Path(scale)
+        scale = _place(Path(scale), here)
+    for path in named_paths(definition):
+        found, note = _named(path, here)
+        files |= found
+        notes += [note] if note else []
+    package = Package(inside, scale, files, tuple(notes))
+    _check_size(package)
+    return package
+
+
+def named_paths(definition: Definition) -> list[str]:
+    """Local paths, globs and names in the recipes of a sweep, each once; no URLs."""
+    words: list[str] = []
+    for variant in definition.variants:
+        recipe = variant.recipe
+        words += [word for corpus in recipe.corpora.values() for word in corpus.text]
+        words += [word for word in (recipe.tokenizer.load, recipe.model.pretrained) if word]
+    return [word for word in dict.fromkeys(words) if "://" not in word]
+
+
+def _code(package: Path) -> dict[str, Path]:
+    entries = package.parent / "jobs"
+    if not (entries / "sweep.py").exists():
+        raise InputError(
+            "raycl", "installed without jobs/, which a cluster runs", "Submit from its repository"
+        )
+    code = [file for folder in (package, entries) for file in sorted(folder.rglob("*"))]
+    return {
+        file.relative_to(package.parent).as_posix(): file
+        for file in code
+        if file.suffix in _CODE and file.is_file() and not _hidden(file.relative_to(package.parent))
+    }
+
+
+def _place(file: Path, here: Path) -> str:
+    """Where a file lies in the working directory: as it lies here, or at the top."""
+    path = file.resolve()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
+
+
+def _named(word: str, here: Path) -> tuple[dict[str, Path], str | None]:
+    """The files behind a word of the recipe that travel, or why they do not."""
+    if word.startswith(("/", "~")) or ".." in Path(word).parts:
+        return {}, f"{word} is not sent: the cluster's nodes must have it at that place"
+    # A link that leads elsewhere is no part of this folder.
+    found = [file for file in _matches(here, word) if file.resolve().is_relative_to(here)]
+    size = sum(file.stat().st_size for file in found)
+    if size > SMALL_BYTES:
+        return {}, (
+            f"{word} is not sent ({_megabytes(size)}): put it where the nodes read it, or run "
+            "`raycl prepare` with the same --storage first"
+        )
+    return {file.relative_to(here).as_posix(): file for file in found}, None
+
+
+def _matches(here: Path, word: str) -> Iterator[Path]:
+    """Files at a path, below a folder, or that match a glob; none for a name on a hub."""
+    place = here / word
+    candidates: Iterable[Path] = [place]
+    if place.is_dir():
+        candidates = sorted(place.rglob("*"))
+    elif not place.exists():
+        candidates = sorted(here.glob(word))
+    for file in candidates:
+        if file.is_file() and not _hidden(file.relative_to(here)):
+            yield file
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+
+
+def _check_size(package: Package) -> None:
+    if package.size < LIMIT_BYTES:
+        return
+    largest = sorted(package.files.items(), key=lambda item: -item[1].stat().st_size)[:_SHOWN]
+    shown = ", ".join(f"{name} {_megabytes(file.stat().st_size)}" for name, file in largest)
+    raise InputError(
+        "working directory of the job",
+        f"{_megabytes(package.size)}, and Ray takes {_megabytes(LIMIT_BYTES)}; largest: {shown}",
+        "Put text and models where the nodes read them, such as s3://",
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"

@@ -1,0 +1,242 @@
+"""Which node of the tree is trained next: the order of a sweep, and its face towards Tune."""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Protocol
+
+from ray.tune.search import Searcher
+
+from raycl.plan.tree import Node
+
+NODE = "node"
+"""Key of a trial's configuration: the name of its node."""
+PLACE = "place"
+"""Key of a trial's configuration: the node's number in the tree."""
+WORKERS = "workers"
+"""Key of a trial's configuration: the node's workers."""
+TITLE = "title"
+"""Key of a trial's configuration: how people may call the node."""
+INPUT_ERROR = "input_error"
+"""Metric with which a trial says that trying again is of no use."""
+ELSEWHERE = "elsewhere"
+"""Metric with which a trial says that another sweep has taken its node over."""
+
+
+class Claims(Protocol):
+    """Who may train a node, where several sweeps share a storage."""
+
+    def ask(self, node: str) -> Literal["ours", "theirs", "done"]:
+        """Whether it is ours to train from here on, somebody else's now, or finished by them."""
+
+    def give_back(self, node: str) -> None:
+        """Somebody else may have it."""
+
+
+class Alone:
+    """No other sweep is there."""
+
+    def ask(self, node: str) -> Literal["ours", "theirs", "done"]:  # noqa: ARG002
+        """Every node is ours."""
+        return "ours"
+
+    def give_back(self, node: str) -> None:
+        """Nobody waits for it."""
+
+
+class Frontier:
+    """The nodes that wait, run, are done or lost; pure bookkeeping, of constant cost a node.
+
+    `slots()` says how many workers the cluster holds. A node starts when its parent is done and
+    its workers fit. Nodes of several workers come first, then those with most steps below them;
+    nobody overtakes a node of several workers, or single ones would keep it out for ever. A node
+    that `claims` says is another sweep's is passed over, and asked for again later.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        finished: Iterable[str] = (),
+        slots: Callable[[], float] = lambda: math.inf,
+        concurrent: int | None = None,
+        claims: Claims | None = None,
+    ) -> None:
+        self._slots, self._concurrent = slots, concurrent
+        self._claims = claims or Alone()
+        self._nodes = {node.name: node for node in nodes}
+        self.existing = tuple(name for name in finished if name in self._nodes)
+        self.finished: list[str] = []
+        self.elsewhere: list[str] = []
+        self.failed: dict[str, str] = {}
+        self.skipped: list[str] = []
+        self.running: dict[str, int] = {}
+        """Workers of each node under way."""
+        done = set(self.existing)
+        self.waiting = {node.name: node for node in nodes if node.name not in done}
+        remaining = _remaining_steps(nodes, done)
+        self._order = {
+            node.name: (node.training.workers == 1, -remaining[node.name], place)
+            for place, node in enumerate(nodes)
+        }
+        self._children: dict[str, list[str]] = {}
+        for node in self.waiting.values():
+            if node.parent is not None:
+                self._children.setdefault(node.parent, []).append(node.name)
+        self._ready: list[str] = []
+        for name, node in self.waiting.items():
+            if node.parent not in self.waiting:
+                self._make_ready(name)
+
+    def _make_ready(self, name: str) -> None:
+        insort(self._ready, name, key=self._order.__getitem__)
+
+    def next(self) -> Node | None:
+        """The node to start now, which counts as running from here on; None: not yet."""
+        if self._concurrent is not None and len(self.running) >= self._concurrent:
+            return None
+        place = 0
+        while place < len(self._ready):
+            name = self._ready[place]
+            if not self._fits(self.waiting[name]):
+                return None
+            answer = self._claims.ask(name)
+            if answer == "theirs":
+                place += 1
+                continue
+            node = self.waiting.pop(name)
+            del self._ready[place]
+            if answer == "ours":
+                self.running[name] = self._share(node)
+                return node
+            self.elsewhere.append(name)
+            self._free_children(name)
+            place = 0  # one of them may come first
+        return None
+
+    def _free_children(self, name: str) -> None:
+        for child in self._children.get(name, ()):
+            self._make_ready(child)
+
+    def place(self, name: str) -> int:
+        """The node's number in the tree, from 0."""
+        return self._order[name][2]
+
+    def _fits(self, node: Node) -> bool:
+        workers = _fewest_workers(node)
+        if not self.running or workers <= self._free():
+            return True  # alone it is never refused: a cluster that scales needs the demand
+        return workers == 1 and self._concurrent is not None
+
+    def _free(self) -> float:
+        return self._slots() - sum(self.running.values())
+
+    def _share(self, node: Node) -> int:
+        """Workers that the node takes up: what is free of what it wants, and at least its least."""
+        wanted, fewest = node.training.workers, _fewest_workers(node)
+        return wanted if fewest == wanted else int(max(fewest, min(wanted, self._free())))
+
+    def put_back(self, name: str) -> None:
+        """The node has not been trained after all: it waits again."""
+        del self.running[name]
+        self.waiting[name] = self._nodes[name]
+        self._make_ready(name)
+
+    def complete(self, name: str) -> None:
+        """The node's end state is there."""
+        self._claims.give_back(name)
+        del self.running[name]
+        self.finished.append(name)
+        self._free_children(name)
+
+    def fail(self, name: str, reason: str) -> tuple[str, ...]:
+        """The node is lost, and with it all below it; the names of those that never started."""
+        self._claims.give_back(name)
+        del self.running[name]
+        self.failed[name] = reason
+        lost = self.below(name)
+        for node in lost:
+            del self.waiting[node]
+        self.skipped += lost
+        return lost
+
+    def below(self, name: str) -> tuple[str, ...]:
+        """Names of all nodes below this one that are not in storage."""
+        lost = list(self._children.get(name, ()))
+        for child in lost:  # which grows meanwhile
+            lost += self._children.get(child, ())
+        return tuple(sorted(lost, key=lambda node: self._order[node][2]))
+
+
+def _fewest_workers(node: Node) -> int:
+    return node.training.fewest_workers or node.training.workers
+
+
+def _remaining_steps(nodes: Sequence[Node], finished: set[str]) -> dict[str, int]:
+    """Steps from each node's start to the end of the longest path below it."""
+    below: dict[str | None, int] = {}
+    remaining = {}
+    for node in reversed(nodes):
+        own = 0 if node.name in finished else node.training.stop - node.training.start
+        remaining[node.name] = own + below.get(node.name, 0)
+        below[node.parent] = max(below.get(node.parent, 0), remaining[node.name])
+    return remaining
+
+
+def title(node: Node) -> str:
+    """Stage and steps, and enough of the state's name to tell branches apart."""
+    training = node.training
+    stage = "".join(c if c.isalnum() else "-" for c in training.stage) or "stage"
+    return f"{stage}-{training.start:06d}-{training.stop:06d}-{node.name.split('-')[-1][:6]}"
+
+
+class NodeSearcher(Searcher):
+    """Suggests to Tune what the frontier says, and tells it what became of it."""
+
+    def __init__(
+        self, frontier: Frontier, try_again: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        super().__init__()
+        self.frontier, self._try_again = frontier, try_again
+        self.stopped = False
+        self._trials: dict[str, str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher for a restore that raycl never does."""
+        return {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """The next node; None while all that is left waits for it; FINISHED where nothing does."""
+        if self.stopped:
+            return Searcher.FINISHED
+        node = self.frontier.next()
+        if node is None:  # what is under way may fail and wait again; the rest is another sweep's
+            return None if self.frontier.running else Searcher.FINISHED
+        self._trials[trial_id] = node.name
+        return self._configuration(node)
+
+    def _configuration(self, node: Node) -> dict[str, Any]:
+        """All that Tune's functions ask of a node: each is stored with every trial's state, so
+        that what they hold besides would be stored as often."""
+        workers = node.training.workers
+        place = self.frontier.place(node.name)
+        return {NODE: node.name, PLACE: place, WORKERS: workers, TITLE: title(node)}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Book the end of a trial; the reason of a failure is filled in by the sweep's callback."""
+        name = self._trials.pop(trial_id)
+        if (result or {}).get(ELSEWHERE) or (error and self._try_again(name)):
+            self.frontier.put_back(name)
+        elif error or (result or {}).get(INPUT_ERROR):
+            self.frontier.fail(name, str((result or {}).get(INPUT_ERROR, "")))
+        else:
+            self.frontier.complete(name)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: storage is the only truth, and running again is the recovery."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, see `save`."""

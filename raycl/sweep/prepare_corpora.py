@@ -1,0 +1,165 @@
+"""A recipe's material: its text fetched, its tokenizer trained, its corpora prepared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from raycl.data import corpora
+from raycl.data.prepare import (
+    CorpusSpec,
+    TextSource,
+    find_files,
+    load_tokenizer,
+    prepare_corpus,
+    prepared,
+    tokenizer_fingerprint,
+    tokenizer_path,
+    train_tokenizer,
+)
+from raycl.data.shards import Manifest, load_manifest
+from raycl.errors import InputError
+from raycl.recipe import Corpus, Recipe
+from raycl.storage import Storage
+
+Report = Callable[[str], None]
+_PLACEHOLDER = "YOUR-BUCKET"  # in the full-scale recipes of configs/paper
+
+
+def text_cache() -> Path:
+    """Where fetched text is kept: `$XDG_CACHE_HOME/raycl/text`, by default below ~/.cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "raycl" / "text"
+
+
+def check_corpora(recipe: Recipe, storage: Storage, where: str) -> None:
+    """Raise InputError where a corpus cannot be made, or was prepared from something else.
+
+    Text that is gone since cannot have changed; then the settings alone are compared.
+    """
+    for name, corpus in recipe.corpora.items():
+        if bool(corpus.text) == bool(corpus.fetch):
+            raise InputError(
+                f"{where}: corpora.{name}", "needs either `text` or `fetch`",
+                "Give the files of your text, or a corpus that raycl can fetch",
+            )  # fmt: skip
+        if corpus.fetch and corpus.fetch not in corpora.names():
+            raise InputError(
+                f"{where}: corpora.{name}.fetch {corpus.fetch!r}", "not known",
+                f"Known: {', '.join(corpora.names())}",
+            )  # fmt: skip
+        spec = corpus_spec(recipe, name, _source(corpus))
+        if not storage.exists(f"{spec.folder}/manifest.json"):
+            _check_placeholder(corpus, f"{where}: corpora.{name}.text")
+        else:
+            manifest = load_manifest(storage, spec.folder)
+            if manifest.source:  # shards from elsewhere do not say what they were made from
+                prepared(storage, spec, _wanted_tokenizer(recipe, storage, manifest))
+
+
+def _check_placeholder(corpus: Corpus, where: str) -> None:
+    for text in corpus.text:
+        if _PLACEHOLDER in text:
+            raise InputError(
+                f"{where} {text!r}", f"{_PLACEHOLDER} stands for a bucket of yours",
+                "Write where your text lies, or add `--scale tiny` to run it on text that raycl "
+                "fetches",
+            )  # fmt: skip
+
+
+def _wanted_tokenizer(recipe: Recipe, storage: Storage, manifest: Manifest) -> str:
+    """Fingerprint of the recipe's tokenizer; of one to train only its size can be compared.
+
+    A hub is not asked again: shards that are there must do without a network.
+    """
+    train, reference = recipe.tokenizer.train, recipe.tokenizer.load
+    if train is not None and train.vocabulary != manifest.vocabulary:
+        return f"one of {train.vocabulary} tokens"
+    if reference is not None and Path(reference).expanduser().exists():
+        return tokenizer_fingerprint(load_tokenizer(storage, reference))
+    return manifest.tokenizer
+
+
+def _source(corpus: Corpus) -> TextSource:
+    files = (str(text_cache() / f"{corpus.fetch}.jsonl"),) if corpus.fetch else corpus.text
+    return TextSource(files=files, text_field=corpus.text_field)
+
+
+def ready_text(
+    recipe: Recipe, storage: Storage, where: str, report: Report
+) -> dict[str, TextSource]:
+    """The text of every corpus, fetched where the recipe says so. Needs no cluster.
+
+    Raises InputError where the text of a corpus that is still to prepare is not there, or where
+    there is no such tokenizer: a cluster that starts for them would start in vain.
+    """
+    for corpus in recipe.corpora.values():
+        if corpus.fetch:
+            corpora.fetch(corpus.fetch, text_cache(), report)
+    sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
+    missing = [n for n in sources if not storage.exists(f"corpora/{n}/manifest.json")]
+    for name in missing:
+        _check_found(sources[name], f"{where}: corpora.{name}.text")
+    if missing and recipe.tokenizer.load is not None:
+        load_tokenizer(storage, recipe.tokenizer.load)
+    return sources
+
+
+def _check_found(source: TextSource, where: str) -> None:
+    try:
+        find_files(source)
+    except InputError as error:
+        raise InputError(f"{where}: {error.where}", error.problem, error.remedy) from error
+
+
+def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:
+    """What the recipe says of one corpus' preparation."""
+    corpus = recipe.corpora[name]
+    return CorpusSpec(
+        name=name,
+        source=source,
+        sequence_length=recipe.sequence_length,
+        validation=corpus.validation,
+        seed=corpus.seed,
+        shard_tokens=corpus.shard_tokens,
+    )
+
+
+def prepare_all(
+    recipe: Recipe, sources: dict[str, TextSource], storage: Storage, report: Report
+) -> None:
+    """Train the tokenizer if the recipe asks for it and prepare every corpus. Needs a cluster."""
+    reference = tokenizer_reference(recipe, sources, storage, report)
+    for name in recipe.corpora:
+
+        def progress(phase: str, done: int, total: int, name: str = name) -> None:
+            report(f"prepare {name}: {phase} {done}/{total}")
+
+        spec = corpus_spec(recipe, name, sources[name])
+        manifest = prepare_corpus(storage, spec, reference, progress)
+        report(
+            f"corpus {name}: {manifest.train.tokens:,} training tokens, "
+            f"{manifest.validation.tokens:,} validation tokens"
+        )
+
+
+def tokenizer_reference(
+    recipe: Recipe, sources: dict[str, TextSource], storage: Storage, report: Report
+) -> str:
+    """The tokenizer that the recipe names, or that it asks to train (once per request).
+
+    Corpora of one model need one tokenizer, so where one of them is prepared already, its
+    tokenizer is the one.
+    """
+    train = recipe.tokenizer.train
+    if train is None:
+        return str(recipe.tokenizer.load)
+    for name in recipe.corpora:
+        if storage.exists(f"corpora/{name}/manifest.json"):
+            return tokenizer_path(load_manifest(storage, f"corpora/{name}").tokenizer)
+    report(f"tokenizer: byte-level BPE of {train.vocabulary} tokens")
+    path, _ = train_tokenizer(
+        storage, list(sources.values()), train.vocabulary, train.sample_bytes, seed=0
+    )
+    return path

@@ -1,0 +1,154 @@
+"""What runs where a node is trained: in its Tune trial, or on each worker of a TorchTrainer."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import numpy as np
+
+from raycl.data.ray_stream import Batches, rank_batches
+from raycl.plan.training import Training
+from raycl.storage import Storage
+
+Report = Callable[[dict[str, Any]], None]
+Asked = Callable[[], bool]
+Train = Callable[[Training, Storage, Batches, Report, Asked], Any]
+"""The loop: `raycl.train.loop.train`, or a stand-in for it in tests."""
+
+REPORT_SECONDS = 1.0
+"""Between two reports of metrics; those of a validation always go out."""
+WORKER_START_SECONDS = 24 * 3600
+"""A worker group waits for its resources: the cluster may be busy, or still growing."""
+PROCESS_GROUP_SECONDS = 1800
+RESIZE_SECONDS = float(os.environ.get("RAYCL_RESIZE_SECONDS", "60"))
+"""Between two looks whether elastic workers may become more: each change costs a new start."""
+ELASTIC_START_SECONDS = float(os.environ.get("RAYCL_ELASTIC_START_SECONDS", "120"))
+
+
+def train_in_trial(
+    training: Training, storage: Storage, report: Report, train: Train | None = None
+) -> None:
+    """Train a node of one worker in this very process."""
+    from raycl.sweep.preemption import trial_is_preempted
+
+    _run_loop(training, storage, 0, 1, report, trial_is_preempted(), train)
+
+
+def train_with_workers(
+    training: Training, storage: Storage, gpus: bool, train: Train | None = None
+) -> None:
+    """Train a node of several workers from inside its Tune trial, by one TorchTrainer.
+
+    Raises what the workers raised; trying again is the trial's business.
+    """
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_start_seconds(training))
+    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.5"  # of Train's 2 s, a node waits half
+    # Train's own report wants every rank; the loop reports on rank 0, straight to the trial.
+    queue = TuneReportCallback()._training_actor_item_queue
+    config = {"training": training, "storage": storage, "queue": queue, "train": train}
+    backend = "nccl" if gpus else "gloo"
+    with tempfile.TemporaryDirectory(prefix="raycl-train-") as scratch:
+        TorchTrainer(
+            train_worker,
+            train_loop_config=config,
+            scaling_config=ScalingConfig(**_scaling(training, gpus)),
+            torch_config=TorchConfig(backend=backend, timeout_s=PROCESS_GROUP_SECONDS),
+            # Preemptions are retried by Train, without limit; failures by Tune, up to its limit.
+            run_config=RunConfig(
+                storage_path=scratch, failure_config=FailureConfig(max_failures=0)
+            ),
+        ).fit()
+
+
+def train_worker(config: dict[str, Any]) -> None:
+    """One worker of a TorchTrainer; the process group is there already."""
+    import ray.train
+
+    from raycl.sweep.preemption import worker_is_preempted
+
+    context, queue = ray.train.get_context(), config["queue"]
+    _run_loop(
+        config["training"],
+        config["storage"],
+        context.get_world_rank(),
+        context.get_world_size(),
+        queue.put,
+        worker_is_preempted,
+        config["train"],
+    )
+
+
+def _start_seconds(training: Training) -> float:
+    if training.fewest_workers in (None, training.workers):
+        return WORKER_START_SECONDS
+    # Train counts a machine that is being drained, where nothing starts any more: it has to give
+    # up that number of workers and count again.
+    return ELASTIC_START_SECONDS
+
+
+def _scaling(training: Training, gpus: bool) -> dict[str, Any]:
+    most = training.workers
+    fewest = training.fewest_workers or most
+    return {
+        "num_workers": most if fewest == most else (fewest, most),
+        "elastic_resize_monitor_interval_s": RESIZE_SECONDS,
+        "use_gpu": gpus,
+        "resources_per_worker": worker_resources(gpus),
+    }
+
+
+def worker_resources(gpus: bool) -> dict[str, float]:
+    """What one worker asks of the cluster."""
+    return {"CPU": 1, "GPU": 1} if gpus else {"CPU": 1}
+
+
+def _run_loop(
+    training: Training, storage: Storage, rank: int, world: int, report: Report, asked: Asked,
+    train: Train | None,
+) -> None:  # fmt: skip
+    train = train or _default_train()
+    stream: list[Iterator[np.ndarray]] = []
+
+    def batches(first_step: int) -> Iterator[np.ndarray]:
+        stream.append(rank_batches(training, storage, rank, world)(first_step))
+        return stream[-1]
+
+    try:
+        train(training, storage, batches, sparse(report), asked)
+    finally:
+        # The process lives on for the next node: the read-ahead must not.
+        for iterator in stream:
+            if isinstance(iterator, Generator):
+                iterator.close()
+
+
+def _default_train() -> Train:
+    import torch
+
+    from raycl.train.loop import train
+
+    torch.set_num_threads(1)  # one CPU a worker, as asked of the cluster
+    return train
+
+
+def sparse(report: Report, seconds: float = REPORT_SECONDS) -> Report:
+    """`report` at most once in `seconds`, validations always: each report waits for Tune."""
+    last = -float("inf")
+
+    def limited(metrics: dict[str, Any]) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < seconds and not any(key.startswith("validation/") for key in metrics):
+            return
+        last = now
+        report({**metrics, "timesteps_total": int(metrics.get("step", -1)) + 1})
+
+    return limited

@@ -1,0 +1,1 @@
+"""States of a training: read, and written in the background."""

@@ -1,0 +1,151 @@
+"""States written in the background: copied at once, on storage a little later, marked last."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint import CheckpointException, HuggingFaceStorageWriter
+
+from raycl.states.mark import MARK, write_mark
+from raycl.storage import Storage, scratch_folder
+from raycl.train import history
+from raycl.train.checkpoint.load import STATES, checksum, read_state, remove_state
+from raycl.train.world import World
+
+FileFacts = dict[str, dict[str, int]]
+
+
+class StateWriter:
+    """Writes the states of one node; at most one is under way."""
+
+    def __init__(self, storage: Storage, world: World, keep_last: int) -> None:
+        self._storage, self._world, self._keep_last = storage, world, keep_last
+        self._intermediates: list[str] = []
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+        _ = world.group  # made by all ranks together, before any thread asks for it
+
+    def save(
+        self,
+        name: str,
+        tensors: Mapping[str, torch.Tensor],
+        mark: Mapping[str, Any],
+        history_file: bytes,
+        kept: bool,
+    ) -> None:
+        """Copy the tensors and return; the writing goes on in a thread (collective).
+
+        `mark` becomes state.json, `kept` and `files` added. Raises what an earlier write raised.
+        """
+        self.wait()
+        copies = {key: tensor.to("cpu", copy=True) for key, tensor in tensors.items()}
+        self._thread = threading.Thread(
+            target=self._run,
+            args=(name, copies, {**mark, "kept": kept}, history_file),
+            name=f"raycl-save-{name[:9]}",
+            daemon=True,  # an error elsewhere must not wait for a write that may never end
+        )
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise what the thread raised, if it ended in an error."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def wait(self) -> None:
+        """Return when nothing is under way. Raises what the thread raised."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self.check()
+
+    def _run(self, *arguments: Any) -> None:
+        try:
+            self._write(*arguments)
+        except BaseException as error:
+            self._error = error
+
+    def _write(
+        self, name: str, tensors: dict[str, torch.Tensor], mark: dict[str, Any], history_file: bytes
+    ) -> None:
+        # Another sweep may have committed the same state meanwhile: same name, same content.
+        if self._world.agree(lambda: self._make_room(name, mark["kept"])):
+            return
+        with ExitStack() as stack:
+            folder = self._storage.full_path(f"{STATES}/{name}")
+            if self._storage.local_root is None:
+                folder = stack.enter_context(scratch_folder("state"))
+            try:
+                dcp.save(
+                    tensors,
+                    storage_writer=HuggingFaceStorageWriter(folder, save_distributed=True),
+                    process_group=self._world.group,
+                    no_dist=self._world.size == 1,
+                )
+            except CheckpointException as error:
+                raise _reason(error, folder) from error
+            shares = self._world.everywhere(lambda: self._own_files(Path(folder), name))
+        files = {file: facts for share in shares for file, facts in share.items()}
+        self._world.agree(lambda: self._commit(name, mark, files, history_file))
+        self._world.gather(None)  # no rank goes on before the commit
+
+    def _make_room(self, name: str, kept: bool) -> bool:
+        """Wipe an incomplete leftover; whether a complete state is there already."""
+        if self._storage.exists(f"{STATES}/{name}/{MARK}"):
+            state = read_state(self._storage, name)
+            if kept and not state.kept:
+                write_mark(self._storage, name, {**state.mark, "kept": True})
+            return True
+        self._storage.remove_folder(f"{STATES}/{name}")
+        return False
+
+    def _own_files(self, folder: Path, name: str) -> FileFacts:
+        """This rank's files with sizes and checksums; uploaded where the storage is remote."""
+        files: FileFacts = {}
+        # DCP numbers the shards by rank, from one; a rank without tensors writes no file.
+        for path in sorted(folder.glob(f"shard-{self._world.rank + 1:05d}-*.safetensors")):
+            files[path.name] = {"bytes": path.stat().st_size, "crc32": checksum(path)}
+            if self._storage.local_root is None:
+                self._storage.upload_file(path, f"{STATES}/{name}/{path.name}")
+        return files
+
+    def _commit(
+        self, name: str, mark: dict[str, Any], files: FileFacts, history_file: bytes
+    ) -> None:
+        """History, then the mark, then room for the next intermediate state (rank 0)."""
+        self._storage.write_bytes(f"{STATES}/{name}/{history.FILE}", history_file)
+        files[history.FILE] = {"bytes": len(history_file), "crc32": zlib.crc32(history_file)}
+        write_mark(self._storage, name, {**mark, "files": files})
+        if not mark["kept"]:
+            self._intermediates.append(name)
+        room = 0 if mark["kept"] else self._keep_last
+        while len(self._intermediates) > room:
+            self._remove_intermediate(self._intermediates.pop(0))
+
+    def _remove_intermediate(self, name: str) -> None:
+        """Remove a state that this run wrote, unless somebody has since asked to keep it."""
+        try:
+            if read_state(self._storage, name).kept:
+                return
+        except FileNotFoundError:
+            return
+        remove_state(self._storage, name)
+
+
+def _reason(error: CheckpointException, folder: str) -> OSError:
+    """What went wrong on the first rank that failed, such as a full disk, and where.
+
+    PyTorch's own is a BaseException, which those who catch an Exception would let pass.
+    """
+    rank, (cause, _) = next(iter(error.failures.items()))
+    if isinstance(cause, OSError) and cause.errno:
+        return OSError(cause.errno, f"{cause.strerror} (worker {rank})", folder)
+    return OSError(f"{folder}: cannot be written (worker {rank}: {cause})")

@@ -1,0 +1,160 @@
+"""One line per training step, without waiting for the device at every step."""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from raycl.errors import InputError
+from raycl.train.optimizer import is_spike
+from raycl.train.world import World
+
+FILE = "history.parquet"
+_SECONDS_BETWEEN_RESOLVES = 1.0
+_MOST_STEPS_BETWEEN_RESOLVES = 100
+
+
+@dataclass
+class _Pending:
+    """A step whose loss and norm are still tensors on the device."""
+
+    line: dict[str, Any]
+    loss: torch.Tensor
+    norm: torch.Tensor
+    data_wait: float
+
+
+class History:
+    """Lines since the node's start; losses are resolved about once a second, all ranks together.
+
+    `skipped` is 1 in the line of a step whose update was not made: without a finite loss and
+    gradient norm, or with a norm above `most_norm`. `latest_skipped` holds the steps at the end
+    that were skipped in a row, and `most_skipped` the longest such row of this process.
+    """
+
+    def __init__(
+        self, world: World, tokens_per_step: int, lines: list[dict[str, Any]],
+        most_norm: float | None = None,
+    ) -> None:  # fmt: skip
+        self.lines = lines
+        self.latest_skipped: tuple[int, ...] = ()
+        self.most_skipped: tuple[int, ...] = ()
+        self._world, self._tokens_per_step, self._most_norm = world, tokens_per_step, most_norm
+        self._pending: list[_Pending] = []
+        self._every = 1
+        self._window_start = time.perf_counter()
+
+    def add(
+        self,
+        step: int,
+        learning_rate: float,
+        loss: torch.Tensor,
+        norm: torch.Tensor,
+        data_wait: float,
+        rows: Mapping[str, int],
+    ) -> None:
+        """A step that was launched: `loss` is this rank's share, `data_wait` in seconds."""
+        line: dict[str, Any] = {"step": step, "learning_rate": learning_rate}
+        line |= {f"rows/{corpus}": count for corpus, count in rows.items()}
+        self._pending.append(_Pending(line, loss, norm.detach(), data_wait))
+
+    def due(self) -> bool:
+        """Whether about a second of steps is unresolved (the same answer on every rank)."""
+        return len(self._pending) >= self._every
+
+    def resolve(self) -> None:
+        """Turn pending steps into lines (collective)."""
+        if not self._pending:
+            return
+        losses, norms, spikes, elapsed, waited = self._synchronize()
+        count = len(self._pending)
+        for pending, loss, norm, skipped in zip(self._pending, losses, norms, spikes, strict=True):
+            self._count_skipped(pending.line["step"], skipped)
+            self.lines.append(
+                pending.line
+                | {
+                    "loss": loss,
+                    "gradient_norm": norm,
+                    "skipped": int(skipped),
+                    # A device runs behind the host, so only the window as a whole can be timed.
+                    "seconds": elapsed / count,
+                    "tokens_per_second": self._tokens_per_step * count / elapsed,
+                    "data_wait_share": min(1.0, waited / elapsed),
+                }
+            )
+        wanted = _SECONDS_BETWEEN_RESOLVES * count / elapsed
+        self._every = max(1, min(_MOST_STEPS_BETWEEN_RESOLVES, round(wanted)))
+        self._pending.clear()
+        self.restart_clock()
+
+    def _count_skipped(self, step: int, skipped: bool) -> None:
+        self.latest_skipped = (*self.latest_skipped, step) if skipped else ()
+        if len(self.latest_skipped) > len(self.most_skipped):
+            self.most_skipped = self.latest_skipped
+
+    def _synchronize(self) -> tuple[list[float], list[float], list[bool], float, float]:
+        """Summed losses, norms, which were skipped; seconds of the window and of waiting, averaged.
+
+        Averaged over ranks. What was skipped is found as the device has found it, to the bit.
+        """
+        losses = torch.stack([pending.loss for pending in self._pending]).double()
+        norms = torch.stack([pending.norm for pending in self._pending])
+        spikes = is_spike(norms, self._most_norm).tolist()  # waits here
+        elapsed = time.perf_counter() - self._window_start
+        waited = sum(pending.data_wait for pending in self._pending)
+        times = torch.tensor([elapsed, waited], dtype=torch.float64, device=losses.device)
+        summed = self._world.sum(torch.cat([losses, times / self._world.size])).tolist()
+        return summed[:-2], norms.tolist(), spikes, summed[-2], summed[-1]
+
+    def restart_clock(self) -> None:
+        """What happened since the last resolve is not training time (a validation, a save)."""
+        self._window_start = time.perf_counter()
+
+    def add_validation(self, steps_done: int, losses: Mapping[str, float]) -> None:
+        """Validation after `steps_done` steps, in the line of the last of them (-1 before any)."""
+        if not self.lines or self.lines[-1]["step"] != steps_done - 1:
+            self.lines.append({"step": steps_done - 1})
+        self.lines[-1] |= {f"validation/{corpus}": loss for corpus, loss in losses.items()}
+
+    def validated_finite(self) -> bool:
+        """Whether the newest line has validation losses that all are finite."""
+        losses = [v for name, v in self.lines[-1].items() if name.startswith("validation/")]
+        return bool(losses) and all(map(math.isfinite, losses))
+
+    def to_parquet(self) -> bytes:
+        """All resolved lines as a Parquet file; a value that a line lacks is null."""
+        names = dict.fromkeys(["step", *(name for line in self.lines for name in line)])
+        whole = {n for n in names if n in ("step", "skipped") or n.startswith("rows/")}
+        schema = pa.schema([(n, pa.int64() if n in whole else pa.float64()) for n in names])
+        sink = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(self.lines, schema=schema), sink)
+        return sink.getvalue()
+
+
+def not_finite(history: History, steps: Sequence[int], good: str | None) -> FloatingPointError:
+    """The error of steps skipped in a row; `good` names the last state with a finite loss."""
+    line = next(line for line in history.lines if line["step"] == steps[0])
+    return FloatingPointError(
+        f"step {steps[0]}: loss {line['loss']:g}, gradient norm {line['gradient_norm']:g} at "
+        f"learning rate {line['learning_rate']:g}, and so for {len(steps)} steps in a row, which "
+        f"were skipped. Last good state in storage: {good or 'none'}"
+    )
+
+
+def read_lines(data: bytes, last_step: int, where: str) -> list[dict[str, Any]]:
+    """The lines of a Parquet history that must end with `last_step`. Raises InputError."""
+    table = pq.read_table(io.BytesIO(data)).to_pylist()
+    lines = [{k: v for k, v in line.items() if v is not None} for line in table]
+    if not lines or lines[-1]["step"] != last_step:
+        raise InputError(
+            where, f"its history does not end with step {last_step}", "Remove this state's folder"
+        )
+    return lines

@@ -1,0 +1,84 @@
+"""AdamW as the paper uses it, and its state as tensors with names."""
+
+from __future__ import annotations
+
+import torch
+
+from raycl.plan.training import OptimizerSpec
+from raycl.train.model import LanguageModel
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def build_optimizer(model: LanguageModel, spec: OptimizerSpec) -> torch.optim.AdamW:
+    """AdamW with decay on matrices and embeddings only, none on biases and norms.
+
+    As gpt-neox's `get_params_for_weight_decay_optimization`. Learning rates are set every step.
+    Fused: 1.1 ms a step on one CPU thread for gpt-neox-tiny, against 4.0 ms for foreach.
+    """
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": spec.weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=0.0, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True
+    )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """The rate of the next step, on every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
+def is_spike(norms: torch.Tensor, most: float | None) -> torch.Tensor:
+    """Where a gradient norm is not finite, or above `most`: the steps that are skipped."""
+    not_finite = ~torch.isfinite(norms)
+    return not_finite if most is None else not_finite | (norms > most)
+
+
+def step_unless(optimizer: torch.optim.Optimizer, skip: torch.Tensor) -> None:
+    """An update; where `skip` is true it changes nothing at all.
+
+    Weights, moments and AdamW's step count then keep every bit. Decided on the device: the fused
+    kernels read `found_inf`, which GradScaler sets too. `skip` has to be the same on every rank.
+    """
+    optimizer.found_inf = skip.float()  # type: ignore[attr-defined]
+    optimizer.step()
+
+
+def step_count(optimizer: torch.optim.Optimizer) -> int:
+    """Updates since AdamW's state was empty, skipped ones not counted (waits for the device)."""
+    return int(next(iter(optimizer.state.values()))["step"])
+
+
+def reset_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Forget moments and step count, as at a hand-off."""
+    optimizer.state.clear()
+
+
+def restore_step_count(
+    model: LanguageModel, optimizer: torch.optim.Optimizer, optimizer_steps: int
+) -> None:
+    """Make AdamW's state exist as after `optimizer_steps` updates, its moments still zero."""
+    for parameter in model.parameters():
+        optimizer.state[parameter] = {
+            "step": torch.full((), float(optimizer_steps), device=parameter.device),
+            **{moment: torch.zeros_like(parameter) for moment in MOMENTS},
+        }
+
+
+def named_tensors(
+    model: LanguageModel, optimizer: torch.optim.Optimizer | None
+) -> dict[str, torch.Tensor]:
+    """Weights as `model.<name>`, moments as `optimizer.exp_avg.<name>`; not copied."""
+    tensors: dict[str, torch.Tensor] = {}
+    for full_name, parameter in model.named_parameters():
+        tensors[full_name] = parameter.detach()
+        if optimizer is None:
+            continue
+        name = full_name.removeprefix("model.")
+        for moment in MOMENTS:
+            tensors[f"optimizer.{moment}.{name}"] = optimizer.state[parameter][moment]
+    return tensors

@@ -1,0 +1,1 @@
+"""What can be done with trained weights besides training them on."""

@@ -1,0 +1,118 @@
+"""Stored states merged into one, which is then a state like any other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+
+import torch
+
+from raycl.errors import InputError
+from raycl.states.lookup import find_state
+from raycl.storage import Storage
+from raycl.train.checkpoint.load import STATES, StoredState, load_model, read_state
+from raycl.train.checkpoint.save import StateWriter
+from raycl.train.history import History
+from raycl.train.optimizer import named_tensors
+from raycl.train.world import World
+from raycl.weights.ties import ties
+
+_FORMAT = 1
+"""Raised when the meaning of a merge changes."""
+
+
+def merge_states(
+    storage: Storage, base: str, states: Sequence[str], density: Fraction | float, scale: float
+) -> str:
+    """Write the TIES merge of `states`, which were trained from `base`; the new state's name.
+
+    It has weights only, step 0 and no history, and depends on nothing but the arguments: the same
+    merge is not made twice. Raises InputError: unknown states, tensors that do not match, a
+    density outside (0, 1].
+    """
+    density = Fraction(str(density))
+    if not 0 < density <= 1:
+        raise InputError(f"density {float(density):g}", "not a share above 0", "Give 1% to 100%")
+    if not states:
+        raise InputError("merge", "no state is named", "Give at least one beside --base")
+    start = read_state(storage, find_state(storage, base))
+    # Sorted: their order does not matter, so that it must not matter to the name either.
+    others = [read_state(storage, n) for n in sorted(find_state(storage, s) for s in states)]
+    name = merged_name(start.name, [state.name for state in others], density, scale)
+    if not storage.exists(f"{STATES}/{name}/state.json"):
+        _write(storage, name, start, others, density, scale)
+    return name
+
+
+def merged_name(base: str, states: Sequence[str], density: Fraction, scale: float) -> str:
+    """The name of a merge: no training steps, and the hash of all that determines it.
+
+    A chain hashes other content, so that training never takes a merge for a state of its own.
+    """
+    content = ["TIES", _FORMAT, base, list(states), str(density), float(scale)]
+    return f"{0:09d}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}"
+
+
+def _write(
+    storage: Storage, name: str, base: StoredState, states: Sequence[StoredState],
+    density: Fraction, scale: float,
+) -> None:  # fmt: skip
+    world = World(0, 1, torch.device("cpu"))
+    weights = [_weights(storage, state) for state in (base, *states)]
+    for state, found in zip(states, weights[1:], strict=True):
+        _check_same(base, weights[0], state, found)
+    merged = ties(weights[0], weights[1:], density, scale)
+    origin = {
+        "base": base.name,
+        "states": [state.name for state in states],
+        "density": float(density),
+        "scale": float(scale),
+    }
+    writer = StateWriter(storage, world, keep_last=0)
+    mark = _mark(name, base, states) | {"merged": origin}
+    writer.save(name, merged, mark, History(world, 0, []).to_parquet(), kept=True)
+    writer.wait()
+
+
+def _weights(storage: Storage, state: StoredState) -> dict[str, torch.Tensor]:
+    return named_tensors(load_model(storage, state, sequence_length=1), None)
+
+
+def _mark(name: str, base: StoredState, states: Sequence[StoredState]) -> dict[str, Any]:
+    corpora: dict[str, Any] = {}
+    for state in (*states, base):
+        corpora |= state.mark["metadata"]["corpora"]
+    mark = {
+        "name": name,
+        "step": 0,
+        "stage": "merge",
+        "optimizer_steps": 0,
+        "tokens": 0,
+        "world_size": 1,
+        "model": base.mark["model"],
+        "metadata": {"corpora": corpora},
+        "previous": None,
+        "previous_step": 0,
+        "seconds": 0.0,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    # Measured as its base is, so that their losses compare to the bit.
+    return mark | ({"validation": base.mark["validation"]} if "validation" in base.mark else {})
+
+
+def _check_same(
+    base: StoredState, expected: Mapping[str, torch.Tensor],
+    state: StoredState, found: Mapping[str, torch.Tensor],
+) -> None:  # fmt: skip
+    for tensor in sorted(expected.keys() | found.keys()):
+        shapes = [list(w[tensor].shape) if tensor in w else "none" for w in (expected, found)]
+        if shapes[0] != shapes[1]:
+            raise InputError(
+                f"state {state.name}",
+                f"its tensor {tensor} is {shapes[1]}, but {shapes[0]} in the base {base.name}",
+                "Merge states of one model only",
+            )

@@ -1,0 +1,151 @@
+"""The command line: exit codes, output and start-up time. No command here starts Ray."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from raycl.cli.main import app, main
+from raycl.recipe.definition import corpus_facts, define, trainings
+from tests.helpers.documented_recipes import documented_recipes
+from tests.helpers.paths import ROOT
+from tests.helpers.recipe_data import recipe_data, write_recipe
+
+QUICKSTART = ROOT / "configs" / "quickstart.yaml"
+COMMANDS = sorted(c.name or c.callback.__name__ for c in app.registered_commands if c.callback)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_of_every_command(capsys: pytest.CaptureFixture[str], command: str | None) -> None:
+    code, out, _ = run(capsys, *([command] if command else []), "--help")
+    assert code == 0
+    assert "Usage" in out
+    assert not re.search(r"/(work|home|tmp|root|usr)/", out)  # nothing of one machine
+
+
+def test_plan_as_table_and_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, recipe_data(sweep={"new.replay": ["0%", "25%"]}))
+    code, out, _ = run(capsys, "plan", recipe)
+    assert code == 0
+    assert "60 steps trained" in out
+    code, out, _ = run(capsys, "plan", recipe, "--json", "--storage", tmp_path)
+    made = json.loads(out)
+    assert code == 0
+    assert (made["steps"], made["steps_left"], made["steps_alone"]) == (60, 60, 80)
+    assert sum(node["steps"] for node in made["nodes"]) == 60
+
+
+def test_steps_as_csv_are_what_training_uses(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    recipe = write_recipe(tmp_path, recipe_data())
+    arguments = ["--recipe", "small", "--stage", "new", "--csv", "--set", "new.replay=5%"]
+    code, out, _ = run(capsys, "steps", recipe, *arguments)
+    assert code == 0
+    lines = list(csv.DictReader(io.StringIO(out)))
+    definition = define(recipe, ["new.replay=5%"])
+    chain = trainings(definition, corpus_facts(definition, None))["small"].chain
+    assert [float(line["learning_rate"]) for line in lines] == list(chain.learning_rates(20, 40))
+    for number, line in enumerate(lines):
+        for corpus in ("old", "new"):
+            own = [r for r in chain.rows(20 + number) if r.corpus == corpus]
+            assert int(line[f"{corpus} rows"]) == sum(r.count for r in own)
+            assert line[f"{corpus} first"] == " ".join(str(r.first) for r in own)
+    assert sum(int(line["old rows"]) for line in lines) == 8  # 5 % of 160
+
+
+def test_steps_as_table(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(
+        capsys, "steps", QUICKSTART, "--recipe", "replay 5%", "--stage", "german", "--to", 3
+    )
+    assert code == 0
+    assert len(out.splitlines()) == 4
+
+
+def test_the_schema_accepts_recipes_and_refuses_slips(capsys: pytest.CaptureFixture[str]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    code, out, _ = run(capsys, "schema")
+    assert code == 0
+    schema = json.loads(out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.validate(yaml.safe_load(QUICKSTART.read_text()))
+    for example in documented_recipes():
+        validator.validate(example)
+    validator.validate(recipe_data(sweep={"new.replay": ["1%"]}))
+    assert not validator.is_valid(recipe_data(sed=1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "{tmp}/missing.yaml"], "no such file"),
+        (["plan", "{recipe}", "--set", "sed=1"], "Did you mean 'seed'?"),
+        (["plan", "{recipe}", "--set", "stages=[[/red]]"], "stages"),
+        (["plan", "{recipe}", "--storage", "nosuch://bucket"], "s3:// or gs:// URL"),
+        (["steps", "{recipe}", "--recipe", "x", "--stage", "new"], "Recipes here: small"),
+        (["steps", "{recipe}", "--recipe", "small", "--stage", "nw"], "Stages: old, new"),
+        (["status", "{tmp}"], "no sweep here. Run `raycl sweep` first"),
+        (["report", "{tmp}"], "no sweep here. Run `raycl sweep` first"),
+        (["sweep", "{recipe}", "--storage", "{recipe}/below"], "not writable"),
+        (["prepare", "{recipe}", "--storage", "{recipe}/below"], "not writable"),
+        (["fetch", "klingon", "--to", "{tmp}"], "klingon"),
+        (["plan"], "Missing argument"),
+        (["plan", "{recipe}", "--jsn"], "No such option"),
+        (["nosuch"], "No such command"),
+    ],
+)
+def test_bad_input_exits_with_2_and_says_why(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    recipe = write_recipe(tmp_path, recipe_data())
+    code, _, err = run(capsys, *(a.format(tmp=tmp_path, recipe=recipe) for a in arguments))
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_errors_show_brackets_as_they_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    recipe = write_recipe(tmp_path, recipe_data(seed="[red]"))
+    code, _, err = run(capsys, "plan", recipe)
+    assert code == 2
+    assert "seed is '[red]'" in err
+
+
+def test_plan_is_quick_and_imports_neither_torch_nor_ray() -> None:
+    program = (
+        "import sys\nfrom raycl.cli.main import main\n"
+        "try:\n    main(['plan', sys.argv[1]])\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'ray', 'transformers', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    # The best of three: the machine may be busy with other tests.
+    seconds = []
+    while len(seconds) < 3 and min(seconds, default=9.0) >= 2:
+        begin = time.monotonic()
+        subprocess.run(
+            [sys.executable, "-c", program, str(QUICKSTART)], cwd=ROOT, check=True,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        seconds.append(time.monotonic() - begin)
+    assert min(seconds) < 2

@@ -1,0 +1,1 @@
+"""What several tests share: servers, made-up data, small trainings."""

@@ -1,0 +1,115 @@
+"""A real head with its token authentication on, and a small recipe to run there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from raycl.cluster.connect import free_port
+from tests.helpers.paths import ROOT
+
+RAY = Path(sys.executable).parent / "ray"
+
+
+@dataclass(frozen=True)
+class Head:
+    """A cluster's head on loopback, and the environment of those who know its token."""
+
+    address: str
+    environment: dict[str, str]
+    folder: Path
+    """Ray's sessions: logs and packages."""
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    """One for all tests of a module: it takes as long to start and end as a job to run."""
+    with start_head("--num-cpus=2") as started:
+        yield started
+
+
+@contextmanager
+def start_head(*arguments: str, port: int | None = None, **variables: str) -> Iterator[Head]:
+    """`ray start --head` on loopback, ended with all its processes."""
+    folder = tempfile.mkdtemp(prefix="rj-", dir="/tmp")
+    dashboard = free_port()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "OMP_NUM_THREADS": "1",
+        # A job's `python` is the one that its cluster finds.
+        "PATH": f"{RAY.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    process = subprocess.Popen(
+        [RAY, "start", "--head", "--block", f"--port={port or free_port()}",
+         "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1",
+         f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}",
+         f"--ray-client-server-port={free_port()}", f"--temp-dir={folder}", *arguments],
+        env=environment | variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        address = f"http://127.0.0.1:{dashboard}"
+        wait_for(address)
+        yield Head(address, environment, Path(folder))
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)  # it does not always end by itself
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for(address: str) -> None:
+    """Until the dashboard answers, were it only to ask for the token."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{address}/api/version", timeout=2)
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError("no head")
+
+
+def write_small_recipe(folder: Path, steps: int = 4) -> Path:
+    """`my.yaml` over documents of its own in `text/`, named by relative paths."""
+    texts = folder / "text"
+    texts.mkdir(parents=True)
+    for file in [*(ROOT / "raycl/recipe").glob("*.py"), *(ROOT / "raycl/report").glob("*.py")]:
+        shutil.copy(file, texts / f"{file.stem}.txt")
+    recipe = {
+        "name": "job",
+        "model": {"preset": "gpt-neox-tiny"},
+        "tokenizer": {"train": {"vocabulary": 512, "sample_bytes": 200_000}},
+        "sequence_length": 32,
+        "global_batch": 8,
+        "corpora": {"code": {"text": "text/*.txt", "validation": "20%"}},
+        "stages": [
+            {"name": "code", "steps": steps, "at_end": "repeat",
+             "schedule": {"kind": "cosine", "max_lr": "1e-3"}},
+        ],
+        "validation": {"rows": 8},
+    }  # fmt: skip
+    path = folder / "my.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return path

@@ -1,0 +1,69 @@
+"""A node of two workers on two machines, killed in four ways: run with `python -m`."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+import psutil
+
+from raycl.plan.training import Training
+from raycl.storage import Storage
+from tests.helpers import slow_loop
+from tests.helpers.machines import start_machines, train_on
+from tests.helpers.training_runs import make_task
+
+STEPS, SAVE_EVERY, STEPS_BEFORE_A_KILL = 60, 4, 6
+PROCESSES = ("TrainController", "RayTrainWorker", "ray::ImplicitFunc")
+"""Train's controller, one of its two workers, the trial that drives them."""
+
+
+def training(stop: int = STEPS) -> Training:
+    """Two workers, with a state every few steps."""
+    return make_task(stop=stop, steps=STEPS, workers=2, save_every=SAVE_EVERY)
+
+
+def kill_in_turn(storage: Storage, machines: Any) -> None:
+    """Each as soon as some steps have been made since the one before."""
+    steps = slow_loop.steps_and_workers
+    for title in (*PROCESSES, "raylet"):
+        before = len(steps(storage))
+        while len(steps(storage)) < before + STEPS_BEFORE_A_KILL:
+            time.sleep(0.05)
+        storage.write_json(f"killed/{time.time():.3f}", title)
+        if title == "raylet":
+            machine = machines.worker_nodes.copy().pop()
+            os.kill(machine.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+            machines.remove_node(machine, allow_graceful=False)  # its other processes
+            machines.add_node(num_cpus=1)
+        else:
+            kill(title)
+
+
+def kill(title: str) -> None:
+    """kill -9 of one process that calls itself so."""
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        environment, command = process.info["environ"] or {}, process.info["cmdline"] or []
+        ours = environment.get("RAY_TMPDIR") == os.environ["RAY_TMPDIR"]
+        if ours and title in " ".join(command):
+            process.kill()
+            return
+    raise AssertionError(f"no process {title}")
+
+
+def main() -> None:
+    """Train the tree under kills, and print what became of it."""
+    storage = Storage(sys.argv[1])
+    machines = start_machines(sys.argv[2], workers=2)
+    atexit.register(machines.shutdown)
+    threading.Thread(target=kill_in_turn, args=(storage, machines), daemon=True).start()
+    train_on(machines, storage, training())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The numbers of the results table, by hand on a recipe of four steps."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from raycl.errors import InputError
+from raycl.results.outcome import RecipeOutcome, StageFact
+from raycl.results.table import (
+    read_results,
+    results_table,
+    slugs,
+    write_results,
+)
+from raycl.storage import Storage
+from tests.helpers.paths import ROOT
+
+NAN = math.nan
+ENGLISH = StageFact("english", 0, 2, 2000, ("english",), 0.0, 3e-3)
+GERMAN = StageFact("german", 2, 4, 2000, ("german",), 0.25, 3e-3)
+
+
+def history(english: list[float], german: list[float], **columns: list[float]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "step": range(-1, len(english) - 1),
+            "seconds": [NAN] + [2.0] * (len(english) - 1),
+            "validation/english": english,
+            "validation/german": german,
+            **columns,
+        }
+    )
+
+
+def replayed(label: str = "replay 25%", **changes: object) -> RecipeOutcome:
+    rows: dict[str, list[float]] = {
+        "rows/english": [NAN, 4, 4, 1, 1],
+        "rows/german": [NAN, 0, 0, 3, 3],
+    }
+    given = {
+        "label": label,
+        "kind": "sweep",
+        "fields": {"german.replay": "25%"},
+        "stages": (ENGLISH, GERMAN),
+        "history": history([9.0, NAN, 4.0, 3.9, 4.5], [9.0, NAN, 7.0, NAN, 5.0], **rows),
+        "tokens_per_step": 1000,
+        "bytes_per_token": {"english": 4.0, "german": 5.0},
+        "state": "000000004-abc",
+        "status": "finished",
+    }
+    return RecipeOutcome(**(given | changes))  # type: ignore[arg-type]
+
+
+def union() -> RecipeOutcome:
+    stage = StageFact("union", 0, 4, 4000, ("english", "german"))
+    curves = history([9.0, NAN, NAN, NAN, 4.2], [9.0, NAN, NAN, NAN, 5.2])
+    return replayed("union", kind="union", fields={}, stages=(stage,), history=curves)
+
+
+def test_the_numbers_by_hand() -> None:
+    row = results_table([replayed(), union()]).iloc[0]
+    expected = {
+        "loss/english": 4.5,
+        "loss/german": 5.0,
+        "bits_per_byte/english": 4.5 / math.log(2) / 4,
+        "bits_per_byte/german": 5.0 / math.log(2) / 5,
+        "average": 4.75,
+        "forgetting/english": 0.5,
+        "forgetting_from_best/english": 0.6,
+        "adaptation/german": 2.0,
+        "gap_to_union": 4.75 - 4.7,
+        "backward_transfer": -0.5,
+        "forward_transfer": 9.0 - 7.0,
+        "spike/english": 0.5,
+        "spike/german": 0.0,
+        "recovery_tokens/german": 0.0,
+        "rows/english": 10,
+        "rows/german": 6,
+        "tokens": 4000,
+        "rows_replayed": 2,
+        "realised_replay": 0.25,
+        "seconds": 8.0,
+    }
+    assert {name: row[name] for name in expected} == pytest.approx(expected)
+    assert row["state"] == "000000004-abc"
+
+
+def test_a_baseline_neither_forgets_nor_adapts() -> None:
+    table = results_table([replayed(), union()])
+    row = table.iloc[1]
+    assert np.isnan(row["forgetting/english"])
+    assert np.isnan(row["adaptation/german"])
+    assert row["gap_to_union"] == 0
+    assert "forgetting/german" not in table.columns
+
+
+def back_again() -> RecipeOutcome:
+    """A recipe that recovers from the hand-off and reaches the union."""
+    curves = history([9.0, NAN, 4.0, 4.5, 4.0], [9.0, NAN, 7.0, 5.5, 5.0])
+    return replayed("back again", history=curves)
+
+
+def test_tokens_to_the_best_union_are_counted_in_the_last_stage() -> None:
+    worse = replace(union(), label="worse", history=history([9.0] + [5.0] * 4, [9.0] + [6.0] * 4))
+    table = results_table([replayed(), back_again(), worse, union()])
+    reached = table["tokens_to_union"].tolist()
+    assert np.isnan(reached[0])  # its last average is 4.75, the union's 4.7
+    assert reached[1] == 2000
+    assert np.isnan(reached[2:]).all()
+    assert table["recovery_tokens/english"][1] == 2000
+    assert "tokens_to_union" not in results_table([replayed(), union()]).columns
+
+
+def test_the_final_losses_of_the_table_are_averaged() -> None:
+    row = results_table([replayed(final_steps=2)]).iloc[0]
+    assert row["loss/english"] == pytest.approx((3.9 + 4.5) / 2)
+    assert row["loss/german"] == 5.0
+
+
+def test_every_recipe_has_its_rows_of_every_corpus() -> None:
+    only = pd.DataFrame({"step": [0, 1], "rows/english": [4, 4]})
+    began = replayed("half", history=only, status="unfinished")
+    never = replayed("never", history=pd.DataFrame(), status="failed")
+    rows = results_table([replayed(), began, never])[["rows/english", "rows/german"]]
+    assert rows.iloc[:2].to_numpy().tolist() == [[10, 6], [8, 0]]
+    assert rows.iloc[2].isna().all()
+
+
+def test_every_column_is_defined_and_every_definition_is_a_column() -> None:
+    lines = ROOT.joinpath("docs/metrics.md").read_text().splitlines()
+    defined = [line.split("`")[1] for line in lines if line.startswith("| `")]
+    assert all(line.count("|") == 4 for line in lines if line.startswith("| `"))
+    table = results_table([replayed(tasks={"cloze": 0.5}), back_again(), union()])
+    patterns = [re.sub(r"/.*", "/<corpus>", name) for name in table.columns]
+    patterns = [name.replace("task/<corpus>", "task/<task>") for name in patterns]
+    fields = dict.fromkeys(replayed().fields, "<stage>.<field>")
+    assert list(dict.fromkeys(fields.get(name, name) for name in patterns)) == defined
+
+
+def test_an_unfinished_recipe_has_no_final_loss() -> None:
+    half = replayed("half", history=replayed().history.iloc[:4], status="unfinished")
+    row = results_table([half]).iloc[0]
+    assert np.isnan(row["loss/english"])
+    assert np.isnan(row["average"])
+    assert row["tokens"] == 3000
+
+
+def test_a_recipe_that_never_began_does_not_crash() -> None:
+    failed = replayed("failed", history=pd.DataFrame(), bytes_per_token={}, status="failed")
+    table = results_table([failed, replayed()])
+    assert np.isnan(table["average"][0])
+    assert table["tokens"][0] == 0
+    assert np.isnan(table["realised_replay"][0])
+    assert results_table([failed])["status"].tolist() == ["failed"]
+
+
+def test_trained_weights_can_forget_what_the_recipe_never_taught() -> None:
+    stage = StageFact("german", 0, 4, 4000, ("german",))
+    begun = replayed(stages=(stage,))
+    assert "forgetting/english" not in results_table([begun]).columns
+    trained = replayed(stages=(stage,), starts_trained=True)
+    assert results_table([trained])["forgetting/english"][0] == pytest.approx(4.5 - 9.0)
+
+
+def test_written_tables_come_back(tmp_path: object) -> None:
+    storage = Storage(str(tmp_path))
+    mixed = replayed("replay 0", fields={"german.replay": 0, "german.schedule.max_lr": 3e-3})
+    written = write_results(storage, "sweeps/one", [replayed(), mixed, union()])
+    pd.testing.assert_frame_equal(read_results(storage, "sweeps/one"), written)
+    assert written["german.replay"].tolist()[:2] == ["25%", "0"]
+    names = storage.list("sweeps/one/history")
+    assert names == ["replay-0.parquet", "replay-25.parquet", "union.parquet"]
+    assert storage.exists("sweeps/one/results.csv")
+
+
+def test_missing_results_are_said_to_be_missing(tmp_path: object) -> None:
+    with pytest.raises(InputError, match="no results yet"):
+        read_results(Storage(str(tmp_path)), "sweeps/none")
+
+
+def test_slugs_differ() -> None:
+    assert slugs(["replay 5 %", "replay 5", "%", "0.5 %"]) == [
+        "replay-5",
+        "replay-5-2",
+        "recipe",
+        "0.5",
+    ]

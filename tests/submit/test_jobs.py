@@ -1,0 +1,171 @@
+"""The sweep as a job: a real head, its token authentication on, submitted as people do it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from raycl.states.lookup import complete_states
+from raycl.storage import Storage
+from tests.helpers.heads import RAY, ROOT, Head, head, write_small_recipe
+
+__all__ = ["head"]
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+SECRET = "planted-7f3a9c51"
+
+
+def submit(head: Head, folder: Path, storage: Path, **environment: str) -> tuple[int, str]:
+    """Exit code and output of `ray job submit` of a sweep from a working directory."""
+    result = subprocess.run(
+        [RAY, "job", "submit", "--address", head.address, "--working-dir", str(folder), "--",
+         "python", "-m", "jobs.sweep", "my.yaml", "--storage", str(storage)],
+        env=head.environment | environment, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    return result.returncode, result.stdout + result.stderr
+
+
+def working_directory(folder: Path) -> Path:
+    """What a job needs: the entry points, the package, and a recipe over its own documents."""
+    shutil.copytree(ROOT / "jobs", folder / "jobs")
+    shutil.copytree(ROOT / "raycl", folder / "raycl")
+    write_small_recipe(folder)
+    return folder
+
+
+def test_a_sweep_as_a_job(head: Head, tmp_path: Path) -> None:
+    folder, storage = working_directory(tmp_path / "work"), tmp_path / "storage"
+    code, output = submit(head, folder, storage, RAY_AUTH_MODE="disabled", RAY_AUTH_TOKEN="")
+    assert code != 0
+    assert "uthentication" in output
+    code, output = submit(head, folder, storage)
+    assert code == 0, output
+    assert "succeeded" in output
+    table = pd.read_parquet(storage / "sweeps/job/results.parquet")
+    assert list(table["status"]) == ["finished"]
+    token = head.environment["RAY_AUTH_TOKEN"]
+    assert token not in output
+    written = [file for file in storage.rglob("*") if file.is_file()]
+    assert not [file for file in written if token.encode() in file.read_bytes()]
+
+
+def own_environment(head: Head) -> dict[str, str]:
+    """Of somebody who knows the token, and has a secret of their own."""
+    return head.environment | {"AWS_SECRET_ACCESS_KEY": SECRET, "RAY_ADDRESS": "http://127.0.0.1:1"}
+
+
+def command(head: Head, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "raycl", *arguments, "--address", head.address]
+
+
+def raycl(head: Head, folder: Path, *arguments: str, **other: str) -> tuple[int, str]:
+    """Exit code and output of the `raycl` command in a folder."""
+    result = subprocess.run(
+        command(head, *arguments), cwd=folder, env=own_environment(head) | other,
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    return result.returncode, result.stdout + result.stderr
+
+
+def job_descriptions(head: Head) -> str:
+    """What the cluster says of all its jobs, to everybody who knows the token."""
+    token = head.environment["RAY_AUTH_TOKEN"]
+    request = urllib.request.Request(
+        f"{head.address}/api/jobs/", headers={"Authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
+def interrupt(process: subprocess.Popen[str]) -> str:
+    """Ctrl-C, and once more where it was lost: Python drops one that comes in a destructor."""
+    process.send_signal(signal.SIGINT)
+    try:
+        return process.communicate(timeout=8)[0]
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        return process.communicate(timeout=60)[0]
+
+
+def wait_until_running(head: Head, job: str) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        found = {j["submission_id"]: j["status"] for j in json.loads(job_descriptions(head))}
+        if found[job] == "RUNNING":
+            return
+        assert found[job] == "PENDING", found
+        time.sleep(0.5)
+    raise AssertionError("the job does not start")
+
+
+def test_raycl_submit(head: Head, tmp_path: Path) -> None:
+    """Submitted, left, found again, followed to its end, stopped; the secret stays at home."""
+    work, storage = tmp_path / "work", tmp_path / "storage"
+    write_small_recipe(work, steps=300)  # so that it is still under way when it is left
+    submit = ["submit", "my.yaml", "--storage", str(storage)]
+
+    code, output = raycl(head, work, *submit, RAY_AUTH_TOKEN="wrong")
+    assert (code, "~/.ray/auth_token" in output) == (2, True), output
+
+    watching = subprocess.Popen(
+        command(head, *submit), cwd=work, env=own_environment(head), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert watching.stdout is not None
+    line = watching.stdout.readline()
+    assert line.startswith("submitted raysubmit_"), line
+    job = line.split()[-1]
+    wait_until_running(head, job)
+    left = interrupt(watching)  # the terminal is left
+    assert watching.returncode == 130
+    assert f"raycl jobs stop {job}" in left
+
+    code, output = raycl(head, work, *submit)
+    assert code == 0, output
+    assert f"already under way: {job}" in output
+    assert f"job {job}: SUCCEEDED" in output
+    assert len(complete_states(Storage(storage))) == 1
+    assert list(pd.read_parquet(storage / "sweeps/job/results.parquet")["status"]) == ["finished"]
+
+    code, text = raycl(head, work, "jobs", "logs", job, "--no-follow")
+    assert code == 0
+    assert "Report:" in text
+    code, text = raycl(head, work, "jobs", "status", "nosuch")
+    assert (code, job in text) == (2, True)
+
+    code, text = raycl(
+        head,
+        work,
+        *submit,
+        "--set",
+        "code.steps=1000000",
+        "--set",
+        "code.at_end=repeat",
+        "--no-wait",
+    )
+    assert code == 0, text
+    second = text.split()[-1]
+    wait_until_running(head, second)
+    assert "stopping" in raycl(head, work, "jobs", "stop", second)[1]
+    code, text = raycl(head, work, "jobs", "logs", second)
+    assert (code, f"job {second}: STOPPED" in text) == (1, True), text
+    assert "STOPPED" in raycl(head, work, "jobs", "status", second)[1]
+
+    descriptions = job_descriptions(head)
+    assert second in descriptions
+    token = head.environment["RAY_AUTH_TOKEN"]
+    for text in (descriptions, output, left, raycl(head, work, "jobs", "list")[1]):
+        assert SECRET not in text
+        assert token not in text
+    written = [f for place in (storage, head.folder) for f in place.rglob("*") if f.is_file()]
+    assert len(written) > 20
+    assert not [f for f in written if not f.is_symlink() and SECRET.encode() in f.read_bytes()]

@@ -1,0 +1,283 @@
+"""What a job is made of: its files, its command, and nothing else; how its log is followed."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from raycl.cli.jobs import check_reachable, sweep_command
+from raycl.cli.main import app
+from raycl.errors import InputError
+from raycl.recipe.definition import define
+from raycl.submit import package as job_package
+from raycl.submit.client import ClusterJobs, Follower
+from raycl.submit.package import LIMIT_BYTES, Package, make_package
+from tests.helpers.paths import ROOT
+from tests.helpers.recipe_data import recipe_data, write_recipe
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a recipe, its text, and much that must stay at home."""
+    folder = tmp_path / "work"
+    names = """.git/objects/aa runs/x/states/s .venv/lib/p.py .env data/.secret notes.txt
+        data/old/a.jsonl data/old/b.jsonl data/new.jsonl"""
+    for name in names.split():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("AWS_SECRET_ACCESS_KEY=planted")
+    corpora = {"old": {"text": "data/old/*.jsonl"}, "new": {"text": ["data/new.jsonl"]}}
+    write_recipe(folder, recipe_data(corpora=corpora))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def package(here: Path, recipe: str = "recipe.yaml", scale: str | None = None) -> Package:
+    return make_package(define(Path(recipe)), Path(recipe), scale, here)
+
+
+def of_recipe(made: Package) -> set[str]:
+    return {name for name in made.files if not name.startswith(("raycl/", "jobs/"))}
+
+
+def with_text(here: Path, *words: str) -> Package:
+    corpora = {"old": {"text": list(words)}, "new": {"text": "data/new.jsonl"}}
+    write_recipe(here, recipe_data(corpora=corpora))
+    return package(here)
+
+
+def test_only_what_a_job_needs_travels(here: Path, tmp_path: Path) -> None:
+    made = package(here)
+    assert of_recipe(made) == {
+        "recipe.yaml", "data/old/a.jsonl", "data/old/b.jsonl", "data/new.jsonl"
+    }  # fmt: skip
+    code = """jobs/sweep.py raycl/cli/main.py raycl/results/report/page.html
+        raycl/recipe/scales/tiny.yaml raycl/data/corpora/catalogue.yaml
+        raycl/evaluation/tasks/paper-english.yaml"""
+    assert set(code.split()) <= set(made.files)
+    assert not [name for name in made.files if "__pycache__" in name or "/." in f"/{name}"]
+    assert made.notes == ()
+    assert made.size < 4 * 2**20
+    made.copy_to(tmp_path / "there")
+    copied = {p.relative_to(tmp_path / "there").as_posix() for p in (tmp_path / "there").rglob("*")
+              if p.is_file()}  # fmt: skip
+    assert copied == set(made.files)
+
+
+def test_the_code_is_this_very_raycl_whole(here: Path) -> None:
+    made = package(here)
+    packages = {name.rpartition("/")[0] for name in made.files if name.endswith(".py")}
+    assert {
+        "raycl",
+        "raycl/recipe",
+        "raycl/results/report",
+        "raycl/data/prepare",
+        "raycl/data/corpora",
+        "jobs",
+    } <= packages
+    for folder in packages:
+        assert f"{folder}/__init__.py" in made.files
+    assert made.files["raycl/cli/main.py"] == ROOT / "raycl/cli/main.py"
+
+
+def test_large_and_distant_text_stays_and_is_named(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_package, "SMALL_BYTES", 40)  # one file is 29 bytes, two are 58
+    made = with_text(here, "data/old", "/shared/*.txt", "~/text", "../beside.txt", "s3://b/x.txt")
+    assert of_recipe(made) == {"recipe.yaml", "data/new.jsonl"}
+    notes = "\n".join(made.notes)
+    for word in ("data/old is not sent", "/shared/*.txt", "~/text", "../beside.txt"):
+        assert word in notes
+    assert "s3://" not in notes
+
+
+def test_links_and_hidden_files_stay(here: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside.jsonl").write_text("secret")
+    (here / "data/old/link.jsonl").symlink_to(tmp_path / "outside.jsonl")
+    made = with_text(here, "data")
+    assert of_recipe(made) == {
+        "recipe.yaml", "data/old/a.jsonl", "data/old/b.jsonl", "data/new.jsonl"
+    }  # fmt: skip
+
+
+def test_tokenizers_models_and_scales_travel(here: Path) -> None:
+    (here / "model").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (here / "model" / name).write_text("{}")
+    data = recipe_data(model={"pretrained": "model"}, tokenizer="a/hub-name")
+    write_recipe(here, {**data, "corpora": {"old": {"text": "a.txt"}, "new": {"text": "b.txt"}}})
+    (here / "my-scale.yaml").write_text("{}")
+    made = package(here, scale="my-scale.yaml")
+    assert of_recipe(made) == {
+        "recipe.yaml", "model/config.json", "model/model.safetensors", "my-scale.yaml"
+    }  # fmt: skip
+    assert made.scale == "my-scale.yaml"
+    assert package(here, scale="tiny").scale == "tiny"
+
+
+def test_a_recipe_from_elsewhere_lies_at_the_top(here: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    path = write_recipe(tmp_path / "elsewhere", recipe_data())
+    made = package(here, str(path))
+    assert made.recipe == "recipe.yaml"
+    assert made.files["recipe.yaml"] == path
+
+
+def test_more_than_ray_takes_is_refused_and_named(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_package, "LIMIT_BYTES", 3 * 2**20)
+    (here / "data/new.jsonl").write_bytes(b"x" * 4 * 2**20)
+    with pytest.raises(InputError, match=r"largest: data/new.jsonl 4 MiB"):
+        package(here)
+
+
+def test_the_limit_is_below_rays_own() -> None:
+    from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
+    from ray._private.runtime_env.packaging import GCS_STORAGE_MAX_SIZE
+
+    assert min(DASHBOARD_CLIENT_MAX_SIZE, GCS_STORAGE_MAX_SIZE) >= LIMIT_BYTES
+
+
+def test_the_command_survives_a_shell() -> None:
+    text = sweep_command("a b.yaml", "s3://b/x", "tiny", ["new.replay=$(id)", "seed=2"], 3, True)
+    assert shlex.split(text) == [
+        "python", "-m", "jobs.sweep", "a b.yaml", "--storage", "s3://b/x", "--scale", "tiny",
+        "--set", "new.replay=$(id)", "--set", "seed=2", "--concurrent", "3", "--gpus",
+    ]  # fmt: skip
+    assert shlex.split(sweep_command("r.yaml", "/s", None, [], None, False))[3:] == [
+        "r.yaml", "--storage", "/s"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("storage", ["runs/x", "./x", "~/x", "file://x"])
+def test_a_storage_that_goes_with_the_job_is_refused(storage: str) -> None:
+    with pytest.raises(InputError, match="goes with the job"):
+        check_reachable(storage)
+
+
+def test_storages_that_stay() -> None:
+    for storage in ("s3://bucket/x", "gs://bucket", "/shared/x", "file:///shared/x"):
+        check_reachable(storage)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "auto", "ray://h:1", "os.path://x", "http://u:pa55word@h:1", "a b"]
+)
+def test_an_address_is_a_dashboards(address: str) -> None:
+    with pytest.raises(InputError, match="not that of a dashboard") as caught:
+        ClusterJobs(address)
+    assert "pa55" not in str(caught.value)
+
+
+def test_a_dashboard_that_does_not_answer_is_an_input_error() -> None:
+    with pytest.raises(InputError, match=r"no dashboard answers.*ray dashboard"):
+        ClusterJobs("http://127.0.0.1:1")
+
+
+def test_bad_input_is_found_before_the_cluster(here: Path) -> None:
+    (here / "bad.yaml").write_text(yaml.safe_dump(recipe_data(seed="many")))
+    for arguments in (["bad.yaml", "--storage", "s3://b/x"], ["recipe.yaml", "--storage", "runs"]):
+        result = CliRunner().invoke(app, ["submit", *arguments, "--address", "http://127.0.0.1:1"])
+        assert isinstance(result.exception, InputError)
+        assert "dashboard" not in str(result.exception)
+
+
+class Status:
+    """Ray's status of a job."""
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def is_terminal(self) -> bool:
+        return self.value in ("SUCCEEDED", "FAILED", "STOPPED")
+
+
+class FakeClient:
+    """A job whose log grows, over a connection that breaks after so many characters."""
+
+    def __init__(self, log: str, breaks: list[int | None], error: Exception) -> None:
+        self.log, self.breaks, self.error = log, list(breaks), error
+        self.submitted: list[dict[str, Any]] = []
+        self.jobs: list[Any] = []
+
+    async def tail_job_logs(self, _job: str) -> AsyncIterator[str]:
+        end = self.breaks.pop(0) if self.breaks else None
+        for start in range(0, len(self.log) if end is None else end, 3):
+            yield self.log[start : min(start + 3, len(self.log) if end is None else end)]
+        if end is not None:
+            raise self.error
+
+    def get_job_status(self, _job: str) -> Status:
+        return Status("SUCCEEDED")
+
+    def list_jobs(self) -> list[Any]:
+        return self.jobs
+
+    def submit_job(self, **fields: Any) -> str:
+        self.submitted.append(fields)
+        return "raysubmit_1"
+
+
+def follow(client: FakeClient) -> tuple[str, str, list[float]]:
+    written: list[str] = []
+    waits: list[float] = []
+    follower = Follower(client, "here", "job", written.append, waits.append)
+    return follower.follow(), "".join(written), waits
+
+
+@pytest.mark.parametrize("error", [ConnectionError("gone"), RuntimeError("closed"), OSError("x")])
+def test_a_log_is_followed_through_lost_connections(error: Exception) -> None:
+    ended, text, waits = follow(FakeClient("0123456789abcdef", [4, 2, 0, 11, None], error))
+    assert (ended, text) == ("SUCCEEDED", "0123456789abcdef")
+    assert waits == [1.0, 2.0, 4.0, 1.0]  # longer while nothing new comes
+
+
+def test_a_lost_cluster_is_an_input_error_that_names_the_job() -> None:
+    written: list[str] = []
+    waits: list[float] = []
+    client = FakeClient("abc", [0] * 99, ConnectionError())
+    with pytest.raises(InputError, match="raycl jobs logs job"):
+        Follower(client, "here", "job", written.append, waits.append).follow()
+    assert max(waits) <= 30
+    assert len(waits) < 10
+
+
+def jobs_of(client: FakeClient) -> ClusterJobs:
+    made = ClusterJobs.__new__(ClusterJobs)
+    made.address, made._client = "here", client
+    return made
+
+
+def test_a_job_is_submitted_once_and_without_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    client = FakeClient("", [], OSError())
+    assert jobs_of(client).submit("python -m x", tmp_path) == ("raysubmit_1", True)
+    assert client.submitted == [
+        {"entrypoint": "python -m x", "runtime_env": {"working_dir": str(tmp_path)}}
+    ]
+    for status, new in (("RUNNING", False), ("PENDING", False), ("FAILED", True)):
+        client.jobs = [
+            SimpleNamespace(submission_id=None, entrypoint="python -m x", start_time=1,
+                            status=Status("RUNNING")),
+            SimpleNamespace(submission_id="other", entrypoint="python -m y", start_time=2,
+                            status=Status("RUNNING")),
+            SimpleNamespace(submission_id="mine", entrypoint="python -m x", start_time=3,
+                            status=Status(status)),
+        ]  # fmt: skip
+        job, fresh = jobs_of(client).submit("python -m x", tmp_path)
+        assert (fresh, job) == (new, "raysubmit_1" if new else "mine")
+
+
+def test_an_unknown_job_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="no such job"):
+        jobs_of(FakeClient("", [], OSError())).details("nosuch")

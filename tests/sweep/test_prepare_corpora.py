@@ -1,0 +1,79 @@
+"""Text and tokenizers that are not there are found before anything is spent on a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raycl.data.corpora import names
+from raycl.errors import InputError
+from raycl.recipe.definition import define
+from raycl.reproduction.experiments import load_experiments
+from raycl.reproduction.run import Cluster, train_experiments
+from raycl.storage import Storage
+from raycl.sweep.pipeline import sweep
+from raycl.sweep.prepare_corpora import check_corpora, ready_text
+from tests.helpers.fakes import make_corpus
+from tests.helpers.paths import ROOT
+from tests.helpers.recipe_data import defined
+
+PAPER = ROOT / "configs" / "paper"
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    def never(*_: object) -> None:
+        pytest.fail("a cluster was started")
+
+    monkeypatch.setattr("raycl.cluster.connect.cluster", never)
+    return Storage(tmp_path / "runs")
+
+
+def texts(folder: Path, *present: str, **changes: Any) -> dict[str, Any]:
+    """Corpora `old` and `new` with files in `folder`, of which `present` are there."""
+    corpora = {name: {"text": str(folder / f"{name}.jsonl")} for name in ("old", "new")}
+    for name in present:
+        (folder / f"{name}.jsonl").write_text('{"text": "a"}\n')
+    return {"corpora": corpora, "tokenizer": {"train": {"vocabulary": 300}}, **changes}
+
+
+def test_text_that_is_not_there(storage: Storage, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"my\.yaml: corpora\.new\.text: .*no files match"):
+        sweep(defined(**texts(tmp_path, "old")), storage)
+
+
+def test_a_tokenizer_that_is_not_there(storage: Storage, tmp_path: Path) -> None:
+    recipe = defined(**texts(tmp_path, "old", "new", tokenizer=str(tmp_path / "none")))
+    with pytest.raises(InputError, match=r"tokenizer .*none.*neither in storage"):
+        sweep(recipe, storage)
+
+
+def test_what_is_prepared_needs_neither_text_nor_tokenizer(
+    storage: Storage, tmp_path: Path
+) -> None:
+    make_corpus(storage, "old")
+    make_corpus(storage, "new")
+    recipe = defined(**texts(tmp_path, tokenizer=str(tmp_path / "none"))).recipe
+    assert set(ready_text(recipe, storage, "my.yaml", print)) == {"old", "new"}
+
+
+@pytest.mark.parametrize("path", sorted(PAPER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_papers_recipes_say_where_text_must_be_named(path: Path, storage: Storage) -> None:
+    definition = define(path)
+    with pytest.raises(InputError, match=r"corpora\.\w+\.text .*YOUR-BUCKET stands for"):
+        sweep(definition, storage)
+
+
+def test_the_papers_recipes_at_a_small_scale_need_no_text_of_ones_own(storage: Storage) -> None:
+    for path in sorted(PAPER.glob("*.yaml")):
+        definition = define(path, scale="tiny")
+        check_corpora(definition.recipe, storage, str(path))
+        fetched = {corpus.fetch for corpus in definition.recipe.corpora.values()}
+        assert fetched <= set(names())
+
+
+def test_the_experiments_of_the_paper_without_text(storage: Storage) -> None:
+    with pytest.raises(InputError, match="YOUR-BUCKET stands for"):
+        train_experiments(load_experiments(PAPER, None, [1]), storage, Cluster())

@@ -1,0 +1,274 @@
+"""Walking the tree: the order of nodes, and on a real Ray failures, kills and interrupts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from raycl.storage import Storage
+from raycl.sweep.frontier import Frontier, NodeSearcher
+from raycl.sweep.retry_policy import NodeFailures
+from tests.helpers import fake_loops, fakes
+from tests.helpers.paths import ROOT
+
+SEVEN = [
+    ("a", None, 1), ("b", "a", 1), ("c", "a", 2), ("d", "b", 1), ("e", "b", 1), ("f", "c", 1),
+    ("g", "d", 1),
+]  # fmt: skip
+
+
+def order(frontier: Frontier) -> list[str]:
+    """Nodes as they start when each is done before the next is asked for."""
+    names = []
+    while (node := frontier.next()) is not None:
+        names.append(node.name)
+        frontier.complete(node.name)
+    return names
+
+
+def test_several_workers_come_first_then_the_longest_way() -> None:
+    frontier = Frontier(fakes.make_tree(SEVEN).nodes)
+    assert order(frontier) == ["a", "c", "b", "d", "e", "f", "g"]
+    assert not frontier.waiting
+
+
+def test_children_wait_for_their_parent() -> None:
+    frontier = Frontier(fakes.make_tree(SEVEN).nodes)
+    root = frontier.next()
+    assert root is not None
+    assert root.name == "a"
+    assert frontier.next() is None
+    frontier.complete("a")
+    assert [node.name for node in (frontier.next(), frontier.next()) if node] == ["c", "b"]
+    assert frontier.next() is None
+
+
+def test_nobody_overtakes_a_node_of_several_workers() -> None:
+    tree = fakes.make_tree([("a", None, 1), ("b", None, 1), ("two", None, 2), ("c", None, 1)])
+    frontier = Frontier(tree.nodes, slots=lambda: 2)
+    assert frontier.next().name == "two"  # type: ignore[union-attr]
+    assert frontier.next() is None
+    frontier.complete("two")
+    assert frontier.next() is not None
+    assert frontier.next() is not None
+    assert frontier.next() is None
+
+
+def test_a_node_larger_than_the_cluster_starts_alone() -> None:
+    frontier = Frontier(fakes.make_tree([("a", None, 8)]).nodes, slots=lambda: 2)
+    assert frontier.next() is not None
+
+
+def test_no_more_run_at_once_than_asked_for() -> None:
+    frontier = Frontier(fakes.make_tree([(n, None, 1) for n in "abc"]).nodes, concurrent=2)
+    assert frontier.next() is not None
+    assert frontier.next() is not None
+    assert frontier.next() is None
+
+
+def test_a_failure_takes_what_is_below_it_along() -> None:
+    frontier = Frontier(fakes.make_tree(SEVEN).nodes)
+    frontier.next()
+    frontier.complete("a")
+    assert {frontier.next().name, frontier.next().name} == {"b", "c"}  # type: ignore[union-attr]
+    assert frontier.fail("b", "it broke") == ("d", "e", "g")
+    frontier.complete("c")
+    assert order(frontier) == ["f"]
+    assert frontier.failed == {"b": "it broke"}
+    assert frontier.skipped == ["d", "e", "g"]
+
+
+def test_finished_nodes_are_never_suggested() -> None:
+    frontier = Frontier(fakes.make_tree(SEVEN).nodes, finished=["a", "b", "d"])
+    assert sorted(order(frontier)) == ["c", "e", "f", "g"]
+    assert frontier.existing == ("a", "b", "d")
+
+
+def test_the_searcher_says_later_and_finished() -> None:
+    searcher = NodeSearcher(Frontier(fakes.make_tree(SEVEN[:2]).nodes))
+    assert searcher.suggest("1") == {
+        "node": "a", "place": 0, "workers": 1, "title": "a-000000-000004-a"
+    }  # fmt: skip
+    assert searcher.suggest("2") is None
+    searcher.on_trial_complete("1", {})
+    assert searcher.suggest("2")["node"] == "b"
+    assert searcher.suggest("3") is None  # `b` may fail and wait again
+    searcher.on_trial_complete("2", error=True)
+    assert list(searcher.frontier.failed) == ["b"]
+    assert searcher.suggest("3") == "FINISHED"
+
+
+def test_a_node_is_tried_again_while_it_gets_further(tmp_path: Path) -> None:
+    storage, tree = Storage(tmp_path), fakes.make_tree([("a", None, 1)], steps=20)
+    failures = NodeFailures({"a": tree.nodes[0]}, storage, most=2)
+    assert [failures.try_again("a") for _ in range(2)] == [True, True]
+    chain = tree.nodes[0].training.chain
+    for step in (4, 8, 12):
+        storage.write_json(f"states/{chain.name(step)}/state.json", {})
+        assert [failures.try_again("a") for _ in range(2)] == [True, True]
+    assert not failures.try_again("a")
+
+
+def test_an_elastic_node_takes_what_is_free() -> None:
+    tree = fakes.make_tree([("a", None, 4), ("b", None, 1)])
+    elastic = replace(tree.nodes[0], training=replace(tree.nodes[0].training, fewest_workers=2))
+    for slots, taken, second in ((2, 2, False), (3, 3, False), (4, 4, False), (5, 4, True)):
+        frontier = Frontier((elastic, tree.nodes[1]), slots=lambda n=slots: n)
+        assert frontier.next() is elastic
+        assert frontier.running == {"a": taken}
+        assert (frontier.next() is not None) is second
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    storage = Storage(tmp_path / "storage")
+    for name in ("new", "old"):
+        fakes.make_corpus(storage, name)
+    return storage
+
+
+def assert_nothing_is_held() -> None:
+    """Every CPU is free and no actor or placement group of ours is left."""
+    import ray
+
+    from raycl.cluster.connect import held_placement_groups, living_actors
+
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (
+        ray.available_resources().get("CPU") != 2 or held_placement_groups() or living_actors()
+    ):
+        time.sleep(0.2)
+    assert ray.available_resources()["CPU"] == ray.cluster_resources()["CPU"] == 2
+    assert held_placement_groups() == []
+    assert living_actors() == []
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path: Path) -> None:
+    from raycl.sweep.driver import run_sweep
+
+    tree, events, folder = fakes.make_tree(SEVEN), [], tmp_path / "tensorboard"
+    killer = start_killer(storage)  # of a worker of `c`, which has two
+    outcome = run_sweep(
+        tree, storage, on_event=events.append, tune_folder=str(folder),
+        train=fake_loops.wait_to_be_killed,
+    )  # fmt: skip
+    killer.join()
+    assert sorted(outcome.finished) == list("abcdefg")
+    assert fake_loops.notes(storage, "trained") == ["a", "b", "c", "c1", *"defg"]
+    assert [event.node for event in events if event.kind == "finished"] == list(outcome.finished)
+    assert [event.node for event in events if event.kind == "retried"] == ["c"]
+    assert_nothing_is_held()
+    assert {file.parent.name[0] for file in folder.glob("*/events.out.tfevents*")} == set("abcdefg")
+    again = run_sweep(tree, storage, train=fake_loops.read_all)
+    assert (again.finished, sorted(again.existing)) == ((), list("abcdefg"))
+    assert len(fake_loops.notes(storage, "begun")) == 8
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_killed_trial_is_tried_again(storage: Storage) -> None:
+    from raycl.sweep.driver import run_sweep
+
+    tree, events = fakes.make_tree([("a", None, 1), ("c", "a", 1), ("d", "c", 1)]), []
+    killer = start_killer(storage)
+    outcome = run_sweep(tree, storage, on_event=events.append, train=fake_loops.wait_to_be_killed)
+    killer.join()
+    assert outcome.finished == ("a", "c", "d")
+    retried = [(event.node, event.reason) for event in events if event.kind == "retried"]
+    assert retried == [("c", "its process died")]
+    assert_nothing_is_held()
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_ray_that_is_there_is_used_and_left_as_it_is() -> None:
+    import ray
+
+    from raycl.cluster.connect import cluster
+
+    with cluster(None, 7):
+        assert ray.cluster_resources()["CPU"] == 2
+    assert ray.cluster_resources()["CPU"] == 2
+
+
+def start_killer(storage: Storage) -> threading.Thread:
+    """kill -9 for the first process that notes that it waits."""
+
+    def kill() -> None:
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline:
+            for name in storage.list("notes"):
+                if name.startswith("waiting-"):
+                    storage.write_json("killed", name)
+                    os.kill(storage.read_json(f"notes/{name}")["pid"], signal.SIGKILL)
+                    return
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_the_rest_of_the_tree_goes_on(storage: Storage) -> None:
+    from raycl.sweep.driver import run_sweep
+
+    tree, events = fakes.make_tree(SEVEN), []
+    outcome = run_sweep(
+        tree, storage, max_failures=1, on_event=events.append, train=fake_loops.fail_in_b_and_c
+    )
+    assert outcome.finished == ("a",)
+    assert outcome.failed["b"] == "FloatingPointError: the loss is NaN"
+    assert outcome.failed["c"] == "shard 7: it is damaged. Restore it"
+    assert sorted(outcome.skipped) == ["d", "e", "f", "g"]
+    tried = fake_loops.notes(storage, "tried")
+    assert tried == ["a", "b", "b", "c", "c1"]  # bad input is not tried again
+    failed = {event.node: sorted(event.skipped) for event in events if event.kind == "failed"}
+    assert failed == {"b": ["d", "e", "g"], "c": ["f"]}
+    assert_nothing_is_held()
+
+
+DRIVER = """
+import sys
+from tests.helpers import fake_loops, fakes
+from raycl.cluster.connect import cluster
+from raycl.storage import Storage
+from raycl.sweep.driver import run_sweep
+try:
+    with cluster(None, 3):
+        tree = fakes.make_tree([("a", None, 2), ("b", None, 1)])
+        run_sweep(tree, Storage(sys.argv[1]), train=fake_loops.wait_for_ever)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.ray
+def test_an_interrupt_leaves_nothing(storage: Storage) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, storage.url],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 240
+    while len(fake_loops.notes(storage, "waiting")) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert output == "interrupted\n"
+    psutil.wait_procs(children, timeout=40)
+    assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+    assert not list(Path("/tmp").glob(f"raycl-{process.pid}-*"))

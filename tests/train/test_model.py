@@ -1,0 +1,145 @@
+"""Models: sizes, initialisation, loss, Hugging Face in and out."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from torch.nn import functional as F
+
+from raycl.errors import InputError
+from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
+from raycl.plan.training import ModelSpec
+from raycl.train.model import attention_implementation, build_model, transformer_blocks
+
+TINY = {**PRESETS["gpt-neox-tiny"], "vocab_size": 512}
+CPU = torch.device("cpu")
+
+
+def built(config: dict[str, Any], seed: int = 0, initialization: Any = "gpt-neox") -> Any:
+    return build_model(ModelSpec(config, initialization=initialization), 16, seed).model
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_closed_form_counts_what_transformers_builds(name: str) -> None:
+    config = {**PRESETS[name], "vocab_size": 1000}
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(
+            transformers.AutoConfig.for_model(**config)
+        )
+    assert parameter_count(config) == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "vocabulary", "count"),
+    [("gpt-neox-405m", 50_304, 405.3e6), ("gpt-neox-9.6b", 50_688, 9.64e9)],
+)
+def test_presets_have_the_papers_sizes(name: str, vocabulary: int, count: float) -> None:
+    config = {**PRESETS[name], "vocab_size": vocabulary}
+    assert parameter_count(config) == pytest.approx(count, rel=1e-3)
+    assert 6 * count * 0.8 < flops_per_token(config, 2048) < 6 * count * 1.5
+
+
+@pytest.mark.parametrize(
+    ("name", "vocabulary", "count"),
+    [("llama-1b", 128_256, 1_235_814_400), ("llama-8b", 128_256, 8_030_261_248),
+     ("gpt-neox-tiny-wide", 2048, 6 * (12 * 192**2 + 13 * 192) + 2 * 192 + 2 * 2048 * 192)],
+)  # fmt: skip
+def test_sizes_by_closed_form(name: str, vocabulary: int, count: int) -> None:
+    assert parameter_count({**PRESETS[name], "vocab_size": vocabulary}) == count
+
+
+def test_a_wide_tiny_model_is_what_its_closed_form_counts() -> None:
+    config = {**PRESETS["gpt-neox-tiny-wide"], "vocab_size": 512}
+    assert sum(p.numel() for p in built(config).parameters()) == parameter_count(config)
+
+
+def test_llama_3_shares_keys_and_values_among_heads() -> None:
+    config = {**PRESETS["llama-1b"], "vocab_size": 512, "num_hidden_layers": 1}
+    model = built(config, initialization="transformers")
+    attention = model.model.layers[0].self_attn
+    assert attention.k_proj.weight.shape == (8 * 64, 2048)
+    assert attention.q_proj.weight.shape == (32 * 64, 2048)
+
+
+def test_presets_need_no_torch() -> None:
+    code = "import sys, raycl.plan.presets; assert not {'torch', 'transformers'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_initialisation_of_the_paper() -> None:
+    model = built(TINY)
+    small, wang = math.sqrt(2 / (5 * 128)), 2 / (4 * math.sqrt(128))
+    for name, parameter in model.named_parameters():
+        if parameter.ndim < 2:
+            assert torch.all(parameter == (0 if name.endswith("bias") else 1)), name
+            continue
+        ends = name.endswith(("attention.dense.weight", "dense_4h_to_h.weight"))
+        assert float(parameter.std()) == pytest.approx(wang if ends else small, rel=0.02), name
+
+
+@pytest.mark.parametrize("initialization", ["gpt-neox", "transformers"])
+def test_weights_depend_on_the_seed_alone(initialization: str) -> None:
+    one = built(TINY, 1, initialization).state_dict()
+    torch.rand(3)
+    same, other = (built(TINY, seed, initialization).state_dict() for seed in (1, 2))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("name", ["gpt-neox-tiny", "llama-tiny", "gpt2"])
+def test_loss_equals_cross_entropy_of_all_logits(name: str) -> None:
+    gpt2 = {"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}
+    gpt2 |= {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    config = {**(PRESETS.get(name) or gpt2), "vocab_size": 512}
+    model = build_model(ModelSpec(config), 32, seed=0)
+    rows = torch.randint(0, 512, (40, 33), generator=torch.Generator().manual_seed(0))
+    loss = model(rows)
+    loss.backward()
+    gradients = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    logits = model.model(input_ids=rows[:, :-1]).logits
+    expected = F.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten(), reduction="sum")
+    expected.backward()
+    assert float(loss) == pytest.approx(float(expected), rel=1e-6)
+    for gradient, parameter in zip(gradients, model.parameters(), strict=True):
+        assert torch.allclose(gradient, parameter.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_pretrained_weights_come_in_as_float32(tmp_path: Path) -> None:
+    original = built(TINY).to(torch.bfloat16)
+    original.save_pretrained(tmp_path)
+    model = build_model(ModelSpec(pretrained=str(tmp_path)), 16, seed=0).model
+    for name, weight in original.state_dict().items():
+        assert torch.equal(model.state_dict()[name], weight.float())
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    model = built(TINY)
+    model.config.save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(InputError, match="pretrained"):
+        build_model(ModelSpec(pretrained=str(tmp_path)), 16, seed=0)
+
+
+def test_bad_configurations_say_what_is_wrong() -> None:
+    with pytest.raises(InputError, match="positions"):
+        build_model(ModelSpec(TINY), 4096, seed=0)
+    with pytest.raises(InputError, match="config"):
+        built({**TINY, "model_type": "no-such-model"})
+    with pytest.raises(InputError, match="config"):
+        built({**TINY, "num_attention_heads": 5})
+    with pytest.raises(InputError, match="flash"):
+        attention_implementation("flash", CPU, torch.bfloat16)
+    assert attention_implementation("auto", CPU, torch.bfloat16) == "sdpa"
+
+
+def test_blocks_are_the_layers() -> None:
+    model = build_model(ModelSpec(TINY), 16, seed=0)
+    assert transformer_blocks(model) == list(model.model.gpt_neox.layers)
