@@ -33,8 +33,10 @@ def _timed(what: str, parts: int, of: str) -> Iterator[None]:
     began, used = time.perf_counter(), time.process_time()
     yield
     wall, cpu = time.perf_counter() - began, time.process_time() - used
-    print(f"{what:10} {wall:7.2f} s, CPU of this process {cpu:7.2f} s: "
-          f"{wall / parts * 1e3:.3f} and {cpu / parts * 1e3:.3f} ms a {of}")  # fmt: skip
+    print(
+        f"{what:10} {wall:7.2f} s, CPU of this process {cpu:7.2f} s: "
+        f"{wall / parts * 1e3:.3f} and {cpu / parts * 1e3:.3f} ms a {of}"
+    )
 
 
 def _memory() -> float:
@@ -71,10 +73,14 @@ def sweep(nodes: int) -> None:
         began, before = time.perf_counter(), _memory()
         with _timed("sweep", count, "node"):
             outcome = run_sweep(
-                tree, storage, train=pretend, tune_folder=f"{folder}/tune",
-                on_event=lambda e: times.append(time.perf_counter() - began)
-                if e.kind == "finished" else None,
-            )  # fmt: skip
+                tree,
+                storage,
+                train=pretend,
+                tune_folder=f"{folder}/tune",
+                on_event=lambda e: (
+                    times.append(time.perf_counter() - began) if e.kind == "finished" else None
+                ),
+            )
         assert len(outcome.finished) == count
         requests = storage.requests()
         files = sum(1 for path in Path(f"{folder}/tune").rglob("*") if path.is_file())

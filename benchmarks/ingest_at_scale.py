@@ -99,8 +99,9 @@ def load(training: Training, ranks: int) -> Load:
     assert counter.rows == batch * steps
     return Load(
         counter.requests / steps + ranks * batch / SHARD_ROWS,
-        batch * length * 2.0, float(ranks * batch * CHECKSUM_BYTES),
-    )  # fmt: skip
+        batch * length * 2.0,
+        float(ranks * batch * CHECKSUM_BYTES),
+    )
 
 
 def steps_per_second(training: Training, ranks: int) -> float:

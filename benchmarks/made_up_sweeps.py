@@ -17,8 +17,15 @@ from raycl.sweep.worker import Asked, Report
 
 SECONDS = 0.005
 """What training a node takes here."""
-_GRIDS = {100: (9, 10), 300: (12, 24), 500: (20, 24), 1000: (27, 36), 2000: (43, 45),
-          5000: (68, 72), 10000: (99, 100)}  # fmt: skip
+_GRIDS = {
+    100: (9, 10),
+    300: (12, 24),
+    500: (20, 24),
+    1000: (27, 36),
+    2000: (43, 45),
+    5000: (68, 72),
+    10000: (99, 100),
+}
 """Rates of the second and of the third stage, by the nodes they make, about."""
 
 
@@ -46,8 +53,9 @@ def anneals_of(branches: int, steps: int, length: int) -> Definition:
     """One constant trunk, which so many anneals leave at equal distances."""
     anneal = {
         "at": [f"{steps * (number + 1) // branches} steps" for number in range(branches)],
-        "length": f"{length} steps", "min_lr": "10%",
-    }  # fmt: skip
+        "length": f"{length} steps",
+        "min_lr": "10%",
+    }
     schedule = {"kind": "constant", "max_lr": 3e-4}
     stage = {"name": "trunk", "steps": steps, "schedule": schedule, "anneal": anneal}
     return _definition(f"anneals-{branches}", [stage])
@@ -55,11 +63,15 @@ def anneals_of(branches: int, steps: int, length: int) -> Definition:
 
 def _definition(name: str, stages: list[dict[str, Any]], **fields: Any) -> Definition:
     data = {
-        "name": name, "model": {"preset": "gpt-neox-tiny"}, "tokenizer": "none",
-        "sequence_length": 128, "global_batch": 32,
+        "name": name,
+        "model": {"preset": "gpt-neox-tiny"},
+        "tokenizer": "none",
+        "sequence_length": 128,
+        "global_batch": 32,
         "corpora": {stage["name"]: {"text": ["nowhere"]} for stage in stages},
-        "stages": stages, **fields,
-    }  # fmt: skip
+        "stages": stages,
+        **fields,
+    }
     return definition_of(data, "made-up")
 
 
@@ -85,16 +97,18 @@ def write_state(training: Training, storage: Storage) -> None:
 def _history(training: Training) -> pd.DataFrame:
     steps = np.arange(training.start, training.stop)
     noise = np.random.default_rng(0)
-    lines = pd.DataFrame({
-        "step": steps,
-        "learning_rate": training.chain.learning_rates(training.start, training.stop),
-        "loss": 3 + noise.random(len(steps)),
-        "gradient_norm": noise.random(len(steps)),
-        "skipped": 0,
-        "tokens_per_second": noise.random(len(steps)),
-        "data_wait_share": 0.0,
-        "seconds": 0.1,
-    })  # fmt: skip
+    lines = pd.DataFrame(
+        {
+            "step": steps,
+            "learning_rate": training.chain.learning_rates(training.start, training.stop),
+            "loss": 3 + noise.random(len(steps)),
+            "gradient_norm": noise.random(len(steps)),
+            "skipped": 0,
+            "tokens_per_second": noise.random(len(steps)),
+            "data_wait_share": 0.0,
+            "seconds": 0.1,
+        }
+    )
     for corpus in training.corpora:
         lines[f"rows/{corpus}"] = 1
         # At the end and every hundred steps, as a recipe with `validation.every: 100` has it.

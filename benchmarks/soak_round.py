@@ -40,9 +40,13 @@ def recipe(folder: Path, steps: int, replays: int) -> Path:
             (folder / name / f"{file.stem}.txt").write_bytes(file.read_bytes())
         corpora[name] = {"text": f"{folder}/{name}/*.txt", "validation": "20%"}
     data = {
-        "name": NAME, "seed": 3, "model": {"preset": "gpt-neox-tiny"}, "corpora": corpora,
+        "name": NAME,
+        "seed": 3,
+        "model": {"preset": "gpt-neox-tiny"},
+        "corpora": corpora,
         "tokenizer": {"train": {"vocabulary": 512, "sample_bytes": 200_000}},
-        "sequence_length": 32, "global_batch": 8,
+        "sequence_length": 32,
+        "global_batch": 8,
         "stages": [
             {"name": "old", "steps": steps, "schedule": _SCHEDULE, "workers": 2},
             {"name": "new", "steps": steps, "replay": "25%", "schedule": _SCHEDULE},
@@ -53,7 +57,7 @@ def recipe(folder: Path, steps: int, replays: int) -> Path:
             "new.replay": _REPLAYS[:replays],
             "new.schedule.max_lr": ["1e-3", "3e-4"],
         },
-    }  # fmt: skip
+    }
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
     return path
@@ -96,17 +100,32 @@ class Round:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "AWS_"))}
         environment |= self.server.environment(AWS_ENDPOINT_URL=self.endpoint)
         environment |= {
-            "PYTHONPATH": f"{self.folder}:{ROOT}", step_log.LOG: str(self.log),
-            "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
-        }  # fmt: skip
+            "PYTHONPATH": f"{self.folder}:{ROOT}",
+            step_log.LOG: str(self.log),
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+        }
         output = (self.folder / f"output-{len(self.commands)}").open("wb")
         self.commands.append(
             subprocess.Popen(
-                [sys.executable, "-m", "raycl", "sweep", str(self.recipe), "--storage",
-                 self.url, "--workers", "2"],
-                stdout=output, stderr=output, env=environment, start_new_session=True, cwd=ROOT,
+                [
+                    sys.executable,
+                    "-m",
+                    "raycl",
+                    "sweep",
+                    str(self.recipe),
+                    "--storage",
+                    self.url,
+                    "--workers",
+                    "2",
+                ],
+                stdout=output,
+                stderr=output,
+                env=environment,
+                start_new_session=True,
+                cwd=ROOT,
             )
-        )  # fmt: skip
+        )
         output.close()
 
     def steps_made(self) -> int:

@@ -78,10 +78,16 @@ def test_no_path_leaves_the_root(tmp_path: Path, path: str) -> None:
     storage = Storage(tmp_path / "root")
     (tmp_path / "outside").mkdir()
     attempts: list[Any] = [
-        storage.exists, storage.size, storage.read_bytes, storage.read_json, storage.list,
-        storage.remove_folder, lambda p: storage.read_range(p, 0, 1),
-        lambda p: storage.write_bytes(p, b""), lambda p: storage.download_folder(p, tmp_path),
-    ]  # fmt: skip
+        storage.exists,
+        storage.size,
+        storage.read_bytes,
+        storage.read_json,
+        storage.list,
+        storage.remove_folder,
+        lambda p: storage.read_range(p, 0, 1),
+        lambda p: storage.write_bytes(p, b""),
+        lambda p: storage.download_folder(p, tmp_path),
+    ]
     for attempt in attempts:
         with pytest.raises(InputError, match="leaves the storage root"):
             attempt(path)
@@ -265,8 +271,10 @@ def test_a_model_brings_no_code(tmp_path: Path, trap: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "evil.py").write_text(f"import os\nos.mkdir({str(trap)!r})\n")
-    config = {"model_type": "evil", "auto_map": {
-        "AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}}  # fmt: skip
+    config = {
+        "model_type": "evil",
+        "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"},
+    }
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="pretrained"):
         build_model(ModelSpec({}, pretrained=str(folder)), LENGTH, 0)
@@ -322,8 +330,9 @@ def test_yaml_with_python_tags_is_refused(tmp_path: Path, trap: Path) -> None:
 def test_a_url_with_credentials_is_refused_and_not_repeated(url: str) -> None:
     corpora = {**recipe_data()["corpora"], "old": {"text": [url]}}
     attempts: list[Any] = [
-        lambda: Storage(url), lambda: parse_recipe(recipe_data(corpora=corpora), WHERE)
-    ]  # fmt: skip
+        lambda: Storage(url),
+        lambda: parse_recipe(recipe_data(corpora=corpora), WHERE),
+    ]
     for attempt in attempts:
         with pytest.raises(InputError, match="credentials") as caught:
             attempt()
@@ -333,9 +342,14 @@ def test_a_url_with_credentials_is_refused_and_not_repeated(url: str) -> None:
 
 def test_urls_without_credentials_pass() -> None:
     for url in (
-        "s3://bucket/key@2", "s3://bucket/a:b", "gs://anonymous@bucket/x", "/a:b@c", "file:///a:b@c",
-        "s3://bucket/x?endpoint_override=http://127.0.0.1:8333&scheme=http", "data/my:file@x.txt",
-    ):  # fmt: skip
+        "s3://bucket/key@2",
+        "s3://bucket/a:b",
+        "gs://anonymous@bucket/x",
+        "/a:b@c",
+        "file:///a:b@c",
+        "s3://bucket/x?endpoint_override=http://127.0.0.1:8333&scheme=http",
+        "data/my:file@x.txt",
+    ):
         refuse_secret(url, "storage")
 
 

@@ -48,9 +48,32 @@ WRITTEN = {
     Fraction(1, 3): Fraction(1, 3),
 }
 NO_NUMBERS = (
-    "", "B", "%", "e3", "1e", "1,5", "1/3", "5%%", "5B%", "1 2", "nan", "inf", "_1", ".", "--1",
-    "1e9999", "1e400", "9e299T", True, False, None, float("nan"), float("inf"), [], {},
-)  # fmt: skip
+    "",
+    "B",
+    "%",
+    "e3",
+    "1e",
+    "1,5",
+    "1/3",
+    "5%%",
+    "5B%",
+    "1 2",
+    "nan",
+    "inf",
+    "_1",
+    ".",
+    "--1",
+    "1e9999",
+    "1e400",
+    "9e299T",
+    True,
+    False,
+    None,
+    float("nan"),
+    float("inf"),
+    [],
+    {},
+)
 
 
 @pytest.mark.parametrize(("written", "number"), WRITTEN.items(), ids=map(str, WRITTEN))
@@ -99,8 +122,12 @@ def test_every_number_can_be_written(number: Fraction) -> None:
 
 def test_numbers_are_written_short() -> None:
     assert [format_number(v) for v in (Fraction(1, 20), 3e-4, 0.5, 7, Fraction(1, 3))] == [
-        "0.05", "0.0003", "0.5", "7", "0.333333333333",
-    ]  # fmt: skip
+        "0.05",
+        "0.0003",
+        "0.5",
+        "7",
+        "0.333333333333",
+    ]
     assert format_number(Fraction(155_887_114_486)) == "155887114486"
 
 
@@ -115,8 +142,15 @@ def test_counts_for_people_are_short_and_close(value: int) -> None:
 def test_counts_for_people() -> None:
     counts = (0, 999, 2_260_992, 999_600, 999_499, 299.28e9, 999_999_999, -1500)
     assert [format_count(c) for c in counts] == [
-        "0", "999", "2.26M", "1M", "999k", "299B", "1B", "-1.5k",
-    ]  # fmt: skip
+        "0",
+        "999",
+        "2.26M",
+        "1M",
+        "999k",
+        "299B",
+        "1B",
+        "-1.5k",
+    ]
 
 
 def test_shares_and_whole_numbers_keep_their_range() -> None:
@@ -175,14 +209,20 @@ class _Fields(BaseModel):
 
 
 @given(
-    st.integers(0, 10**15), st.integers(0, 10**20), st.integers(0, 10**15),
-    st.floats(-1e200, 1e200), st.sampled_from(["fraction", "steps", "tokens"]),
-)  # fmt: skip
+    st.integers(0, 10**15),
+    st.integers(0, 10**20),
+    st.integers(0, 10**15),
+    st.floats(-1e200, 1e200),
+    st.sampled_from(["fraction", "steps", "tokens"]),
+)
 def test_fields_round_trip(share: int, weight: int, count: int, real: float, unit: str) -> None:
     fields = _Fields(
-        share=Fraction(share, 10**15), weight=Fraction(weight, 10**7), count=count, real=real,
+        share=Fraction(share, 10**15),
+        weight=Fraction(weight, 10**7),
+        count=count,
+        real=real,
         length=Length(Fraction(share, 10**15), unit),
-    )  # fmt: skip
+    )
     assert _Fields.model_validate(fields.model_dump()) == fields
     assert _Fields.model_validate_json(fields.model_dump_json()) == fields
 

@@ -61,9 +61,13 @@ def submit(
 
 
 def sweep_command(
-    recipe: str, storage: str, scale: str | None, overrides: list[str], concurrent: int | None,
+    recipe: str,
+    storage: str,
+    scale: str | None,
+    overrides: list[str],
+    concurrent: int | None,
     gpus: bool,
-) -> str:  # fmt: skip
+) -> str:
     """The shell command of a sweep's job."""
     words = ["python", "-m", "jobs.sweep", recipe, "--storage", storage]
     words += ["--scale", scale] if scale else []
@@ -78,9 +82,10 @@ def check_reachable(storage: str) -> None:
     local = storage.removeprefix("file://")
     if "://" not in local and not Path(local).is_absolute():
         raise InputError(
-            f"--storage {storage!r}", "a job's own folder goes with the job",
+            f"--storage {storage!r}",
+            "a job's own folder goes with the job",
             "Give an s3:// or gs:// URL, or the full path of a folder that all nodes share",
-        )  # fmt: skip
+        )
 
 
 @jobs.command("list")

@@ -175,10 +175,15 @@ def sweep(
 
     console = Console()
     result = sweep(
-        define(recipe, overrides or (), scale), Storage(storage), address=address, workers=workers,
-        concurrent=concurrent, gpus=gpus, report=lambda text: console.print(text, markup=False),
+        define(recipe, overrides or (), scale),
+        Storage(storage),
+        address=address,
+        workers=workers,
+        concurrent=concurrent,
+        gpus=gpus,
+        report=lambda text: console.print(text, markup=False),
         on_plan=lambda made: print_plan(made, console, prepared=True),
-    )  # fmt: skip
+    )
     print_results(result.table, console)
     console.print(f"Report: {result.page}", soft_wrap=True)
     exit_if_failed(result.failed, console)

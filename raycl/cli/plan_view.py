@@ -26,10 +26,15 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
         indent = "  " * depth[node.name]
         first, last = node.first_step, node.first_step + node.steps
         table.add_row(
-            f"{indent}{node.stage} {first}–{last}", f"{node.steps:,}", format_count(node.tokens),
-            format_count(node.flops), _workers(node), _bytes(node.memory_per_worker),
-            _state(node), escape(_recipes(node)),
-        )  # fmt: skip
+            f"{indent}{node.stage} {first}–{last}",
+            f"{node.steps:,}",
+            format_count(node.tokens),
+            format_count(node.flops),
+            _workers(node),
+            _bytes(node.memory_per_worker),
+            _state(node),
+            escape(_recipes(node)),
+        )
     console.print(table)
     print_plan_summary(plan, console)
     if not prepared:

@@ -101,17 +101,25 @@ def print_scores(scores: Mapping[str, Mapping[str, TaskScores]], console: Consol
             error = entry.errors.get(entry.main, math.nan)
             shots = "–" if entry.shots is None else str(entry.shots)
             table.add_row(
-                state[:_SHORT_NAME], escape(entry.title), shots,
-                entry.main, f"{entry.metrics[entry.main]:.4f}",
+                state[:_SHORT_NAME],
+                escape(entry.title),
+                shots,
+                entry.main,
+                f"{entry.metrics[entry.main]:.4f}",
                 "–" if math.isnan(error) else f"{error:.4f}",
-            )  # fmt: skip
+            )
     console.print(table)
 
 
 def _scores(
-    storage: Storage, names: Sequence[str], tasks: Sequence[str], corpora: Sequence[str] | None,
-    limit: int | None, address: str | None, gpus: bool,
-) -> Mapping[str, Mapping[str, TaskScores]]:  # fmt: skip
+    storage: Storage,
+    names: Sequence[str],
+    tasks: Sequence[str],
+    corpora: Sequence[str] | None,
+    limit: int | None,
+    address: str | None,
+    gpus: bool,
+) -> Mapping[str, Mapping[str, TaskScores]]:
     if len(names) == 1 and address is None:
         from raycl.evaluation.harness import score_state
 

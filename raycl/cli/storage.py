@@ -44,13 +44,16 @@ def states(
     for line in lines:
         trained = line["complete"] and line["steps"]
         table.add_row(
-            line["name"][:_SHORT_NAME], escape(line["stage"] or "–"), line["kind"],
-            format_bytes(line["bytes"]), f"{line['steps']:,}" if trained else "–",
+            line["name"][:_SHORT_NAME],
+            escape(line["stage"] or "–"),
+            line["kind"],
+            format_bytes(line["bytes"]),
+            f"{line['steps']:,}" if trained else "–",
             format_count(line["tokens"]) if trained else "–",
             _duration(line["seconds"]) if trained else "–",
             # A line a state: what is too long for the terminal ends in "…"; --json has all of it.
             Text(_users(line), no_wrap=True, overflow="ellipsis"),
-        )  # fmt: skip
+        )
     console.print(table)
     whole = format_bytes(sum(line["bytes"] for line in lines))
     console.print(f"{len(lines)} states, {whole}. `raycl prune` shows what may go.")

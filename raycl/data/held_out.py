@@ -27,9 +27,10 @@ def stored_tokenizer(storage: Storage, fingerprint: str) -> Tokenizer:
     path = tokenizer_path(fingerprint)
     if not storage.exists(path):
         raise InputError(
-            storage.full_path(path), "the tokenizer is not in storage",
+            storage.full_path(path),
+            "the tokenizer is not in storage",
             "Restore it: shards without it cannot be read as text",
-        )  # fmt: skip
+        )
     return Tokenizer.from_str(storage.read_bytes(path).decode())
 
 

@@ -46,9 +46,13 @@ def check_harness() -> str:
 
 
 def score_state(
-    storage: Storage, name: str, words: Sequence[str], corpora: Sequence[str] | None = None,
-    limit: int | None = None, report: Callable[[str], None] = lambda _: None,
-) -> dict[str, TaskScores]:  # fmt: skip
+    storage: Storage,
+    name: str,
+    words: Sequence[str],
+    corpora: Sequence[str] | None = None,
+    limit: int | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> dict[str, TaskScores]:
     """The scores of a state in every task that `words` name (see task_requests), by task.
 
     `corpora` are those that local tasks are made from (default: all that fit the state); `limit`
@@ -78,9 +82,12 @@ def score_state(
 
 
 def _score(
-    storage: Storage, name: str, wanted: Mapping[TaskRequest, TaskScores], scratch: Path,
+    storage: Storage,
+    name: str,
+    wanted: Mapping[TaskRequest, TaskScores],
+    scratch: Path,
     report: Callable[[str], None],
-) -> dict[str, TaskScores]:  # fmt: skip
+) -> dict[str, TaskScores]:
     # Before the harness is imported: it must neither talk nor use threads of its own.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -144,9 +151,10 @@ def _export(storage: Storage, name: str, folder: Path) -> int:
     fingerprint = state_tokenizer(storage, read_state(storage, name))
     if fingerprint is None:
         raise InputError(
-            f"state {name}", "none of its corpora is in storage, so its tokenizer is not known",
+            f"state {name}",
+            "none of its corpora is in storage, so its tokenizer is not known",
             "Restore one of them",
-        )  # fmt: skip
+        )
     tokenizer = stored_tokenizer(storage, fingerprint)
     end = end_of_document(tokenizer)
     export_hugging_face(storage, name, folder)

@@ -13,9 +13,15 @@ Scores = dict[str, TaskScores]
 
 
 def score_states(
-    storage: Storage, names: Sequence[str], words: Sequence[str], corpora: Sequence[str] | None,
-    limit: int | None, address: str | None, gpus: bool, report: Callable[[str], None],
-) -> dict[str, Scores]:  # fmt: skip
+    storage: Storage,
+    names: Sequence[str],
+    words: Sequence[str],
+    corpora: Sequence[str] | None,
+    limit: int | None,
+    address: str | None,
+    gpus: bool,
+    report: Callable[[str], None],
+) -> dict[str, Scores]:
     """The scores of every state, by name. Raises what the first failed task raised."""
     with cluster(address, None, gpus):
         import ray
@@ -35,9 +41,12 @@ def score_states(
 
 
 def _score(
-    storage: Storage, name: str, words: Sequence[str], corpora: Sequence[str] | None,
+    storage: Storage,
+    name: str,
+    words: Sequence[str],
+    corpora: Sequence[str] | None,
     limit: int | None,
-) -> Scores:  # fmt: skip
+) -> Scores:
     from raycl.evaluation.harness import score_state
 
     return score_state(storage, name, words, corpora, limit)

@@ -22,9 +22,14 @@ DOCUMENTS, ITEMS, CHARACTERS = 200, 500, 8192
 
 
 def write_local_tasks(
-    storage: Storage, corpora: Sequence[str], folder: Path, kinds: Sequence[str] = KINDS,
-    documents: int = DOCUMENTS, items: int = ITEMS, seed: int = 0,
-) -> list[str]:  # fmt: skip
+    storage: Storage,
+    corpora: Sequence[str],
+    folder: Path,
+    kinds: Sequence[str] = KINDS,
+    documents: int = DOCUMENTS,
+    items: int = ITEMS,
+    seed: int = 0,
+) -> list[str]:
     """Write a task of each kind for each corpus into `folder`; their names.
 
     The same storage and numbers give the same files. Raises InputError where a corpus has no
@@ -45,9 +50,10 @@ def write_local_tasks(
                 lines = [{"text": text} for text in texts]
             if not lines:
                 raise InputError(
-                    f"corpus {corpus!r}", f"its held-out text gives no {kind} task",
+                    f"corpus {corpus!r}",
+                    f"its held-out text gives no {kind} task",
                     "Hold out more of it",
-                )  # fmt: skip
+                )
             names.append(_write(folder, f"{kind.replace('-', '_')}_{corpus}", kind, lines))
     return names
 

@@ -86,9 +86,13 @@ def state_tokenizer(storage: Storage, state: StoredState) -> str | None:
 
 
 def _measure(
-    storage: Storage, state: StoredState, wanted: dict[str, Measured],
-    manifests: dict[str, Manifest], measure: Measure, world: World,
-) -> dict[Measured, float]:  # fmt: skip
+    storage: Storage,
+    state: StoredState,
+    wanted: dict[str, Measured],
+    manifests: dict[str, Manifest],
+    measure: Measure,
+    world: World,
+) -> dict[Measured, float]:
     longest = max(manifests[corpus].row_length for corpus in wanted) - 1
     attention = attention_implementation("auto", world.device, measure.dtype)
     model = load_model(storage, state, longest, attention).to(world.device)

@@ -36,10 +36,16 @@ class Beginning:
     """
 
     def __init__(
-        self, initial: bytes, fingerprints: Mapping[str, str], sequence_length: int,
-        stage: ChainStage, above: Beginning | None = None, first: int = 0, origin: int = 0,
+        self,
+        initial: bytes,
+        fingerprints: Mapping[str, str],
+        sequence_length: int,
+        stage: ChainStage,
+        above: Beginning | None = None,
+        first: int = 0,
+        origin: int = 0,
         above_end: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.first, self.origin = first, origin
         self._above_end = above_end
         self._initial, self._fingerprints = initial, fingerprints
@@ -58,20 +64,40 @@ class Beginning:
 
     def next_stage(self, stage: ChainStage, first: int) -> Beginning:
         """This beginning up to the step `first`, and then another stage."""
-        return _kept(self._next, (first, *_key(stage)), lambda: Beginning(
-            self._initial, self._fingerprints, self._sequence_length, stage, self, first, first,
-            first,
-        ))  # fmt: skip
+        return _kept(
+            self._next,
+            (first, *_key(stage)),
+            lambda: Beginning(
+                self._initial,
+                self._fingerprints,
+                self._sequence_length,
+                stage,
+                self,
+                first,
+                first,
+                first,
+            ),
+        )
 
     def branch(self, stage: ChainStage, first: int, end: int) -> Beginning:
         """This beginning up to the step `first`, and then another form of its stage.
 
         Up to `end` the stage of this beginning goes on in other chains.
         """
-        return _kept(self._next, (first, end, *_key(stage)), lambda: Beginning(
-            self._initial, self._fingerprints, self._sequence_length, stage, self, first,
-            self.origin, end,
-        ))  # fmt: skip
+        return _kept(
+            self._next,
+            (first, end, *_key(stage)),
+            lambda: Beginning(
+                self._initial,
+                self._fingerprints,
+                self._sequence_length,
+                stage,
+                self,
+                first,
+                self.origin,
+                end,
+            ),
+        )
 
     def hash_after(self, step: int, end: int) -> bytes:
         """The hash of the past after `step` steps, `first` … `end`."""
@@ -114,9 +140,13 @@ def _words(beginning: Beginning, start: int, stop: int) -> Words:
     """What is hashed of the steps start … stop − 1, and where each step's words begin."""
     first, origin = beginning.first, beginning.origin
     words, lengths = step_words(
-        beginning._stage, max(start, first) - origin, stop - origin, beginning._tokens_per_step,
-        beginning._fingerprints, beginning._resets,
-    )  # fmt: skip
+        beginning._stage,
+        max(start, first) - origin,
+        stop - origin,
+        beginning._tokens_per_step,
+        beginning._fingerprints,
+        beginning._resets,
+    )
     if start < first and beginning._above is not None:
         before, offsets = _words(beginning._above, start, first)
         words = np.concatenate([before, words])

@@ -39,9 +39,13 @@ class ChainStage:
 
 
 def step_words(
-    stage: ChainStage, start: int, stop: int, tokens_per_step: int,
-    fingerprints: Mapping[str, str], resets: bool,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+    stage: ChainStage,
+    start: int,
+    stop: int,
+    tokens_per_step: int,
+    fingerprints: Mapping[str, str],
+    resets: bool,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Words that are hashed of the stage's steps start … stop − 1, and how many each step has.
 
     Per step: reset or not, the rate's bits, and (corpus, first row, rows, wrap) a source. Sources

@@ -118,7 +118,12 @@ def _node(
     # Whoever shares the node wants its own corpora validated at the node's end.
     corpora = {name: folder for label in labels for name, folder in recipes[label].corpora.items()}
     own = replace(
-        training, start=start, stop=stop, stage=stage.name, workers=workers,
-        fewest_workers=fewest, corpora=corpora,
-    )  # fmt: skip
+        training,
+        start=start,
+        stop=stop,
+        stage=stage.name,
+        workers=workers,
+        fewest_workers=fewest,
+        corpora=corpora,
+    )
     return Node(training.chain.name(stop), above, own, tuple(labels))

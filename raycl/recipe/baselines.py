@@ -43,10 +43,16 @@ def _union(base: Recipe, where: str) -> Stage:
     first = base.stages[0]
     repeats = any(stage.at_end == "repeat" for stage in base.stages)
     return first.model_copy(
-        update={"name": "union", "mixture": mixture, "steps": total, "tokens": None,
-                "stop_after": None, "at_end": "repeat" if repeats else first.at_end,
-                "workers": _most_workers(base)}
-    )  # fmt: skip
+        update={
+            "name": "union",
+            "mixture": mixture,
+            "steps": total,
+            "tokens": None,
+            "stop_after": None,
+            "at_end": "repeat" if repeats else first.at_end,
+            "workers": _most_workers(base),
+        }
+    )
 
 
 def _most_workers(base: Recipe) -> Workers:

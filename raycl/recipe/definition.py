@@ -76,9 +76,13 @@ def corpus_facts(definition: Definition, storage: Storage | None) -> dict[str, C
         if storage is not None and storage.exists(f"{folder}/manifest.json"):
             manifest = load_manifest(storage, folder)
             facts[name] = CorpusFacts(
-                folder, manifest.train.rows, manifest.validation.rows, manifest.row_length,
-                manifest.vocabulary, manifest.fingerprint,
-            )  # fmt: skip
+                folder,
+                manifest.train.rows,
+                manifest.validation.rows,
+                manifest.row_length,
+                manifest.vocabulary,
+                manifest.fingerprint,
+            )
             tokenizers[manifest.tokenizer] = name
             _check_binding(storage, name, manifest.fingerprint)
         else:

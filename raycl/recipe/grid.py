@@ -128,6 +128,7 @@ def _check_labels(variants: list[Variant], where: str) -> None:
     twice = [label for label, number in labels.items() if number > 1]
     if twice:
         raise InputError(
-            f"{where}: sweep", f"two recipes are called {sorted(twice)[0]!r}",
+            f"{where}: sweep",
+            f"two recipes are called {sorted(twice)[0]!r}",
             "Merge the grids, or name one more field in one of them",
-        )  # fmt: skip
+        )

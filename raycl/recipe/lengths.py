@@ -30,8 +30,9 @@ def trained_steps(recipe: Recipe, stage: Stage, where: str) -> int:
     if not 1 <= steps <= whole:
         raise InputError(
             f"{where}stages.{stage.name}.stop_after {stage.stop_after}",
-            f"{steps} steps of a stage of {whole}", f"Give 1 … {whole} steps",
-        )  # fmt: skip
+            f"{steps} steps of a stage of {whole}",
+            f"Give 1 … {whole} steps",
+        )
     return steps
 
 

@@ -52,21 +52,35 @@ class Resolver:
         chain = Chain(start.initial, stages, self._fingerprints, recipe.sequence_length)
         execution = recipe.execution
         return Training(
-            chain=chain, start=0, stop=chain.steps, model=start.model, optimizer=start.optimizer,
-            seed=recipe.seed, sequence_length=recipe.sequence_length, corpora=self._folders,
-            validation_every=recipe.validation.every, validation_rows=recipe.validation.rows,
-            save_every=execution.save_every, keep_every=execution.keep_every,
-            keep_last=execution.keep_last, max_skipped=execution.max_skipped,
-            micro_batch=execution.micro_batch, precision=execution.precision,
-            attention=execution.attention, compile=execution.compile,
+            chain=chain,
+            start=0,
+            stop=chain.steps,
+            model=start.model,
+            optimizer=start.optimizer,
+            seed=recipe.seed,
+            sequence_length=recipe.sequence_length,
+            corpora=self._folders,
+            validation_every=recipe.validation.every,
+            validation_rows=recipe.validation.rows,
+            save_every=execution.save_every,
+            keep_every=execution.keep_every,
+            keep_last=execution.keep_last,
+            max_skipped=execution.max_skipped,
+            micro_batch=execution.micro_batch,
+            precision=execution.precision,
+            attention=execution.attention,
+            compile=execution.compile,
             activation_checkpointing=execution.activation_checkpointing,
-        )  # fmt: skip
+        )
 
     def _start(self, recipe: Recipe, where: str) -> _Start:
         key = (
-            id(recipe.model), id(recipe.optimizer), recipe.seed, recipe.execution.precision,
+            id(recipe.model),
+            id(recipe.optimizer),
+            recipe.seed,
+            recipe.execution.precision,
             recipe.sequence_length,
-        )  # fmt: skip
+        )
         if key not in self._starts:
             self._starts[key] = _start(recipe, self._vocabulary, where)
         return self._starts[key]
@@ -104,10 +118,14 @@ def _start(recipe: Recipe, vocabulary: int, where: str) -> _Start:
     # What is not asked for is no part of a state's name.
     named = {name: value for name, value in optimizer.items() if value is not None}
     initial = {
-        "model": dict(model.config), "pretrained": model.pretrained,
-        "initialization": model.initialization, "seed": recipe.seed, "optimizer": named,
-        "precision": recipe.execution.precision, "sequence_length": recipe.sequence_length,
-    }  # fmt: skip
+        "model": dict(model.config),
+        "pretrained": model.pretrained,
+        "initialization": model.initialization,
+        "seed": recipe.seed,
+        "optimizer": named,
+        "precision": recipe.execution.precision,
+        "sequence_length": recipe.sequence_length,
+    }
     return _Start(model, OptimizerSpec(**optimizer), initial)
 
 
@@ -144,9 +162,10 @@ def _check_corpora(recipe: Recipe, corpora: Mapping[str, CorpusFacts], where: st
         for corpus in stage.mixture or {stage.name: Fraction(1)}:
             if corpus not in recipe.corpora:
                 raise InputError(
-                    f"{where}: stages.{stage.name}.mixture", f"no corpus {corpus!r}",
+                    f"{where}: stages.{stage.name}.mixture",
+                    f"no corpus {corpus!r}",
                     f"Corpora of this recipe: {', '.join(recipe.corpora)}",
-                )  # fmt: skip
+                )
         _check_workers(recipe, stage, where)
     for name, facts in corpora.items():
         if facts.row_length != recipe.sequence_length + 1:

@@ -133,9 +133,10 @@ def _bindings(recipe: Recipe, scale: Scale, where: str, name: str) -> dict[str, 
     for corpus, entry in recipe.corpora.items():
         if corpus not in scale.bindings and not entry.fetch:
             raise InputError(
-                f"{where}.{corpus}", f"scale {name!r} has no small corpus in its place",
+                f"{where}.{corpus}",
+                f"scale {name!r} has no small corpus in its place",
                 "Bind it in a scale file of your own: `bindings`, `corpora`",
-            )  # fmt: skip
+            )
         bound[corpus] = scale.bindings.get(corpus, corpus)
     return bound
 
@@ -161,9 +162,10 @@ def _model(model: dict[str, Any], scale: Scale, where: str, name: str) -> dict[s
 def _preset(preset: Any, scale: Scale, where: str, name: str) -> str:
     if preset not in scale.models:
         raise InputError(
-            where, f"scale {name!r} has no small model for {preset or 'a model without preset'}",
+            where,
+            f"scale {name!r} has no small model for {preset or 'a model without preset'}",
             f"Known presets there: {', '.join(scale.models)}; or write a scale file of your own",
-        )  # fmt: skip
+        )
     return scale.models[preset]
 
 
@@ -201,6 +203,7 @@ def _check_swept(field: str, where: str, name: str) -> None:
         )
     if rest[:-1] and rest[-2] in ("mixture", "replay"):
         raise InputError(
-            f"{where}: sweep.{field}", "a scale merges corpora, and one share alone cannot be",
+            f"{where}: sweep.{field}",
+            "a scale merges corpora, and one share alone cannot be",
             f"Sweep the whole {rest[-2]}",
-        )  # fmt: skip
+        )

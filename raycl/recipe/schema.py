@@ -156,12 +156,14 @@ Replay = Annotated[
     BeforeValidator(_replay),
     PlainSerializer(_written_replay),
     WithJsonSchema(
-        {"anyOf": [
-            {"type": ["number", "string"], "examples": ["5%"]},
-            {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
-        ]}
+        {
+            "anyOf": [
+                {"type": ["number", "string"], "examples": ["5%"]},
+                {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
+            ]
+        }
     ),
-]  # fmt: skip
+]
 
 
 class Workers(_Fields):

@@ -46,9 +46,12 @@ class Past:
     def copy(self) -> Past:
         """One to go on with."""
         return Past(
-            dict(self.next_new), dict(self.next_replay), dict(self.seen), list(self.mixes),
+            dict(self.next_new),
+            dict(self.next_replay),
+            dict(self.seen),
+            list(self.mixes),
             self.latest,
-        )  # fmt: skip
+        )
 
     def shares(self) -> dict[str, Fraction]:
         """Each corpus' share of all that was read, replay included (paper §4)."""
@@ -61,9 +64,13 @@ class Past:
 
 
 def stage_steps(
-    recipe: Recipe, stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past,
-    at: Length | None, where: str,
-) -> ChainStage:  # fmt: skip
+    recipe: Recipe,
+    stage: Stage,
+    corpora: Mapping[str, CorpusFacts],
+    history: Past,
+    at: Length | None,
+    where: str,
+) -> ChainStage:
     """The stage after `history`, which goes on by it; `at` is where an anneal branch leaves it.
 
     Raises InputError for what cannot be read or scheduled.
@@ -82,34 +89,46 @@ def stage_steps(
         supplied = _supplied(mixture, steps)
     except OverflowError as error:
         raise InputError(
-            f"{where}stages.{stage.name}", f"{wanted} steps are more than can be counted ({error})",
+            f"{where}stages.{stage.name}",
+            f"{wanted} steps are more than can be counted ({error})",
             "Give fewer tokens",
-        ) from error  # fmt: skip
+        ) from error
     if steps < wanted and stage.stop_after is None:
         whole = steps  # the schedule ends where its data does
     _check_supplied(stage, mixture, supplied, steps, where)
     check_phases(stage, whole, tokens_per_step(recipe), where)
     made = ChainStage(
-        stage.name, steps, schedule, mixture, stage.optimizer == "reset",
-        workers=stage.workers.max, fewest_workers=stage.workers.min, whole_steps=whole,
-    )  # fmt: skip
+        stage.name,
+        steps,
+        schedule,
+        mixture,
+        stage.optimizer == "reset",
+        workers=stage.workers.max,
+        fewest_workers=stage.workers.min,
+        whole_steps=whole,
+    )
     _remember(history, mixture, supplied, steps)
     history.latest = made
     return made
 
 
 def _mixture(
-    recipe: Recipe, stage: Stage, new: Mapping[str, Fraction],
-    corpora: Mapping[str, CorpusFacts], history: Past, where: str,
-) -> Mixture:  # fmt: skip
+    recipe: Recipe,
+    stage: Stage,
+    new: Mapping[str, Fraction],
+    corpora: Mapping[str, CorpusFacts],
+    history: Past,
+    where: str,
+) -> Mixture:
     sources = []
     for corpus, share in new.items():
         rows = corpora[corpus].rows
         if rows == 0:
             raise InputError(
-                f"{where}stages.{stage.name}.mixture.{corpus}", "the corpus has no training rows",
+                f"{where}stages.{stage.name}.mixture.{corpus}",
+                "the corpus has no training rows",
                 "Give it more text",
-            )  # fmt: skip
+            )
         first = history.next_new.get(corpus, 0)
         first = first % rows if stage.at_end == "repeat" else first
         sources.append(Source(corpus, share, False, first, rows, stage.at_end))
@@ -126,9 +145,10 @@ def _replay_sources(
         return []
     if not history.mixes:
         raise InputError(
-            field, "nothing was seen before the first stage",
+            field,
+            "nothing was seen before the first stage",
             "Replay belongs to a later stage; data from elsewhere belongs to the mixture",
-        )  # fmt: skip
+        )
     if isinstance(stage.replay, Fraction):
         weights = history.shares()
     else:
@@ -142,9 +162,10 @@ def _replay_sources(
             limit = corpora[corpus].rows
         if limit == 0:
             raise InputError(
-                f"{field}.{corpus}", "no stage has seen this corpus before",
+                f"{field}.{corpus}",
+                "no stage has seen this corpus before",
                 f"Seen: {', '.join(history.seen)}; or give replay_from: all",
-            )  # fmt: skip
+            )
         first = history.next_replay.get(corpus, 0) % limit
         sources.append(Source(corpus, weight, True, first, limit, "repeat"))
     return sources
@@ -172,10 +193,11 @@ def _allowed_steps(
     if stage.at_end == "stop" and allowed[corpus] > 0:
         return allowed[corpus]
     raise InputError(
-        f"{where}stages.{stage.name}", f"{steps} steps need more rows than corpus {corpus!r} "
+        f"{where}stages.{stage.name}",
+        f"{steps} steps need more rows than corpus {corpus!r} "
         f"has left ({corpora[corpus].rows} rows, enough for {allowed[corpus]} steps)",
         "Give fewer tokens, more text, or at_end: repeat",
-    )  # fmt: skip
+    )
 
 
 def _check_supplied(

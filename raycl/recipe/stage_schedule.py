@@ -33,8 +33,11 @@ def known_schedule(stage: Stage, parent: float | None, where: str) -> BaseSchedu
     except ValueError as error:
         problem = str(error).partition("Value error, ")[2] or str(error)
         problem, _, remedy = problem.partition("\n")[0].partition(" [type=")[0].partition("; ")
-        raise InputError(field, f"after a stage that ended at {parent:g}: {problem}",
-                         remedy.capitalize() or "Give a rate") from error  # fmt: skip
+        raise InputError(
+            field,
+            f"after a stage that ended at {parent:g}: {problem}",
+            remedy.capitalize() or "Give a rate",
+        ) from error
 
 
 def check_phases(stage: Stage, steps: int, per_step: int, where: str) -> None:
@@ -44,8 +47,9 @@ def check_phases(stage: Stage, steps: int, per_step: int, where: str) -> None:
     if total > steps:
         raise InputError(
             f"{where}stages.{stage.name}.schedule.{'+'.join(lengths)}",
-            f"{format_number(total)} steps, longer than the stage's {steps}", "Make it shorter",
-        )  # fmt: skip
+            f"{format_number(total)} steps, longer than the stage's {steps}",
+            "Make it shorter",
+        )
 
 
 def annealed(
@@ -62,9 +66,10 @@ def annealed(
     earliest = float(schedule.warmup.steps(whole, per_step))
     if not max(1, earliest) <= begin <= trunk:
         raise InputError(
-            f"{field}.at {at}", f"step {begin}, outside the trunk's steps after its warm-up",
+            f"{field}.at {at}",
+            f"step {begin}, outside the trunk's steps after its warm-up",
             f"Give {max(1, int(np.ceil(earliest)))} … {trunk} steps",
-        )  # fmt: skip
+        )
     if length < 1:
         raise InputError(f"{field}.length {anneal.length}", "less than a step", "Make it longer")
     branch = Annealed(schedule, whole, begin, length, anneal.min_lr, anneal.shape)

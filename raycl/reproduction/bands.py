@@ -130,7 +130,13 @@ def mark_hand_offs(axes: Axes, places: Sequence[float]) -> None:
         axes.axvline(place, color=QUIET[0], linewidth=1.1, linestyle=(0, (3, 3)), zorder=1.5)
         if number == 0:
             axes.annotate(
-                "hand-off", (place, 1.0), (0, 3), xycoords=("data", "axes fraction"),
-                textcoords="offset points", ha="center", va="bottom", fontsize=8.5,
+                "hand-off",
+                (place, 1.0),
+                (0, 3),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="center",
+                va="bottom",
+                fontsize=8.5,
                 color=QUIET[0],
-            )  # fmt: skip
+            )

@@ -107,28 +107,55 @@ def _of(judge: _Judge, shift: Shift) -> Callable[[Evidence], Verdict]:
 
 
 _BY_SHIFT: tuple[tuple[str, str, str, _Judge], ...] = (
-    ("warm-up-length", "Fig. 3", "the length of the warm-up does not matter in the end",
-     _warmup_length),
-    ("no-warm-up-spike", "Fig. 3", "without a warm-up there is a transient spike",
-     _no_warmup_spikes),
+    (
+        "warm-up-length",
+        "Fig. 3",
+        "the length of the warm-up does not matter in the end",
+        _warmup_length,
+    ),
+    (
+        "no-warm-up-spike",
+        "Fig. 3",
+        "without a warm-up there is a transient spike",
+        _no_warmup_spikes,
+    ),
     ("higher-adapts", "Table 12", "a higher max learning rate adapts more", _higher_adapts),
-    ("higher-forgets", "Table 12", "a higher max learning rate forgets more",
-     _higher_forgets),
-    ("constant-forgets-least", "Table 12", "staying at the min learning rate forgets least",
-     _constant_forgets_least),
-    ("constant-adapts-worst", "Table 12", "staying at the min learning rate adapts worst",
-     _constant_adapts_worst),
-)  # fmt: skip
+    ("higher-forgets", "Table 12", "a higher max learning rate forgets more", _higher_forgets),
+    (
+        "constant-forgets-least",
+        "Table 12",
+        "staying at the min learning rate forgets least",
+        _constant_forgets_least,
+    ),
+    (
+        "constant-adapts-worst",
+        "Table 12",
+        "staying at the min learning rate adapts worst",
+        _constant_adapts_worst,
+    ),
+)
 
 RATE_CLAIMS = (
     *(
-        Claim(f"{name}-{shift.name}", f"{shift.name.capitalize()} shift: {sentence}.", section,
-              _of(judge, shift))
+        Claim(
+            f"{name}-{shift.name}",
+            f"{shift.name.capitalize()} shift: {sentence}.",
+            section,
+            _of(judge, shift),
+        )
         for name, section, sentence, judge in _BY_SHIFT
         for shift in SHIFTS
     ),
-    Claim("same-data-rises", "Re-warming alone raises the loss, on the very same data.",
-          "Fig. 8", _same_data_rises),
-    Claim("same-data-rises-more", "On the same data a higher max learning rate raises it more.",
-          "Fig. 8", _same_data_rises_more),
-)  # fmt: skip
+    Claim(
+        "same-data-rises",
+        "Re-warming alone raises the loss, on the very same data.",
+        "Fig. 8",
+        _same_data_rises,
+    ),
+    Claim(
+        "same-data-rises-more",
+        "On the same data a higher max learning rate raises it more.",
+        "Fig. 8",
+        _same_data_rises_more,
+    ),
+)

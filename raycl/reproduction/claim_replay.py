@@ -97,16 +97,25 @@ def _about(shift: Shift) -> list[Claim]:
     named = f"{shift.name.capitalize()} shift:"
     advised = percent(shift.advised)
     return [
-        Claim(f"replay-costs-little-{shift.name}",
-              f"{named} replay of {advised} costs little adaptation.", "Table 2",
-              partial(_costs_little, shift=shift)),
-        Claim(f"half-replay-reaches-union-{shift.name}",
-              f"{named} replay of 50 % reaches the union's average.", "Table 2",
-              partial(_near_union, shift=shift, share=0.5, part=REACHED)),
-        Claim(f"replay-suffices-{shift.name}",
-              f"{named} replay of {advised} suffices to come near the union's average.",
-              "Table 2", partial(_near_union, shift=shift, share=shift.advised, part=NEARLY)),
-    ]  # fmt: skip
+        Claim(
+            f"replay-costs-little-{shift.name}",
+            f"{named} replay of {advised} costs little adaptation.",
+            "Table 2",
+            partial(_costs_little, shift=shift),
+        ),
+        Claim(
+            f"half-replay-reaches-union-{shift.name}",
+            f"{named} replay of 50 % reaches the union's average.",
+            "Table 2",
+            partial(_near_union, shift=shift, share=0.5, part=REACHED),
+        ),
+        Claim(
+            f"replay-suffices-{shift.name}",
+            f"{named} replay of {advised} suffices to come near the union's average.",
+            "Table 2",
+            partial(_near_union, shift=shift, share=shift.advised, part=NEARLY),
+        ),
+    ]
 
 
 def _merging(shift: Shift) -> Claim:
@@ -122,12 +131,19 @@ REPLAY_CLAIMS = (
     *(_reducing(WEAK, share) for share in (0.01, 0.05, 0.5)),
     *(_reducing(STRONG, share) for share in (0.01, 0.05, 0.25, 0.5)),
     *(claim for shift in SHIFTS for claim in _about(shift)),
-    Claim("scale-forgets", "A larger model forgets without replay too.", "Table 4",
-          _scale_forgets),
-    Claim("scale-replay", "In a larger model replay of 5 % removes most of the forgetting.",
-          "Table 4", partial(_removes_most, experiment=SCALE, measure=lost_old)),
-    Claim("history-replay", "Over four stages replay of 5 %, split by history, removes most of the "
-          "forgetting of all old corpora.", "published configs",
-          partial(_removes_most, experiment=HISTORY, measure=lost_all)),
+    Claim("scale-forgets", "A larger model forgets without replay too.", "Table 4", _scale_forgets),
+    Claim(
+        "scale-replay",
+        "In a larger model replay of 5 % removes most of the forgetting.",
+        "Table 4",
+        partial(_removes_most, experiment=SCALE, measure=lost_old),
+    ),
+    Claim(
+        "history-replay",
+        "Over four stages replay of 5 %, split by history, removes most of the "
+        "forgetting of all old corpora.",
+        "published configs",
+        partial(_removes_most, experiment=HISTORY, measure=lost_all),
+    ),
     *(_merging(shift) for shift in SHIFTS),
-)  # fmt: skip
+)

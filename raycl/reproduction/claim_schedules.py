@@ -103,14 +103,34 @@ def _domains_poor(evidence: Evidence) -> Verdict:
 
 
 SCHEDULE_CLAIMS = (
-    Claim("infinite-matches-single", "In a single run infinite schedules match the cosine.",
-          "Fig. 9", _single_matches),
-    Claim("infinite-matches-stages", "Over three stages infinite schedules match repeated cosines "
-          "after the last anneal.", "Fig. 10", _stages_match),
-    Claim("constant-worse", "A constant rate is worse than the cosine until it is annealed.",
-          "Fig. 9", _constant_worse),
-    Claim("hand-off-flat", "A hand-off at a constant rate does not spike, while re-warming does.",
-          "Fig. 10", _hand_off),
-    Claim("domain-incremental-poor", "Training domain by domain is poor against the mixed run.",
-          "App. A.1", _domains_poor),
-)  # fmt: skip
+    Claim(
+        "infinite-matches-single",
+        "In a single run infinite schedules match the cosine.",
+        "Fig. 9",
+        _single_matches,
+    ),
+    Claim(
+        "infinite-matches-stages",
+        "Over three stages infinite schedules match repeated cosines after the last anneal.",
+        "Fig. 10",
+        _stages_match,
+    ),
+    Claim(
+        "constant-worse",
+        "A constant rate is worse than the cosine until it is annealed.",
+        "Fig. 9",
+        _constant_worse,
+    ),
+    Claim(
+        "hand-off-flat",
+        "A hand-off at a constant rate does not spike, while re-warming does.",
+        "Fig. 10",
+        _hand_off,
+    ),
+    Claim(
+        "domain-incremental-poor",
+        "Training domain by domain is poor against the mixed run.",
+        "App. A.1",
+        _domains_poor,
+    ),
+)

@@ -36,9 +36,13 @@ class Experiment:
 
 
 def load_experiments(
-    folder: Path, scale: str | None, seeds: Sequence[int], only: Sequence[str] = (),
-    once: Sequence[str] = (), overrides: Sequence[str] = (),
-) -> list[Experiment]:  # fmt: skip
+    folder: Path,
+    scale: str | None,
+    seeds: Sequence[int],
+    only: Sequence[str] = (),
+    once: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+) -> list[Experiment]:
     """Every recipe file of a folder for every seed, in the order of their numbers.
 
     `only` keeps names that begin so; names that begin as one of `once` get the first seed alone.
@@ -75,15 +79,17 @@ def material_recipe(experiments: Sequence[Experiment]) -> Recipe:
         recipe, where = experiment.definition.recipe, experiment.definition.where
         if (recipe.tokenizer, recipe.sequence_length) != (first.tokenizer, first.sequence_length):
             raise InputError(
-                f"{where}: tokenizer or sequence_length", f"not that of {experiments[0].name}",
+                f"{where}: tokenizer or sequence_length",
+                f"not that of {experiments[0].name}",
                 "Experiments that share a storage need the same ones",
-            )  # fmt: skip
+            )
         for name, corpus in recipe.corpora.items():
             if corpora.setdefault(name, corpus) != corpus:
                 raise InputError(
-                    f"{where}: corpora.{name}", "another experiment defines it differently",
+                    f"{where}: corpora.{name}",
+                    "another experiment defines it differently",
                     "Make them equal, or give it another name",
-                )  # fmt: skip
+                )
     return first.model_copy(update={"corpora": corpora})
 
 

@@ -52,8 +52,12 @@ def _union(evidence: Evidence, shift: Shift, corpora: Sequence[str], strokes: li
 
 
 def _old_and_new(
-    evidence: Evidence, shift: Shift, experiment: str, arms: Arms, colours: Sequence[str],
-) -> list[Panel]:  # fmt: skip
+    evidence: Evidence,
+    shift: Shift,
+    experiment: str,
+    arms: Arms,
+    colours: Sequence[str],
+) -> list[Panel]:
     """Loss on D0 above, on D1 below, over the tokens of the last stage."""
     corpora = evidence.corpora(experiment)
     panels = []

@@ -127,8 +127,9 @@ def draw_single(evidence: Evidence) -> Drawing | None:
         return None
     figure = draw_panels([Panel(LOSS, strokes, settled=0.5)], "tokens trained on")
     caption = "Line: mean over seeds; band: their range. What lies far above is cut off."
-    return Drawing("infinite-single", "One run: infinite schedules against the cosine", caption,
-                   figure)  # fmt: skip
+    return Drawing(
+        "infinite-single", "One run: infinite schedules against the cosine", caption, figure
+    )
 
 
 def draw_infinite(evidence: Evidence) -> Drawing | None:
@@ -141,14 +142,23 @@ def draw_infinite(evidence: Evidence) -> Drawing | None:
     if not strokes:
         return None
     dots = _branch_ends(strokes)
-    panel = Panel(LOSS, strokes, settled=_first_half(evidence), dots=dots,
-                  hand_offs=_hand_offs(evidence, STAGES))  # fmt: skip
+    panel = Panel(
+        LOSS,
+        strokes,
+        settled=_first_half(evidence),
+        dots=dots,
+        hand_offs=_hand_offs(evidence, STAGES),
+    )
     caption = "Trunks as lines, with the range over seeds; dotted, with a dot at its end: the "
     caption += (
         "branch that anneals a trunk at the end of a stage. The next stage goes on unannealed."
     )
-    return Drawing("infinite-stages", "Three stages: infinite schedules against repeated cosines",
-                   caption, draw_panels([panel], "tokens trained on"))  # fmt: skip
+    return Drawing(
+        "infinite-stages",
+        "Three stages: infinite schedules against repeated cosines",
+        caption,
+        draw_panels([panel], "tokens trained on"),
+    )
 
 
 def _branch_ends(strokes: Sequence[Stroke]) -> dict[str, list[tuple[float, float]]]:

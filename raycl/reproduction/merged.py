@@ -19,9 +19,11 @@ PREFIX = "e13"
 
 
 def merged_outcomes(
-    experiment: Experiment, trainings: dict[str, Training], outcomes: Sequence[RecipeOutcome],
+    experiment: Experiment,
+    trainings: dict[str, Training],
+    outcomes: Sequence[RecipeOutcome],
     storage: Storage,
-) -> list[RecipeOutcome]:  # fmt: skip
+) -> list[RecipeOutcome]:
     """Merges of an E13 sweep's first stage with each finished recipe that had no replay.
 
     Made and measured once; their losses stand in a history of one line.
@@ -50,9 +52,12 @@ def merged_outcomes(
 
 
 def _outcome(
-    trained: RecipeOutcome, last: StageFact, state: str, density: Fraction,
+    trained: RecipeOutcome,
+    last: StageFact,
+    state: str,
+    density: Fraction,
     losses: dict[str, float],
-) -> RecipeOutcome:  # fmt: skip
+) -> RecipeOutcome:
     line = {"step": last.last_step - 1} | {f"validation/{c}": v for c, v in losses.items()}
     end_of_first = trained.history[trained.history["step"] < last.first_step]
     history = pd.concat([end_of_first, pd.DataFrame([line])], ignore_index=True)

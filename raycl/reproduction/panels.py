@@ -51,11 +51,20 @@ def draw_panels(panels: Sequence[Panel], x_label: str, shared: bool = True) -> F
     for axes, panel in zip(stack, panels, strict=True):
         draw_strokes(axes, panel.strokes)
         for colour, places in panel.dots.items():
-            axes.plot(*zip(*places, strict=True), "o", color=colour, markersize=5,
-                      clip_on=False, zorder=3)  # fmt: skip
+            axes.plot(
+                *zip(*places, strict=True), "o", color=colour, markersize=5, clip_on=False, zorder=3
+            )
         mark_hand_offs(axes, panel.hand_offs)
-        axes.annotate(panel.title, (0, 1), (0, 4), xycoords="axes fraction", fontsize=9.5,
-                      textcoords="offset points", va="bottom", color=QUIET[0])  # fmt: skip
+        axes.annotate(
+            panel.title,
+            (0, 1),
+            (0, 4),
+            xycoords="axes fraction",
+            fontsize=9.5,
+            textcoords="offset points",
+            va="bottom",
+            color=QUIET[0],
+        )
         _set_limits(axes, panel)
     for axes, panel in zip(stack, panels, strict=True):
         label_strokes(axes, panel.strokes)

@@ -81,9 +81,12 @@ def train_experiments(
             _describe(experiments, tree, storage)
             on_plan(make_plan(tree, complete_states(storage)))
             outcome = run_sweep(
-                tree, storage, concurrent=where.concurrent, gpus=where.gpus,
+                tree,
+                storage,
+                concurrent=where.concurrent,
+                gpus=where.gpus,
                 on_event=lambda event: report(str(event)),
-            )  # fmt: skip
+            )
         finally:
             _add_seconds(storage, time.monotonic() - began)
     return dict(outcome.failed)

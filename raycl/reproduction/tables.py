@@ -90,9 +90,12 @@ def max_lr_table(evidence: Evidence, shift: Shift) -> Table:
         Row("constant at min LR", held, lines["constant"]),
         Row("warm-up, then constant", warmed),
         *(rate_row(name, place) for name, place in RATES.items()),
-        Row("union", _baseline(evidence, shift, "union", corpora),
-            paper.BASELINES[shift.name]["union"]),
-    ]  # fmt: skip
+        Row(
+            "union",
+            _baseline(evidence, shift, "union", corpora),
+            paper.BASELINES[shift.name]["union"],
+        ),
+    ]
     note = "No replay. Paper: constant at 3e-5; cosine to 1.5e-4, 3e-4, 6e-4; its losses of a "
     note += "warmed constant rate and its averages are not in our sources."
     return paper_table(f"Table 12, {shift.name} shift: max learning rate", note, rows)
@@ -193,9 +196,12 @@ def merging_table(evidence: Evidence) -> Table:
         accuracy = [f"{value:.2f} %" for value in paper.MERGING[shift.name]]
         lines += [
             (f"{shift.name}: best merged model", accuracy[0], ours_text(found)),
-            (f"{shift.name}: replay {percent(shift.advised)}", accuracy[1],
-             ours_text({**replayed, **own})),
-        ]  # fmt: skip
+            (
+                f"{shift.name}: replay {percent(shift.advised)}",
+                accuracy[1],
+                ours_text({**replayed, **own}),
+            ),
+        ]
     note = "The paper gives mean accuracies (more is better), ours are losses (less is better)."
     columns = ("run", "accuracy paper", "AVG loss ours")
     return Table("Table 6: merging instead of replay", note, columns, tuple(lines))

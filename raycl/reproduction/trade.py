@@ -39,8 +39,17 @@ def draw_trade(evidence: Evidence, shift: Shift) -> Drawing | None:
             continue
         place = statistics.fmean(lost.values()), statistics.fmean(gained.values())
         points[percent(share)] = place
-        axes.errorbar(*place, xerr=_reach(lost), yerr=_reach(gained), fmt="o", color=colour,
-                      markersize=8, elinewidth=1.2, capsize=2.5, zorder=3)  # fmt: skip
+        axes.errorbar(
+            *place,
+            xerr=_reach(lost),
+            yerr=_reach(gained),
+            fmt="o",
+            color=colour,
+            markersize=8,
+            elinewidth=1.2,
+            capsize=2.5,
+            zorder=3,
+        )
         bars += [[(x, place[1]) for x in lost.values()], [(place[0], y) for y in gained.values()]]
     if len(points) < 2:
         return None

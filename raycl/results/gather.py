@@ -101,9 +101,13 @@ class StoredStates:
 
 
 def _outcome(
-    variant: Variant, training: Training, states: StoredStates, fingerprints: Mapping[str, str],
-    bytes_per_token: Mapping[str, float], failed: frozenset[str],
-) -> RecipeOutcome:  # fmt: skip
+    variant: Variant,
+    training: Training,
+    states: StoredStates,
+    fingerprints: Mapping[str, str],
+    bytes_per_token: Mapping[str, float],
+    failed: frozenset[str],
+) -> RecipeOutcome:
     state = states.deepest(training)
     finished = state == training.chain.name(training.chain.steps)
     status = "finished" if finished else "failed" if variant.label in failed else "unfinished"

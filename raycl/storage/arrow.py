@@ -38,9 +38,10 @@ class ArrowFiles:
             self._fs, self._root = open_arrow(url)
         except (pa.ArrowException, ValueError, OSError) as error:
             raise InputError(
-                f"storage {url!r}", str(error).partition("\n")[0],
+                f"storage {url!r}",
+                str(error).partition("\n")[0],
                 "Give a local path, or an s3:// or gs:// URL",
-            ) from error  # fmt: skip
+            ) from error
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}" if path else str(self._root)

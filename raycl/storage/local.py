@@ -89,9 +89,11 @@ class LocalFiles:
                     continue
                 is_file = not stat.S_ISDIR(facts.st_mode)
                 yield Found(
-                    place.relative_to(top).as_posix(), facts.st_size if is_file else 0,
-                    datetime.fromtimestamp(facts.st_mtime, UTC), is_file,
-                )  # fmt: skip
+                    place.relative_to(top).as_posix(),
+                    facts.st_size if is_file else 0,
+                    datetime.fromtimestamp(facts.st_mtime, UTC),
+                    is_file,
+                )
 
     def remove(self, path: str) -> None:
         self._at(path).unlink(missing_ok=True)

@@ -85,6 +85,7 @@ def _check_endpoint(variable: str, endpoint: str) -> None:
         usable = False
     if not usable:
         raise InputError(
-            f"{variable}={endpoint!r}", "not the URL of a server",
+            f"{variable}={endpoint!r}",
+            "not the URL of a server",
             "Give http:// or https://, a host, and a port where it is not the scheme's own",
-        )  # fmt: skip
+        )

@@ -89,9 +89,10 @@ class Storage:
             raise InputError(f"path {path!r}", "it leaves the storage root", "Give a path below it")
         if self.local_root is not None and not self._is_inside(path):
             raise InputError(
-                f"path {path!r} in {self.url}", "a symbolic link leads out of the storage root",
+                f"path {path!r} in {self.url}",
+                "a symbolic link leads out of the storage root",
                 "Put the files themselves there, or mount their folder",
-            )  # fmt: skip
+            )
         return path
 
     def _is_inside(self, path: str) -> bool:
@@ -167,9 +168,10 @@ class Storage:
     def _conditional(self) -> ConditionalFiles:
         if isinstance(self._files, ArrowFiles):
             raise InputError(
-                f"storage {self.url!r}", "no conditional writes are possible there",
+                f"storage {self.url!r}",
+                "no conditional writes are possible there",
                 "Use the store's S3 interface: s3:// with AWS_ENDPOINT_URL",
-            )  # fmt: skip
+            )
         return self._files
 
     def list(self, path: str = "") -> list[str]:
@@ -250,9 +252,10 @@ _GIVE_URL = "Give a local path, or an s3:// or gs:// URL"
 def _check_bucket(url: str) -> None:
     if not re.fullmatch(r"s3://[a-zA-Z0-9][a-zA-Z0-9._-]{1,254}(/[^?#]*)?", url):
         raise InputError(
-            f"storage {url!r}", "not an s3:// URL of a bucket and a folder",
+            f"storage {url!r}",
+            "not an s3:// URL of a bucket and a folder",
             f"{_GIVE_URL}; endpoint and region are set by AWS_ENDPOINT_URL and AWS_REGION",
-        )  # fmt: skip
+        )
 
 
 def scratch_folder(prefix: str) -> tempfile.TemporaryDirectory[str]:

@@ -99,9 +99,13 @@ class Follower:
     """Copies a job's log to `write` from its start, each character once."""
 
     def __init__(
-        self, client: Any, address: str, job: str, write: Callable[[str], object],
+        self,
+        client: Any,
+        address: str,
+        job: str,
+        write: Callable[[str], object],
         sleep: Callable[[float], None] = time.sleep,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._client, self._address, self._job = client, address, job
         self._write, self._sleep = write, sleep
         self._written = 0
@@ -123,9 +127,10 @@ class Follower:
             failures = 0 if self._written > before else failures + 1
             self._sleep(min(_LONGEST_WAIT, 2.0**failures))
         raise InputError(
-            f"job {self._job} at {self._address}", "the connection is lost; the job goes on",
+            f"job {self._job} at {self._address}",
+            "the connection is lost; the job goes on",
             f"Run `raycl jobs logs {self._job}` when the cluster can be reached again",
-        )  # fmt: skip
+        )
 
     async def _tail(self) -> None:
         position = 0
@@ -156,15 +161,17 @@ def _explained(address: str) -> Iterator[None]:
         yield
     except AuthenticationError as error:
         raise InputError(
-            f"cluster at {address}", "it does not accept this token, or wants one",
+            f"cluster at {address}",
+            "it does not accept this token, or wants one",
             "Put the cluster's token into ~/.ray/auth_token (or RAY_AUTH_TOKEN) and set "
             "RAY_AUTH_MODE=token",
-        ) from error  # fmt: skip
+        ) from error
     except (requests.RequestException, ConnectionError) as error:
         raise InputError(
-            f"cluster at {address}", "no dashboard answers there",
+            f"cluster at {address}",
+            "no dashboard answers there",
             "Open a tunnel, such as `ray dashboard cluster.yaml`, and leave it open",
-        ) from error  # fmt: skip
+        ) from error
     except RuntimeError as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(f"cluster at {address}", first, "See the head's dashboard") from error

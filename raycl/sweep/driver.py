@@ -130,9 +130,12 @@ def run_sweep(
             if frontier.waiting:
                 _wait_for_others(frontier, progress)
     return SweepOutcome(
-        tuple(frontier.finished), dict(frontier.failed), tuple(frontier.skipped),
-        frontier.existing, tuple(frontier.elsewhere),
-    )  # fmt: skip
+        tuple(frontier.finished),
+        dict(frontier.failed),
+        tuple(frontier.skipped),
+        frontier.existing,
+        tuple(frontier.elsewhere),
+    )
 
 
 def _train_what_is_free(

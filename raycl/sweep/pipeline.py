@@ -88,10 +88,16 @@ def is_trained(tree: Tree, storage: Storage) -> bool:
 
 
 def _on_cluster(
-    definition: Definition, storage: Storage, facts: dict[str, CorpusFacts], address: str | None,
-    workers: int | None, concurrent: int | None, gpus: bool, report: Report,
+    definition: Definition,
+    storage: Storage,
+    facts: dict[str, CorpusFacts],
+    address: str | None,
+    workers: int | None,
+    concurrent: int | None,
+    gpus: bool,
+    report: Report,
     on_plan: Callable[[Plan], None],
-) -> dict[str, str]:  # fmt: skip
+) -> dict[str, str]:
     # Imported here: planning and reporting must not wait for Ray's import.
     from raycl.cluster.connect import cluster
     from raycl.sweep.driver import run_sweep
@@ -113,9 +119,13 @@ def _on_cluster(
         write_description(definition, storage, tree)
         on_plan(make_plan(tree, complete_states(storage)))
         outcome = run_sweep(
-            tree, storage, concurrent=concurrent, gpus=gpus, on_event=lambda e: report(str(e)),
+            tree,
+            storage,
+            concurrent=concurrent,
+            gpus=gpus,
+            on_event=lambda e: report(str(e)),
             tune_folder=_tune_folder(definition, storage),
-        )  # fmt: skip
+        )
     return dict(outcome.failed)
 
 
@@ -132,10 +142,16 @@ def write_description(definition: Definition, storage: Storage, tree: Tree) -> N
     text = yaml.safe_dump(dict(definition.data), sort_keys=False, allow_unicode=True)
     storage.write_bytes(f"{folder}/recipe.yaml", text.encode())
     nodes = [
-        {"name": n.name, "parent": n.parent, "stage": n.training.stage, "steps": n.steps,
-         "first_step": n.training.start, "recipes": list(n.recipes)}
+        {
+            "name": n.name,
+            "parent": n.parent,
+            "stage": n.training.stage,
+            "steps": n.steps,
+            "first_step": n.training.start,
+            "recipes": list(n.recipes),
+        }
         for n in tree.nodes
-    ]  # fmt: skip
+    ]
     storage.write_json(f"{folder}/tree.json", nodes)
 
 
@@ -170,9 +186,12 @@ def write_all(
     folder = sweep_folder(definition)
     table = write_results(storage, folder, outcomes)
     page = write_report(
-        storage, folder, f"Sweep {definition.recipe.name}", outcomes,
+        storage,
+        folder,
+        f"Sweep {definition.recipe.name}",
+        outcomes,
         _facts(definition, storage, tree),
-    )  # fmt: skip
+    )
     return SweepResult(table, storage.full_path(page), failed)
 
 

@@ -41,14 +41,16 @@ def check_corpora(recipe: Recipe, storage: Storage, where: str) -> None:
     for name, corpus in recipe.corpora.items():
         if bool(corpus.text) == bool(corpus.fetch):
             raise InputError(
-                f"{where}: corpora.{name}", "needs either `text` or `fetch`",
+                f"{where}: corpora.{name}",
+                "needs either `text` or `fetch`",
                 "Give the files of your text, or a corpus that raycl can fetch",
-            )  # fmt: skip
+            )
         if corpus.fetch and corpus.fetch not in corpora.names():
             raise InputError(
-                f"{where}: corpora.{name}.fetch {corpus.fetch!r}", "not known",
+                f"{where}: corpora.{name}.fetch {corpus.fetch!r}",
+                "not known",
                 f"Known: {', '.join(corpora.names())}",
-            )  # fmt: skip
+            )
         spec = corpus_spec(recipe, name, _source(corpus))
         if not storage.exists(f"{spec.folder}/manifest.json"):
             _check_placeholder(corpus, f"{where}: corpora.{name}.text")
@@ -62,10 +64,11 @@ def _check_placeholder(corpus: Corpus, where: str) -> None:
     for text in corpus.text:
         if _PLACEHOLDER in text:
             raise InputError(
-                f"{where} {text!r}", f"{_PLACEHOLDER} stands for a bucket of yours",
+                f"{where} {text!r}",
+                f"{_PLACEHOLDER} stands for a bucket of yours",
                 "Write where your text lies, or add `--scale tiny` to run it on text that raycl "
                 "fetches",
-            )  # fmt: skip
+            )
 
 
 def _wanted_tokenizer(recipe: Recipe, storage: Storage, manifest: Manifest) -> str:

@@ -111,9 +111,14 @@ def worker_resources(gpus: bool) -> dict[str, float]:
 
 
 def _run_loop(
-    training: Training, storage: Storage, rank: int, world: int, report: Report, asked: Asked,
+    training: Training,
+    storage: Storage,
+    rank: int,
+    world: int,
+    report: Report,
+    asked: Asked,
     train: Train | None,
-) -> None:  # fmt: skip
+) -> None:
     train = train or _default_train()
     stream: list[Iterator[np.ndarray]] = []
 

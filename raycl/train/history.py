@@ -41,9 +41,12 @@ class History:
     """
 
     def __init__(
-        self, world: World, tokens_per_step: int, lines: list[dict[str, Any]],
+        self,
+        world: World,
+        tokens_per_step: int,
+        lines: list[dict[str, Any]],
         most_norm: float | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.lines = lines
         self.latest_skipped: tuple[int, ...] = ()
         self.most_skipped: tuple[int, ...] = ()

@@ -58,9 +58,13 @@ def merged_name(base: str, states: Sequence[str], density: Fraction, scale: floa
 
 
 def _write(
-    storage: Storage, name: str, base: StoredState, states: Sequence[StoredState],
-    density: Fraction, scale: float,
-) -> None:  # fmt: skip
+    storage: Storage,
+    name: str,
+    base: StoredState,
+    states: Sequence[StoredState],
+    density: Fraction,
+    scale: float,
+) -> None:
     world = World(0, 1, torch.device("cpu"))
     weights = [_weights(storage, state) for state in (base, *states)]
     for state, found in zip(states, weights[1:], strict=True):
@@ -105,9 +109,11 @@ def _mark(name: str, base: StoredState, states: Sequence[StoredState]) -> dict[s
 
 
 def _check_same(
-    base: StoredState, expected: Mapping[str, torch.Tensor],
-    state: StoredState, found: Mapping[str, torch.Tensor],
-) -> None:  # fmt: skip
+    base: StoredState,
+    expected: Mapping[str, torch.Tensor],
+    state: StoredState,
+    found: Mapping[str, torch.Tensor],
+) -> None:
     for tensor in sorted(expected.keys() | found.keys()):
         shapes = [list(w[tensor].shape) if tensor in w else "none" for w in (expected, found)]
         if shapes[0] != shapes[1]:

@@ -144,8 +144,10 @@ def test_plan_is_quick_and_imports_neither_torch_nor_ray() -> None:
     while len(seconds) < 3 and min(seconds, default=9.0) >= 2:
         begin = time.monotonic()
         subprocess.run(
-            [sys.executable, "-c", program, str(QUICKSTART)], cwd=ROOT, check=True,
+            [sys.executable, "-c", program, str(QUICKSTART)],
+            cwd=ROOT,
+            check=True,
             stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         seconds.append(time.monotonic() - begin)
     assert min(seconds) < 2

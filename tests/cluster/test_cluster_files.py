@@ -109,10 +109,13 @@ def launched(file: str, bundle: dict[str, float], unavailable: str = "") -> list
     scores = {name: 0.0 if name == unavailable else 1.0 for name in kinds}
     reply = ResourceDemandScheduler().schedule(
         SchedulingRequest(
-            disable_launch_config_check=True, node_type_configs=kinds, max_num_nodes=16,
-            resource_requests=[demand], recoverable_resource_availabilities=scores,
+            disable_launch_config_check=True,
+            node_type_configs=kinds,
+            max_num_nodes=16,
+            resource_requests=[demand],
+            recoverable_resource_availabilities=scores,
         )
-    )  # fmt: skip
+    )
     return [request.instance_type for request in reply.to_launch if request.instance_type != "head"]
 
 
@@ -138,8 +141,10 @@ def test_nothing_is_open_to_the_internet(file: str) -> None:
     data = config(file)
     assert data["provider"]["use_internal_ips"] is True
     # Without groups of one's own, Ray makes one that lets the world reach port 22.
-    assert all("SecurityGroupIds" in entry["node_config"]
-               for entry in data["available_node_types"].values())  # fmt: skip
+    assert all(
+        "SecurityGroupIds" in entry["node_config"]
+        for entry in data["available_node_types"].values()
+    )
     assert "security_group" not in data["provider"]
     assert data["auth"]["ssh_proxy_use_node_id"] is True
     assert data["auth"]["ssh_proxy_command"].startswith("aws ssm start-session")
@@ -154,8 +159,11 @@ def test_nothing_is_open_to_the_internet(file: str) -> None:
 @pytest.mark.parametrize("file", CLUSTERS)
 def test_every_ray_starts_with_token_authentication(file: str) -> None:
     data = config(file)
-    starts = [c for c in [*data["head_start_ray_commands"], *data["worker_start_ray_commands"]]
-              if "ray start" in c]  # fmt: skip
+    starts = [
+        c
+        for c in [*data["head_start_ray_commands"], *data["worker_start_ray_commands"]]
+        if "ray start" in c
+    ]
     assert len(starts) == 2
     assert all("export RAY_AUTH_MODE=token" in command for command in starts)
     homes = {"cluster.yaml": "/home/ray", "cluster-cpu.yaml": "/home/ubuntu"}
@@ -270,8 +278,10 @@ def test_pods_have_no_privileges(file: str) -> None:
             assert context["allowPrivilegeEscalation"] is False
             assert context["capabilities"] == {"drop": ["ALL"]}
             assert not context.get("privileged")
-    assert all(p["serviceAccountName"] == "raycl-worker" and not p["automountServiceAccountToken"]
-               for p in pods(spec)[1:])  # fmt: skip
+    assert all(
+        p["serviceAccountName"] == "raycl-worker" and not p["automountServiceAccountToken"]
+        for p in pods(spec)[1:]
+    )
 
 
 @pytest.mark.parametrize("file", MANIFESTS)
@@ -331,8 +341,9 @@ def test_the_image_is_pinned_and_has_a_user_of_its_own() -> None:
     assert "useradd --uid 1000" in text
     assert re.search(r"^FROM python:3\.11-slim-\w+$", text, re.MULTILINE)
     assert not re.search(r"(?<!#)^\s*(ADD|EXPOSE) |sudo|chmod 777", text, re.MULTILINE)
-    copied = {word for line in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE)
-              for word in line.split()}  # fmt: skip
+    copied = {
+        word for line in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE) for word in line.split()
+    }
     assert all((ROOT / word).exists() for word in copied)
     allowed = {line[1:] for line in read(".dockerignore").splitlines() if line.startswith("!")}
     assert allowed == copied

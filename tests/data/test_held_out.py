@@ -87,14 +87,29 @@ def test_cloze_items_ask_for_the_word_that_was_there(storage: Storage) -> None:
 
 
 def test_distractors_are_about_as_frequent() -> None:
-    text = "".join(f"{word} " * count for count, word in enumerate(
-        ("rare", "seldom", "sparse", "scant", "usual", "common", "often", "mostly"), 1
-    ))  # fmt: skip
+    text = "".join(
+        f"{word} " * count
+        for count, word in enumerate(
+            ("rare", "seldom", "sparse", "scant", "usual", "common", "often", "mostly"), 1
+        )
+    )
     sentence = "One two three four five six seven it was rare."
     (item,) = cloze_items([f"{text}\n. {sentence} "], 1, seed=0)
     assert item.choices[item.gold] == "rare"
-    assert set(item.choices) <= {"rare", "seldom", "sparse", "scant", "usual", "common", "often",
-                                 "mostly", "three", "four", "five", "seven"}  # fmt: skip
+    assert set(item.choices) <= {
+        "rare",
+        "seldom",
+        "sparse",
+        "scant",
+        "usual",
+        "common",
+        "often",
+        "mostly",
+        "three",
+        "four",
+        "five",
+        "seven",
+    }
 
 
 def test_the_command_writes_the_same_tasks_again(
@@ -135,9 +150,15 @@ def test_the_papers_tasks_and_shots(storage: Storage, tmp_path: Path) -> None:
         "mmlu",
     ]
     assert [name for name, shots in english.items() if shots == 0] == [
-        "hellaswag", "winogrande", "piqa", "openbookqa", "arc_easy", "arc_challenge", "boolq",
+        "hellaswag",
+        "winogrande",
+        "piqa",
+        "openbookqa",
+        "arc_easy",
+        "arc_challenge",
+        "boolq",
         "mathqa",
-    ]  # fmt: skip
+    ]
     german = {r.name: r.shots for r in requests(["paper-german"], storage, [], tmp_path)}
     assert german == {"hellaswag_de": 0, "arc_de": 0, "m_mmlu_de": 5}
     with pytest.raises(InputError, match="no folder with"):

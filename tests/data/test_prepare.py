@@ -260,10 +260,12 @@ def test_training_a_tokenizer_is_deterministic_and_done_once(tmp_path: Path) -> 
     fingerprints = {
         subprocess.run(
             [sys.executable, "-c", code, str(tmp_path), folder],
-            check=True, capture_output=True, text=True,
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout.strip()
         for folder in ("one", "two")
-    }  # fmt: skip
+    }
     assert len(fingerprints) == 1
     storage = Storage(tmp_path / "one")
     sources = [TextSource((f"{tmp_path}/{name}.jsonl",)) for name in "ab"]

@@ -135,9 +135,7 @@ def test_several_states_are_scored_on_ray(trained: tuple[Storage, str]) -> None:
     storage, state = trained
     other = train_a_little(storage, steps=3)
     heard: list[str] = []
-    scores = score_states(
-        storage, [state, other], ["cloze"], None, 6, None, False, heard.append
-    )  # fmt: skip
+    scores = score_states(storage, [state, other], ["cloze"], None, 6, None, False, heard.append)
     assert list(scores) == [state, other]
     assert all(found["cloze_prose"].limit == 6 for found in scores.values())
     assert len(heard) == 2
@@ -152,10 +150,17 @@ def test_without_the_harness_it_says_what_to_install() -> None:
 
 
 def test_metrics_by_plain_names() -> None:
-    metrics, errors = flat_metrics({
-        "alias": "x", "acc,none": 0.5, "acc_stderr,none": 0.1, "exact_match,strict": 0.25,
-        "exact_match_stderr,strict": "N/A", "sample_len": 4, "bits_per_byte,none": 2,
-    })  # fmt: skip
+    metrics, errors = flat_metrics(
+        {
+            "alias": "x",
+            "acc,none": 0.5,
+            "acc_stderr,none": 0.1,
+            "exact_match,strict": 0.25,
+            "exact_match_stderr,strict": "N/A",
+            "sample_len": 4,
+            "bits_per_byte,none": 2,
+        }
+    )
     assert metrics == {"acc": 0.5, "exact_match,strict": 0.25, "bits_per_byte": 2}
     assert errors == {"acc": 0.1}
 

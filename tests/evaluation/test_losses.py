@@ -118,8 +118,10 @@ def test_states_are_found_by_what_is_unique(tmp_path: Path) -> None:
 
 def trained_recipe(storage: Storage, **changes: Any) -> Definition:
     """A recipe of the corpora `older` and `new`, trained without Ray."""
-    stages = [{"name": n, "steps": 2, "schedule": {"kind": "constant", "max_lr": 1e-3}}
-              for n in ("older", "new")]  # fmt: skip
+    stages = [
+        {"name": n, "steps": 2, "schedule": {"kind": "constant", "max_lr": 1e-3}}
+        for n in ("older", "new")
+    ]
     corpora = {name: {"text": f"{name}.jsonl"} for name in ("older", "new")}
     definition = defined(stages=stages, **{"corpora": corpora, **changes})
     tree = make_tree(definition, corpus_facts(definition, storage))

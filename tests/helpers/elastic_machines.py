@@ -31,10 +31,22 @@ def take_away_and_bring_back(storage: Storage, machines: Any) -> None:
     machine = machines.worker_nodes.copy().pop()
     wait_for(storage, workers=2, steps=10)
     subprocess.run(
-        [RAY, "drain-node", "--address", machines.address, "--node-id", machine.node_id,
-         "--reason", "DRAIN_NODE_REASON_PREEMPTION", "--reason-message", "spot",
-         "--deadline-remaining-seconds", "60"], check=True,
-    )  # fmt: skip
+        [
+            RAY,
+            "drain-node",
+            "--address",
+            machines.address,
+            "--node-id",
+            machine.node_id,
+            "--reason",
+            "DRAIN_NODE_REASON_PREEMPTION",
+            "--reason-message",
+            "spot",
+            "--deadline-remaining-seconds",
+            "60",
+        ],
+        check=True,
+    )
     while not complete_states(storage):
         time.sleep(0.1)
     machines.remove_node(machine)

@@ -29,9 +29,17 @@ def make_corpus(storage: Storage, name: str, rows: int = ROWS, length: int = 17)
     )
     held = (write_shard(storage, folder, "validation", 0, data[:4]),)
     manifest = Manifest(
-        name, "tokenizer", 60_000, "uint16", length, 0, {},
-        Split(shards, rows, rows, rows * length, rows), Split(held, 4, 4, 4 * length, 4), "",
-    )  # fmt: skip
+        name,
+        "tokenizer",
+        60_000,
+        "uint16",
+        length,
+        0,
+        {},
+        Split(shards, rows, rows, rows * length, rows),
+        Split(held, 4, 4, 4 * length, 4),
+        "",
+    )
     manifest = replace(manifest, fingerprint=content_fingerprint(manifest))
     write_manifest(storage, folder, manifest)
     return manifest

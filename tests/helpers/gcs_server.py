@@ -55,10 +55,19 @@ def gcs_server() -> Iterator[GcsServer]:
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
-        [program, "-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}",
-         f"-public-host=127.0.0.1:{port}", f"-external-url={endpoint}", "-log-level=error"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [
+            program,
+            "-backend=memory",
+            "-scheme=http",
+            "-host=127.0.0.1",
+            f"-port={port}",
+            f"-public-host=127.0.0.1:{port}",
+            f"-external-url={endpoint}",
+            "-log-level=error",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         server = GcsServer(endpoint)
         _wait(server, process)

@@ -56,13 +56,25 @@ def start_head(*arguments: str, port: int | None = None, **variables: str) -> It
         "PATH": f"{RAY.parent}{os.pathsep}{os.environ['PATH']}",
     }
     process = subprocess.Popen(
-        [RAY, "start", "--head", "--block", f"--port={port or free_port()}",
-         "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1",
-         f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={free_port()}",
-         f"--ray-client-server-port={free_port()}", f"--temp-dir={folder}", *arguments],
-        env=environment | variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        [
+            RAY,
+            "start",
+            "--head",
+            "--block",
+            f"--port={port or free_port()}",
+            "--node-ip-address=127.0.0.1",
+            "--dashboard-host=127.0.0.1",
+            f"--dashboard-port={dashboard}",
+            f"--dashboard-agent-listen-port={free_port()}",
+            f"--ray-client-server-port={free_port()}",
+            f"--temp-dir={folder}",
+            *arguments,
+        ],
+        env=environment | variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
-    )  # fmt: skip
+    )
     try:
         address = f"http://127.0.0.1:{dashboard}"
         wait_for(address)
@@ -105,11 +117,15 @@ def write_small_recipe(folder: Path, steps: int = 4) -> Path:
         "global_batch": 8,
         "corpora": {"code": {"text": "text/*.txt", "validation": "20%"}},
         "stages": [
-            {"name": "code", "steps": steps, "at_end": "repeat",
-             "schedule": {"kind": "cosine", "max_lr": "1e-3"}},
+            {
+                "name": "code",
+                "steps": steps,
+                "at_end": "repeat",
+                "schedule": {"kind": "cosine", "max_lr": "1e-3"},
+            },
         ],
         "validation": {"rows": 8},
-    }  # fmt: skip
+    }
     path = folder / "my.yaml"
     path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
     return path

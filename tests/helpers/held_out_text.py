@@ -58,8 +58,15 @@ def train_a_little(storage: Storage, steps: int = 30) -> str:
     chain = Chain({"seed": 1}, [stage], {"prose": manifest.fingerprint}, LENGTH)
     config = CONFIG | {"vocab_size": manifest.vocabulary, "max_position_embeddings": 2 * LENGTH}
     task = Training(
-        chain, 0, steps, ModelSpec(config, initialization="gpt-neox"), OptimizerSpec(), 1, LENGTH,
-        {"prose": "corpora/prose"}, validation_rows=8,
-    )  # fmt: skip
+        chain,
+        0,
+        steps,
+        ModelSpec(config, initialization="gpt-neox"),
+        OptimizerSpec(),
+        1,
+        LENGTH,
+        {"prose": "corpora/prose"},
+        validation_rows=8,
+    )
     train(task, storage, make_batches(task, storage), lambda _: None)
     return chain.name(steps)

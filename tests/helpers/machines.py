@@ -24,12 +24,15 @@ def start_machines(folder: str, workers: int) -> Any:
 
     # A node that ends with this process can be added by its main thread alone.
     machines = Cluster(
-        initialize_head=True, shutdown_at_exit=False,
+        initialize_head=True,
+        shutdown_at_exit=False,
         head_node_args={
-            "num_cpus": 0, "temp_dir": folder, "include_dashboard": True,
+            "num_cpus": 0,
+            "temp_dir": folder,
+            "include_dashboard": True,
             "dashboard_port": free_port(),
         },
-    )  # fmt: skip
+    )
     for _ in range(workers):
         machines.add_node(num_cpus=1)
     return machines
@@ -42,9 +45,11 @@ def train_on(machines: Any, storage: Storage, task: Training) -> None:
     with cluster(machines.address, None):
         node = Node(task.chain.name(task.stop), None, task, ("recipe",))
         outcome = run_sweep(
-            Tree((node,), {}), storage, train=slow_loop.train,
+            Tree((node,), {}),
+            storage,
+            train=slow_loop.train,
             on_event=lambda event: print(event.kind, event.reason, flush=True),
-        )  # fmt: skip
+        )
         print("outcome", len(outcome.finished), outcome.failed, flush=True)
         print("held", held_placement_groups(), living_actors(), flush=True)
 
@@ -59,9 +64,13 @@ def run_on_machines(module: str, storage: str, seconds: float = 560, **environme
         variables["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         variables["PYTHONPATH"] = str(ROOT)
         process = subprocess.Popen(
-            [sys.executable, "-m", module, storage, short], env=variables | environment,
-            stdout=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT,
-        )  # fmt: skip
+            [sys.executable, "-m", module, storage, short],
+            env=variables | environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            cwd=ROOT,
+        )
         try:
             output, _ = process.communicate(timeout=seconds)
         finally:

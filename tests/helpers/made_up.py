@@ -18,12 +18,16 @@ def stages(count: int = 3, replay: float = 0.0, extra: int = 0) -> tuple[StageFa
     """The first stages; the last one `extra` steps longer."""
     return tuple(
         StageFact(
-            name, place * STEPS, (place + 1) * STEPS + (extra if place == count - 1 else 0),
-            (STEPS + (extra if place == count - 1 else 0)) * TOKENS_PER_STEP, (name,),
-            replay if place else 0.0, 3e-4,
+            name,
+            place * STEPS,
+            (place + 1) * STEPS + (extra if place == count - 1 else 0),
+            (STEPS + (extra if place == count - 1 else 0)) * TOKENS_PER_STEP,
+            (name,),
+            replay if place else 0.0,
+            3e-4,
         )
         for place, name in enumerate(NAMES[:count])
-    )  # fmt: skip
+    )
 
 
 def trunk_losses(final: float, lost: float, count: int = 3) -> dict[str, np.ndarray]:

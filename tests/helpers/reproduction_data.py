@@ -74,10 +74,22 @@ class World:
 
 HOLDING = World()
 
-_WORSE_WITH_REPLAY = {0.0: (2.40, 1.5), 0.005: (2.5, 1.5), 0.01: (2.55, 1.5), 0.05: (2.6, 1.5),
-                      0.10: (2.7, 1.5), 0.25: (2.8, 1.5), 0.50: (2.9, 1.5)}  # fmt: skip
-_HARMLESS = {"constant": (3.0, 1.0), "warm": (2.8, 1.2), "lowest": (2.9, 1.2),
-             "middle": (2.7, 1.3), "highest": (2.5, 1.4)}  # fmt: skip
+_WORSE_WITH_REPLAY = {
+    0.0: (2.40, 1.5),
+    0.005: (2.5, 1.5),
+    0.01: (2.55, 1.5),
+    0.05: (2.6, 1.5),
+    0.10: (2.7, 1.5),
+    0.25: (2.8, 1.5),
+    0.50: (2.9, 1.5),
+}
+_HARMLESS = {
+    "constant": (3.0, 1.0),
+    "warm": (2.8, 1.2),
+    "lowest": (2.9, 1.2),
+    "middle": (2.7, 1.3),
+    "highest": (2.5, 1.4),
+}
 REVERSED = World(
     replay={"weak": _WORSE_WITH_REPLAY, "strong": _WORSE_WITH_REPLAY},
     rates={"weak": _HARMLESS, "strong": _HARMLESS},
@@ -92,8 +104,15 @@ REVERSED = World(
 )
 """Every direction the other way round."""
 
-_DEAR = {0.0: (2.9, 1.5), 0.005: (2.8, 1.9), 0.01: (2.7, 2.0), 0.05: (2.6, 2.0),
-         0.10: (2.5, 2.1), 0.25: (2.4, 2.2), 0.50: (2.3, 2.3)}  # fmt: skip
+_DEAR = {
+    0.0: (2.9, 1.5),
+    0.005: (2.8, 1.9),
+    0.01: (2.7, 2.0),
+    0.05: (2.6, 2.0),
+    0.10: (2.5, 2.1),
+    0.25: (2.4, 2.2),
+    0.50: (2.3, 2.3),
+}
 _UNEQUAL = {0.0: (2.9, 1.5), 0.005: (2.7, 1.7), 0.01: (2.5, 1.9), 0.02: (2.3, 2.1)}
 FAR_APART = replace(
     HOLDING,
@@ -164,9 +183,14 @@ def _curve(start: float, end: float, bump: float, seen: bool) -> np.ndarray:
 
 
 def outcome(
-    seed: int, label: str, parts: Sequence[Part], kind: str = "sweep",
-    fields: Mapping[str, object] | None = None, noise: float = 0.001, experiment: str = "",
-) -> RecipeOutcome:  # fmt: skip
+    seed: int,
+    label: str,
+    parts: Sequence[Part],
+    kind: str = "sweep",
+    fields: Mapping[str, object] | None = None,
+    noise: float = 0.001,
+    experiment: str = "",
+) -> RecipeOutcome:
     """One recipe's history; a seed moves all its losses alike, a recipe its own a little."""
     own = np.random.default_rng([seed, zlib.crc32(f"{experiment}{label}".encode())])
     common = np.random.default_rng(seed).normal(0, 0.02)
@@ -189,10 +213,17 @@ def outcome(
     training[opening + 1 : opening + 6] += parts[-1].opening + own.normal(0, 0.01)
     table.loc[1:, "loss"] = training
     facts = tuple(
-        StageFact(part.name or "+".join(part.new), number * STEPS, (number + 1) * STEPS,
-                  STEPS * TOKENS, part.new, part.replay, float(part.rates.max()))
+        StageFact(
+            part.name or "+".join(part.new),
+            number * STEPS,
+            (number + 1) * STEPS,
+            STEPS * TOKENS,
+            part.new,
+            part.replay,
+            float(part.rates.max()),
+        )
         for number, part in enumerate(parts)
-    )  # fmt: skip
+    )
     return RecipeOutcome(label, kind, fields or {}, facts, table, TOKENS)
 
 
@@ -207,9 +238,14 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
     replay = f"e{5 if shift == 'weak' else 6}-replay-{shift}"
 
     def two(
-        experiment: str, label: str, losses: Losses, rates: np.ndarray, share: float = 0.0,
-        opening: float = 0.0, **fields: object,
-    ) -> RecipeOutcome:  # fmt: skip
+        experiment: str,
+        label: str,
+        losses: Losses,
+        rates: np.ndarray,
+        share: float = 0.0,
+        opening: float = 0.0,
+        **fields: object,
+    ) -> RecipeOutcome:
         bump = 0.04 + 20 * float(rates.max()) if share == 0 else 0.0
         last = Part((names[1],), rates, _pair(names, losses), share, bump, opening=opening)
         given = {f"{names[1]}.{name}": value for name, value in fields.items()}
@@ -223,8 +259,13 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
         outcome(seed, "previous", [first], "previous"),
     ]
     rates = world.rates[shift]
-    shapes = {"constant": constant(FLOOR), "warm": constant(PEAK, 2), "lowest": cosine(PEAK / 2),
-              "middle": cosine(PEAK), "highest": cosine(2 * PEAK)}  # fmt: skip
+    shapes = {
+        "constant": constant(FLOOR),
+        "warm": constant(PEAK, 2),
+        "lowest": cosine(PEAK / 2),
+        "middle": cosine(PEAK),
+        "highest": cosine(2 * PEAK),
+    }
     return {
         f"e1-scratch-{shift}": [
             outcome(seed, "scratch", [Part(names[1:], cosine(), _pair(names, scratch))])
@@ -233,8 +274,14 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
             outcome(seed, "union", [Part(names, cosine(), ending)], noise=world.noise)
         ],
         f"e3-warmup-{shift}": [
-            two(f"e3{shift}", f"warmup {100 * w:g}%", losses, cosine(warm=round(w * 1000)),
-                opening=world.spike if w == 0 else 0.0, **{"schedule.warmup": f"{100 * w:g}%"})
+            two(
+                f"e3{shift}",
+                f"warmup {100 * w:g}%",
+                losses,
+                cosine(warm=round(w * 1000)),
+                opening=world.spike if w == 0 else 0.0,
+                **{"schedule.warmup": f"{100 * w:g}%"},
+            )
             for w, losses in world.warmups[shift].items()
         ],
         f"e4-max-lr-{shift}": [
@@ -243,10 +290,12 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
         replay: [
             two(replay, f"replay {100 * share:g}%", losses, cosine(), share, replay=share)
             for share, losses in world.replay[shift].items()
-        ] + baselines,
-        f"e13-merge-{shift}": [_merged(names, world.merged[shift], seed, share)
-                               for share in (0.3, 0.5)],
-    }  # fmt: skip
+        ]
+        + baselines,
+        f"e13-merge-{shift}": [
+            _merged(names, world.merged[shift], seed, share) for share in (0.3, 0.5)
+        ],
+    }
 
 
 def _merged(names: Sequence[str], losses: Losses, seed: int, share: float) -> RecipeOutcome:
@@ -261,15 +310,22 @@ def _scale(world: World, seed: int) -> list[RecipeOutcome]:
     names = ("english", "kernel-docs")
     first = Part(names[:1], cosine(), _pair(names, (1.75, 2.24)))
     found = [
-        outcome(seed, f"replay {share}",
-                [first, Part(names[1:], cosine(), _pair(names, losses), share)], noise=world.noise)
+        outcome(
+            seed,
+            f"replay {share}",
+            [first, Part(names[1:], cosine(), _pair(names, losses), share)],
+            noise=world.noise,
+        )
         for share, losses in zip((0.0, 0.05), world.scale, strict=True)
-    ]  # fmt: skip
+    ]
     union = Part(names, cosine(), _pair(names, (1.72, 2.02)))
     scratch = Part(names[1:], cosine(), _pair(names, (2.08, 2.05)))
-    return [*found, outcome(seed, "union", [union], "union"),
-            outcome(seed, "scratch", [scratch], "scratch"),
-            outcome(seed, "previous", [first], "previous")]  # fmt: skip
+    return [
+        *found,
+        outcome(seed, "union", [union], "union"),
+        outcome(seed, "scratch", [scratch], "scratch"),
+        outcome(seed, "previous", [first], "previous"),
+    ]
 
 
 def _same_data(world: World, seed: int) -> list[RecipeOutcome]:

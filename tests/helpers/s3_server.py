@@ -21,9 +21,16 @@ _ADMIN, _ADMIN_SECRET = "admin", "admin-secret"
 _READY_SECONDS = 200.0
 _TERMINATE_SECONDS = 2.0  # it would take its time, and the folder is thrown away
 _PORTS = (
-    "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port",
-    "filer.port.grpc", "s3.port", "s3.port.grpc", "metricsPort",
-)  # fmt: skip
+    "master.port",
+    "master.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+    "s3.port",
+    "s3.port.grpc",
+    "metricsPort",
+)
 
 
 class CannotStartError(Exception):
@@ -70,9 +77,12 @@ class S3Server:
         import boto3
 
         return boto3.client(
-            "s3", endpoint_url=self.endpoint, region_name="us-east-1",
-            aws_access_key_id=_ADMIN, aws_secret_access_key=_ADMIN_SECRET,
-        )  # fmt: skip
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=_ADMIN,
+            aws_secret_access_key=_ADMIN_SECRET,
+        )
 
     def new_bucket(self) -> str:
         """An empty bucket."""
@@ -108,13 +118,25 @@ def _command(folder: Path, ports: dict[str, int]) -> list[str]:
     ]
     (folder / "s3.json").write_text(json.dumps({"identities": identities}))
     return [
-        _weed(), "-logtostderr=true", "server", f"-dir={folder}", "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={folder / 's3.json'}",
-        "-master.volumeSizeLimitMB=64", "-volume.max=1000", "-s3.port.iceberg=0",
-        "-s3.port.lance=0", "-master.telemetry=false", "-master.electionTimeout=1s",
-        f"-filer.localSocket={folder / 'filer'}", f"-s3.localSocket={folder / 's3'}",
+        _weed(),
+        "-logtostderr=true",
+        "server",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        "-filer",
+        "-s3",
+        f"-s3.config={folder / 's3.json'}",
+        "-master.volumeSizeLimitMB=64",
+        "-volume.max=1000",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
+        "-master.electionTimeout=1s",
+        f"-filer.localSocket={folder / 'filer'}",
+        f"-s3.localSocket={folder / 's3'}",
         *(f"-{name}={port}" for name, port in ports.items()),
-    ]  # fmt: skip
+    ]
 
 
 @contextmanager

@@ -34,9 +34,14 @@ from tests.helpers.paths import ROOT
 
 LENGTH, BATCH, VOCABULARY, FIRST_STAGE = 16, 8, 64, 4
 CONFIG = {
-    "model_type": "gpt_neox", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "intermediate_size": 128, "max_position_embeddings": 32, "vocab_size": VOCABULARY,
-}  # fmt: skip
+    "model_type": "gpt_neox",
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "max_position_embeddings": 32,
+    "vocab_size": VOCABULARY,
+}
 
 
 def make_corpus(storage: Storage, name: str) -> None:
@@ -69,10 +74,16 @@ def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> T
     fingerprints = {"new": "0" * 16, "older": "1" * 16}
     chain = Chain({"seed": 1}, stages, fingerprints, LENGTH)
     return Training(
-        chain, start, stop, ModelSpec(CONFIG, initialization="gpt-neox"),
-        OptimizerSpec(gradient_skip=fields.pop("gradient_skip", None)), 1, LENGTH,
-        {name: f"corpora/{name}" for name in ("new", "older")}, **fields,
-    )  # fmt: skip
+        chain,
+        start,
+        stop,
+        ModelSpec(CONFIG, initialization="gpt-neox"),
+        OptimizerSpec(gradient_skip=fields.pop("gradient_skip", None)),
+        1,
+        LENGTH,
+        {name: f"corpora/{name}" for name in ("new", "older")},
+        **fields,
+    )
 
 
 def make_storage(folder: Path) -> Storage:
@@ -149,10 +160,11 @@ def launch(
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "tests.helpers.training_runs", str(plan)],
-            cwd=ROOT, env={**os.environ, **shared, "RANK": str(rank)},
+            cwd=ROOT,
+            env={**os.environ, **shared, "RANK": str(rank)},
         )
         for rank in range(world)
-    ]  # fmt: skip
+    ]
     return next((status for p in processes if (status := p.wait(timeout=120)) != 0), 0)
 
 

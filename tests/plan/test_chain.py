@@ -209,9 +209,12 @@ def test_one_bit_of_one_rate_changes_every_later_name(data: Any) -> None:
 
 def test_the_seed_and_all_of_the_initial_state_are_in_every_name() -> None:
     settings_ = [
-        {"seed": 0}, {"seed": 1}, {"seed": 0, "precision": "float32"},
-        {"seed": 0, "model": {"hidden_size": 8}}, {"seed": 0, "model": {"hidden_size": 16}},
-    ]  # fmt: skip
+        {"seed": 0},
+        {"seed": 1},
+        {"seed": 0, "precision": "float32"},
+        {"seed": 0, "model": {"hidden_size": 8}},
+        {"seed": 0, "model": {"hidden_size": 16}},
+    ]
     all_names = [name for s in settings_ for name in names(chain(stage(30), **s))]
     assert len(set(all_names)) == len(all_names)
     assert chain(stage(30), a=1, b=2).name(30) == chain(stage(30), b=2, a=1).name(30)
@@ -280,8 +283,15 @@ def test_pickling_keeps_names_and_stays_small() -> None:
 
 def test_the_papers_300b_stage_is_named_quickly() -> None:
     """132,366 steps; the seven weights of SlimPajama make products beyond 64 bits."""
-    tokens = (155_887_114_486, 79_872_895_846, 15_634_722_173, 13_252_597_099,
-              12_579_061_292, 11_963_032_160, 10_088_908_154)  # fmt: skip
+    tokens = (
+        155_887_114_486,
+        79_872_895_846,
+        15_634_722_173,
+        13_252_597_099,
+        12_579_061_292,
+        11_963_032_160,
+        10_088_908_154,
+    )
     sources = [Source(f"d{i}", Fraction(t, sum(tokens)), limit=ROWS) for i, t in enumerate(tokens)]
     sources.append(Source("old", Fraction(1), True, limit=ROWS, at_end="repeat"))
     prints = {source.corpus: source.corpus for source in sources}
@@ -345,9 +355,11 @@ class OnlyRates:
 
 
 @given(
-    at=st.integers(1, 800), length=st.integers(1, 60), first=st.integers(0, 600),
+    at=st.integers(1, 800),
+    length=st.integers(1, 60),
+    first=st.integers(0, 600),
     other=st.integers(1, 800),
-)  # fmt: skip
+)
 @settings(max_examples=25, deadline=None)
 def test_an_anneal_goes_along_its_trunk(at: int, length: int, first: int, other: int) -> None:
     """By the same names as if every step had been hashed for itself."""

@@ -168,15 +168,23 @@ def test_a_warm_up_round_trips_to_the_same_bits(digits: int) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"max_lr": 0}, {"max_lr": -1e-4}, {"max_lr": "1e400"}, {"max_lr": "nan"}, {},
-        {"max_lr": 1e-4, "min_lr": 2e-4}, {"max_lr": 1e-4, "min_lr": "101%"},
-        {"max_lr": 1e-4, "min_lr": -1e-6}, {"max_lr": 1e-4, "min_lr": "-1%"},
-        {"max_lr": 1e-4, "min_lr": "1e400"}, {"max_lr": 1e-4, "warmup": "-5 steps"},
-        {"max_lr": 1e-4, "warmup": "200%"}, {"max_lr": 1e-4, "warmup": "120"},
+        {"max_lr": 0},
+        {"max_lr": -1e-4},
+        {"max_lr": "1e400"},
+        {"max_lr": "nan"},
+        {},
+        {"max_lr": 1e-4, "min_lr": 2e-4},
+        {"max_lr": 1e-4, "min_lr": "101%"},
+        {"max_lr": 1e-4, "min_lr": -1e-6},
+        {"max_lr": 1e-4, "min_lr": "-1%"},
+        {"max_lr": 1e-4, "min_lr": "1e400"},
+        {"max_lr": 1e-4, "warmup": "-5 steps"},
+        {"max_lr": 1e-4, "warmup": "200%"},
+        {"max_lr": 1e-4, "warmup": "120"},
         {"max_lr": 1e-4, "warm_up": "1%"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_senseless_schedules_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Schedule).validate_python({"kind": "cosine", **fields})

@@ -22,9 +22,15 @@ ROWS = 10**9
 
 
 def stage(
-    steps: int, rate: float = 1e-3, replay: Fraction = Fraction(0), reset: bool = True,
-    workers: int = 1, new: str = "new", cosine: bool = False, name: str = "s",
-) -> ChainStage:  # fmt: skip
+    steps: int,
+    rate: float = 1e-3,
+    replay: Fraction = Fraction(0),
+    reset: bool = True,
+    workers: int = 1,
+    new: str = "new",
+    cosine: bool = False,
+    name: str = "s",
+) -> ChainStage:
     sources = [Source(new, Fraction(1), limit=ROWS)]
     if replay:
         sources.append(Source("old", Fraction(1), True, limit=ROWS, at_end="repeat"))

@@ -69,8 +69,10 @@ def test_facts_come_from_the_manifests(storage: Storage) -> None:
     facts = corpus_facts(defined(), storage)
     assert is_prepared(facts)
     assert (facts["old"].rows, facts["old"].validation_rows, facts["old"].row_length) == (
-        400, 4, 17,
-    )  # fmt: skip
+        400,
+        4,
+        17,
+    )
 
 
 def test_corpora_that_are_not_prepared_can_be_planned(tmp_path: Path) -> None:

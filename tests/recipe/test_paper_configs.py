@@ -70,15 +70,22 @@ def test_batches_models_and_checks_are_the_papers(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "steps"),
     [
-        ("e0-pile", [PILE]), ("e1-scratch-weak", [PILE]), ("e1-scratch-strong", [GERMAN]),
-        ("e2-union-weak", [264_732]), ("e2-union-strong", [220_823]),
+        ("e0-pile", [PILE]),
+        ("e1-scratch-weak", [PILE]),
+        ("e1-scratch-strong", [GERMAN]),
+        ("e2-union-weak", [264_732]),
+        ("e2-union-strong", [220_823]),
         ("e4-max-lr-weak", [PILE] * 2),
-        ("e5-replay-weak", [PILE] * 2), ("e6-replay-strong", [PILE, GERMAN]),
-        ("e7-scale", [PILE] * 2), ("e8-same-data", [PILE] * 2), ("e9-infinite-single", [PILE]),
-        ("e10-infinite-stages", [PART] * 3), ("e12-replay-history", [PILE, PART, PART, PART]),
+        ("e5-replay-weak", [PILE] * 2),
+        ("e6-replay-strong", [PILE, GERMAN]),
+        ("e7-scale", [PILE] * 2),
+        ("e8-same-data", [PILE] * 2),
+        ("e9-infinite-single", [PILE]),
+        ("e10-infinite-stages", [PART] * 3),
+        ("e12-replay-history", [PILE, PART, PART, PART]),
         ("e11-domain-incremental", [PILE, 4462, 5291, 5563, 5861, 6914, 35_326, 68_946]),
     ],
-)  # fmt: skip
+)
 def test_stages_have_the_papers_steps(name: str, steps: list[int]) -> None:
     for variant in paper(name).variants:
         if variant.kind == "sweep":
@@ -149,8 +156,11 @@ def test_the_trees_of_e3_to_e6_train_the_pile_once() -> None:
 
 def test_replay_over_four_stages_is_the_published_one() -> None:
     """To the digit where the Pile counts as three parts, as the authors' files do (§4)."""
-    published = [{"pile": "5"}, {"pile": "3.8125", "sp": "1.1875"},
-                 {"pile": "3.088125", "sp": "1.911875"}]  # fmt: skip
+    published = [
+        {"pile": "5"},
+        {"pile": "3.8125", "sp": "1.1875"},
+        {"pile": "3.088125", "sp": "1.911875"},
+    ]
     chain = whole("e12-replay-history", f"pile.steps={3 * PART}")["replay 5%"].chain
     as_written = whole("e12-replay-history")["replay 5%"].chain
     parts = [stage.mixture for stage in chain.stages]

@@ -43,8 +43,9 @@ def test_global_batch_in_sequences(batch: Any, rows: int) -> None:
 def test_with_field_leaves_its_input_alone() -> None:
     data = recipe_data()
     assert with_field(data, "new.schedule.max_lr", "1e-3", WHERE)["stages"][1]["schedule"] == {
-        **SCHEDULE, "max_lr": "1e-3",
-    }  # fmt: skip
+        **SCHEDULE,
+        "max_lr": "1e-3",
+    }
     assert with_field(data, "execution.save_every", 5, WHERE)["execution"] == {"save_every": 5}
     assert data == recipe_data()
 
@@ -52,9 +53,11 @@ def test_with_field_leaves_its_input_alone() -> None:
 def test_a_sweep_as_mapping_takes_every_combination_in_order() -> None:
     made = variants(sweep={"new.replay": ["0%", "25%"], "new.schedule.max_lr": ["1e-3", "2e-3"]})
     assert list(made) == [
-        "replay 0%, max_lr 1e-3", "replay 0%, max_lr 2e-3",
-        "replay 25%, max_lr 1e-3", "replay 25%, max_lr 2e-3",
-    ]  # fmt: skip
+        "replay 0%, max_lr 1e-3",
+        "replay 0%, max_lr 2e-3",
+        "replay 25%, max_lr 1e-3",
+        "replay 25%, max_lr 2e-3",
+    ]
     last = made["replay 25%, max_lr 2e-3"]
     assert last.fields == {"new.replay": 0.25, "new.schedule.max_lr": 2e-3}
     assert last.recipe.stages[1].schedule.max_lr == 2e-3
@@ -120,15 +123,19 @@ def test_replay_over_four_stages_is_the_published_one() -> None:
     names = ["pile", "sp1", "sp2", "sp3"]
     stages = [
         {
-            "name": name, "tokens": "300B" if name == "pile" else "100B", "schedule": SCHEDULE,
+            "name": name,
+            "tokens": "300B" if name == "pile" else "100B",
+            "schedule": SCHEDULE,
             "replay": "0%" if name == "pile" else "5%",
         }
         for name in names
-    ]  # fmt: skip
+    ]
     data = recipe_data(
-        stages=stages, corpora={n: {"text": n} for n in names}, sequence_length=2000,
+        stages=stages,
+        corpora={n: {"text": n} for n in names},
+        sequence_length=2000,
         global_batch=1000,
-    )  # fmt: skip
+    )
     recipe = parse_recipe(data, WHERE)
     rows = facts(dict.fromkeys(names, 10**9), length=2001)
     published = [
@@ -145,8 +152,9 @@ def test_replay_over_four_stages_is_the_published_one() -> None:
 
 def test_new_data_continues_and_replay_reads_what_was_seen_from_its_first_row() -> None:
     data = changed(1, mixture={"old": "50%", "new": "50%"}, replay="25%")
-    data["stages"].append({"name": "third", "mixture": {"old": 1}, "steps": 20, "replay": "50%",
-                           "schedule": SCHEDULE})  # fmt: skip
+    data["stages"].append(
+        {"name": "third", "mixture": {"old": 1}, "steps": 20, "replay": "50%", "schedule": SCHEDULE}
+    )
     _, second, third = resolved(data).chain.stages
     new = {s.corpus: s for s in second.mixture.sources if not s.replay}
     assert (new["old"].first, new["new"].first) == (160, 0)
@@ -241,9 +249,7 @@ BAD_RECIPES = [
     (recipe_data(sweep={"new.replai": ["1%"]}), ["sweep replai 1%", "'replay'"]),
     (recipe_data(sweep={"new.replay": ["1", "x"]}), ["sweep replay 1", "less than 1"]),
     (
-        recipe_data(
-            sweep=[{"old.schedule.max_lr": ["1e-3"]}, {"new.schedule.max_lr": ["1e-3"]}]
-        ),
+        recipe_data(sweep=[{"old.schedule.max_lr": ["1e-3"]}, {"new.schedule.max_lr": ["1e-3"]}]),
         ["my.yaml: sweep", "two recipes are called 'max_lr 1e-3'", "Merge the grids"],
     ),
     (
@@ -254,7 +260,7 @@ BAD_RECIPES = [
         changed(1, mixture={"old": "80%", "new": "40%"}) | {"baselines": ["union"]},
         ["my.yaml: stages.new.mixture", "exceed 1", "1.2", "Make them sum to 100%"],
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("data", "parts"), BAD_RECIPES)

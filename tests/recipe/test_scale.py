@@ -158,8 +158,9 @@ def test_values_by_the_name_of_their_field() -> None:
     assert small("replay", {"a": "4%", "b": "1%", "c": "2%"}) == {"x": "0.05", "c": "0.02"}
     assert small("mixture", {"a": 52.09, "c": 26.69, "b": 5.22}) == {"x": "57.31", "c": "26.69"}
     assert small("anneal", {"length": "132366 steps", "min_lr": 3e-5}) == {
-        "length": "150 steps", "min_lr": 2.4e-4,
-    }  # fmt: skip
+        "length": "150 steps",
+        "min_lr": 2.4e-4,
+    }
     assert small("anneal", None) is None
     assert small("workers", 16) == 1
     assert small("at_end", "repeat") == "repeat"
@@ -167,8 +168,11 @@ def test_values_by_the_name_of_their_field() -> None:
 
 def test_schedules_by_name_get_rates_of_this_size() -> None:
     assert scaled_field("schedule", "rewarm", FACTORS) == {
-        "kind": "cosine", "max_lr": 2.4e-3, "min_lr": "10%", "warmup": "1%",
-    }  # fmt: skip
+        "kind": "cosine",
+        "max_lr": 2.4e-3,
+        "min_lr": "10%",
+        "warmup": "1%",
+    }
     assert scaled_field("schedule", "continue", FACTORS) == {"kind": "constant", "max_lr": "parent"}
 
 

@@ -88,12 +88,31 @@ def reproduce(scale: str, folder: Path) -> str:
     """What `raycl reproduce` prints, in a process of its own: it starts a cluster of its own."""
     only = [word for name in ("e5", "e10", "e13-merge-weak") for word in ("--only", name)]
     done = subprocess.run(
-        [sys.executable, "-m", "raycl", "reproduce", "--configs", str(CONFIGS), "--scale",
-         scale, "--storage", str(folder / "runs"), "--out", str(folder / "docs/reproduction.md"),
-         "--seeds", "1", "--workers", "2", *only],
-        cwd=ROOT, env={k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
-        capture_output=True, text=True, timeout=560,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "raycl",
+            "reproduce",
+            "--configs",
+            str(CONFIGS),
+            "--scale",
+            scale,
+            "--storage",
+            str(folder / "runs"),
+            "--out",
+            str(folder / "docs/reproduction.md"),
+            "--seeds",
+            "1",
+            "--workers",
+            "2",
+            *only,
+        ],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
+        capture_output=True,
+        text=True,
+        timeout=560,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -172,13 +172,27 @@ def test_measures_by_hand() -> None:
 def test_a_table_has_the_papers_rows_and_numbers() -> None:
     table = replay_table(evidence_of("holding"), WEAK)
     assert table.columns == (
-        "run", "D0 paper", "D0 ours", "D1 paper", "D1 ours", "AVG paper", "AVG ours",
-        "forgetting paper", "forgetting ours",
-    )  # fmt: skip
+        "run",
+        "D0 paper",
+        "D0 ours",
+        "D1 paper",
+        "D1 ours",
+        "AVG paper",
+        "AVG ours",
+        "forgetting paper",
+        "forgetting ours",
+    )
     assert [line[0] for line in table.lines] == [
-        "replay 0 %", "replay 0.5 %", "replay 1 %", "replay 5 %", "replay 10 %", "replay 50 %",
-        "union", "D0 only", "D1 only, from scratch",
-    ]  # fmt: skip
+        "replay 0 %",
+        "replay 0.5 %",
+        "replay 1 %",
+        "replay 5 %",
+        "replay 10 %",
+        "replay 50 %",
+        "union",
+        "D0 only",
+        "D1 only, from scratch",
+    ]
     first = table.lines[0]
     assert first[1::2] == ("2.44", "2.50", "2.47", "+0.27")
     values = evidence_of("holding").paired("e5-replay-weak", lost_old, replay(0.0))
@@ -277,8 +291,9 @@ def test_the_table_of_starting_points_names_what_was_seen() -> None:
     table = gupta_table(evidence_of("holding"))
     steps = evidence_of("holding").outcomes("g1-gupta", 1)[0].stages[0].last_step
     assert [line[0] for line in table.lines] == [
-        f"{steps} steps of D0, warmup 1%", f"{steps} steps of D0, constant min_lr",
-    ]  # fmt: skip
+        f"{steps} steps of D0, warmup 1%",
+        f"{steps} steps of D0, constant min_lr",
+    ]
     assert all("–" not in line for line in table.lines)
 
 

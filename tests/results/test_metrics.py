@@ -175,9 +175,13 @@ def test_tokens_to_reach_a_loss(recipe: RecipeOutcome) -> None:
 def test_baselines_have_losses_and_no_changes(recipe: RecipeOutcome, kind: str) -> None:
     baseline = replace(recipe, kind=kind, starts_trained=True)
     assert final_loss(baseline, "a") == 4.3
-    changes = [forgetting(baseline, "a"), forgetting_from_best(baseline, "a"),
-               adaptation(baseline, "c"), backward_transfer(baseline),
-               forward_transfer(baseline)]  # fmt: skip
+    changes = [
+        forgetting(baseline, "a"),
+        forgetting_from_best(baseline, "a"),
+        adaptation(baseline, "c"),
+        backward_transfer(baseline),
+        forward_transfer(baseline),
+    ]
     assert np.isnan(changes).all()
 
 

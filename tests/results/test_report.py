@@ -91,9 +91,16 @@ def recipe(label: str, share: float, max_lr: float, english: float, german: floa
     )
     fields = {"german.replay": f"{100 * share:g}%", "german.schedule.max_lr": max_lr}
     return RecipeOutcome(
-        label, "sweep", fields, (first, second), history, 65536,
-        {"english": 4.3, "german": 3.9}, f"000004000-{abs(hash(label)):032x}"[:42], "finished",
-    )  # fmt: skip
+        label,
+        "sweep",
+        fields,
+        (first, second),
+        history,
+        65536,
+        {"english": 4.3, "german": 3.9},
+        f"000004000-{abs(hash(label)):032x}"[:42],
+        "finished",
+    )
 
 
 def test_another_kind_of_schedule_is_no_point_on_a_line_of_rates() -> None:

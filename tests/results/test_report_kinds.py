@@ -63,8 +63,10 @@ def test_branches_stand_in_the_table_as_recipes(made: list[RecipeOutcome]) -> No
     table = results_table(made)
     paper = paper_table(table)
     assert [line.recipe for line in paper.lines if line.is_baseline] == [
-        "pile, german only", "union", "code from scratch"
-    ]  # fmt: skip
+        "pile, german only",
+        "union",
+        "code from scratch",
+    ]
     assert column(paper, "mean forgetting")[LAST_BRANCH] == "+0.51"
     # Off an earlier stage a branch has less to forget, so its mean would be of other corpora.
     assert column(paper, "mean forgetting")["infinite cosine, anneal german at 100%"] == "–"
@@ -97,8 +99,11 @@ def test_the_best_average_may_be_a_branch(made: list[RecipeOutcome]) -> None:
 def test_what_stages_do_to_each_other_has_its_own_table(made: list[RecipeOutcome]) -> None:
     table = transfer_table(results_table(made))
     assert table.columns[:4] == (
-        "backward transfer", "forward transfer", "spike pile", "recovery pile"
-    )  # fmt: skip
+        "backward transfer",
+        "forward transfer",
+        "spike pile",
+        "recovery pile",
+    )
     assert set(column(table, "recovery pile").values()) == {"never", "–"}
     assert column(table, "recovery code")[LAST_BRANCH] == "0"
     best = {line.recipe for line in table.lines for cell in line.cells if cell.best}
@@ -127,9 +132,16 @@ def test_figures_hold_branches_without_being_crowded(made: list[RecipeOutcome]) 
     first, last = drawings["loss-0"].figure.axes[0], drawings["loss-2"].figure.axes[0]
     texts = [text.get_text() for text in first.texts]
     assert sorted(texts) == sorted(
-        ["hand-off", "hand-off", "infinite cosine", "cosine, replay 0%", "cosine, replay 5%",
-         "pile, german only", "union"]
-    )  # fmt: skip
+        [
+            "hand-off",
+            "hand-off",
+            "infinite cosine",
+            "cosine, replay 0%",
+            "cosine, replay 5%",
+            "pile, german only",
+            "union",
+        ]
+    )
     stars = [line for line in first.lines if line.get_marker() == "*"]
     ends = [float(np.asarray(line.get_xdata())[0]) for line in stars]
     assert ends == [(count * STEPS + ANNEAL) * TOKENS_PER_STEP for count in (1, 2, 3)]
@@ -147,8 +159,11 @@ def test_the_learning_rate_names_each_schedule_and_its_branches_once(
     legend = drawing.figure.axes[0].get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == [
-        "infinite cosine", "max 3e-4, 2 recipes", "union", "annealed branches"
-    ]  # fmt: skip
+        "infinite cosine",
+        "max 3e-4, 2 recipes",
+        "union",
+        "annealed branches",
+    ]
 
 
 def test_a_spike_at_an_earlier_hand_off_is_within_the_axes(made: list[RecipeOutcome]) -> None:

@@ -31,9 +31,14 @@ def name(step: int, chain: int = 0) -> str:
 
 
 def state(
-    step: int, chain: int = 0, age: timedelta | None = 2 * DAY, complete: bool = True,
-    kept: bool = True, previous: str | None = None, merged: tuple[str, ...] = (),
-) -> StateFacts:  # fmt: skip
+    step: int,
+    chain: int = 0,
+    age: timedelta | None = 2 * DAY,
+    complete: bool = True,
+    kept: bool = True,
+    previous: str | None = None,
+    merged: tuple[str, ...] = (),
+) -> StateFacts:
     mark: dict[str, Any] = {"kept": kept, "previous": previous}
     if merged:
         mark["merged"] = {"base": merged[0], "states": list(merged[1:])}
@@ -61,8 +66,10 @@ def test_an_unfinished_node_keeps_its_deepest_states() -> None:
     unfinished = node(name(8), *(name(step) for step in (2, 4, 6, 7)))
     assert going(states, unfinished) == {name(2), name(7)}
     assert going(states, node(name(8), *unfinished.inside, keep_last=1)) == {
-        name(2), name(4), name(7),
-    }  # fmt: skip
+        name(2),
+        name(4),
+        name(7),
+    }
     # The same chain in a finished node of another sweep takes nothing from this one.
     assert going(states, unfinished, node(name(6), name(2), name(4))) == {name(2), name(7)}
 
@@ -89,8 +96,12 @@ def test_a_history_goes_on_from_states_that_no_sweep_names_any_more() -> None:
 
 
 def test_merged_states_go_with_their_origins_only() -> None:
-    states = [state(2), state(4), state(0, 1, merged=(name(2), name(4))),
-              state(0, 2, merged=(name(2), name(0, 1)))]  # fmt: skip
+    states = [
+        state(2),
+        state(4),
+        state(0, 1, merged=(name(2), name(4))),
+        state(0, 2, merged=(name(2), name(0, 1))),
+    ]
     assert not going(states, node(name(4)))
     assert going(states) == {s.name for s in states}
     assert not going(states, evaluated=(name(0, 2),))
@@ -106,18 +117,24 @@ STATES = st.integers(0, 5).flatmap(
         complete=st.booleans(),
         kept=st.booleans(),
         previous=st.none() | st.builds(name, st.integers(0, max(0, step - 1)), st.integers(0, 1)),
-        merged=st.just(()) | st.lists(
+        merged=st.just(())
+        | st.lists(
             st.builds(name, st.integers(1, 5), st.integers(0, 1)), min_size=2, max_size=3
-        ).map(tuple) if step == 0 else st.just(()),
+        ).map(tuple)
+        if step == 0
+        else st.just(()),
     )
-)  # fmt: skip
+)
 NAMES = st.builds(name, st.integers(0, 5), st.integers(0, 1))
 NODES = st.builds(
     lambda end, inside, keep_last, certain: node(
         end, *inside, keep_last=keep_last, certain=certain
     ),
-    NAMES, st.sets(NAMES), st.integers(1, 3), st.booleans(),
-)  # fmt: skip
+    NAMES,
+    st.sets(NAMES),
+    st.integers(1, 3),
+    st.booleans(),
+)
 
 
 @settings(deadline=None, max_examples=300)  # other tests may load the machine
@@ -156,10 +173,24 @@ def storage(tmp_path: Path) -> Storage:
         write(storage, name(step, chain), previous=name(4) if step == 8 else None)
     storage.write_bytes(f"states/{name(9)}/shard.safetensors", b"half")
     storage.write_bytes("states/notes/mine.txt", b"nobody's business")
-    nodes = [{"name": name(4), "parent": None, "stage": "s", "steps": 4, "first_step": 0,
-              "recipes": ["a", "b"]},
-             {"name": name(8), "parent": name(4), "stage": "s", "steps": 4, "first_step": 4,
-              "recipes": ["a"]}]  # fmt: skip
+    nodes = [
+        {
+            "name": name(4),
+            "parent": None,
+            "stage": "s",
+            "steps": 4,
+            "first_step": 0,
+            "recipes": ["a", "b"],
+        },
+        {
+            "name": name(8),
+            "parent": name(4),
+            "stage": "s",
+            "steps": 4,
+            "first_step": 4,
+            "recipes": ["a"],
+        },
+    ]
     storage.write_json("sweeps/mine/tree.json", nodes)
     return storage
 
@@ -167,9 +198,16 @@ def storage(tmp_path: Path) -> Storage:
 def write(storage: Storage, state: str, **fields: Any) -> None:
     storage.write_bytes(f"states/{state}/shard.safetensors", b"w" * 1000)
     step = int(state[:9])
-    mark = {"step": step, "kept": True, "stage": "s", "tokens": step * 10, "seconds": 2.0,
-            "previous": None, "previous_step": 4 if step == 8 else 0,
-            "created": "2026-01-01T00:00:00+00:00"}  # fmt: skip
+    mark = {
+        "step": step,
+        "kept": True,
+        "stage": "s",
+        "tokens": step * 10,
+        "seconds": 2.0,
+        "previous": None,
+        "previous_step": 4 if step == 8 else 0,
+        "created": "2026-01-01T00:00:00+00:00",
+    }
     storage.write_json(f"states/{state}/state.json", mark | fields)
 
 
@@ -210,10 +248,13 @@ def test_chains_are_made_again_from_the_stored_recipe(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     for corpus in ("old", "new"):
         make_corpus(storage, corpus)
-    recipe = recipe_data(execution={"keep_last": 1}, stages=[
-        {"name": "old", "steps": 20, "schedule": {"kind": "constant", "max_lr": 1e-3}},
-        {"name": "new", "steps": 20, "schedule": {"kind": "constant", "max_lr": 1e-3}},
-    ])  # fmt: skip
+    recipe = recipe_data(
+        execution={"keep_last": 1},
+        stages=[
+            {"name": "old", "steps": 20, "schedule": {"kind": "constant", "max_lr": 1e-3}},
+            {"name": "new", "steps": 20, "schedule": {"kind": "constant", "max_lr": 1e-3}},
+        ],
+    )
     definition = definition_of(recipe, "small.yaml")
     facts = corpus_facts(definition, storage)
     write_description(definition, storage, make_tree(definition, facts))

@@ -113,10 +113,12 @@ def test_processes_lose_no_update(storage: Storage) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", COUNT, storage.url, "10", str(me)],
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for me in range(3)
-    ]  # fmt: skip
+    ]
     outputs = [process.communicate(timeout=120)[0].strip() for process in processes]
     assert storage.read_bytes("counter") == b"30"
     assert sorted(outputs) == ["False", "False", "True"]

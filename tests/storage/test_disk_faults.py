@@ -74,11 +74,21 @@ def test_a_full_disk(tmp_path: Path, undisturbed: Path) -> None:
     disk.mkdir()
     copies.mkdir()
     done = subprocess.run(
-        [*NAMESPACE, sys.executable, "-m", "tests.helpers.disk_full", str(disk), str(copies),
-         *map(str, SIZES)],
-        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, check=True,
+        [
+            *NAMESPACE,
+            sys.executable,
+            "-m",
+            "tests.helpers.disk_full",
+            str(disk),
+            str(copies),
+            *map(str, SIZES),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        check=True,
         text=True,
-    )  # fmt: skip
+    )
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(outcomes) == len(SIZES)
     failed_in = set()

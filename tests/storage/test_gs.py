@@ -24,9 +24,12 @@ def raycl(*arguments: str) -> str:
     """What the command prints, when it has ended well."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     done = subprocess.run(
-        [sys.executable, "-m", "raycl", *arguments], capture_output=True, text=True,
-        env=environment | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}, timeout=560,
-    )  # fmt: skip
+        [sys.executable, "-m", "raycl", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        timeout=560,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -20,9 +20,12 @@ from raycl.storage.options import S3Options, arrow_arguments, s3_options, shared
 VARIABLES = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 SECRET = "planted-secret-1c9"
 CREDENTIALS = (
-    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
@@ -77,14 +80,26 @@ def test_addressing(options: S3Options, style: str) -> None:
 
 def test_pyarrow_is_told_the_same_store() -> None:
     assert arrow_arguments(S3Options("https://h:8/", "eu")) == {
-        "scheme": "https", "endpoint_override": "h:8", "region": "eu",
+        "scheme": "https",
+        "endpoint_override": "h:8",
+        "region": "eu",
         "force_virtual_addressing": False,
-    }  # fmt: skip
+    }
 
 
-@given(st.dictionaries(st.sampled_from([
-    "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION",
-]), st.sampled_from(["", "http://host:9"])))  # fmt: skip
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "AWS_ENDPOINT_URL",
+                "AWS_ENDPOINT_URL_S3",
+                "AWS_REGION",
+                "AWS_DEFAULT_REGION",
+            ]
+        ),
+        st.sampled_from(["", "http://host:9"]),
+    )
+)
 def test_workers_find_the_drivers_store_and_get_no_secret(variables: dict[str, str]) -> None:
     secrets = dict.fromkeys(CREDENTIALS, SECRET)
     shared = shared_variables({**variables, **secrets})

@@ -55,9 +55,13 @@ class World:
 
     def run(self, retries: Retries) -> str:
         return retries.run(
-            "s3://b/k: reading", self.action, lambda error: isinstance(error, TransientError),
-            clock=lambda: self.now, sleep=self.sleep, uniform=self.uniform,
-        )  # fmt: skip
+            "s3://b/k: reading",
+            self.action,
+            lambda error: isinstance(error, TransientError),
+            clock=lambda: self.now,
+            sleep=self.sleep,
+            uniform=self.uniform,
+        )
 
 
 @given(RETRIES, st.integers(0, 60), st.floats(0, 1), st.floats(0, 50))

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from raycl.storage.s3 import client as s3_client
-from raycl.storage.s3 import writes as s3_writes
 
 from raycl.cluster.connect import free_port
 from raycl.data.prepare.documents import read_documents
@@ -24,6 +22,8 @@ from raycl.data.prepare.inputs import TextSource, find_files, plan_units
 from raycl.errors import InputError
 from raycl.storage import Storage
 from raycl.storage.retries import GaveUpError, Retries
+from raycl.storage.s3 import client as s3_client
+from raycl.storage.s3 import writes as s3_writes
 from tests.helpers.paths import ROOT
 from tests.helpers.s3_server import SECRET_KEY, S3Server
 
@@ -44,9 +44,12 @@ def storage(bucket: str) -> Storage:
 def test_a_missing_bucket_is_named_and_not_made(s3: S3Server) -> None:
     storage = Storage("s3://no-such-bucket/x")
     calls: list[Callable[[], Any]] = [
-        storage.check_writable, storage.list, storage.sizes,
-        lambda: storage.read_bytes("a"), lambda: storage.remove_folder("a"),
-    ]  # fmt: skip
+        storage.check_writable,
+        storage.list,
+        storage.sizes,
+        lambda: storage.read_bytes("a"),
+        lambda: storage.remove_folder("a"),
+    ]
     for call in calls:
         with pytest.raises(InputError, match=r"s3://no-such-bucket/x.*no such bucket.*Create"):
             call()
@@ -66,10 +69,14 @@ def test_wrong_credentials(
 ) -> None:
     monkeypatch.setenv(name, value)
     calls: list[Callable[[], Any]] = [
-        storage.check_writable, storage.list, lambda: storage.exists("a"),
-        lambda: storage.read_bytes("a"), lambda: storage.write_bytes("a", b""),
-        lambda: storage.create("a", b""), lambda: storage.remove_folder("a"),
-    ]  # fmt: skip
+        storage.check_writable,
+        storage.list,
+        lambda: storage.exists("a"),
+        lambda: storage.read_bytes("a"),
+        lambda: storage.write_bytes("a", b""),
+        lambda: storage.create("a", b""),
+        lambda: storage.remove_folder("a"),
+    ]
     for call in calls:
         with pytest.raises(InputError, match="Check AWS_ACCESS_KEY_ID") as caught:
             call()
@@ -243,7 +250,7 @@ def test_an_empty_object_replaced_while_it_is_read_keeps_its_content_and_version
 def test_a_writer_killed_in_mid_upload_leaves_nothing_to_read(storage: Storage) -> None:
     code = (
         "import os, signal, sys\n"
-        "from raycl import s3_client, s3_writes\n"
+        "from raycl.storage.s3 import client as s3_client, writes as s3_writes\n"
         "from raycl.storage import Storage\n"
         "real = s3_client.S3Client.request\n"
         "def request(self, operation, *a, **k):\n"
@@ -253,8 +260,8 @@ def test_a_writer_killed_in_mid_upload_leaves_nothing_to_read(storage: Storage) 
         "s3_client.S3Client.request = request\n"
         "Storage(sys.argv[1]).write_bytes('big', bytes(s3_writes.PART_BYTES + 1))\n"
     )
-    root = ROOT
-    done = subprocess.run([sys.executable, "-c", code, storage.url], cwd=root, check=False)
+
+    done = subprocess.run([sys.executable, "-c", code, storage.url], cwd=ROOT, check=False)
     assert done.returncode == -signal.SIGKILL
     assert not storage.exists("big")
     assert storage.list() == []

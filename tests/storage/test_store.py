@@ -77,13 +77,17 @@ def test_ranges_also_past_the_end(
 @settings(deadline=None, max_examples=30)
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=5)
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**60), 2**60)
+        | st.text(max_size=5)
         | st.floats(allow_nan=False),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+        ),
         max_leaves=8,
     )
-)  # fmt: skip
+)
 def test_json_round_trips(value: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         storage = Storage(folder)
@@ -124,17 +128,28 @@ def test_paths_out_of_the_root_are_refused(storage: Storage, tmp_path: Path, pat
     (tmp_path / "x").write_text("secret")
     before = sorted(tmp_path.rglob("*"))
     calls: list[Any] = [
-        storage.full_path, storage.exists, storage.size, storage.read_bytes, storage.read_json,
-        storage.list, storage.remove_folder, lambda p: storage.read_range(p, 0, 1),
-        storage.sizes, storage.remove, lambda p: storage.upload_file(tmp_path / "x", p),
-        lambda p: storage.write_bytes(p, b""), lambda p: storage.write_json(p, 1),
+        storage.full_path,
+        storage.exists,
+        storage.size,
+        storage.read_bytes,
+        storage.read_json,
+        storage.list,
+        storage.remove_folder,
+        lambda p: storage.read_range(p, 0, 1),
+        storage.sizes,
+        storage.remove,
+        lambda p: storage.upload_file(tmp_path / "x", p),
+        lambda p: storage.write_bytes(p, b""),
+        lambda p: storage.write_json(p, 1),
         lambda p: storage.download_folder(p, tmp_path / "down"),
-    ]  # fmt: skip
+    ]
     if storage.has_conditional_writes:
         calls += [
-            storage.read_version, lambda p: storage.create(p, b""),
-            lambda p: storage.replace(p, b"", "v"), lambda p: storage.delete_if(p, "v"),
-        ]  # fmt: skip
+            storage.read_version,
+            lambda p: storage.create(p, b""),
+            lambda p: storage.replace(p, b"", "v"),
+            lambda p: storage.delete_if(p, "v"),
+        ]
     for call in calls:
         with pytest.raises(InputError, match="leaves the storage root"):
             call(path)
@@ -239,8 +254,15 @@ def test_roots_are_one_place_however_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    for root in (tmp_path / "r", str(tmp_path / "r"), "r", "./x/../r", "~/r", "r/",
-                 f"file://{tmp_path}/r"):  # fmt: skip
+    for root in (
+        tmp_path / "r",
+        str(tmp_path / "r"),
+        "r",
+        "./x/../r",
+        "~/r",
+        "r/",
+        f"file://{tmp_path}/r",
+    ):
         assert Storage(root).url == str(tmp_path / "r")
     storage = Storage("r")
     storage.write_bytes("f", b"1")

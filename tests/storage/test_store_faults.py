@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from raycl.storage.s3 import client as s3_client
-from raycl.storage.s3 import writes as s3_writes
 
 from raycl.storage import Storage
 from raycl.storage.options import S3Options
 from raycl.storage.retries import GaveUpError, Retries
+from raycl.storage.s3 import client as s3_client
+from raycl.storage.s3 import writes as s3_writes
 from tests.helpers.fault_proxy import (
     KINDS,
     Fault,

@@ -27,10 +27,27 @@ SECRET = "planted-7f3a9c51"
 def submit(head: Head, folder: Path, storage: Path, **environment: str) -> tuple[int, str]:
     """Exit code and output of `ray job submit` of a sweep from a working directory."""
     result = subprocess.run(
-        [RAY, "job", "submit", "--address", head.address, "--working-dir", str(folder), "--",
-         "python", "-m", "jobs.sweep", "my.yaml", "--storage", str(storage)],
-        env=head.environment | environment, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        [
+            RAY,
+            "job",
+            "submit",
+            "--address",
+            head.address,
+            "--working-dir",
+            str(folder),
+            "--",
+            "python",
+            "-m",
+            "jobs.sweep",
+            "my.yaml",
+            "--storage",
+            str(storage),
+        ],
+        env=head.environment | environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     return result.returncode, result.stdout + result.stderr
 
 
@@ -70,9 +87,13 @@ def command(head: Head, *arguments: str) -> list[str]:
 def raycl(head: Head, folder: Path, *arguments: str, **other: str) -> tuple[int, str]:
     """Exit code and output of the `raycl` command in a folder."""
     result = subprocess.run(
-        command(head, *arguments), cwd=folder, env=own_environment(head) | other,
-        capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        command(head, *arguments),
+        cwd=folder,
+        env=own_environment(head) | other,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     return result.returncode, result.stdout + result.stderr
 
 
@@ -117,9 +138,13 @@ def test_raycl_submit(head: Head, tmp_path: Path) -> None:
     assert (code, "~/.ray/auth_token" in output) == (2, True), output
 
     watching = subprocess.Popen(
-        command(head, *submit), cwd=work, env=own_environment(head), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        command(head, *submit),
+        cwd=work,
+        env=own_environment(head),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert watching.stdout is not None
     line = watching.stdout.readline()
     assert line.startswith("submitted raysubmit_"), line

@@ -55,8 +55,11 @@ def with_text(here: Path, *words: str) -> Package:
 def test_only_what_a_job_needs_travels(here: Path, tmp_path: Path) -> None:
     made = package(here)
     assert of_recipe(made) == {
-        "recipe.yaml", "data/old/a.jsonl", "data/old/b.jsonl", "data/new.jsonl"
-    }  # fmt: skip
+        "recipe.yaml",
+        "data/old/a.jsonl",
+        "data/old/b.jsonl",
+        "data/new.jsonl",
+    }
     code = """jobs/sweep.py raycl/cli/main.py raycl/results/report/page.html
         raycl/recipe/scales/tiny.yaml raycl/data/corpora/catalogue.yaml
         raycl/evaluation/tasks/paper-english.yaml"""
@@ -65,8 +68,11 @@ def test_only_what_a_job_needs_travels(here: Path, tmp_path: Path) -> None:
     assert made.notes == ()
     assert made.size < 4 * 2**20
     made.copy_to(tmp_path / "there")
-    copied = {p.relative_to(tmp_path / "there").as_posix() for p in (tmp_path / "there").rglob("*")
-              if p.is_file()}  # fmt: skip
+    copied = {
+        p.relative_to(tmp_path / "there").as_posix()
+        for p in (tmp_path / "there").rglob("*")
+        if p.is_file()
+    }
     assert copied == set(made.files)
 
 
@@ -103,8 +109,11 @@ def test_links_and_hidden_files_stay(here: Path, tmp_path: Path) -> None:
     (here / "data/old/link.jsonl").symlink_to(tmp_path / "outside.jsonl")
     made = with_text(here, "data")
     assert of_recipe(made) == {
-        "recipe.yaml", "data/old/a.jsonl", "data/old/b.jsonl", "data/new.jsonl"
-    }  # fmt: skip
+        "recipe.yaml",
+        "data/old/a.jsonl",
+        "data/old/b.jsonl",
+        "data/new.jsonl",
+    }
 
 
 def test_tokenizers_models_and_scales_travel(here: Path) -> None:
@@ -116,8 +125,11 @@ def test_tokenizers_models_and_scales_travel(here: Path) -> None:
     (here / "my-scale.yaml").write_text("{}")
     made = package(here, scale="my-scale.yaml")
     assert of_recipe(made) == {
-        "recipe.yaml", "model/config.json", "model/model.safetensors", "my-scale.yaml"
-    }  # fmt: skip
+        "recipe.yaml",
+        "model/config.json",
+        "model/model.safetensors",
+        "my-scale.yaml",
+    }
     assert made.scale == "my-scale.yaml"
     assert package(here, scale="tiny").scale == "tiny"
 
@@ -149,12 +161,27 @@ def test_the_limit_is_below_rays_own() -> None:
 def test_the_command_survives_a_shell() -> None:
     text = sweep_command("a b.yaml", "s3://b/x", "tiny", ["new.replay=$(id)", "seed=2"], 3, True)
     assert shlex.split(text) == [
-        "python", "-m", "jobs.sweep", "a b.yaml", "--storage", "s3://b/x", "--scale", "tiny",
-        "--set", "new.replay=$(id)", "--set", "seed=2", "--concurrent", "3", "--gpus",
-    ]  # fmt: skip
+        "python",
+        "-m",
+        "jobs.sweep",
+        "a b.yaml",
+        "--storage",
+        "s3://b/x",
+        "--scale",
+        "tiny",
+        "--set",
+        "new.replay=$(id)",
+        "--set",
+        "seed=2",
+        "--concurrent",
+        "3",
+        "--gpus",
+    ]
     assert shlex.split(sweep_command("r.yaml", "/s", None, [], None, False))[3:] == [
-        "r.yaml", "--storage", "/s"
-    ]  # fmt: skip
+        "r.yaml",
+        "--storage",
+        "/s",
+    ]
 
 
 @pytest.mark.parametrize("storage", ["runs/x", "./x", "~/x", "file://x"])
@@ -267,13 +294,19 @@ def test_a_job_is_submitted_once_and_without_the_environment(
     ]
     for status, new in (("RUNNING", False), ("PENDING", False), ("FAILED", True)):
         client.jobs = [
-            SimpleNamespace(submission_id=None, entrypoint="python -m x", start_time=1,
-                            status=Status("RUNNING")),
-            SimpleNamespace(submission_id="other", entrypoint="python -m y", start_time=2,
-                            status=Status("RUNNING")),
-            SimpleNamespace(submission_id="mine", entrypoint="python -m x", start_time=3,
-                            status=Status(status)),
-        ]  # fmt: skip
+            SimpleNamespace(
+                submission_id=None, entrypoint="python -m x", start_time=1, status=Status("RUNNING")
+            ),
+            SimpleNamespace(
+                submission_id="other",
+                entrypoint="python -m y",
+                start_time=2,
+                status=Status("RUNNING"),
+            ),
+            SimpleNamespace(
+                submission_id="mine", entrypoint="python -m x", start_time=3, status=Status(status)
+            ),
+        ]
         job, fresh = jobs_of(client).submit("python -m x", tmp_path)
         assert (fresh, job) == (new, "raysubmit_1" if new else "mine")
 

@@ -55,15 +55,22 @@ def test_machines_come_train_and_go(tmp_path: Path) -> None:
     config = tmp_path / "autoscaling.json"
     config.write_text(json.dumps(autoscaling(f"127.0.0.1:{port}")))
     with start_head(
-        "--num-cpus=0", f"--autoscaling-config={config}", port=port, RAY_FAKE_CLUSTER="1",
-        AUTOSCALER_UPDATE_INTERVAL_S="1", RAY_enable_autoscaler_v2="1",
-        RAY_CLOUD_INSTANCE_ID=HEAD_NODE, RAY_OVERRIDE_NODE_ID_FOR_TESTING=HEAD_NODE,
-    ) as head:  # fmt: skip
+        "--num-cpus=0",
+        f"--autoscaling-config={config}",
+        port=port,
+        RAY_FAKE_CLUSTER="1",
+        AUTOSCALER_UPDATE_INTERVAL_S="1",
+        RAY_enable_autoscaler_v2="1",
+        RAY_CLOUD_INSTANCE_ID=HEAD_NODE,
+        RAY_OVERRIDE_NODE_ID_FOR_TESTING=HEAD_NODE,
+    ) as head:
         result = subprocess.run(
             [sys.executable, "-c", SWEEP, storage.url, f"127.0.0.1:{port}"],
             env=head.environment | {"PYTHONPATH": str(ROOT)},
-            capture_output=True, text=True, timeout=560,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=560,
+        )
     assert "finished a b c\n" in result.stdout or "finished a c b\n" in result.stdout, result
     assert fake_loops.notes(storage, "trained") == ["a", "a1", "b", "c"]
     cpus = result.stdout.partition("cpus ")[2].split()
@@ -82,17 +89,29 @@ def autoscaling(address: str) -> dict[str, object]:
             # Named as somebody else's: Ray's wheel lacks the defaults of its own fake provider.
             "type": "external",
             "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
-            "gcs_address": address, "head_node_id": HEAD_NODE,
-            "launch_multiple": True, "disable_launch_config_check": True,
+            "gcs_address": address,
+            "head_node_id": HEAD_NODE,
+            "launch_multiple": True,
+            "disable_launch_config_check": True,
         },
         "available_node_types": {
             "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
             "worker": {
-                "resources": {"CPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2,
+                "resources": {"CPU": 1},
+                "node_config": {},
+                "min_workers": 0,
+                "max_workers": 2,
             },
         },
         "head_node_type": "ray.head.default",
-        "auth": {}, "docker": {}, "file_mounts": {}, "cluster_synced_files": [],
-        "initialization_commands": [], "setup_commands": [], "head_setup_commands": [],
-        "worker_setup_commands": [], "head_start_ray_commands": [], "worker_start_ray_commands": [],
-    }  # fmt: skip
+        "auth": {},
+        "docker": {},
+        "file_mounts": {},
+        "cluster_synced_files": [],
+        "initialization_commands": [],
+        "setup_commands": [],
+        "head_setup_commands": [],
+        "worker_setup_commands": [],
+        "head_start_ray_commands": [],
+        "worker_start_ray_commands": [],
+    }

@@ -42,9 +42,11 @@ def weights(storage: Storage, task: Training) -> dict[str, torch.Tensor]:
 def test_two_workers_then_one_then_two(tmp_path: Path) -> None:
     storage, task = make_storage(tmp_path / "elastic"), training()
     output = run_on_machines(
-        "tests.helpers.elastic_machines", storage.url, RAYCL_RESIZE_SECONDS="5",
+        "tests.helpers.elastic_machines",
+        storage.url,
+        RAYCL_RESIZE_SECONDS="5",
         RAYCL_ELASTIC_START_SECONDS="30",
-    )  # fmt: skip
+    )
     assert "outcome 1 {}" in output, output
     assert "held [] []" in output, output
     steps = steps_and_workers(storage)
@@ -76,9 +78,11 @@ def test_asked_to_stop_it_saves_at_once_and_goes_on_there(tmp_path: Path) -> Non
             train(task, storage, direct_batches(task, storage, 0, 1), lambda _: None, lambda: True)
         assert storage.exists(f"states/{task.chain.name(expected)}/state.json")
     train(
-        task, storage, direct_batches(task, storage, 0, 1),
+        task,
+        storage,
+        direct_batches(task, storage, 0, 1),
         lambda metrics: updates.append(metrics["optimizer_steps"]),
-    )  # fmt: skip
+    )
     assert updates[-1] == 8 - 2
     name = task.chain.name(8)
     files = [file for file in storage.list(f"states/{name}") if file.endswith(".safetensors")]

@@ -41,7 +41,7 @@ RECIPE = {
     "validation": {"every": 4, "rows": 8},
     "execution": {"save_every": 3},
     "sweep": {"new.replay": ["0%", "25%"]},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +68,23 @@ def sweep(recipe: Path, storage: Path | str) -> subprocess.Popen[str]:
     """`raycl sweep` in a session of its own."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "raycl", "sweep", str(recipe), "--storage", str(storage),
-         "--workers", "2"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        [
+            sys.executable,
+            "-m",
+            "raycl",
+            "sweep",
+            str(recipe),
+            "--storage",
+            str(storage),
+            "--workers",
+            "2",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
         env=environment | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
 
 
 def finish(process: subprocess.Popen[str]) -> str:

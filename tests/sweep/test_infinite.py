@@ -47,9 +47,14 @@ def authors_rate(t: int, style: str, total: int = TOTAL) -> float:
 @pytest.mark.parametrize("style", ["cosine", "inverse-sqrt"])
 def test_infinite_is_the_authors(style: Any) -> None:
     schedule = Infinite(
-        max_lr=PEAK, constant_lr=PLATEAU, min_lr=FLOOR, warmup="1%", cooldown="60%", shape=style,
+        max_lr=PEAK,
+        constant_lr=PLATEAU,
+        min_lr=FLOOR,
+        warmup="1%",
+        cooldown="60%",
+        shape=style,
         anneal="14%",
-    )  # fmt: skip
+    )
     rates = schedule.rates(np.arange(TOTAL), TOTAL, 1)
     expected = [authors_rate(t, style) for t in range(TOTAL)]
     np.testing.assert_allclose(rates, expected, rtol=1e-10)
@@ -68,16 +73,25 @@ def test_a_trunk_needs_no_total() -> None:
 
 
 @given(
-    st.integers(1, 400), st.integers(0, 30), st.integers(0, 50),
-    st.sampled_from(["cosine", "inverse-sqrt", "linear"]), st.floats(0.1, 1000),
-)  # fmt: skip
+    st.integers(1, 400),
+    st.integers(0, 30),
+    st.integers(0, 50),
+    st.sampled_from(["cosine", "inverse-sqrt", "linear"]),
+    st.floats(0.1, 1000),
+)
 def test_infinite_never_leaves_its_bounds(
     total: int, warm: int, cool: int, shape: Any, steepness: float
 ) -> None:
     schedule = Infinite(
-        max_lr=PEAK, constant_lr=PLATEAU, min_lr=FLOOR, warmup=f"{warm}%", cooldown=f"{cool}%",
-        shape=shape, steepness=steepness, anneal="20%",
-    )  # fmt: skip
+        max_lr=PEAK,
+        constant_lr=PLATEAU,
+        min_lr=FLOOR,
+        warmup=f"{warm}%",
+        cooldown=f"{cool}%",
+        shape=shape,
+        steepness=steepness,
+        anneal="20%",
+    )
     rates = schedule.rates(np.arange(total), total, 1)
     top = math.floor(warm * total / 100)
     assert (np.diff(rates[top + 1 :]) <= 1e-18).all()

@@ -251,8 +251,9 @@ def test_a_sweep_waits_for_another_and_takes_over_from_a_killed_one(tmp_path: Pa
         fakes.make_corpus(storage, name)
     other = subprocess.Popen(
         [sys.executable, "-c", SWEEP, storage.url],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
-    )  # fmt: skip
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 240
     while not fake_loops.notes(storage, "waiting") and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -32,11 +32,24 @@ def test_faults_come_equally_often_and_the_same_for_a_seed() -> None:
 def test_a_short_soak() -> None:
     """Three faults of the full one, whose figures stand in benchmarks/README.md."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.soak", "--kills=3", "--seed=14", "--steps=20",
-         "--replays=2", "--seconds-limit=540", "--stall-seconds=2"],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-        timeout=900, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.soak",
+            "--kills=3",
+            "--seed=14",
+            "--steps=20",
+            "--replays=2",
+            "--seconds-limit=540",
+            "--stall-seconds=2",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^all +3 ", done.stdout, re.MULTILINE), done.stdout
     assert "equal the undisturbed run's bit for bit" in done.stdout
@@ -51,10 +64,15 @@ def test_every_step_of_another_process_is_logged(tmp_path: Path) -> None:
         "for place in sys.argv[1:]: run(make_storage(Path(place)), stop=3)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "a"), str(tmp_path / "b")], cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}",
-             step_log.LOG: str(tmp_path / "steps")}, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", code, str(tmp_path / "a"), str(tmp_path / "b")],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path}:{ROOT}",
+            step_log.LOG: str(tmp_path / "steps"),
+        },
+        check=False,
+    )
     assert done.returncode == 0
     steps = step_log.read(tmp_path / "steps")
     assert sorted(int(name[:9]) for name, _, _ in steps) == [1, 2, 3]

@@ -21,9 +21,14 @@ from tests.helpers import fake_loops, fakes
 from tests.helpers.paths import ROOT
 
 SEVEN = [
-    ("a", None, 1), ("b", "a", 1), ("c", "a", 2), ("d", "b", 1), ("e", "b", 1), ("f", "c", 1),
+    ("a", None, 1),
+    ("b", "a", 1),
+    ("c", "a", 2),
+    ("d", "b", 1),
+    ("e", "b", 1),
+    ("f", "c", 1),
     ("g", "d", 1),
-]  # fmt: skip
+]
 
 
 def order(frontier: Frontier) -> list[str]:
@@ -96,8 +101,11 @@ def test_finished_nodes_are_never_suggested() -> None:
 def test_the_searcher_says_later_and_finished() -> None:
     searcher = NodeSearcher(Frontier(fakes.make_tree(SEVEN[:2]).nodes))
     assert searcher.suggest("1") == {
-        "node": "a", "place": 0, "workers": 1, "title": "a-000000-000004-a"
-    }  # fmt: skip
+        "node": "a",
+        "place": 0,
+        "workers": 1,
+        "title": "a-000000-000004-a",
+    }
     assert searcher.suggest("2") is None
     searcher.on_trial_complete("1", {})
     assert searcher.suggest("2")["node"] == "b"
@@ -160,9 +168,12 @@ def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path:
     tree, events, folder = fakes.make_tree(SEVEN), [], tmp_path / "tensorboard"
     killer = start_killer(storage)  # of a worker of `c`, which has two
     outcome = run_sweep(
-        tree, storage, on_event=events.append, tune_folder=str(folder),
+        tree,
+        storage,
+        on_event=events.append,
+        tune_folder=str(folder),
         train=fake_loops.wait_to_be_killed,
-    )  # fmt: skip
+    )
     killer.join()
     assert sorted(outcome.finished) == list("abcdefg")
     assert fake_loops.notes(storage, "trained") == ["a", "b", "c", "c1", *"defg"]
@@ -259,9 +270,10 @@ except KeyboardInterrupt:
 def test_an_interrupt_leaves_nothing(storage: Storage) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", DRIVER, storage.url],
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
     deadline = time.monotonic() + 240
     while len(fake_loops.notes(storage, "waiting")) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)

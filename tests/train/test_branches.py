@@ -15,9 +15,13 @@ from raycl.recipe.definition import definition_of, make_tree, trainings
 from tests.helpers.recipe_data import SCHEDULE, WHERE, changed, facts, recipe_data, resolved
 
 INFINITE = {
-    "kind": "infinite", "max_lr": "3e-3", "constant_lr": "1.5e-3", "min_lr": "3e-4",
-    "warmup": "10 steps", "cooldown": "30 steps",
-}  # fmt: skip
+    "kind": "infinite",
+    "max_lr": "3e-3",
+    "constant_lr": "1.5e-3",
+    "min_lr": "3e-4",
+    "warmup": "10 steps",
+    "cooldown": "30 steps",
+}
 ANNEAL = {"length": "10 steps", "min_lr": "3e-4"}
 
 
@@ -33,10 +37,17 @@ def one_stage(steps: int, **fields: Any) -> dict[str, Any]:
 def three_stages(**later: Any) -> dict[str, Any]:
     """An infinite schedule over three stages, which goes on at its constant rate."""
     more = [
-        {"name": name, "mixture": {"new": 1}, "steps": 40, "schedule": "continue",
-         "optimizer": "carry", "anneal": ANNEAL, **later}
+        {
+            "name": name,
+            "mixture": {"new": 1},
+            "steps": 40,
+            "schedule": "continue",
+            "optimizer": "carry",
+            "anneal": ANNEAL,
+            **later,
+        }
         for name in ("second", "third")
-    ]  # fmt: skip
+    ]
     first = {"name": "old", "steps": 60, "schedule": INFINITE, "anneal": ANNEAL}
     return recipe_data(stages=[first, *more])
 
@@ -99,8 +110,9 @@ def test_replay_by_name() -> None:
     }
     assert named == {("new", False): 100, ("old", True): 20, ("older", True): 40}
     assert {s.corpus: s.limit for s in stage.mixture.sources if s.replay} == {
-        "old": 160, "older": 240,
-    }  # fmt: skip
+        "old": 160,
+        "older": 240,
+    }
 
 
 def test_old_data_beyond_what_was_seen_only_when_asked_for() -> None:
@@ -122,9 +134,15 @@ def test_a_grid_has_a_name_and_reaches_all_later_stages() -> None:
     data = three_stages()
     data["sweep"] = [
         {"label": "infinite", "old.anneal": [None], "later.anneal": [None]},
-        {"label": "cosine", "later.schedule": [SCHEDULE], "later.replay": ["0%", "25%"],
-         "later.optimizer": ["reset"], "later.anneal": [None], "old.anneal": [None]},
-    ]  # fmt: skip
+        {
+            "label": "cosine",
+            "later.schedule": [SCHEDULE],
+            "later.replay": ["0%", "25%"],
+            "later.optimizer": ["reset"],
+            "later.anneal": [None],
+            "old.anneal": [None],
+        },
+    ]
     found = {v.label: v.recipe for v in expand(data, WHERE)}
     assert list(found) == ["infinite", "cosine, replay 0%", "cosine, replay 25%"]
     stages = found["cosine, replay 25%"].stages

@@ -48,9 +48,12 @@ def test_presets_have_the_papers_sizes(name: str, vocabulary: int, count: float)
 
 @pytest.mark.parametrize(
     ("name", "vocabulary", "count"),
-    [("llama-1b", 128_256, 1_235_814_400), ("llama-8b", 128_256, 8_030_261_248),
-     ("gpt-neox-tiny-wide", 2048, 6 * (12 * 192**2 + 13 * 192) + 2 * 192 + 2 * 2048 * 192)],
-)  # fmt: skip
+    [
+        ("llama-1b", 128_256, 1_235_814_400),
+        ("llama-8b", 128_256, 8_030_261_248),
+        ("gpt-neox-tiny-wide", 2048, 6 * (12 * 192**2 + 13 * 192) + 2 * 192 + 2 * 2048 * 192),
+    ],
+)
 def test_sizes_by_closed_form(name: str, vocabulary: int, count: int) -> None:
     assert parameter_count({**PRESETS[name], "vocab_size": vocabulary}) == count
 

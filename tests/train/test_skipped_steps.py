@@ -152,9 +152,11 @@ def test_all_workers_skip_alike(tmp_path: Path) -> None:
     """The row is the second rank's: both must leave the step out, and both must give up."""
     storage, failing = (make_storage(tmp_path / name) for name in "ab")
     toxic = json.dumps([storage.url, [2], "inf"])
-    jobs = [(storage, {"stop": 2, "reset": False}),
-            (storage, {"start": 2, "stop": 3, "reset": False}),
-            (storage, {"start": 3, "reset": False})]  # fmt: skip
+    jobs = [
+        (storage, {"stop": 2, "reset": False}),
+        (storage, {"start": 2, "stop": 3, "reset": False}),
+        (storage, {"start": 3, "reset": False}),
+    ]
     assert launch(tmp_path, 2, jobs, POISON=toxic) == 0
     assert difference(tensors(storage, 2, reset=False), tensors(storage, 3, reset=False)) == 0
     assert mark(storage, 6, reset=False)["optimizer_steps"] == 5

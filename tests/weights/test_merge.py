@@ -86,8 +86,12 @@ def test_a_merge_is_made_once_whatever_the_order(
     name = merge_states(storage, BASE, [END, BASE], "0.20", 1.0)
     monkeypatch.delattr(merging, "ties")
     assert merge_states(storage, BASE, [BASE, END[:9]], Fraction(1, 5), 1) == name
-    others = [(END, [BASE], 0.2, 1.0), (BASE, [END], 0.2, 1.0), (BASE, [END, BASE], 0.3, 1.0),
-              (BASE, [END, BASE], 0.2, 0.9)]  # fmt: skip
+    others = [
+        (END, [BASE], 0.2, 1.0),
+        (BASE, [END], 0.2, 1.0),
+        (BASE, [END, BASE], 0.3, 1.0),
+        (BASE, [END, BASE], 0.2, 0.9),
+    ]
     for base, states, density, scale in others:
         with pytest.raises(NameError):
             merge_states(storage, base, states, density, scale)

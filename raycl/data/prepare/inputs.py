@@ -119,9 +119,10 @@ def find_files(source: TextSource) -> list[InputFile]:
             matches = list(_matches(pattern))
         except (OSError, pa.ArrowException) as error:
             raise InputError(
-                f"input {pattern!r}", f"it cannot be listed ({error})",
+                f"input {pattern!r}",
+                f"it cannot be listed ({error})",
                 "Check the bucket's name, AWS_ENDPOINT_URL and the credentials",
-            ) from error  # fmt: skip
+            ) from error
         if not matches:
             raise InputError(
                 f"input {pattern!r}", "no files match", "Give an existing file, folder or glob"

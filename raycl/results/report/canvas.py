@@ -188,11 +188,24 @@ def label_points(
         for x, y in _OFFSETS:
             side = "left" if x > 0 else "right" if x < 0 else "center"
             text = axes.annotate(
-                shorten(label, 30), place, (x, y), textcoords="offset points", fontsize=9.5,
-                ha=side, va="center", color=INK[0],
-                arrowprops={"arrowstyle": "-", "color": QUIET[0], "linewidth": 0.7, "shrinkA": 0,
-                            "shrinkB": 5} if abs(x) + abs(y) > 20 else None,
-            )  # fmt: skip
+                shorten(label, 30),
+                place,
+                (x, y),
+                textcoords="offset points",
+                fontsize=9.5,
+                ha=side,
+                va="center",
+                color=INK[0],
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": QUIET[0],
+                    "linewidth": 0.7,
+                    "shrinkA": 0,
+                    "shrinkB": 5,
+                }
+                if abs(x) + abs(y) > 20
+                else None,
+            )
             text.update_positions(renderer)
             box = matplotlib.text.Text.get_window_extent(text, renderer).padded(1.5)
             cost = sum(box.overlaps(other) for other in taken) * 10.0

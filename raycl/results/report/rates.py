@@ -59,9 +59,11 @@ def _named(group: Sequence[RecipeOutcome]) -> str:
 
 
 def _draw_branches(
-    axes: Axes, outcomes: Sequence[RecipeOutcome], colours: Mapping[str, str],
+    axes: Axes,
+    outcomes: Sequence[RecipeOutcome],
+    colours: Mapping[str, str],
     appearance: Mapping[str, Look],
-) -> list[float]:  # fmt: skip
+) -> list[float]:
     """Draw each distinct branch in the colour of its trunk; returns where they end, in tokens."""
     trunks = {outcome.label: trunk(outcome, outcomes) for outcome in outcomes}
     ends: list[float] = []

@@ -41,9 +41,13 @@ class S3Client:
         return f"s3://{self.bucket}/{self._prefix}{path}"
 
     def request(
-        self, operation: str, path: str, *needed: str, retries: Retries | None = None,
+        self,
+        operation: str,
+        path: str,
+        *needed: str,
+        retries: Retries | None = None,
         **arguments: Any,
-    ) -> dict[str, Any]:  # fmt: skip
+    ) -> dict[str, Any]:
         """The answer to one request about one object, with the fields `needed`."""
 
         def call(client: Any) -> dict[str, Any]:
@@ -52,9 +56,12 @@ class S3Client:
         return self.run(operation, self.address(path), call, retries)
 
     def run(
-        self, what: str, address: str, call: Callable[[Any], Result],
+        self,
+        what: str,
+        address: str,
+        call: Callable[[Any], Result],
         retries: Retries | None = None,
-    ) -> Result:  # fmt: skip
+    ) -> Result:
         """What `call(client)` returns."""
         try:
             return self.raw(what, address, call, retries)
@@ -65,9 +72,12 @@ class S3Client:
             raise better from error
 
     def raw(
-        self, what: str, address: str, call: Callable[[Any], Result],
+        self,
+        what: str,
+        address: str,
+        call: Callable[[Any], Result],
         retries: Retries | None = None,
-    ) -> Result:  # fmt: skip
+    ) -> Result:
         """The same, with refusals as boto3 raises them, for those who can make sense of some."""
         client = self._client()
         return (retries or self._retries).run(

@@ -8,10 +8,17 @@ from typing import Any
 from raycl.errors import InputError
 
 _TRANSIENT_CODES = {
-    "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "RequestTimeout",
-    "InternalError", "ServiceUnavailable", "ConditionalRequestConflict", "OperationAborted",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "InternalError",
+    "ServiceUnavailable",
+    "ConditionalRequestConflict",
+    "OperationAborted",
     "BadDigest",
-}  # fmt: skip
+}
 _KEY_REMEDY = (
     "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role of this machine"
 )
@@ -31,12 +38,14 @@ _PERMANENT = {
     "RequestTimeTooSkewed": ("this machine's clock is wrong", "Set the clock (NTP)"),
     "PermanentRedirect": ("the bucket is in another region", "Set AWS_REGION to the bucket's"),
     "AuthorizationHeaderMalformed": (
-        "the bucket is in another region", "Set AWS_REGION to the bucket's",
+        "the bucket is in another region",
+        "Set AWS_REGION to the bucket's",
     ),
     "IllegalLocationConstraintException": (
-        "the bucket is in another region", "Set AWS_REGION to the bucket's",
+        "the bucket is in another region",
+        "Set AWS_REGION to the bucket's",
     ),
-}  # fmt: skip
+}
 _STATUS_CODES = {301: "PermanentRedirect", 401: "AccessDenied", 403: "AccessDenied"}
 
 
@@ -60,14 +69,22 @@ def is_transient(error: Exception) -> bool:
     from botocore.parsers import ResponseParserError
 
     if isinstance(error, boto.ClientError):
-        return _status(error) in (408, 429) or _status(error) >= 500 or (
-            _code(error) in _TRANSIENT_CODES
-        )  # fmt: skip
+        return (
+            _status(error) in (408, 429)
+            or _status(error) >= 500
+            or (_code(error) in _TRANSIENT_CODES)
+        )
     return isinstance(
         error,
-        (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteReadError,
-         boto.ResponseStreamingError, ResponseParserError, CutShortError),
-    )  # fmt: skip
+        (
+            boto.HTTPClientError,
+            boto.ConnectionError,
+            boto.IncompleteReadError,
+            boto.ResponseStreamingError,
+            ResponseParserError,
+            CutShortError,
+        ),
+    )
 
 
 def is_status(error: Exception, *statuses: int) -> bool:
@@ -99,9 +116,13 @@ def explained(error: Exception, url: str, address: str) -> Exception:
         return OSError(f"{address}: {error}")
     if isinstance(
         error,
-        (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError,
-         boto.ProfileNotFound),
-    ):  # fmt: skip
+        (
+            boto.NoCredentialsError,
+            boto.PartialCredentialsError,
+            boto.CredentialRetrievalError,
+            boto.ProfileNotFound,
+        ),
+    ):
         return InputError(f"storage {url!r}", f"no usable credentials ({error})", _KEY_REMEDY)
     return error
 

@@ -30,14 +30,17 @@ class S3Files:
         bucket = self._s3.bucket
         try:
             self._s3.run(
-                "looking for the bucket", f"s3://{bucket}",
-                lambda client: client.head_bucket(Bucket=bucket), _FIRST_LOOK,
-            )  # fmt: skip
+                "looking for the bucket",
+                f"s3://{bucket}",
+                lambda client: client.head_bucket(Bucket=bucket),
+                _FIRST_LOOK,
+            )
         except FileNotFoundError as error:
             raise InputError(
-                f"storage {self._s3.url!r}", "there is no such bucket",
+                f"storage {self._s3.url!r}",
+                "there is no such bucket",
                 "Create the bucket, or correct its name or AWS_ENDPOINT_URL",
-            ) from error  # fmt: skip
+            ) from error
 
     def exists(self, path: str) -> bool:
         if path:
@@ -148,11 +151,12 @@ class S3Files:
 
     def _delete(self, path: str, keys: list[dict[str, str]]) -> None:
         answer = self._s3.run(
-            "deleting", self._s3.address(path),
+            "deleting",
+            self._s3.address(path),
             lambda client: client.delete_objects(
                 Bucket=self._s3.bucket, Delete={"Objects": keys, "Quiet": True}
             ),
-        )  # fmt: skip
+        )
         if errors := answer.get("Errors"):
             first = errors[0]
             raise OSError(f"s3://{self._s3.bucket}/{first['Key']}: {first.get('Message')}")
@@ -169,11 +173,12 @@ class S3Files:
     def _page(self, prefix: str, **arguments: Any) -> dict[str, Any]:
         bucket = self._s3.bucket
         return self._s3.run(
-            "listing", f"s3://{bucket}/{prefix}",
+            "listing",
+            f"s3://{bucket}/{prefix}",
             lambda client: whole(
                 client.list_objects_v2(Bucket=bucket, Prefix=prefix, **arguments), "IsTruncated"
             ),
-        )  # fmt: skip
+        )
 
 
 def _length(content_range: str) -> int:

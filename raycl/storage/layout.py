@@ -1,0 +1,128 @@
+"""Where everything lies in a storage: each path is spelled here, and nowhere else.
+
+docs/architecture.md shows the same as a tree. All paths are relative to the storage's root.
+"""
+
+from __future__ import annotations
+
+CORPORA = "corpora"
+TOKENIZERS = "tokenizers"
+STATES = "states"
+LEASES = "leases"
+EVALUATIONS = "evaluations"
+BINDINGS = "bindings"
+SWEEPS = "sweeps"
+
+STATE_MARK = "state.json"
+"""In a state's folder, written last: without it there is no state."""
+STATE_HISTORY = "history.parquet"
+CORPUS_MANIFEST = "manifest.json"
+"""In a corpus' folder, written last: without it there is no corpus."""
+SWEEP_TREE = "tree.json"
+
+REPRODUCTION_SECONDS = "reproduction/seconds.json"
+
+
+def corpus(name: str) -> str:
+    """The folder of a corpus' shards."""
+    return f"{CORPORA}/{name}"
+
+
+def manifest(folder: str) -> str:
+    """The manifest of the corpus whose shards lie in `folder`."""
+    return f"{folder}/{CORPUS_MANIFEST}"
+
+
+def binding(corpus_name: str) -> str:
+    """What says which data states of this storage were trained on under a corpus' name."""
+    return f"{BINDINGS}/{corpus_name}.json"
+
+
+def tokenizer(fingerprint: str) -> str:
+    """A tokenizer by the fingerprint of its content."""
+    return f"{TOKENIZERS}/{fingerprint}/tokenizer.json"
+
+
+def tokenizer_request(key: str) -> str:
+    """Which tokenizer came out of a request to train one."""
+    return f"{TOKENIZERS}/requests/{key}.json"
+
+
+def state(name: str) -> str:
+    """The folder of a state."""
+    return f"{STATES}/{name}"
+
+
+def state_mark(name: str) -> str:
+    """The commit mark of a state."""
+    return f"{state(name)}/{STATE_MARK}"
+
+
+def state_history(name: str) -> str:
+    """One line for each step since the state before this one."""
+    return f"{state(name)}/{STATE_HISTORY}"
+
+
+def node_lease(node: str) -> str:
+    """Who trains the node that ends in the state `node`."""
+    return f"{LEASES}/nodes/{node}"
+
+
+def lease_holder(holder: str) -> str:
+    """The heartbeat of a process that holds leases."""
+    return f"{LEASES}/holders/{holder}"
+
+
+def lease_probe(name: str) -> str:
+    """A file that is written to see whether the store honours conditions."""
+    return f"{LEASES}/probe-{name}"
+
+
+def evaluated_losses(state_name: str) -> str:
+    """Losses of a state that were measured after its training."""
+    return f"{EVALUATIONS}/{state_name}/losses.json"
+
+
+def evaluated_tasks(state_name: str) -> str:
+    """The folder of a state's scores in tasks of lm-evaluation-harness."""
+    return f"{EVALUATIONS}/{state_name}/tasks"
+
+
+def sweep(name: str) -> str:
+    """The folder of a sweep's description and results."""
+    return f"{SWEEPS}/{name}"
+
+
+def sweep_recipe(name: str) -> str:
+    """The recipe of a sweep, as it was run."""
+    return f"{sweep(name)}/recipe.yaml"
+
+
+def sweep_tree(name: str) -> str:
+    """The nodes of a sweep."""
+    return f"{sweep(name)}/{SWEEP_TREE}"
+
+
+def sweep_results(name: str, suffix: str) -> str:
+    """The table of a sweep's recipes; `suffix` is `parquet` or `csv`."""
+    return f"{sweep(name)}/results.{suffix}"
+
+
+def sweep_history(name: str, recipe: str) -> str:
+    """The history of one recipe, whose label has become the file name `recipe`."""
+    return f"{sweep(name)}/history/{recipe}.parquet"
+
+
+def sweep_tensorboard(name: str) -> str:
+    """The folder of a sweep's TensorBoard files."""
+    return f"{sweep(name)}/tensorboard"
+
+
+def sweep_report(name: str) -> str:
+    """The page of a sweep."""
+    return f"{sweep(name)}/report.html"
+
+
+def sweep_figures(name: str) -> str:
+    """The folder of the page's figures."""
+    return f"{sweep(name)}/figures"
