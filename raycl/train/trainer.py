@@ -54,12 +54,12 @@ class Session:
         self._began = time.time()
         self._share = share_of_batch(task.chain.global_batch, world)
         self._tokens_per_step = task.chain.global_batch * task.sequence_length
-        self._dtype = compute_dtype(task.precision, world.device)
+        self._dtype = compute_dtype(task.execution.precision, world.device)
         self.step = self._first_step = 0 if found is None else found.step
         self._learning_rates = task.chain.learning_rates(self.step, task.stop)
         self._manifests = {c: load_manifest(storage, f) for c, f in task.corpora.items()}
         self._validation_rows = read_validation_rows(
-            storage, task.corpora, self._manifests, task.validation_rows, world
+            storage, task.corpora, self._manifests, task.validation.rows, world
         )
         self.model = self._build(found is None)
         self._vocabulary = self.model.model.config.vocab_size
@@ -69,7 +69,7 @@ class Session:
         self._previous_step = 0
         lines = self._load(storage, found) if found is not None else []
         self.history = History(world, self._tokens_per_step, lines, task.optimizer.gradient_skip)
-        self.writer = StateWriter(storage, world, task.keep_last)
+        self.writer = StateWriter(storage, world, task.execution.keep_last)
 
     def _build(self, initialize: bool) -> LanguageModel:
         task = self._task
@@ -77,7 +77,9 @@ class Session:
             task.model,
             task.sequence_length,
             task.seed,
-            attention=attention_implementation(task.attention, self._world.device, self._dtype),
+            attention=attention_implementation(
+                task.execution.attention, self._world.device, self._dtype
+            ),
             initialize=initialize,
         )
         model.train()
@@ -85,8 +87,8 @@ class Session:
             model,
             self._world,
             self._dtype,
-            compile_blocks=task.compile,
-            activation_checkpointing=task.activation_checkpointing,
+            compile_blocks=task.execution.compile,
+            activation_checkpointing=task.execution.activation_checkpointing,
         )
 
     def _load(self, storage: Storage, found: StoredState) -> list[dict[str, Any]]:
@@ -117,7 +119,12 @@ class Session:
         rows = self._next_rows(stream)
         data_wait = time.perf_counter() - asked
         loss = accumulate_gradients(
-            self.model, rows, self._world, self._dtype, task.micro_batch, self._tokens_per_step
+            self.model,
+            rows,
+            self._world,
+            self._dtype,
+            task.execution.micro_batch,
+            self._tokens_per_step,
         )
         norm = clip_gradients(self.model, task.optimizer.gradient_clip)
         step_unless(self._optimizer, is_spike(norm, task.optimizer.gradient_skip))
@@ -148,7 +155,7 @@ class Session:
         Raises FloatingPointError where `max_skipped` steps in a row were skipped.
         """
         self.history.resolve()
-        if len(self.history.most_skipped) >= self._task.max_skipped:
+        if len(self.history.most_skipped) >= self._task.execution.max_skipped:
             raise self._not_finite(self.history.most_skipped)
 
     def _not_finite(self, steps: Sequence[int]) -> FloatingPointError:
@@ -167,7 +174,7 @@ class Session:
     def validation_due(self) -> bool:
         """At the cadence, at the node's end, and before a hand-off."""
         task, step = self._task, self.step
-        if step == task.stop or (task.validation_every and step % task.validation_every == 0):
+        if step == task.stop or (task.validation.every and step % task.validation.every == 0):
             return True
         return task.chain.resets_optimizer(step)
 
@@ -179,18 +186,18 @@ class Session:
             self._validation_rows,
             self._world,
             self._dtype,
-            self._task.micro_batch or self._share,
+            self._task.execution.micro_batch or self._share,
         )
         self.history.add_validation(self.step, losses)
         self.history.restart_clock()
 
     def save_due(self) -> bool:
         """At the cadences and at the node's end."""
-        every = self._task.save_every
+        every = self._task.execution.save_every
         return self._stays() or bool(every and self.step % every == 0)
 
     def _stays(self) -> bool:
-        every = self._task.keep_every
+        every = self._task.execution.keep_every
         return self.step == self._task.stop or bool(every and self.step % every == 0)
 
     def save(self) -> None:
@@ -230,8 +237,8 @@ class Session:
             "model": dataclasses.asdict(task.model),
             "metadata": {"corpora": corpora},
             "validation": {
-                "rows": task.validation_rows,
-                "micro_batch": task.micro_batch or self._share,
+                "rows": task.validation.rows,
+                "micro_batch": task.execution.micro_batch or self._share,
                 "precision": str(self._dtype).removeprefix("torch."),
             },
             "previous": self._previous_name,
