@@ -36,7 +36,7 @@ def is_confined() -> bool:
     return not ray_constants.ENABLE_RAY_CLUSTER
 
 
-def session_folder(folder: str) -> dict[str, str]:
+def session_folder(folder: str) -> dict[str, Any]:
     """The argument of `ray.init` that places Ray's files and sockets.
 
     In public only an environment variable does, which every process on the way would inherit.
@@ -89,7 +89,8 @@ def trial_queue() -> Any:
     """
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    return TuneReportCallback()._training_actor_item_queue
+    make: Any = TuneReportCallback  # has no types
+    return make()._training_actor_item_queue
 
 
 def kill_trial(trial: Any) -> None:

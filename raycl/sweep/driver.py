@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray import tune
@@ -135,7 +135,8 @@ def finished_nodes(
 
 
 def _slots(gpus: bool) -> Callable[[], float]:
-    return lambda: float(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
+    kind, resources = "GPU" if gpus else "CPU", cast(Any, ray.cluster_resources)
+    return lambda: float(resources().get(kind, 0))
 
 
 def _outcome(frontier: Frontier) -> SweepOutcome:
@@ -156,7 +157,7 @@ def _tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=LiveTrials(),
+            scheduler=cast(Any, LiveTrials)(),  # Ray's schedulers have no types
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_title,

@@ -12,7 +12,8 @@ import pytest
 from raycl.cluster.connect import free_port
 from raycl.storage import Storage
 from tests.helpers import fake_loops, fakes
-from tests.helpers.heads import ROOT, start_head
+from tests.helpers.heads import start_head
+from tests.helpers.paths import ROOT
 
 HEAD_NODE = "f" * 51 + "00000"
 SWEEP = """

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ import psutil
 import pytest
 
 from raycl.storage import Storage
+from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.retry_policy import NodeFailures
 from tests.helpers import fake_loops, fakes
@@ -126,7 +128,8 @@ class Booked:
         from raycl.sweep.tune_callback import Progress
 
         tree = fakes.make_tree(SEVEN[:2])
-        self.frontier, self.told = Frontier(tree.nodes), []
+        self.frontier = Frontier(tree.nodes)
+        self.told: list[SweepEvent] = []
         nodes = {node.name: node for node in tree.nodes}
         self.callback = Progress(
             self.frontier, nodes, self.told.append, try_again=lambda _: try_again
@@ -179,7 +182,7 @@ def test_an_elastic_node_takes_what_is_free() -> None:
     tree = fakes.make_tree([("a", None, 4), ("b", None, 1)])
     elastic = replace(tree.nodes[0], training=replace(tree.nodes[0].training, fewest_workers=2))
     for slots, taken, second in ((2, 2, False), (3, 3, False), (4, 4, False), (5, 4, True)):
-        frontier = Frontier((elastic, tree.nodes[1]), slots=lambda n=slots: n)
+        frontier = Frontier((elastic, tree.nodes[1]), slots=partial(float, slots))
         assert frontier.next() is elastic
         assert frontier.running == {"a": taken}
         assert (frontier.next() is not None) is second
@@ -193,18 +196,32 @@ def storage(tmp_path: Path) -> Storage:
     return storage
 
 
-def assert_nothing_is_held() -> None:
-    """Every CPU is free and no actor or placement group of ours is left."""
+def cpus() -> float:
+    """CPUs of the cluster."""
     import ray
 
+    resources: Any = ray.cluster_resources
+    return float(resources()["CPU"])
+
+
+def free_cpus() -> float:
+    """CPUs of the cluster that nobody holds."""
+    import ray
+
+    resources: Any = ray.available_resources
+    return float(resources().get("CPU", 0))
+
+
+def assert_nothing_is_held() -> None:
+    """Every CPU is free and no actor or placement group of ours is left."""
     from raycl.cluster.release import held_placement_groups, living_actors
 
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and (
-        ray.available_resources().get("CPU") != 2 or held_placement_groups() or living_actors()
+        free_cpus() != 2 or held_placement_groups() or living_actors()
     ):
         time.sleep(0.2)
-    assert ray.available_resources()["CPU"] == ray.cluster_resources()["CPU"] == 2
+    assert free_cpus() == cpus() == 2
     assert held_placement_groups() == []
     assert living_actors() == []
 
@@ -214,7 +231,8 @@ def assert_nothing_is_held() -> None:
 def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path: Path) -> None:
     from raycl.sweep.driver import TrialSettings, run_sweep
 
-    tree, events, folder = fakes.make_tree(SEVEN), [], tmp_path / "tensorboard"
+    tree, folder = fakes.make_tree(SEVEN), tmp_path / "tensorboard"
+    events: list[SweepEvent] = []
     killer = start_killer(storage)  # of a worker of `c`, which has two
     outcome = run_sweep(
         tree,
@@ -239,7 +257,8 @@ def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path:
 def test_a_killed_trial_is_tried_again(storage: Storage) -> None:
     from raycl.sweep.driver import TrialSettings, run_sweep
 
-    tree, events = fakes.make_tree([("a", None, 1), ("c", "a", 1), ("d", "c", 1)]), []
+    tree = fakes.make_tree([("a", None, 1), ("c", "a", 1), ("d", "c", 1)])
+    events: list[SweepEvent] = []
     killer = start_killer(storage)
     trials = TrialSettings(train=fake_loops.wait_to_be_killed)
     outcome = run_sweep(tree, storage, on_event=events.append, trials=trials)
@@ -253,14 +272,12 @@ def test_a_killed_trial_is_tried_again(storage: Storage) -> None:
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_ray_that_is_there_is_used_and_left_as_it_is() -> None:
-    import ray
-
     from raycl.cluster.connect import cluster
     from raycl.cluster.options import ClusterOptions
 
     with cluster(ClusterOptions(workers=7)):
-        assert ray.cluster_resources()["CPU"] == 2
-    assert ray.cluster_resources()["CPU"] == 2
+        assert cpus() == 2
+    assert cpus() == 2
 
 
 def start_killer(storage: Storage) -> threading.Thread:
@@ -286,7 +303,8 @@ def start_killer(storage: Storage) -> threading.Thread:
 def test_the_rest_of_the_tree_goes_on(storage: Storage) -> None:
     from raycl.sweep.driver import TrialSettings, run_sweep
 
-    tree, events = fakes.make_tree(SEVEN), []
+    tree = fakes.make_tree(SEVEN)
+    events: list[SweepEvent] = []
     trials = TrialSettings(max_failures=1, train=fake_loops.fail_in_b_and_c)
     outcome = run_sweep(tree, storage, on_event=events.append, trials=trials)
     assert outcome.finished == ("a",)
