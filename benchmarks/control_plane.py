@@ -63,11 +63,14 @@ def plan(nodes: int) -> None:
 def sweep(nodes: int) -> None:
     """The tree through `run_sweep` on an embedded Ray; then once more, when all is there."""
     from raycl.cluster.connect import cluster
-    from raycl.sweep.driver import run_sweep
+    from raycl.cluster.options import ClusterOptions
 
     tree = _tree(sweep_of(nodes))
     count = len(tree.nodes)
-    with tempfile.TemporaryDirectory(prefix="raycl-benchmark-") as folder, cluster(None, CPUS):
+    options = ClusterOptions(workers=CPUS)
+    with tempfile.TemporaryDirectory(prefix="raycl-benchmark-") as folder, cluster(options):
+        from raycl.sweep.driver import TrialSettings, run_sweep  # imports Ray
+
         storage = CountedStorage(f"{folder}/storage", f"{folder}/requests")
         times: list[float] = []
         began, before = time.perf_counter(), _memory()
@@ -75,8 +78,7 @@ def sweep(nodes: int) -> None:
             outcome = run_sweep(
                 tree,
                 storage,
-                train=pretend,
-                tune_folder=f"{folder}/tune",
+                trials=TrialSettings(folder=f"{folder}/tune", train=pretend),
                 on_event=lambda e: (
                     times.append(time.perf_counter() - began) if e.kind == "finished" else None
                 ),
@@ -99,7 +101,9 @@ def sweep(nodes: int) -> None:
 
 def results(recipes: int) -> None:
     """Results and page of that many recipes whose states are there."""
-    from raycl.sweep.pipeline import sweep_folder, write_all
+    from raycl.recipe.sweep_plan import plan_sweeps
+    from raycl.storage import layout
+    from raycl.sweep.pipeline import write_all
 
     definition = sweep_of(recipes)
     tree = _tree(definition)
@@ -108,9 +112,9 @@ def results(recipes: int) -> None:
         for node in tree.nodes:
             write_state(node.training, Storage(storage.url))
         with _timed("write_all", len(tree.recipes), "recipe"):
-            write_all(definition, storage)
+            write_all(plan_sweeps((definition,), storage), storage)
         requests = storage.requests()
-        sizes = storage.sizes(sweep_folder(definition))
+        sizes = storage.sizes(layout.sweep(definition.recipe.name))
     histories = [size for path, size in sizes.items() if path.startswith("history/")]
     print(
         f"{len(tree.recipes):,} recipes of 3,000 steps; memory {_memory():.0f} MiB; "

@@ -18,6 +18,7 @@ from fractions import Fraction
 import numpy as np
 
 from raycl.cluster.connect import cluster
+from raycl.cluster.options import ClusterOptions
 from raycl.data.ray_stream import Batches, direct_batches, rank_batches
 from raycl.data.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
 from raycl.plan.chain import Chain, ChainStage
@@ -81,7 +82,7 @@ def main() -> None:
         write_corpus(storage, "old", arguments.rows // 10)
         training = make_training(arguments.rows, arguments.batch)
         measure("plain reads", direct_batches(training, storage, 0, 1))
-        with cluster(None, 2):
+        with cluster(ClusterOptions(workers=2)):
             measure("Ray Data, first dataset", rank_batches(training, storage, 0, 1))
             measure("Ray Data, later datasets", rank_batches(training, storage, 0, 1))
             measure("Ray Data, rank 1 of 2", rank_batches(training, storage, 1, 2))

@@ -44,8 +44,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def ray_cluster() -> Iterator[None]:
     """A real local Ray with 2 CPUs, shared by the session's tests; they must leave it empty."""
     from raycl.cluster.connect import cluster
+    from raycl.cluster.options import ClusterOptions
 
-    with cluster(None, 2):
+    with cluster(ClusterOptions(workers=2)):
         yield
 
 

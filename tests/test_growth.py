@@ -19,11 +19,11 @@ from raycl.plan.cost import make_plan
 from raycl.plan.state_index import StateIndex
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import corpus_facts, make_tree
-from raycl.results.gather import gather
+from raycl.recipe.sweep_plan import plan_sweeps
+from raycl.results.gather import StoredStates, gather
 from raycl.results.report import curves, rates, trades
 from raycl.results.report.canvas import TOO_MANY
 from raycl.results.report.figures import draw_figures
-from raycl.sweep import pipeline as run
 from raycl.sweep.claims import NodeClaims
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases
@@ -124,7 +124,6 @@ def walk(tree: Tree, storage: CountedStorage) -> Counter[str]:
 def test_requests_of_a_sweep_and_of_its_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "_facts", lambda *_: {})
     needed: list[dict[str, float]] = []
     for size in (SMALL // 5, SMALL):
         monkeypatch.setattr(made_up_sweeps, "_GRIDS", {size: (3, size // 3)})
@@ -132,7 +131,9 @@ def test_requests_of_a_sweep_and_of_its_results(
         tree = make_tree(definition, corpus_facts(definition, None))
         storage = CountedStorage(str(tmp_path / f"{size}"), str(tmp_path / f"log-{size}"))
         a_node = walk(tree, storage)
-        assert len(gather(definition, storage)) == len(tree.recipes)
+        plan = plan_sweeps((definition,), storage)
+        outcomes = gather(plan.sweeps[0], StoredStates(storage, plan.states))
+        assert len(outcomes) == len(tree.recipes)
         a_recipe = storage.requests() - a_node
         needed.append(
             {f"sweep {kind}": round(number / len(tree.nodes), 1) for kind, number in a_node.items()}

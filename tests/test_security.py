@@ -29,7 +29,7 @@ from raycl.states.lookup import find_state, swept_states
 from raycl.states.mark import sealed
 from raycl.storage import Storage
 from raycl.storage.urls import refuse_secret
-from raycl.sweep.pipeline import stored_definition
+from raycl.sweep.description import stored_definition
 from raycl.train.checkpoint.load import load_model, read_state
 from raycl.train.model import build_model
 from tests.helpers.recipe_data import WHERE, changed, recipe_data, write_recipe

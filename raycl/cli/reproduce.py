@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from raycl.cli.options import (
     Address,
@@ -17,13 +16,15 @@ from raycl.cli.options import (
     Workers,
     exit_if_failed,
 )
+from raycl.cli.output import LastingConsole
+from raycl.cluster.options import ClusterOptions
 
 Names = Annotated[
     list[str] | None, typer.Option("--only", help="Experiments whose names begin so; repeat it.")
 ]
 
 
-def reproduce(
+def reproduce(  # noqa: PLR0913 (each is an option of the command)
     storage: StorageUrl,
     configs: Annotated[Path, typer.Option(help="Folder of recipes.")] = Path("configs/paper"),
     scale: Scale = None,
@@ -48,18 +49,17 @@ def reproduce(
     """
     from raycl.cli.plan_view import print_plan_summary
     from raycl.reproduction.experiments import load_experiments
-    from raycl.reproduction.run import Cluster
     from raycl.reproduction.run import reproduce as run
     from raycl.storage import Storage
 
-    console = Console()
+    console = LastingConsole()
     experiments = load_experiments(
         configs, scale, range(1, seeds + 1), only or (), ("g1",) if once is None else once
     )
     failed = run(
         experiments,
         Storage(storage),
-        Cluster(address, workers, concurrent, gpus),
+        ClusterOptions(address, workers, concurrent, gpus),
         out,
         report=lambda text: console.print(text, markup=False),
         on_plan=lambda plan: print_plan_summary(plan, console),

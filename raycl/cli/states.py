@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from raycl.cli.options import StorageUrl
+from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores
 from raycl.storage import Storage
@@ -30,7 +31,7 @@ Rows = Annotated[
 ]
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 (each is an option of the command)
     storage: StorageUrl,
     states: Annotated[
         list[str] | None, typer.Argument(metavar="STATE…", help="Names, or unique beginnings.")
@@ -71,7 +72,8 @@ def evaluate(
     losses = {name: _losses(place, name, corpora, rows) for name in names}
     print_losses(place, losses, console)
     if tasks:
-        print_scores(_scores(place, names, tasks, corpora, limit, address, gpus), console)
+        options = ClusterOptions(address, gpus=gpus)
+        print_scores(_scores(place, names, tasks, corpora, limit, options), console)
 
 
 def tasks(
@@ -117,19 +119,18 @@ def _scores(
     tasks: Sequence[str],
     corpora: Sequence[str] | None,
     limit: int | None,
-    address: str | None,
-    gpus: bool,
+    options: ClusterOptions,
 ) -> Mapping[str, Mapping[str, TaskScores]]:
-    if len(names) == 1 and address is None:
+    if len(names) == 1 and options.address is None:
         from raycl.evaluation.harness import score_state
 
         return {names[0]: score_state(storage, names[0], tasks, corpora, limit, print)}
     from raycl.evaluation.harness_ray import score_states
 
-    return score_states(storage, names, tasks, corpora, limit, address, gpus, print)
+    return score_states(storage, names, tasks, corpora, limit, options, print)
 
 
-def merge(
+def merge(  # noqa: PLR0913 (each is an option of the command)
     storage: StorageUrl,
     states: Annotated[list[str], typer.Argument(metavar="STATE…", help="States to merge.")],
     base: Annotated[str, typer.Option(help="The state from which they were trained.")],

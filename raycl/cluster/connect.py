@@ -18,21 +18,22 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from raycl.cluster.options import ClusterOptions
+from raycl.cluster.ray_internals import (
+    JOB_CONFIGURATION,
+    LOOPBACK_ALONE,
+    is_confined,
+    session_folder,
+)
+from raycl.cluster.release import release_everything
+from raycl.errors import InputError
 from raycl.storage.options import shared_variables
 
 _FOLDER_PREFIX = "raycl-"
-_RELEASE_SECONDS = 20.0
-
-_ENVIRONMENT = {
-    # Ray's name for "this machine alone": everything binds to the loopback address. It has to
-    # be there before Ray is imported.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
 
 
 @contextmanager
-def cluster(address: str | None, workers: int | None, gpus: bool = False) -> Iterator[None]:
+def cluster(options: ClusterOptions) -> Iterator[None]:
     """Ray for the length of the block.
 
     Without an address an embedded cluster on this machine's loopback address, with `workers` CPUs
@@ -40,15 +41,18 @@ def cluster(address: str | None, workers: int | None, gpus: bool = False) -> Ite
     block ends. With an address, that cluster: what this job holds there is released at the end.
     Where this process has started or joined Ray before, that one, left as it is.
     SIGTERM raises KeyboardInterrupt inside the block, as Ctrl-C does.
+
+    Modules that import Ray are imported inside the block: what confines an embedded cluster to
+    this machine is read at Ray's first import. Raises InputError where Ray was there without it.
     """
     if _is_connected():
         yield
         return
     with ExitStack() as stack:
-        if address is None:
-            stack.enter_context(_embedded(workers, gpus))
+        if options.address is None:
+            stack.enter_context(_embedded(options))
         else:
-            stack.enter_context(_connected(address))
+            stack.enter_context(_connected(options.address))
         stack.enter_context(_terminate_like_interrupt())
         stack.callback(release_everything)
         yield
@@ -60,34 +64,55 @@ def _is_connected() -> bool:
 
 
 @contextmanager
-def _embedded(workers: int | None, gpus: bool) -> Iterator[None]:
+def _embedded(options: ClusterOptions) -> Iterator[None]:
     _remove_folders_of_the_dead()
     port = free_port()
-    # The daemons and workers inherit it: with several Ray instances on a machine, Train's
-    # placement-group cleaner would otherwise ask the wrong one, or none.
-    address = {"RAY_ADDRESS": f"127.0.0.1:{port}", "RAY_GCS_SERVER_PORT": str(port)}
     # Short: Ray's sockets lie below it, and a socket's path may have 107 characters.
     folder = tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir="/tmp")
-    # Scratch files of the workers lie there too, so that a kill leaves one folder to remove.
-    with _environment({**_ENVIRONMENT, **address, "TMPDIR": folder}):
+    with _environment(_variables(port, folder)):
         import ray
 
         try:
+            _check_confined()
             ray.init(
                 address="local",
-                num_cpus=workers or len(os.sched_getaffinity(0)),
-                num_gpus=None if gpus else 0,
+                num_cpus=options.workers or len(os.sched_getaffinity(0)),
+                num_gpus=None if options.gpus else 0,
                 include_dashboard=True,  # Train's cleaner asks its State API
                 dashboard_host="127.0.0.1",
                 dashboard_port=free_port(),
                 logging_level=logging.ERROR,
                 log_to_driver=False,
-                _temp_dir=folder,
+                **session_folder(folder),
             )
             yield
         finally:
             ray.shutdown()
             _remove(folder)
+
+
+def _variables(port: int, folder: str) -> dict[str, str]:
+    """What the daemons and workers of an embedded cluster inherit."""
+    return {
+        **LOOPBACK_ALONE,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # With several Ray instances on a machine, Train's placement-group cleaner would otherwise
+        # ask the wrong one, or none.
+        "RAY_ADDRESS": f"127.0.0.1:{port}",
+        "RAY_GCS_SERVER_PORT": str(port),
+        # Scratch files of the workers lie there too, so that a kill leaves one folder to remove.
+        "TMPDIR": folder,
+    }
+
+
+def _check_confined() -> None:
+    if not is_confined():
+        (name,) = LOOPBACK_ALONE
+        raise InputError(
+            "Ray in this process",
+            "it was imported before raycl could confine it to this machine",
+            f"Set {name}=0 before Python starts, or import Ray later",
+        )
 
 
 @contextmanager
@@ -119,75 +144,10 @@ def worker_environment(address: str) -> dict[str, Any] | None:
     variables = shared_variables()
     if ":" in address:
         variables["RAY_ADDRESS"] = address
-    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}"))
+    job = json.loads(os.environ.get(JOB_CONFIGURATION, "{}"))
     told = (job.get("runtime_env") or {}).get("env_vars") or {}
     variables = {name: value for name, value in variables.items() if name not in told}
     return {"env_vars": variables} if variables else None
-
-
-def release_everything(timeout: float = _RELEASE_SECONDS) -> None:
-    """Remove this job's placement groups and wait until its actors are gone.
-
-    Stopping a Tune trial leaves the groups and actors of a TorchTrainer inside it (ray 54305).
-    """
-    import ray
-
-    if not ray.is_initialized():
-        return
-    deadline = time.monotonic() + timeout
-    while True:
-        remove_placement_groups()
-        actors = living_actors()
-        if not actors or time.monotonic() > deadline:
-            return
-        time.sleep(0.2)
-
-
-def remove_placement_groups() -> None:
-    """Remove the placement groups that this job created and that are left."""
-    from ray._raylet import PlacementGroupID
-    from ray.util.placement_group import PlacementGroup, remove_placement_group
-
-    for identifier in held_placement_groups():
-        remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(identifier))))
-
-
-def held_placement_groups() -> list[str]:
-    """Identifiers of this job's placement groups that hold or wait for resources."""
-    return [
-        group.placement_group_id
-        for group in _state("list_placement_groups", [("creator_job_id", "=", _job_id())])
-        if group.state != "REMOVED"
-    ]
-
-
-def living_actors() -> list[str]:
-    """Class names of this job's actors, Ray's own long-lived helpers aside."""
-    return [
-        actor.class_name
-        for actor in _state("list_actors", [("job_id", "=", _job_id()), ("state", "!=", "DEAD")])
-        if not (actor.name or "").startswith(_HELPERS) and actor.class_name not in _HELPER_CLASSES
-    ]
-
-
-_HELPERS = ("datasets_stats_actor", "AutoscalingRequester", "AutoscalingCoordinator")
-_HELPER_CLASSES = ("_StatsActor", "AutoscalingRequester", "_AutoscalingCoordinatorActor")
-
-
-def _state(function: str, filters: list[tuple[str, str, str]]) -> list[Any]:
-    from ray.util import state
-
-    kwargs = {"filters": filters, "limit": 10_000, "raise_on_missing_output": False}
-    try:
-        return list(getattr(state, function)(**kwargs))
-    except Exception:  # the State API is a server of its own, which may be down or starting
-        return []
-
-
-def _job_id() -> str:
-    import ray
-
-    return str(ray.get_runtime_context().get_job_id())
 
 
 def free_port() -> int:

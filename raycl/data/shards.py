@@ -131,9 +131,12 @@ def write_shard(
     return Shard(file, len(rows), hashlib.sha256(data).hexdigest())
 
 
-def verify_corpus(storage: Storage, folder: str) -> Manifest:
-    """Read every shard and compare its SHA-256 and row checksums. Raises InputError."""
-    manifest = load_manifest(storage, folder)
+def verify_corpus(storage: Storage, folder: str, manifest: Manifest | None = None) -> Manifest:
+    """Read every shard and compare its SHA-256 and row checksums. Raises InputError.
+
+    `manifest` is that of the folder, where it has been read already.
+    """
+    manifest = manifest or load_manifest(storage, folder)
     names: tuple[SplitName, ...] = ("train", "validation")
     for name in names:
         reader = CorpusReader(storage, folder, manifest, name)
@@ -149,16 +152,17 @@ def verify_corpus(storage: Storage, folder: str) -> Manifest:
     return manifest
 
 
-def check_shards(storage: Storage, folder: str) -> None:
+def check_shards(storage: Storage, folder: str, manifest: Manifest | None = None) -> None:
     """What can be checked within seconds: a small corpus whole, of a large one every shard's size.
 
-    Raises InputError that names the shard. Reads during training verify every row all the same.
+    `manifest` is that of the folder, where it has been read already. Raises InputError that names
+    the shard. Reads during training verify every row all the same.
     """
-    manifest = load_manifest(storage, folder)
+    manifest = manifest or load_manifest(storage, folder)
     shards = [*manifest.train.shards, *manifest.validation.shards]
     row_bytes = manifest.row_length * np.dtype(manifest.dtype).itemsize
     if sum(shard.rows for shard in shards) * row_bytes <= _SMALL_CORPUS_BYTES:
-        verify_corpus(storage, folder)
+        verify_corpus(storage, folder, manifest)
         return
     for shard in shards:
         path = f"{folder}/{shard.file}"

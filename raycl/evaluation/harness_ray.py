@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from raycl.cluster.connect import cluster
+from raycl.cluster.options import ClusterOptions
 from raycl.evaluation.store import TaskScores
 from raycl.storage import Storage
 
@@ -18,15 +19,16 @@ def score_states(
     words: Sequence[str],
     corpora: Sequence[str] | None,
     limit: int | None,
-    address: str | None,
-    gpus: bool,
+    options: ClusterOptions,
     report: Callable[[str], None],
 ) -> dict[str, Scores]:
     """The scores of every state, by name. Raises what the first failed task raised."""
-    with cluster(address, None, gpus):
+    with cluster(options):
         import ray
 
-        remote: Any = ray.remote(num_cpus=1, num_gpus=1 if gpus else 0, max_retries=2)(_score)
+        remote: Any = ray.remote(num_cpus=1, num_gpus=1 if options.gpus else 0, max_retries=2)(
+            _score
+        )
         pending = {remote.remote(storage, n, words, corpora, limit): n for n in names}
         scores: dict[str, Scores] = {}
         while pending:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from raycl.data.shards import load_manifest
+from raycl.data.shards import Manifest, load_manifest
 from raycl.errors import InputError
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
@@ -24,7 +24,7 @@ from raycl.recipe import (
     with_field,
 )
 from raycl.recipe.scale import scaled
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 
 _UNKNOWN_ROWS = 2**40
 """Rows of a corpus that is not prepared yet: enough for any recipe, checked again afterwards."""
@@ -67,26 +67,51 @@ def definition_of(data: Mapping[str, Any], where: str) -> Definition:
     return Definition(data, where, parse_recipe(data, where), tuple(expand(data, where)))
 
 
+def read_manifests(
+    definitions: Sequence[Definition], storage: Storage | None
+) -> dict[str, Manifest]:
+    """The manifests of the definitions' corpora that are prepared, by name; each is read once."""
+    if storage is None:
+        return {}
+    names = dict.fromkeys(name for made in definitions for name in made.recipe.corpora)
+    folders = {name: layout.corpus(name) for name in names}
+    return {
+        name: load_manifest(storage, folder)
+        for name, folder in folders.items()
+        if storage.exists(layout.manifest(folder))
+    }
+
+
 def corpus_facts(definition: Definition, storage: Storage | None) -> dict[str, CorpusFacts]:
     """What planning needs of each corpus; a corpus that is not prepared counts as endless."""
+    manifests = read_manifests((definition,), storage)
+    if storage is not None:
+        check_bindings(storage, manifests)
+    return facts_from(definition, manifests)
+
+
+def facts_from(definition: Definition, manifests: Mapping[str, Manifest]) -> dict[str, CorpusFacts]:
+    """The facts of a definition's corpora by their manifests; see `corpus_facts`.
+
+    Raises InputError where they were prepared with more than one tokenizer.
+    """
     facts = {}
     tokenizers: dict[str, str] = {}
     for name in definition.recipe.corpora:
-        folder = f"corpora/{name}"
-        if storage is not None and storage.exists(f"{folder}/manifest.json"):
-            manifest = load_manifest(storage, folder)
-            facts[name] = CorpusFacts(
-                folder,
-                manifest.train.rows,
-                manifest.validation.rows,
-                manifest.row_length,
-                manifest.vocabulary,
-                manifest.fingerprint,
-            )
-            tokenizers[manifest.tokenizer] = name
-            _check_binding(storage, name, manifest.fingerprint)
-        else:
+        folder = layout.corpus(name)
+        manifest = manifests.get(name)
+        if manifest is None:
             facts[name] = _unprepared(definition.recipe, name, folder)
+            continue
+        facts[name] = CorpusFacts(
+            folder,
+            manifest.train.rows,
+            manifest.validation.rows,
+            manifest.row_length,
+            manifest.vocabulary,
+            manifest.fingerprint,
+        )
+        tokenizers[manifest.tokenizer] = name
     if len(tokenizers) > 1:
         first, second = list(tokenizers.values())[:2]
         raise InputError(
@@ -122,12 +147,19 @@ def make_tree(definition: Definition, facts: Mapping[str, CorpusFacts]) -> Tree:
 def bind_corpora(storage: Storage, facts: Mapping[str, CorpusFacts]) -> None:
     """Remember which data the nodes of this storage are trained on."""
     for name, entry in facts.items():
-        if not storage.exists(f"bindings/{name}.json"):
-            storage.write_json(f"bindings/{name}.json", {"fingerprint": entry.fingerprint})
+        path = layout.binding(name)
+        if not storage.exists(path):
+            storage.write_json(path, {"fingerprint": entry.fingerprint})
+
+
+def check_bindings(storage: Storage, manifests: Mapping[str, Manifest]) -> None:
+    """Raise InputError where a corpus is not the one on which nodes here were trained."""
+    for name, manifest in manifests.items():
+        _check_binding(storage, name, manifest.fingerprint)
 
 
 def _check_binding(storage: Storage, name: str, fingerprint: str) -> None:
-    path = f"bindings/{name}.json"
+    path = layout.binding(name)
     if not storage.exists(path):
         return
     bound = storage.read_json(path)["fingerprint"]

@@ -1,25 +1,13 @@
-"""The paper's experiments: their recipe files, for several seeds, as one tree."""
+"""The paper's experiments: its recipe files, each for several seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from raycl.errors import InputError
-from raycl.plan.training import Training
-from raycl.plan.tree import Tree, build_tree
-from raycl.recipe import Recipe
-from raycl.recipe.definition import (
-    LEAST_SHARED,
-    Definition,
-    corpus_facts,
-    define,
-    definition_of,
-    trainings,
-)
-from raycl.storage import Storage
+from raycl.recipe.definition import Definition, define, definition_of
 
 
 @dataclass(frozen=True)
@@ -29,10 +17,6 @@ class Experiment:
     name: str
     seed: int
     definition: Definition
-
-    def label(self, recipe: str) -> str:
-        """How one of its recipes is called among those of all experiments."""
-        return f"{self.definition.recipe.name}: {recipe}"
 
 
 def load_experiments(
@@ -66,56 +50,3 @@ def _order(stem: str) -> tuple[str, int, str]:
     """e2 before e10."""
     head = stem.partition("-")[0]
     return head[:1], int(head[1:]) if head[1:].isdigit() else 0, stem
-
-
-def material_recipe(experiments: Sequence[Experiment]) -> Recipe:
-    """One recipe with the corpora of all, to prepare them with one tokenizer.
-
-    Raises InputError where two experiments mean different things by a name.
-    """
-    corpora: dict[str, Any] = {}
-    first = experiments[0].definition.recipe
-    for experiment in experiments:
-        recipe, where = experiment.definition.recipe, experiment.definition.where
-        if (recipe.tokenizer, recipe.sequence_length) != (first.tokenizer, first.sequence_length):
-            raise InputError(
-                f"{where}: tokenizer or sequence_length",
-                f"not that of {experiments[0].name}",
-                "Experiments that share a storage need the same ones",
-            )
-        for name, corpus in recipe.corpora.items():
-            if corpora.setdefault(name, corpus) != corpus:
-                raise InputError(
-                    f"{where}: corpora.{name}",
-                    "another experiment defines it differently",
-                    "Make them equal, or give it another name",
-                )
-    return first.model_copy(update={"corpora": corpora})
-
-
-def experiments_tree(experiments: Sequence[Experiment], storage: Storage | None) -> Tree:
-    """All recipes of all experiments as one tree. Raises InputError."""
-    return build_tree(dict(_all_trainings(experiments, storage)), LEAST_SHARED)
-
-
-def _all_trainings(
-    experiments: Sequence[Experiment], storage: Storage | None
-) -> Iterator[tuple[str, Training]]:
-    for experiment in experiments:
-        facts = corpus_facts(experiment.definition, storage)
-        for label, training in trainings(experiment.definition, facts).items():
-            yield experiment.label(label), training
-
-
-def subtree(tree: Tree, experiment: Experiment) -> Tree:
-    """The part of the tree that one experiment's recipes run along, under their own labels."""
-    names = {experiment.label(v.label): v.label for v in experiment.definition.variants}
-    nodes = tuple(
-        replace(node, recipes=tuple(names[label] for label in node.recipes if label in names))
-        for node in tree.nodes
-        if any(label in names for label in node.recipes)
-    )
-    recipes: Mapping[str, Training] = {
-        names[label]: training for label, training in tree.recipes.items() if label in names
-    }
-    return Tree(nodes, recipes)

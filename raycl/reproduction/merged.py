@@ -1,15 +1,14 @@
-"""E13: the ends of two stages merged, and what the merge has lost and learned."""
+"""E13: the end states of two stages are merged; here is what the merges have lost and learned."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 import pandas as pd
 
 from raycl.plan.training import Training
-from raycl.reproduction.experiments import Experiment
 from raycl.results.outcome import RecipeOutcome, StageFact
 from raycl.storage import Storage
 
@@ -19,19 +18,21 @@ PREFIX = "e13"
 
 
 def merged_outcomes(
-    experiment: Experiment,
-    trainings: dict[str, Training],
+    experiment: str,
+    trainings: Mapping[str, Training],
     outcomes: Sequence[RecipeOutcome],
     storage: Storage,
 ) -> list[RecipeOutcome]:
-    """Merges of an E13 sweep's first stage with each finished recipe that had no replay.
+    """For E13: the first stage's end merged with the end of each finished recipe without replay.
 
-    Made and measured once; their losses stand in a history of one line.
+    `experiment` is the name of the sweep's experiment, `trainings` are those of its recipes by
+    label. A merge is made and measured once, and its losses are one line of its history. Any other
+    experiment has none.
     """
     from raycl.evaluation.losses import evaluate_state
     from raycl.weights.merge import merge_states  # needs torch
 
-    if not experiment.name.startswith(PREFIX):
+    if not experiment.startswith(PREFIX):
         return []
     found = []
     for outcome in outcomes:

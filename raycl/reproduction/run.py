@@ -1,142 +1,82 @@
-"""All experiments of the paper, from recipe files to a document: what `raycl reproduce` does."""
+"""All experiments of the paper, from recipe files to a document: what `raycl reproduce` does.
+
+Preparation and training are those of any sweep, with all experiments as one tree.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from raycl.data.shards import check_shards
-from raycl.plan.cost import Plan, make_plan
-from raycl.plan.tree import Tree
-from raycl.recipe.definition import bind_corpora, corpus_facts, is_prepared, trainings
+from raycl.cluster.options import ClusterOptions
+from raycl.plan.cost import Plan
+from raycl.recipe.sweep_plan import SweepPlan
 from raycl.reproduction.evidence import Evidence
-from raycl.reproduction.experiments import (
-    Experiment,
-    experiments_tree,
-    material_recipe,
-    subtree,
-)
+from raycl.reproduction.experiments import Experiment
 from raycl.reproduction.merged import merged_outcomes
 from raycl.results.gather import StoredStates, gather
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.table import write_results
-from raycl.states.lookup import complete_states
-from raycl.storage import Storage
-from raycl.sweep.pipeline import is_trained, sweep_folder, write_description
-from raycl.sweep.prepare_corpora import check_corpora, ready_text
+from raycl.storage import Storage, layout
+from raycl.sweep.pipeline import Trained, train_sweeps
 
 Report = Callable[[str], None]
-_CLOCK = "reproduction/seconds.json"
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Where nodes are trained: see `raycl.cluster.connect.cluster`."""
-
-    address: str | None = None
-    workers: int | None = None
-    concurrent: int | None = None
-    gpus: bool = False
 
 
 def train_experiments(
     experiments: Sequence[Experiment],
     storage: Storage,
-    where: Cluster,
+    options: ClusterOptions,
     report: Report = print,
     on_plan: Callable[[Plan], None] = lambda _: None,
-) -> dict[str, str]:
-    """Prepare and train what storage lacks, as one tree; the reasons of nodes that failed.
+) -> Trained:
+    """Prepare and train what storage lacks of all experiments, and count the time that it takes."""
+    definitions = [experiment.definition for experiment in experiments]
+    return train_sweeps(definitions, storage, options, report, on_plan, _counted(storage))
 
-    Everything that can be wrong with the recipes is found before a cluster starts.
-    """
-    storage.check_writable()
-    material = material_recipe(experiments)
-    origin = experiments[0].definition.where
-    check_corpora(material, storage, origin)
-    tree = experiments_tree(experiments, storage)
-    prepared = all(is_prepared(corpus_facts(e.definition, storage)) for e in experiments)
-    if prepared and is_trained(tree, storage):
-        _describe(experiments, tree, storage)
-        on_plan(make_plan(tree, complete_states(storage)))
-        report("Nothing to train: every state is in storage already.")
-        return {}
-    sources = {} if prepared else ready_text(material, storage, origin, report)
-    # Imported here: a plan must not wait for Ray's import.
-    from raycl.cluster.connect import cluster
-    from raycl.sweep.driver import run_sweep
-    from raycl.sweep.prepare_corpora import prepare_all
 
+@contextmanager
+def _counted(storage: Storage) -> Iterator[None]:
+    """Add the block's wall time to that of earlier runs, however the block ends."""
     began = time.monotonic()
-    report("Starting Ray …" if where.address is None else f"Connecting to {where.address} …")
-    with cluster(where.address, where.workers, where.gpus) or nullcontext():
-        try:
-            if not prepared:
-                prepare_all(material, sources, storage, report)
-            tree = experiments_tree(experiments, storage)
-            _bind(experiments, storage)
-            _describe(experiments, tree, storage)
-            on_plan(make_plan(tree, complete_states(storage)))
-            outcome = run_sweep(
-                tree,
-                storage,
-                concurrent=where.concurrent,
-                gpus=where.gpus,
-                on_event=lambda event: report(str(event)),
-            )
-        finally:
-            _add_seconds(storage, time.monotonic() - began)
-    return dict(outcome.failed)
-
-
-def _bind(experiments: Sequence[Experiment], storage: Storage) -> None:
-    for experiment in experiments:
-        facts = corpus_facts(experiment.definition, storage)
-        for entry in facts.values():
-            check_shards(storage, entry.folder)
-        bind_corpora(storage, facts)
-
-
-def _describe(experiments: Sequence[Experiment], tree: Tree, storage: Storage) -> None:
-    """Each experiment is a sweep like any other, for `raycl status` and `raycl report`."""
-    for experiment in experiments:
-        write_description(experiment.definition, storage, subtree(tree, experiment))
-
-
-def _add_seconds(storage: Storage, seconds: float) -> None:
-    storage.write_json(_CLOCK, {"seconds": training_seconds(storage) + seconds})
+    try:
+        yield
+    finally:
+        seconds = training_seconds(storage) + time.monotonic() - began
+        storage.write_json(layout.REPRODUCTION_SECONDS, {"seconds": seconds})
 
 
 def training_seconds(storage: Storage) -> float:
     """Wall time that preparing and training took so far, all runs together."""
-    return float(storage.read_json(_CLOCK)["seconds"]) if storage.exists(_CLOCK) else 0.0
+    path = layout.REPRODUCTION_SECONDS
+    return float(storage.read_json(path)["seconds"]) if storage.exists(path) else 0.0
 
 
 def gather_evidence(
-    experiments: Sequence[Experiment], storage: Storage, report: Report = print
+    experiments: Sequence[Experiment], plan: SweepPlan, storage: Storage, report: Report = print
 ) -> Evidence:
-    """The outcomes of all experiments as far as storage holds them; their tables are written."""
+    """The outcomes of all experiments as far as storage holds them; their tables are written.
+
+    `plan` is that of the experiments, in their order.
+    """
     runs: dict[str, dict[int, list[RecipeOutcome]]] = {}
-    states = StoredStates(storage)
-    for experiment in experiments:
-        definition = experiment.definition
-        outcomes = gather(definition, storage, states=states)
-        whole = trainings(definition, corpus_facts(definition, storage))
-        outcomes += merged_outcomes(experiment, whole, outcomes, storage)
-        write_results(storage, sweep_folder(definition), outcomes)
+    states = StoredStates(storage, plan.states)
+    for experiment, planned in zip(experiments, plan.sweeps, strict=True):
+        outcomes = gather(planned, states)
+        outcomes += merged_outcomes(experiment.name, planned.trainings, outcomes, storage)
+        write_results(storage, layout.sweep(planned.name), outcomes)
         runs.setdefault(experiment.name, {})[experiment.seed] = outcomes
         done = sum(outcome.status == "finished" for outcome in outcomes)
-        report(f"{definition.recipe.name}: {done} of {len(outcomes)} recipes finished")
+        report(f"{planned.name}: {done} of {len(outcomes)} recipes finished")
     return Evidence(runs)
 
 
 def reproduce(
     experiments: Sequence[Experiment],
     storage: Storage,
-    where: Cluster,
+    options: ClusterOptions,
     out: Path,
     report: Report = print,
     on_plan: Callable[[Plan], None] = lambda _: None,
@@ -144,27 +84,29 @@ def reproduce(
     """Train, gather, and write the document and its figures; the reasons of failed nodes."""
     from raycl.reproduction.document import write_document  # draws
 
-    failed = train_experiments(experiments, storage, where, report, on_plan)
-    evidence = gather_evidence(experiments, storage, report)
-    write_document(evidence, out, out.parent / "images" / out.stem, run_facts(experiments, storage))
-    return failed
+    trained = train_experiments(experiments, storage, options, report, on_plan)
+    evidence = gather_evidence(experiments, trained.plan, storage, report)
+    facts = run_facts(experiments, trained.plan, storage)
+    write_document(evidence, out, out.parent / "images" / out.stem, facts)
+    return trained.failed
 
 
-def run_facts(experiments: Sequence[Experiment], storage: Storage) -> dict[str, str]:
+def run_facts(
+    experiments: Sequence[Experiment], plan: SweepPlan, storage: Storage
+) -> dict[str, str]:
     """What was run, on what, for how long."""
     from raycl.reproduction.machine import machine
 
-    tree = experiments_tree(experiments, storage)
-    plan = make_plan(tree, complete_states(storage))
+    tree, cost = plan.tree, plan.cost
     recipe = experiments[0].definition.recipe
     seeds = sorted({experiment.seed for experiment in experiments})
     return {
         "machine": machine(),
-        "model": f"{recipe.model.preset}, {plan.parameters or 0:,} parameters",
+        "model": f"{recipe.model.preset}, {cost.parameters or 0:,} parameters",
         "batch": f"{recipe.rows_per_step} sequences of {recipe.sequence_length} tokens",
         "seeds": ", ".join(str(seed) for seed in seeds),
         "recipes": f"{len(tree.recipes)} in {len(tree.nodes)} nodes",
-        "steps": f"{plan.steps:,} trained, {plan.steps_alone:,} if every recipe ran alone",
-        "tokens": f"{plan.tokens:,}",
+        "steps": f"{cost.steps:,} trained, {cost.steps_alone:,} if every recipe ran alone",
+        "tokens": f"{cost.tokens:,}",
         "wall time": f"{training_seconds(storage) / 60:.0f} minutes, preparation included",
     }

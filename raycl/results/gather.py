@@ -3,50 +3,42 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from raycl.data.shards import load_manifest
+from raycl.data.shards import Manifest
 from raycl.evaluation.store import Measured, read_losses, read_tasks
 from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
 from raycl.recipe import Variant
-from raycl.recipe.definition import Definition, corpus_facts, trainings
+from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.outcome import VALIDATION, RecipeOutcome, StageFact
-from raycl.states.lookup import complete_states
 from raycl.states.mark import read_mark
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 
 
 def gather(
-    definition: Definition,
-    storage: Storage,
-    failed: frozenset[str] = frozenset(),
-    states: StoredStates | None = None,
+    sweep: PlannedSweep, states: StoredStates, failed: frozenset[str] = frozenset()
 ) -> list[RecipeOutcome]:
-    """The outcome of every recipe as far as storage holds it; `failed` names those that failed.
-
-    `states` are those of the storage, where several sweeps are gathered from it.
-    """
-    facts = corpus_facts(definition, storage)
-    bytes_per_token = _bytes_per_token(storage, {n: f.folder for n, f in facts.items()})
-    fingerprints = {name: fact.fingerprint for name, fact in facts.items()}
-    states = states or StoredStates(storage)
-    whole = trainings(definition, facts)
+    """The outcome of every recipe as far as storage holds it; `failed` names those that failed."""
+    bytes_per_token = _bytes_per_token(sweep.manifests)
+    fingerprints = {name: fact.fingerprint for name, fact in sweep.facts.items()}
     return [
-        _outcome(variant, whole[variant.label], states, fingerprints, bytes_per_token, failed)
-        for variant in definition.variants
+        _outcome(
+            variant, sweep.trainings[variant.label], states, fingerprints, bytes_per_token, failed
+        )
+        for variant in sweep.definition.variants
     ]
 
 
 class StoredStates:
-    """The complete states of a storage, each read once however many recipes share it."""
+    """The states `names` of a storage, each read once however many recipes and sweeps share it."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, names: Iterable[str]) -> None:
         self.storage = storage
-        self._index = StateIndex(complete_states(storage))
+        self._index = StateIndex(names)
         self._records: dict[str, tuple[dict[str, Any], pd.DataFrame]] = {}
         self._losses: dict[str, dict[Measured, float]] = {}
 
@@ -95,7 +87,7 @@ class StoredStates:
     def _read(self, name: str) -> tuple[dict[str, Any], pd.DataFrame]:
         if name not in self._records:
             record = dict(read_mark(self.storage, name))
-            data = self.storage.read_bytes(f"states/{name}/history.parquet")
+            data = self.storage.read_bytes(layout.state_history(name))
             self._records[name] = (record, pd.read_parquet(io.BytesIO(data)))
         return self._records[name]
 
@@ -144,11 +136,7 @@ def _stage_facts(training: Training) -> list[StageFact]:
     ]
 
 
-def _bytes_per_token(storage: Storage, folders: Mapping[str, str]) -> dict[str, float]:
+def _bytes_per_token(manifests: Mapping[str, Manifest]) -> dict[str, float]:
     """UTF-8 bytes of text for each token of the validation split, end-of-document included."""
-    ratios = {}
-    for name, folder in folders.items():
-        if storage.exists(f"{folder}/manifest.json"):
-            split = load_manifest(storage, folder).validation
-            ratios[name] = split.bytes / split.tokens
-    return ratios
+    splits = {name: manifest.validation for name, manifest in manifests.items()}
+    return {name: split.bytes / split.tokens for name, split in splits.items()}

@@ -8,50 +8,55 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray import tune
-from ray.tune.logger import TBXLoggerCallback
 
-from raycl.cluster.connect import release_everything
-from raycl.data.ray_stream import input_error_in
+from raycl.cluster.options import ClusterOptions
+from raycl.cluster.release import release_everything
 from raycl.plan.tree import Tree
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
 from raycl.sweep.claims import ASK_SECONDS, NodeClaims
-from raycl.sweep.frontier import (
-    ELSEWHERE,
-    INPUT_ERROR,
-    NODE,
-    PLACE,
-    TITLE,
-    WORKERS,
-    Frontier,
-    NodeSearcher,
-)
-from raycl.sweep.leases import Claim, Leases, leases_work
+from raycl.sweep.events import SweepEvent
+from raycl.sweep.frontier import Frontier
+from raycl.sweep.leases import Leases, leases_work
 from raycl.sweep.node_trainings import NodeTrainings
 from raycl.sweep.retry_policy import NodeFailures
-from raycl.sweep.tune_callback import Progress, Stopped, SweepEvent
+from raycl.sweep.trackers import DEFAULT, tracker_callbacks
+from raycl.sweep.trial import TITLE, TrialTask, run_trial, trial_resources
+from raycl.sweep.tune_callback import Progress, Stopped
 from raycl.sweep.tune_scheduler import LiveTrials
-from raycl.sweep.worker import Train, train_in_trial, train_with_workers, worker_resources
-
-__all__ = ["SweepEvent", "SweepOutcome", "run_sweep"]
+from raycl.sweep.tune_searcher import NodeSearcher
+from raycl.sweep.worker import Train
 
 MAX_FAILURES = 3
 _ENVIRONMENT = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # TensorBoard alone; CSV and JSON say it again
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trackers alone; CSV and JSON say it again
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours does it, and SIGTERM as well
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # nothing is restored from Tune's own snapshots
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """How the trials of a sweep are run; few callers want other than the defaults."""
+
+    max_failures: int = MAX_FAILURES
+    """Times in a row that a node may fail without getting further, and be tried again."""
+    folder: str | None = None
+    """For the files of Tune and of the trackers; None: a folder that is removed at the end."""
+    trackers: tuple[str, ...] = DEFAULT
+    train: Train | None = None
+    """In place of the training loop."""
 
 
 @dataclass(frozen=True)
@@ -70,65 +75,71 @@ class SweepOutcome:
     """Trained by another sweep meanwhile."""
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What every trial of a sweep needs besides its node."""
-
-    storage: Storage
-    gpus: bool
-    holder: str | None
-    """Of the leases; None where the storage has none."""
-    train: Train | None
-
-    def still_ours(self, node: str) -> bool:
-        return self.holder is None or Claim(self.storage, self.holder, node).is_valid()
-
-
 def run_sweep(
     tree: Tree,
     storage: Storage,
+    options: ClusterOptions | None = None,
     *,
-    concurrent: int | None = None,
-    gpus: bool = False,
-    max_failures: int = MAX_FAILURES,
+    existing: Collection[str] | None = None,
     on_event: Callable[[SweepEvent], None] = lambda _: None,
-    tune_folder: str | None = None,
-    train: Train | None = None,
+    trials: TrialSettings | None = None,
 ) -> SweepOutcome:
     """Train every node whose end state is not in storage; a Ray cluster has to be there.
 
-    A node that fails is tried again from the deepest state in storage, `max_failures` times in a
-    row without getting further; an InputError is final at once. A failed node takes what is below
-    it along, and the rest goes on. What another sweep in the same storage trains is waited for, and
-    taken over when that one is gone. SIGINT and SIGTERM stop the trials and raise
-    KeyboardInterrupt. `train` replaces the loop.
+    `existing` names the states that storage holds, where they have been listed already.
+
+    A node that fails is tried again from the deepest state in storage; an InputError is final at
+    once. A failed node takes what is below it along, and the rest goes on. What another sweep in
+    the same storage trains is waited for, and taken over when that one is gone. SIGINT and SIGTERM
+    stop the trials and raise KeyboardInterrupt.
     """
-    existing = finished_nodes(tree, storage)
-    slots = _slots(gpus)
-    if len(existing) == len(tree.nodes):
-        return SweepOutcome((), {}, (), tuple(existing))
+    options, trials = options or ClusterOptions(), trials or TrialSettings()
+    nodes = {node.name: node for node in tree.nodes}
+    done = finished_nodes(tree, storage, existing)
+    if len(done) == len(nodes):
+        return SweepOutcome((), {}, (), tuple(done))
     with ExitStack() as stack:
         leases = stack.enter_context(Leases(storage)) if leases_work(storage) else None
         claims = NodeClaims(storage, leases) if leases else None
-        frontier = Frontier(tree.nodes, existing, slots, concurrent, claims)
-        nodes = {node.name: node for node in tree.nodes}
-        failures = NodeFailures(nodes, storage, max_failures)
-        progress = Progress(NodeSearcher(frontier), nodes, on_event, leases)
+        frontier = Frontier(tree.nodes, done, _slots(options.gpus), options.concurrent, claims)
+        failures = NodeFailures(nodes, storage, trials.max_failures)
+        progress = Progress(frontier, nodes, on_event, failures.try_again, leases)
         stack.callback(release_everything)
         stack.enter_context(_quiet_environment())
         stack.enter_context(_signals_stop(progress))
-        folder = Path(
-            tune_folder or stack.enter_context(tempfile.TemporaryDirectory(prefix="raycl-tune-"))
+        folder = trials.folder or stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="raycl-tune-")
         )
-        trainings = NodeTrainings(tree.nodes)
-        task = _Task(storage, gpus, leases.holder if leases else None, train)
+        task = TrialTask(storage, options.gpus, leases.holder if leases else None, trials.train)
+        run = tune.with_parameters(run_trial, trainings=NodeTrainings(tree.nodes), task=task)
+        trainable = tune.with_resources(run, partial(trial_resources, gpus=options.gpus))
         while frontier.waiting:
-            progress.searcher = NodeSearcher(frontier, failures.try_again)
-            _train_what_is_free(trainings, task, progress, folder)
-            if progress.stopped:  # while nothing was under way
-                raise KeyboardInterrupt
+            callbacks = [progress, *tracker_callbacks(trials.trackers)]
+            searcher = NodeSearcher(frontier, lambda: progress.stopped)
+            _train_what_is_free(_tuner(trainable, searcher, callbacks, Path(folder)), progress)
             if frontier.waiting:
                 _wait_for_others(frontier, progress)
+    return _outcome(frontier)
+
+
+def finished_nodes(
+    tree: Tree, storage: Storage, existing: Collection[str] | None = None
+) -> list[str]:
+    """Names of the nodes whose end state is complete in storage, sorted.
+
+    `existing` names the states that storage holds, where they have been listed already.
+    """
+    names = {node.name for node in tree.nodes}
+    found = complete_states(storage) if existing is None else existing
+    return sorted(names.intersection(found))
+
+
+def _slots(gpus: bool) -> Callable[[], float]:
+    kind, resources = "GPU" if gpus else "CPU", cast(Any, ray.cluster_resources)
+    return lambda: float(resources().get(kind, 0))
+
+
+def _outcome(frontier: Frontier) -> SweepOutcome:
     return SweepOutcome(
         tuple(frontier.finished),
         dict(frontier.failed),
@@ -138,41 +149,15 @@ def run_sweep(
     )
 
 
-def _train_what_is_free(
-    trainings: NodeTrainings, task: _Task, progress: Progress, folder: Path
-) -> None:
-    if progress.stopped:
-        raise KeyboardInterrupt
-    try:
-        _tuner(trainings, task, progress, folder).fit()
-    except Stopped:
-        raise KeyboardInterrupt from None
-
-
-def _wait_for_others(frontier: Frontier, progress: Progress) -> None:
-    """Return when a node is free, or all are done by others."""
-    progress.tell_waiting()
-    while frontier.waiting and not progress.stopped:
-        node = frontier.next()
-        if node is not None:
-            frontier.put_back(node.name)  # ours already: it is asked for again at once
-            return
-        time.sleep(ASK_SECONDS)
-
-
-def finished_nodes(tree: Tree, storage: Storage) -> list[str]:
-    """Names of the nodes whose end state is complete in storage."""
-    return complete_states(storage, among={node.name for node in tree.nodes})
-
-
-def _tuner(trainings: NodeTrainings, task: _Task, progress: Progress, folder: Path) -> tune.Tuner:
+def _tuner(
+    trainable: Any, searcher: NodeSearcher, callbacks: list[tune.Callback], folder: Path
+) -> tune.Tuner:
     folder.mkdir(parents=True, exist_ok=True)
-    run = tune.with_parameters(_run_trial, trainings=trainings, task=task)
     return tune.Tuner(
-        tune.with_resources(run, partial(trial_resources, gpus=task.gpus)),
+        trainable,
         tune_config=tune.TuneConfig(
-            search_alg=progress.searcher,
-            scheduler=LiveTrials(),
+            search_alg=searcher,
+            scheduler=cast(Any, LiveTrials)(),  # Ray's schedulers have no types
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_title,
@@ -183,7 +168,7 @@ def _tuner(trainings: NodeTrainings, task: _Task, progress: Progress, folder: Pa
             storage_path=str(folder.parent.resolve()),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=0),  # another try is another trial
-            callbacks=[progress, TBXLoggerCallback()],
+            callbacks=callbacks,
         ),
     )
 
@@ -192,34 +177,26 @@ def _title(trial: Any) -> str:
     return str(trial.config[TITLE])
 
 
-def trial_resources(config: dict[str, Any], gpus: bool) -> tune.PlacementGroupFactory:
-    """A worker's share where the trial trains itself; a place on the head where it only drives.
-
-    Asking for a share of a CPU instead would keep a whole worker out of a full cluster.
-    """
-    if config[WORKERS] == 1:
-        return tune.PlacementGroupFactory([worker_resources(gpus)])
-    return tune.PlacementGroupFactory([{"CPU": 0, "node:__internal_head__": 0.001}])
-
-
-def _run_trial(config: dict[str, Any], trainings: NodeTrainings, task: _Task) -> None:
-    training = trainings[config[PLACE]]
-    try:
-        if not task.still_ours(config[NODE]):
-            tune.report({ELSEWHERE: True})
-        elif training.workers == 1:
-            train_in_trial(training, task.storage, tune.report, task.train)
-        else:
-            train_with_workers(training, task.storage, task.gpus, task.train)
-    except Exception as error:
-        found = input_error_in(error)
-        if found is None:
-            raise
-        tune.report({INPUT_ERROR: str(found)})  # a result, as Tune would retry an exception
+def _train_what_is_free(tuner: tune.Tuner, progress: Progress) -> None:
+    """Return when all that is left is another sweep's. Raises KeyboardInterrupt when stopped."""
+    if not progress.stopped:
+        try:
+            tuner.fit()
+        except Stopped:
+            raise KeyboardInterrupt from None
+    if progress.stopped:  # while no trial was under way
+        raise KeyboardInterrupt
 
 
-def _slots(gpus: bool) -> Callable[[], float]:
-    return lambda: float(ray.cluster_resources().get("GPU" if gpus else "CPU", 0))
+def _wait_for_others(frontier: Frontier, progress: Progress) -> None:
+    """Return when a node is free, when others have finished all of them, or when stopped."""
+    progress.tell_waiting()
+    while frontier.waiting and not progress.stopped:
+        node = frontier.next()
+        if node is not None:
+            frontier.put_back(node.name)  # ours already: it is asked for again at once
+            return
+        time.sleep(ASK_SECONDS)
 
 
 @contextmanager

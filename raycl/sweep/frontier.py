@@ -1,28 +1,13 @@
-"""Which node of the tree is trained next: the order of a sweep, and its face towards Tune."""
+"""Which node of the tree is trained next: the order of a sweep, as pure bookkeeping."""
 
 from __future__ import annotations
 
 import math
 from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Protocol
-
-from ray.tune.search import Searcher
+from typing import Literal, Protocol
 
 from raycl.plan.tree import Node
-
-NODE = "node"
-"""Key of a trial's configuration: the name of its node."""
-PLACE = "place"
-"""Key of a trial's configuration: the node's number in the tree."""
-WORKERS = "workers"
-"""Key of a trial's configuration: the node's workers."""
-TITLE = "title"
-"""Key of a trial's configuration: how people may call the node."""
-INPUT_ERROR = "input_error"
-"""Metric with which a trial says that trying again is of no use."""
-ELSEWHERE = "elsewhere"
-"""Metric with which a trial says that another sweep has taken its node over."""
 
 
 class Claims(Protocol):
@@ -47,12 +32,12 @@ class Alone:
 
 
 class Frontier:
-    """The nodes that wait, run, are done or lost; pure bookkeeping, of constant cost a node.
+    """The nodes that wait, run, are done or lost, at a constant cost for each node.
 
     `slots()` says how many workers the cluster holds. A node starts when its parent is done and
     its workers fit. Nodes of several workers come first, then those with most steps below them;
-    nobody overtakes a node of several workers, or single ones would keep it out for ever. A node
-    that `claims` says is another sweep's is passed over, and asked for again later.
+    no node overtakes one of several workers, or single ones would keep it out for ever. A node that
+    `claims` says is another sweep's is passed over, and asked for again later.
     """
 
     def __init__(
@@ -126,14 +111,14 @@ class Frontier:
     def _fits(self, node: Node) -> bool:
         workers = _fewest_workers(node)
         if not self.running or workers <= self._free():
-            return True  # alone it is never refused: a cluster that scales needs the demand
+            return True  # alone it is never refused: a cluster scales up for what waits
         return workers == 1 and self._concurrent is not None
 
     def _free(self) -> float:
         return self._slots() - sum(self.running.values())
 
     def _share(self, node: Node) -> int:
-        """Workers that the node takes up: what is free of what it wants, and at least its least."""
+        """Workers that the node takes up: as many as it wants of those free, or its fewest."""
         wanted, fewest = node.training.workers, _fewest_workers(node)
         return wanted if fewest == wanted else int(max(fewest, min(wanted, self._free())))
 
@@ -182,61 +167,3 @@ def _remaining_steps(nodes: Sequence[Node], finished: set[str]) -> dict[str, int
         remaining[node.name] = own + below.get(node.name, 0)
         below[node.parent] = max(below.get(node.parent, 0), remaining[node.name])
     return remaining
-
-
-def title(node: Node) -> str:
-    """Stage and steps, and enough of the state's name to tell branches apart."""
-    training = node.training
-    stage = "".join(c if c.isalnum() else "-" for c in training.stage) or "stage"
-    return f"{stage}-{training.start:06d}-{training.stop:06d}-{node.name.split('-')[-1][:6]}"
-
-
-class NodeSearcher(Searcher):
-    """Suggests to Tune what the frontier says, and tells it what became of it."""
-
-    def __init__(
-        self, frontier: Frontier, try_again: Callable[[str], bool] = lambda _: False
-    ) -> None:
-        super().__init__()
-        self.frontier, self._try_again = frontier, try_again
-        self.stopped = False
-        self._trials: dict[str, str] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its searcher for a restore that raycl never does."""
-        return {}
-
-    def suggest(self, trial_id: str) -> Any:
-        """The next node; None while all that is left waits for it; FINISHED where nothing does."""
-        if self.stopped:
-            return Searcher.FINISHED
-        node = self.frontier.next()
-        if node is None:  # what is under way may fail and wait again; the rest is another sweep's
-            return None if self.frontier.running else Searcher.FINISHED
-        self._trials[trial_id] = node.name
-        return self._configuration(node)
-
-    def _configuration(self, node: Node) -> dict[str, Any]:
-        """All that Tune's functions ask of a node: each is stored with every trial's state, so
-        that what they hold besides would be stored as often."""
-        workers = node.training.workers
-        place = self.frontier.place(node.name)
-        return {NODE: node.name, PLACE: place, WORKERS: workers, TITLE: title(node)}
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """Book the end of a trial; the reason of a failure is filled in by the sweep's callback."""
-        name = self._trials.pop(trial_id)
-        if (result or {}).get(ELSEWHERE) or (error and self._try_again(name)):
-            self.frontier.put_back(name)
-        elif error or (result or {}).get(INPUT_ERROR):
-            self.frontier.fail(name, str((result or {}).get(INPUT_ERROR, "")))
-        else:
-            self.frontier.complete(name)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: storage is the only truth, and running again is the recovery."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing, see `save`."""

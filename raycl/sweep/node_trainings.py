@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import ray
@@ -19,7 +20,8 @@ class NodeTrainings:
     """
 
     def __init__(self, nodes: Iterable[Node]) -> None:
-        parts = [ray.cloudpickle.dumps(node.training) for node in nodes]
+        pickle: Any = ray.cloudpickle  # has no types
+        parts = [pickle.dumps(node.training) for node in nodes]
         self._bytes = np.frombuffer(b"".join(parts), dtype=np.uint8)
         self._ends = np.cumsum([0, *map(len, parts)])
 

@@ -1,38 +1,47 @@
-"""One sweep from recipe to report: what `raycl sweep` does, and what the jobs do."""
+"""Sweeps from recipe to report: what `raycl sweep`, `raycl reproduce` and the jobs do.
+
+Several recipe files can be trained in one go: they are prepared with one tokenizer and trained as
+one tree. One file alone is a case of that.
+"""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from raycl.cluster.options import ClusterOptions
+from raycl.data.prepare import TextSource
 from raycl.data.shards import check_shards
-from raycl.errors import InputError
-from raycl.plan.cost import Plan, make_plan
-from raycl.plan.tree import Tree
-from raycl.recipe import CorpusFacts
-from raycl.recipe.definition import (
-    Definition,
-    bind_corpora,
-    corpus_facts,
-    definition_of,
-    is_prepared,
-    make_tree,
-)
-from raycl.results.gather import gather
+from raycl.plan.cost import Plan
+from raycl.recipe import Recipe
+from raycl.recipe.definition import Definition, bind_corpora, read_manifests
+from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps
+from raycl.results.gather import StoredStates, gather
 from raycl.results.report.page import write_report
 from raycl.results.table import write_results
 from raycl.states.lookup import complete_states
-from raycl.storage import Storage
-from raycl.sweep.prepare_corpora import check_corpora, ready_text
+from raycl.storage import Storage, layout
+from raycl.sweep.description import recipe_text, write_description
+from raycl.sweep.prepare_corpora import check_corpora, prepare_all, ready_text
 
 Report = Callable[[str], None]
+OnPlan = Callable[[Plan], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training one or several sweeps came to."""
+
+    plan: SweepPlan
+    """With the states that storage holds now."""
+    failed: dict[str, str]
+    """Reason by failed node; empty where all went well."""
 
 
 @dataclass(frozen=True)
@@ -45,182 +54,153 @@ class SweepResult:
     """Reason by failed node; empty where all went well."""
 
 
-def sweep_folder(definition: Definition) -> str:
-    """Where a sweep's results lie in storage."""
-    return f"sweeps/{definition.recipe.name}"
+@dataclass(frozen=True)
+class _Watcher:
+    """Whoever is told how far a sweep is."""
+
+    report: Report
+    on_plan: OnPlan
 
 
 def sweep(
     definition: Definition,
     storage: Storage,
-    *,
-    address: str | None = None,
-    workers: int | None = None,
-    concurrent: int | None = None,
-    gpus: bool = False,
+    options: ClusterOptions | None = None,
     report: Report = print,
-    on_plan: Callable[[Plan], None] = lambda _: None,
+    on_plan: OnPlan = lambda _: None,
 ) -> SweepResult:
     """Prepare what is missing, train what is missing, write the results and the page.
 
     Bad input is found before a cluster starts, and no cluster starts where nothing is to be done.
     """
-    storage.check_writable()
-    check_corpora(definition.recipe, storage, definition.where)
-    facts = corpus_facts(definition, storage)
-    tree = make_tree(definition, facts)
-    failed: dict[str, str] = {}
-    if not is_prepared(facts) or not is_trained(tree, storage):
-        failed = _on_cluster(
-            definition, storage, facts, address, workers, concurrent, gpus, report, on_plan
-        )
-    else:
-        write_description(definition, storage, tree)
-        on_plan(make_plan(tree, complete_states(storage)))
-        report("Nothing to train: every state is in storage already.")
-    return write_all(definition, storage, failed)
+    trained = train_sweeps((definition,), storage, options, report, on_plan)
+    return write_all(trained.plan, storage, trained.failed)
 
 
-def is_trained(tree: Tree, storage: Storage) -> bool:
-    """Whether every node's end state is in storage."""
-    names = {node.name for node in tree.nodes}
-    return len(complete_states(storage, among=names)) == len(names)
-
-
-def _on_cluster(
-    definition: Definition,
+def train_sweeps(
+    definitions: Sequence[Definition],
     storage: Storage,
-    facts: dict[str, CorpusFacts],
-    address: str | None,
-    workers: int | None,
-    concurrent: int | None,
-    gpus: bool,
-    report: Report,
-    on_plan: Callable[[Plan], None],
-) -> dict[str, str]:
-    # Imported here: planning and reporting must not wait for Ray's import.
-    from raycl.cluster.connect import cluster
-    from raycl.sweep.driver import run_sweep
-    from raycl.sweep.prepare_corpora import prepare_all
+    options: ClusterOptions | None = None,
+    report: Report = print,
+    on_plan: OnPlan = lambda _: None,
+    on_cluster: AbstractContextManager[Any] | None = None,
+) -> Trained:
+    """Prepare and train what storage lacks of all definitions, as one tree; describe each sweep.
 
-    prepared = is_prepared(facts)
-    for entry in facts.values() if prepared else ():
-        check_shards(storage, entry.folder)
-    sources = {}
-    if not prepared:
-        sources = ready_text(definition.recipe, storage, definition.where, report)
-    report("Starting Ray …" if address is None else f"Connecting to Ray at {address} …")
-    with cluster(address, workers, gpus) or nullcontext():
-        if not prepared:
-            prepare_all(definition.recipe, sources, storage, report)
-        facts = corpus_facts(definition, storage)
-        tree = make_tree(definition, facts)
-        bind_corpora(storage, facts)
-        write_description(definition, storage, tree)
-        on_plan(make_plan(tree, complete_states(storage)))
-        outcome = run_sweep(
-            tree,
-            storage,
-            concurrent=concurrent,
-            gpus=gpus,
-            on_event=lambda e: report(str(e)),
-            tune_folder=_tune_folder(definition, storage),
-        )
+    Everything that can be wrong with the recipes is found before a cluster starts; none starts
+    where nothing is to be done. `on_cluster` is entered for as long as there is one.
+    """
+    storage.check_writable()
+    material = joint_recipe(definitions)
+    watcher = _Watcher(report, on_plan)
+    manifests = read_manifests(definitions, storage)
+    check_corpora(material, storage, definitions[0].where, manifests)
+    plan = plan_sweeps(definitions, storage, manifests)
+    if plan.is_prepared and plan.is_trained:
+        _begin(plan, storage, watcher)
+        report("Nothing to train: every state is in storage already.")
+        return Trained(plan, {})
+    sources: dict[str, TextSource] = {}
+    if plan.is_prepared:
+        for name, manifest in plan.manifests.items():
+            check_shards(storage, plan.facts[name].folder, manifest)
+    else:
+        sources = ready_text(material, storage, definitions[0].where, report)
+    options = options or ClusterOptions()
+    to = options.address
+    report("Starting Ray …" if to is None else f"Connecting to Ray at {to} …")
+    with on_cluster or nullcontext():
+        # Imported here: planning and reporting must not wait for Ray's import.
+        from raycl.cluster.connect import cluster
+
+        with cluster(options):
+            if not plan.is_prepared:
+                plan = _prepared(plan, material, sources, storage, report)
+            bind_corpora(storage, plan.facts)
+            _begin(plan, storage, watcher)
+            failed = _train(plan, storage, options, report)
+    return Trained(plan.with_states(complete_states(storage)), failed)
+
+
+def _prepared(
+    plan: SweepPlan,
+    material: Recipe,
+    sources: dict[str, TextSource],
+    storage: Storage,
+    report: Report,
+) -> SweepPlan:
+    """The plan over the corpora that are prepared here: names depend on what is in them."""
+    prepare_all(material, sources, storage, report)
+    return plan_sweeps([sweep.definition for sweep in plan.sweeps], storage)
+
+
+def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:
+    """Describe each sweep, for `raycl status` and `raycl report`, and say what is to be done."""
+    for planned in plan.sweeps:
+        write_description(planned.definition, storage, plan.subtree(planned))
+    watcher.on_plan(plan.cost)
+
+
+def _train(
+    plan: SweepPlan, storage: Storage, options: ClusterOptions, report: Report
+) -> dict[str, str]:
+    # Imported when the cluster is there: the driver imports Ray, whose environment is set by then.
+    from raycl.sweep.driver import TrialSettings, run_sweep
+
+    outcome = run_sweep(
+        plan.tree,
+        storage,
+        options,
+        existing=plan.states,
+        on_event=lambda event: report(str(event)),
+        trials=TrialSettings(folder=_tune_folder(plan, storage)),
+    )
     return dict(outcome.failed)
 
 
-def _tune_folder(definition: Definition, storage: Storage) -> str | None:
-    """Tune's TensorBoard files lie beside the results where storage is local."""
-    if storage.local_root is None:
+def _tune_folder(plan: SweepPlan, storage: Storage) -> str | None:
+    """Tune's TensorBoard files lie beside the results of a sweep where its storage is local."""
+    if storage.local_root is None or len(plan.sweeps) > 1:
         return None
-    return storage.full_path(f"{sweep_folder(definition)}/tensorboard")
-
-
-def write_description(definition: Definition, storage: Storage, tree: Tree) -> None:
-    """Write the sweep's recipe and tree, for `raycl status` and `raycl report`."""
-    folder = sweep_folder(definition)
-    text = yaml.safe_dump(dict(definition.data), sort_keys=False, allow_unicode=True)
-    storage.write_bytes(f"{folder}/recipe.yaml", text.encode())
-    nodes = [
-        {
-            "name": n.name,
-            "parent": n.parent,
-            "stage": n.training.stage,
-            "steps": n.steps,
-            "first_step": n.training.start,
-            "recipes": list(n.recipes),
-        }
-        for n in tree.nodes
-    ]
-    storage.write_json(f"{folder}/tree.json", nodes)
-
-
-def stored_definition(storage: Storage, name: str) -> Definition:
-    """The definition of a sweep that this storage has seen. Raises InputError."""
-    path = f"sweeps/{name}/recipe.yaml"
-    if not storage.exists(path):
-        known = ", ".join(storage.list("sweeps")) or "none"
-        raise InputError(f"sweep {name!r} in {storage.url}", "not there", f"Known sweeps: {known}")
-    where = storage.full_path(path)
-    try:
-        data = yaml.safe_load(storage.read_bytes(path))
-    except yaml.YAMLError as error:
-        remedy = "Run `raycl sweep` with its recipe again"
-        raise InputError(where, f"not readable as YAML ({error})", remedy) from error
-    if not isinstance(data, dict):
-        raise InputError(where, "not a mapping of fields", "Run `raycl sweep` with its recipe")
-    return definition_of(data, where)
+    return storage.full_path(layout.sweep_tensorboard(plan.sweeps[0].name))
 
 
 def write_all(
-    definition: Definition, storage: Storage, failed: dict[str, str] | None = None
+    plan: SweepPlan, storage: Storage, failed: dict[str, str] | None = None
 ) -> SweepResult:
-    """Write the results table, the histories and the page from what storage holds."""
+    """Write the results table, the histories and the page of a plan of one sweep."""
     failed = failed or {}
-    facts = corpus_facts(definition, storage)
-    tree = make_tree(definition, facts)
+    (planned,) = plan.sweeps
     labels = frozenset(
-        label for node in tree.nodes if node.name in failed for label in node.recipes
+        label for node in plan.tree.nodes if node.name in failed for label in node.recipes
     )
-    outcomes = gather(definition, storage, labels)
-    folder = sweep_folder(definition)
+    outcomes = gather(planned, StoredStates(storage, plan.states), labels)
+    folder = layout.sweep(planned.name)
     table = write_results(storage, folder, outcomes)
-    page = write_report(
-        storage,
-        folder,
-        f"Sweep {definition.recipe.name}",
-        outcomes,
-        _facts(definition, storage, tree),
-    )
+    facts = _facts(plan, storage)
+    page = write_report(storage, folder, f"Sweep {planned.name}", outcomes, facts)
     return SweepResult(table, storage.full_path(page), failed)
 
 
-def _facts(definition: Definition, storage: Storage, tree: Tree) -> dict[str, Any]:
-    plan = make_plan(tree, complete_states(storage))
+def _facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:
+    definition, cost = plan.sweeps[0].definition, plan.cost
     recipe = definition.recipe
     packages = {name: version(name) for name in ("raycl", "torch", "ray", "transformers")}
-    shared = plan.steps_alone - plan.steps
+    shared = cost.steps_alone - cost.steps
     return {
         "Model": {
             "model": recipe.model.preset or recipe.model.pretrained or "configuration",
-            "parameters": f"{plan.parameters:,}" if plan.parameters else "of the checkpoint",
+            "parameters": f"{cost.parameters:,}" if cost.parameters else "of the checkpoint",
             "sequence length": recipe.sequence_length,
             "global batch": f"{recipe.rows_per_step} sequences",
         },
         "Work": {
-            "recipes": len(tree.recipes),
-            "nodes trained": len(tree.nodes),
-            "steps trained": f"{plan.steps:,}",
-            "steps if every recipe ran alone": f"{plan.steps_alone:,} ({shared:,} shared)",
+            "recipes": len(plan.tree.recipes),
+            "nodes trained": len(plan.tree.nodes),
+            "steps trained": f"{cost.steps:,}",
+            "steps if every recipe ran alone": f"{cost.steps_alone:,} ({shared:,} shared)",
         },
         "Versions": {**packages, "python": platform.python_version()},
         "Run it again": f"$ raycl sweep {definition.where} --storage {storage.url}",
-        "Recipe": yaml.safe_dump(dict(definition.data), sort_keys=False, allow_unicode=True),
+        "Recipe": recipe_text(definition),
     }
-
-
-def progress(storage: Storage, name: str) -> Iterable[dict[str, Any]]:
-    """Each node of a stored sweep, with whether its state is complete."""
-    existing = set(complete_states(storage))
-    for node in storage.read_json(f"sweeps/{name}/tree.json"):
-        yield {**node, "finished": node["name"] in existing}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
+
+from raycl.cluster.ray_internals import is_draining
 
 
 def trial_is_preempted() -> Callable[[], bool]:
@@ -11,14 +12,7 @@ def trial_is_preempted() -> Callable[[], bool]:
     import ray
 
     node = ray.get_runtime_context().get_node_id()
-
-    def preempted() -> bool:
-        # Ray says it only by this private name; Train's own watcher uses the same.
-        with contextlib.suppress(Exception):
-            return node in ray._private.state.state.get_draining_nodes()
-        return False
-
-    return preempted
+    return lambda: is_draining(node)
 
 
 def worker_is_preempted() -> bool:

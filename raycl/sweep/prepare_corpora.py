@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from raycl.data import corpora
 from raycl.data.prepare import (
     CorpusSpec,
     TextSource,
+    check_origin,
     find_files,
     load_tokenizer,
     prepare_corpus,
-    prepared,
     tokenizer_fingerprint,
     tokenizer_path,
     train_tokenizer,
@@ -21,7 +21,7 @@ from raycl.data.prepare import (
 from raycl.data.shards import Manifest, load_manifest
 from raycl.errors import InputError
 from raycl.recipe import Corpus, Recipe
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 
 Report = Callable[[str], None]
 _PLACEHOLDER = "YOUR-BUCKET"  # in the full-scale recipes of configs/paper
@@ -33,31 +33,35 @@ def text_cache() -> Path:
     return Path(cache).expanduser() / "raycl" / "text"
 
 
-def check_corpora(recipe: Recipe, storage: Storage, where: str) -> None:
+def check_corpora(
+    recipe: Recipe, storage: Storage, where: str, manifests: Mapping[str, Manifest]
+) -> None:
     """Raise InputError where a corpus cannot be made, or was prepared from something else.
 
-    Text that is gone since cannot have changed; then the settings alone are compared.
+    `manifests` are those of the corpora that are prepared. Text that is gone since cannot have
+    changed; then the settings alone are compared.
     """
     for name, corpus in recipe.corpora.items():
-        if bool(corpus.text) == bool(corpus.fetch):
-            raise InputError(
-                f"{where}: corpora.{name}",
-                "needs either `text` or `fetch`",
-                "Give the files of your text, or a corpus that raycl can fetch",
-            )
-        if corpus.fetch and corpus.fetch not in corpora.names():
-            raise InputError(
-                f"{where}: corpora.{name}.fetch {corpus.fetch!r}",
-                "not known",
-                f"Known: {', '.join(corpora.names())}",
-            )
+        _check_source(corpus, f"{where}: corpora.{name}")
         spec = corpus_spec(recipe, name, _source(corpus))
-        if not storage.exists(f"{spec.folder}/manifest.json"):
+        manifest = manifests.get(name)
+        if manifest is None:
             _check_placeholder(corpus, f"{where}: corpora.{name}.text")
-        else:
-            manifest = load_manifest(storage, spec.folder)
-            if manifest.source:  # shards from elsewhere do not say what they were made from
-                prepared(storage, spec, _wanted_tokenizer(recipe, storage, manifest))
+        elif manifest.source:  # shards from elsewhere do not say what they were made from
+            check_origin(storage, spec, manifest, _wanted_tokenizer(recipe, storage, manifest))
+
+
+def _check_source(corpus: Corpus, where: str) -> None:
+    if bool(corpus.text) == bool(corpus.fetch):
+        raise InputError(
+            where,
+            "needs either `text` or `fetch`",
+            "Give the files of your text, or a corpus that raycl can fetch",
+        )
+    if corpus.fetch and corpus.fetch not in corpora.names():
+        raise InputError(
+            f"{where}.fetch {corpus.fetch!r}", "not known", f"Known: {', '.join(corpora.names())}"
+        )
 
 
 def _check_placeholder(corpus: Corpus, where: str) -> None:
@@ -101,7 +105,7 @@ def ready_text(
         if corpus.fetch:
             corpora.fetch(corpus.fetch, text_cache(), report)
     sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
-    missing = [n for n in sources if not storage.exists(f"corpora/{n}/manifest.json")]
+    missing = [n for n in sources if not storage.exists(layout.manifest(layout.corpus(n)))]
     for name in missing:
         _check_found(sources[name], f"{where}: corpora.{name}.text")
     if missing and recipe.tokenizer.load is not None:
@@ -159,8 +163,9 @@ def tokenizer_reference(
     if train is None:
         return str(recipe.tokenizer.load)
     for name in recipe.corpora:
-        if storage.exists(f"corpora/{name}/manifest.json"):
-            return tokenizer_path(load_manifest(storage, f"corpora/{name}").tokenizer)
+        folder = layout.corpus(name)
+        if storage.exists(layout.manifest(folder)):
+            return tokenizer_path(load_manifest(storage, folder).tokenizer)
     report(f"tokenizer: byte-level BPE of {train.vocabulary} tokens")
     path, _ = train_tokenizer(
         storage, list(sources.values()), train.vocabulary, train.sample_bytes, seed=0

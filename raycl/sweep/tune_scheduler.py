@@ -17,7 +17,7 @@ class LiveTrials(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """A trial that waits to be started, else one that is paused."""
-        live = tune_controller.get_live_trials()
+        live: list[Trial] = list(tune_controller.get_live_trials())
         for status in (Trial.PENDING, Trial.PAUSED):
             waiting = [trial for trial in live if trial.status == status]
             if waiting:

@@ -6,10 +6,12 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from raycl.cluster.ray_internals import trial_queue
 from raycl.data.ray_stream import Batches, rank_batches
 from raycl.plan.training import Training
 from raycl.storage import Storage
@@ -35,7 +37,7 @@ def train_in_trial(
     """Train a node of one worker in this very process."""
     from raycl.sweep.preemption import trial_is_preempted
 
-    _run_loop(training, storage, 0, 1, report, trial_is_preempted(), train)
+    _run_loop(training, storage, _Rank(0, 1, report, trial_is_preempted()), train)
 
 
 def train_with_workers(
@@ -47,13 +49,11 @@ def train_with_workers(
     """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
-    from ray.tune.integration.ray_train import TuneReportCallback
 
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_start_seconds(training))
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.5"  # of Train's 2 s, a node waits half
-    # Train's own report wants every rank; the loop reports on rank 0, straight to the trial.
-    queue = TuneReportCallback()._training_actor_item_queue
-    config = {"training": training, "storage": storage, "queue": queue, "train": train}
+    # The loop reports on rank 0 alone, straight to the trial.
+    config = {"training": training, "storage": storage, "queue": trial_queue(), "train": train}
     backend = "nccl" if gpus else "gloo"
     with tempfile.TemporaryDirectory(prefix="raycl-train-") as scratch:
         TorchTrainer(
@@ -74,16 +74,22 @@ def train_worker(config: dict[str, Any]) -> None:
 
     from raycl.sweep.preemption import worker_is_preempted
 
-    context, queue = ray.train.get_context(), config["queue"]
-    _run_loop(
-        config["training"],
-        config["storage"],
-        context.get_world_rank(),
-        context.get_world_size(),
-        queue.put,
-        worker_is_preempted,
-        config["train"],
-    )
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    worker = _Rank(rank, world, config["queue"].put, worker_is_preempted)
+    _run_loop(config["training"], config["storage"], worker, config["train"])
+
+
+@dataclass(frozen=True)
+class _Rank:
+    """One of the workers of a node."""
+
+    number: int
+    world: int
+    """How many workers the node has."""
+    report: Report
+    asked: Asked
+    """Whether the worker should save and end, as its machine is about to be taken away."""
 
 
 def _start_seconds(training: Training) -> float:
@@ -110,24 +116,16 @@ def worker_resources(gpus: bool) -> dict[str, float]:
     return {"CPU": 1, "GPU": 1} if gpus else {"CPU": 1}
 
 
-def _run_loop(
-    training: Training,
-    storage: Storage,
-    rank: int,
-    world: int,
-    report: Report,
-    asked: Asked,
-    train: Train | None,
-) -> None:
+def _run_loop(training: Training, storage: Storage, rank: _Rank, train: Train | None) -> None:
     train = train or _default_train()
     stream: list[Iterator[np.ndarray]] = []
 
     def batches(first_step: int) -> Iterator[np.ndarray]:
-        stream.append(rank_batches(training, storage, rank, world)(first_step))
+        stream.append(rank_batches(training, storage, rank.number, rank.world)(first_step))
         return stream[-1]
 
     try:
-        train(training, storage, batches, sparse(report), asked)
+        train(training, storage, batches, sparse(rank.report), rank.asked)
     finally:
         # The process lives on for the next node: the read-ahead must not.
         for iterator in stream:

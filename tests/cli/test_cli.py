@@ -140,7 +140,7 @@ def test_plan_is_quick_and_imports_neither_torch_nor_ray() -> None:
         "assert not heavy, heavy\n"
     )
     # The best of three: the machine may be busy with other tests.
-    seconds = []
+    seconds: list[float] = []
     while len(seconds) < 3 and min(seconds, default=9.0) >= 2:
         begin = time.monotonic()
         subprocess.run(

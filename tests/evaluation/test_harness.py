@@ -130,17 +130,22 @@ def test_the_papers_lists_name_tasks_of_the_harness(words: str, tmp_path: Path) 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_several_states_are_scored_on_ray(trained: tuple[Storage, str]) -> None:
+    from raycl.cluster.options import ClusterOptions
     from raycl.evaluation.harness_ray import score_states
 
     storage, state = trained
     other = train_a_little(storage, steps=3)
     heard: list[str] = []
-    scores = score_states(storage, [state, other], ["cloze"], None, 6, None, False, heard.append)
+    scores = score_states(
+        storage, [state, other], ["cloze"], None, 6, ClusterOptions(), heard.append
+    )
     assert list(scores) == [state, other]
     assert all(found["cloze_prose"].limit == 6 for found in scores.values())
     assert len(heard) == 2
     with pytest.raises(InputError, match="no such task"):
-        score_states(storage, [state, other], ["hellaswagg"], None, 6, None, False, heard.append)
+        score_states(
+            storage, [state, other], ["hellaswagg"], None, 6, ClusterOptions(), heard.append
+        )
 
 
 @pytest.mark.skipif(INSTALLED, reason="the harness is installed")

@@ -16,7 +16,8 @@ from raycl.evaluation import losses as state_evaluation
 from raycl.evaluation.losses import corpora_for, evaluate_state
 from raycl.evaluation.store import read_losses
 from raycl.recipe.definition import Definition, corpus_facts, make_tree
-from raycl.results.gather import gather
+from raycl.recipe.sweep_plan import plan_sweeps
+from raycl.results.gather import StoredStates, gather
 from raycl.results.table import results_table
 from raycl.states.lookup import find_state, swept_states
 from raycl.storage import Storage
@@ -116,6 +117,12 @@ def test_states_are_found_by_what_is_unique(tmp_path: Path) -> None:
             find_state(storage, unknown)
 
 
+def outcomes_table(definition: Definition, storage: Storage) -> pd.DataFrame:
+    """The table of what storage holds of a definition's recipes."""
+    plan = plan_sweeps((definition,), storage)
+    return results_table(gather(plan.sweeps[0], StoredStates(storage, plan.states)))
+
+
 def trained_recipe(storage: Storage, **changes: Any) -> Definition:
     """A recipe of the corpora `older` and `new`, trained without Ray."""
     stages = [
@@ -134,7 +141,7 @@ def trained_recipe(storage: Storage, **changes: Any) -> Definition:
 
 def test_a_corpus_added_later_appears_in_the_results(tmp_path: Path) -> None:
     storage = make_storage(tmp_path)
-    before = results_table(gather(trained_recipe(storage), storage))
+    before = outcomes_table(trained_recipe(storage), storage)
     assert "loss/newest" not in before
     make_corpus(storage, "newest")
     corpora = {name: {"text": f"{name}.jsonl"} for name in ("older", "new", "newest")}
@@ -142,13 +149,13 @@ def test_a_corpus_added_later_appears_in_the_results(tmp_path: Path) -> None:
     assert len(swept_states(storage, "small")) == 2
     (end,) = swept_states(storage, "small", "small")
     (loss,) = evaluate_state(storage, end, ["newest"]).values()
-    after = results_table(gather(definition, storage))
+    after = outcomes_table(definition, storage)
     assert after["loss/newest"][0] == loss
     pd.testing.assert_frame_equal(
         after[["loss/older", "loss/new"]], before[["loss/older", "loss/new"]]
     )
     evaluate_state(storage, end, ["newest"], rows=1)  # other rows are another measure
-    assert results_table(gather(definition, storage))["loss/newest"][0] == loss
+    assert outcomes_table(definition, storage)["loss/newest"][0] == loss
 
 
 def test_the_command(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from raycl.cluster.connect import cluster, free_port, held_placement_groups, living_actors
+from raycl.cluster.connect import cluster, free_port
+from raycl.cluster.options import ClusterOptions
+from raycl.cluster.release import held_placement_groups, living_actors
 from raycl.plan.training import Training
 from raycl.plan.tree import Node, Tree
 from raycl.storage import Storage
@@ -40,15 +42,15 @@ def start_machines(folder: str, workers: int) -> Any:
 
 def train_on(machines: Any, storage: Storage, task: Training) -> None:
     """Train one node there by the slow loop, and print what became of it and what is held."""
-    from raycl.sweep.driver import run_sweep
+    from raycl.sweep.driver import TrialSettings, run_sweep
 
-    with cluster(machines.address, None):
+    with cluster(ClusterOptions(machines.address)):
         node = Node(task.chain.name(task.stop), None, task, ("recipe",))
         outcome = run_sweep(
             Tree((node,), {}),
             storage,
-            train=slow_loop.train,
             on_event=lambda event: print(event.kind, event.reason, flush=True),
+            trials=TrialSettings(train=slow_loop.train),
         )
         print("outcome", len(outcome.finished), outcome.failed, flush=True)
         print("held", held_placement_groups(), living_actors(), flush=True)

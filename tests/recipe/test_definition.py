@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.made_up_sweeps import write_state
 from raycl.data.shards import content_fingerprint, load_manifest, write_manifest
 from raycl.errors import InputError
 from raycl.recipe.definition import (
@@ -18,8 +19,10 @@ from raycl.recipe.definition import (
     make_tree,
     trainings,
 )
+from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.storage import Storage
-from raycl.sweep.pipeline import stored_definition, sweep
+from raycl.sweep.description import stored_definition
+from raycl.sweep.pipeline import sweep
 from raycl.sweep.prepare_corpora import tokenizer_reference
 from tests.helpers.fakes import make_corpus
 from tests.helpers.recipe_data import defined, recipe_data, write_recipe
@@ -138,7 +141,7 @@ def test_bad_input_stops_a_sweep_before_ray(
     def never(*_: object) -> None:
         pytest.fail("a cluster was started")
 
-    monkeypatch.setattr("raycl.sweep.pipeline._on_cluster", never)
+    monkeypatch.setattr("raycl.cluster.connect.cluster", never)
     with pytest.raises(InputError, match=r"validation\.rows"):
         sweep(defined(validation={"rows": 99}), storage)
     (tmp_path / "file").write_text("")
@@ -150,7 +153,9 @@ def test_a_sweep_with_nothing_to_train_is_described_all_the_same(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`raycl status` and `raycl report` find it, though another sweep has trained its nodes."""
-    monkeypatch.setattr("raycl.sweep.pipeline.is_trained", lambda *_: True)
+    monkeypatch.setattr("raycl.cluster.connect.cluster", lambda *_: pytest.fail("a cluster"))
+    for node in plan_sweeps((defined(),), storage).tree.nodes:
+        write_state(node.training, storage)
     sweep(defined(), storage, report=lambda _: None)
     assert len(storage.read_json("sweeps/small/tree.json")) == 2
     assert stored_definition(storage, "small").data == defined().data

@@ -12,12 +12,10 @@ import pytest
 import yaml
 
 from raycl.errors import InputError
+from raycl.recipe.sweep_plan import joint_recipe, plan_sweeps
 from raycl.reproduction.experiments import (
     Experiment,
-    experiments_tree,
     load_experiments,
-    material_recipe,
-    subtree,
 )
 from tests.helpers.paths import ROOT
 
@@ -62,11 +60,12 @@ def load(scale: str, *only: str, seeds: int = 1) -> list[Experiment]:
 
 def test_experiments_share_the_stage_that_they_share(tmp_path: Path) -> None:
     experiments = load(small_scale(tmp_path), "e5", "e4-max-lr-weak", "e8", seeds=2)
-    tree = experiments_tree(experiments, None)
+    plan = plan_sweeps([experiment.definition for experiment in experiments], None)
+    tree = plan.tree
     first = [node for node in tree.nodes if node.training.start == 0 and node.training.stop == 14]
     piles = [node for node in first if node.training.stage == "pile"]
     assert len(piles) == 2  # one a seed
-    mine = subtree(tree, experiments[0])
+    mine = plan.subtree(plan.sweeps[0])
     assert set(mine.recipes) == {v.label for v in experiments[0].definition.variants}
     assert {label for node in mine.nodes for label in node.recipes} == set(mine.recipes)
 
@@ -77,11 +76,13 @@ def test_names_that_are_no_experiment(tmp_path: Path) -> None:
 
 
 def test_experiments_in_one_storage_mean_the_same_corpora(tmp_path: Path) -> None:
-    left = load(small_scale(tmp_path / "a"), "e5")
-    right = load(small_scale(tmp_path / "b"), "e6")
-    assert set(material_recipe(left).corpora) == {"docs", "code"}
-    with pytest.raises(InputError, match=r"corpora\.docs: another experiment defines it"):
-        material_recipe([*left, *right])
+    left, right = (
+        [made.definition for made in load(small_scale(tmp_path / folder), name)]
+        for folder, name in (("a", "e5"), ("b", "e6"))
+    )
+    assert set(joint_recipe(left).corpora) == {"docs", "code"}
+    with pytest.raises(InputError, match=r"corpora\.docs: another recipe file defines it"):
+        joint_recipe([*left, *right])
 
 
 def reproduce(scale: str, folder: Path) -> str:

@@ -17,7 +17,7 @@ from raycl.states.inventory import StateFacts, stored_states
 from raycl.states.prune import removable, remove
 from raycl.states.references import SweepNode, Uses, find_uses
 from raycl.storage import Storage
-from raycl.sweep.pipeline import write_description
+from raycl.sweep.description import write_description
 from raycl.train.checkpoint import load as checkpoint
 from tests.helpers.fakes import make_corpus
 from tests.helpers.recipe_data import recipe_data

@@ -12,21 +12,23 @@ import pytest
 from raycl.cluster.connect import free_port
 from raycl.storage import Storage
 from tests.helpers import fake_loops, fakes
-from tests.helpers.heads import ROOT, start_head
+from tests.helpers.heads import start_head
+from tests.helpers.paths import ROOT
 
 HEAD_NODE = "f" * 51 + "00000"
 SWEEP = """
 import os, sys, threading, time
 from raycl.cluster.connect import cluster
+from raycl.cluster.options import ClusterOptions
 from raycl.storage import Storage
-from raycl.sweep.driver import run_sweep
+from raycl.sweep.driver import TrialSettings, run_sweep
 import ray
 from tests.helpers import fake_loops, fakes
 
 def cpus():
     return int(ray.cluster_resources().get("CPU", 0))
 
-with cluster(sys.argv[2], None):
+with cluster(ClusterOptions(sys.argv[2])):
     seen = [cpus()]
     def watch():
         while True:
@@ -35,7 +37,9 @@ with cluster(sys.argv[2], None):
             time.sleep(0.2)
     threading.Thread(target=watch, daemon=True).start()
     tree = fakes.make_tree([("a", None, 2), ("b", "a", 1), ("c", "a", 1)])
-    outcome = run_sweep(tree, Storage(sys.argv[1]), train=fake_loops.read_all)
+    outcome = run_sweep(
+        tree, Storage(sys.argv[1]), trials=TrialSettings(train=fake_loops.read_all)
+    )
     print("finished", *outcome.finished, flush=True)
     deadline = time.monotonic() + 90
     while cpus() and time.monotonic() < deadline:

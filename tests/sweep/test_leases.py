@@ -198,7 +198,8 @@ class Told:
     """Claims as a test says."""
 
     def __init__(self, **answers: str) -> None:
-        self.answers, self.given_back = answers, []
+        self.answers = answers
+        self.given_back: list[str] = []
 
     def ask(self, node: str) -> Any:
         return self.answers.get(node, "ours")
@@ -232,11 +233,14 @@ SWEEP = """
 import sys
 from tests.helpers import fake_loops, fakes
 from raycl.cluster.connect import cluster
+from raycl.cluster.options import ClusterOptions
 from raycl.storage import Storage
-from raycl.sweep.driver import run_sweep
-with cluster(None, 1):
+from raycl.sweep.driver import TrialSettings, run_sweep
+options = ClusterOptions(workers=1, concurrent=1)
+with cluster(options):
     tree = fakes.make_tree([("a", None, 1), ("c", None, 1), ("d", "c", 1)])
-    run_sweep(tree, Storage(sys.argv[1]), concurrent=1, train=fake_loops.wait_to_be_killed)
+    trials = TrialSettings(train=fake_loops.wait_to_be_killed)
+    run_sweep(tree, Storage(sys.argv[1]), options, trials=trials)
 """
 
 
@@ -244,7 +248,7 @@ with cluster(None, 1):
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_sweep_waits_for_another_and_takes_over_from_a_killed_one(tmp_path: Path) -> None:
     """Its driver is killed with -9 while it trains `c`; all of it is trained once."""
-    from raycl.sweep.driver import run_sweep
+    from raycl.sweep.driver import TrialSettings, run_sweep
 
     storage = Storage(tmp_path / "storage")
     for name in ("new", "old"):
@@ -268,7 +272,10 @@ def test_a_sweep_waits_for_another_and_takes_over_from_a_killed_one(tmp_path: Pa
 
     tree = fakes.make_tree([("a", None, 1), ("c", None, 1), ("d", "c", 1), ("e", None, 1)])
     outcome = run_sweep(
-        tree, storage, on_event=kill_when_waited_for, train=fake_loops.wait_to_be_killed
+        tree,
+        storage,
+        on_event=kill_when_waited_for,
+        trials=TrialSettings(train=fake_loops.wait_to_be_killed),
     )
     assert [event.node for event in events if event.kind == "waiting"] == ["c"]
     assert sorted(outcome.finished) == ["a", "c", "d", "e"]

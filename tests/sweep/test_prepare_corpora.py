@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from raycl.cluster.options import ClusterOptions
 from raycl.data.corpora import names
 from raycl.errors import InputError
 from raycl.recipe.definition import define
 from raycl.reproduction.experiments import load_experiments
-from raycl.reproduction.run import Cluster, train_experiments
+from raycl.reproduction.run import train_experiments
 from raycl.storage import Storage
 from raycl.sweep.pipeline import sweep
 from raycl.sweep.prepare_corpora import check_corpora, ready_text
@@ -69,11 +70,11 @@ def test_the_papers_recipes_say_where_text_must_be_named(path: Path, storage: St
 def test_the_papers_recipes_at_a_small_scale_need_no_text_of_ones_own(storage: Storage) -> None:
     for path in sorted(PAPER.glob("*.yaml")):
         definition = define(path, scale="tiny")
-        check_corpora(definition.recipe, storage, str(path))
+        check_corpora(definition.recipe, storage, str(path), {})
         fetched = {corpus.fetch for corpus in definition.recipe.corpora.values()}
         assert fetched <= set(names())
 
 
 def test_the_experiments_of_the_paper_without_text(storage: Storage) -> None:
     with pytest.raises(InputError, match="YOUR-BUCKET stands for"):
-        train_experiments(load_experiments(PAPER, None, [1]), storage, Cluster())
+        train_experiments(load_experiments(PAPER, None, [1]), storage, ClusterOptions())

@@ -9,13 +9,17 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
 from raycl.storage import Storage
-from raycl.sweep.frontier import Frontier, NodeSearcher
+from raycl.sweep.events import SweepEvent
+from raycl.sweep.frontier import Frontier
 from raycl.sweep.retry_policy import NodeFailures
 from tests.helpers import fake_loops, fakes
 from tests.helpers.paths import ROOT
@@ -98,8 +102,11 @@ def test_finished_nodes_are_never_suggested() -> None:
     assert frontier.existing == ("a", "b", "d")
 
 
-def test_the_searcher_says_later_and_finished() -> None:
-    searcher = NodeSearcher(Frontier(fakes.make_tree(SEVEN[:2]).nodes))
+def test_tune_is_told_later_and_finished() -> None:
+    from raycl.sweep.tune_searcher import NodeSearcher
+
+    frontier = Frontier(fakes.make_tree(SEVEN[:2]).nodes)
+    searcher = NodeSearcher(frontier)
     assert searcher.suggest("1") == {
         "node": "a",
         "place": 0,
@@ -107,12 +114,57 @@ def test_the_searcher_says_later_and_finished() -> None:
         "title": "a-000000-000004-a",
     }
     assert searcher.suggest("2") is None
-    searcher.on_trial_complete("1", {})
+    frontier.complete("a")
     assert searcher.suggest("2")["node"] == "b"
     assert searcher.suggest("3") is None  # `b` may fail and wait again
-    searcher.on_trial_complete("2", error=True)
-    assert list(searcher.frontier.failed) == ["b"]
+    frontier.fail("b", "it broke")
     assert searcher.suggest("3") == "FINISHED"
+
+
+class Booked:
+    """A tree's callback, with what it tells and a frontier in which a node runs."""
+
+    def __init__(self, try_again: bool = False) -> None:
+        from raycl.sweep.tune_callback import Progress
+
+        tree = fakes.make_tree(SEVEN[:2])
+        self.frontier = Frontier(tree.nodes)
+        self.told: list[SweepEvent] = []
+        nodes = {node.name: node for node in tree.nodes}
+        self.callback = Progress(
+            self.frontier, nodes, self.told.append, try_again=lambda _: try_again
+        )
+        self.frontier.next()
+
+    def end(self, raised: Exception | None = None, **result: Any) -> list[tuple[str, str, Any]]:
+        """The node's trial ends; kind, reason and skipped nodes of what is told."""
+        trial = SimpleNamespace(config={"node": "a"}, last_result=result, pickled_error_file=None)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("raycl.sweep.tune_callback.trial_error", lambda _: raised)
+            end = self.callback.on_trial_error if raised else self.callback.on_trial_complete
+            end(1, [trial], trial)
+        return [(event.kind, event.reason, event.skipped) for event in self.told]
+
+
+def test_the_end_of_a_trial_is_booked_once() -> None:
+    done = Booked()
+    assert done.end(step=3) == [("finished", "", ())]
+    assert (done.frontier.finished, list(done.frontier.waiting)) == (["a"], ["b"])
+    lost = Booked()
+    assert lost.end(ValueError("it broke")) == [("failed", "it broke", ("b",))]
+    assert (lost.frontier.failed, lost.frontier.skipped) == ({"a": "it broke"}, ["b"])
+    bad = Booked(try_again=True)  # which holds for errors, and not for bad input
+    assert bad.end(input_error="shard 7") == [("failed", "shard 7", ("b",))]
+    assert bad.frontier.failed == {"a": "shard 7"}
+    for waits, kind, reason in (
+        (Booked(try_again=True), "retried", "it broke"),
+        (Booked(), "waiting", "another sweep trains it"),
+    ):
+        told = waits.end(ValueError(reason)) if kind == "retried" else waits.end(elsewhere=True)
+        assert told == [(kind, reason, ())]
+        assert list(waits.frontier.waiting) == ["b", "a"]
+        assert not waits.frontier.running
+        assert not waits.frontier.failed
 
 
 def test_a_node_is_tried_again_while_it_gets_further(tmp_path: Path) -> None:
@@ -130,7 +182,7 @@ def test_an_elastic_node_takes_what_is_free() -> None:
     tree = fakes.make_tree([("a", None, 4), ("b", None, 1)])
     elastic = replace(tree.nodes[0], training=replace(tree.nodes[0].training, fewest_workers=2))
     for slots, taken, second in ((2, 2, False), (3, 3, False), (4, 4, False), (5, 4, True)):
-        frontier = Frontier((elastic, tree.nodes[1]), slots=lambda n=slots: n)
+        frontier = Frontier((elastic, tree.nodes[1]), slots=partial(float, slots))
         assert frontier.next() is elastic
         assert frontier.running == {"a": taken}
         assert (frontier.next() is not None) is second
@@ -144,18 +196,32 @@ def storage(tmp_path: Path) -> Storage:
     return storage
 
 
-def assert_nothing_is_held() -> None:
-    """Every CPU is free and no actor or placement group of ours is left."""
+def cpus() -> float:
+    """CPUs of the cluster."""
     import ray
 
-    from raycl.cluster.connect import held_placement_groups, living_actors
+    resources: Any = ray.cluster_resources
+    return float(resources()["CPU"])
+
+
+def free_cpus() -> float:
+    """CPUs of the cluster that nobody holds."""
+    import ray
+
+    resources: Any = ray.available_resources
+    return float(resources().get("CPU", 0))
+
+
+def assert_nothing_is_held() -> None:
+    """Every CPU is free and no actor or placement group of ours is left."""
+    from raycl.cluster.release import held_placement_groups, living_actors
 
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and (
-        ray.available_resources().get("CPU") != 2 or held_placement_groups() or living_actors()
+        free_cpus() != 2 or held_placement_groups() or living_actors()
     ):
         time.sleep(0.2)
-    assert ray.available_resources()["CPU"] == ray.cluster_resources()["CPU"] == 2
+    assert free_cpus() == cpus() == 2
     assert held_placement_groups() == []
     assert living_actors() == []
 
@@ -163,16 +229,16 @@ def assert_nothing_is_held() -> None:
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path: Path) -> None:
-    from raycl.sweep.driver import run_sweep
+    from raycl.sweep.driver import TrialSettings, run_sweep
 
-    tree, events, folder = fakes.make_tree(SEVEN), [], tmp_path / "tensorboard"
+    tree, folder = fakes.make_tree(SEVEN), tmp_path / "tensorboard"
+    events: list[SweepEvent] = []
     killer = start_killer(storage)  # of a worker of `c`, which has two
     outcome = run_sweep(
         tree,
         storage,
         on_event=events.append,
-        tune_folder=str(folder),
-        train=fake_loops.wait_to_be_killed,
+        trials=TrialSettings(folder=str(folder), train=fake_loops.wait_to_be_killed),
     )
     killer.join()
     assert sorted(outcome.finished) == list("abcdefg")
@@ -181,7 +247,7 @@ def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path:
     assert [event.node for event in events if event.kind == "retried"] == ["c"]
     assert_nothing_is_held()
     assert {file.parent.name[0] for file in folder.glob("*/events.out.tfevents*")} == set("abcdefg")
-    again = run_sweep(tree, storage, train=fake_loops.read_all)
+    again = run_sweep(tree, storage, trials=TrialSettings(train=fake_loops.read_all))
     assert (again.finished, sorted(again.existing)) == ((), list("abcdefg"))
     assert len(fake_loops.notes(storage, "begun")) == 8
 
@@ -189,11 +255,13 @@ def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path:
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_killed_trial_is_tried_again(storage: Storage) -> None:
-    from raycl.sweep.driver import run_sweep
+    from raycl.sweep.driver import TrialSettings, run_sweep
 
-    tree, events = fakes.make_tree([("a", None, 1), ("c", "a", 1), ("d", "c", 1)]), []
+    tree = fakes.make_tree([("a", None, 1), ("c", "a", 1), ("d", "c", 1)])
+    events: list[SweepEvent] = []
     killer = start_killer(storage)
-    outcome = run_sweep(tree, storage, on_event=events.append, train=fake_loops.wait_to_be_killed)
+    trials = TrialSettings(train=fake_loops.wait_to_be_killed)
+    outcome = run_sweep(tree, storage, on_event=events.append, trials=trials)
     killer.join()
     assert outcome.finished == ("a", "c", "d")
     retried = [(event.node, event.reason) for event in events if event.kind == "retried"]
@@ -204,17 +272,16 @@ def test_a_killed_trial_is_tried_again(storage: Storage) -> None:
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_ray_that_is_there_is_used_and_left_as_it_is() -> None:
-    import ray
-
     from raycl.cluster.connect import cluster
+    from raycl.cluster.options import ClusterOptions
 
-    with cluster(None, 7):
-        assert ray.cluster_resources()["CPU"] == 2
-    assert ray.cluster_resources()["CPU"] == 2
+    with cluster(ClusterOptions(workers=7)):
+        assert cpus() == 2
+    assert cpus() == 2
 
 
 def start_killer(storage: Storage) -> threading.Thread:
-    """kill -9 for the first process that notes that it waits."""
+    """Send kill -9 to the first process that notes that it waits."""
 
     def kill() -> None:
         deadline = time.monotonic() + 240
@@ -234,12 +301,12 @@ def start_killer(storage: Storage) -> threading.Thread:
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_the_rest_of_the_tree_goes_on(storage: Storage) -> None:
-    from raycl.sweep.driver import run_sweep
+    from raycl.sweep.driver import TrialSettings, run_sweep
 
-    tree, events = fakes.make_tree(SEVEN), []
-    outcome = run_sweep(
-        tree, storage, max_failures=1, on_event=events.append, train=fake_loops.fail_in_b_and_c
-    )
+    tree = fakes.make_tree(SEVEN)
+    events: list[SweepEvent] = []
+    trials = TrialSettings(max_failures=1, train=fake_loops.fail_in_b_and_c)
+    outcome = run_sweep(tree, storage, on_event=events.append, trials=trials)
     assert outcome.finished == ("a",)
     assert outcome.failed["b"] == "FloatingPointError: the loss is NaN"
     assert outcome.failed["c"] == "shard 7: it is damaged. Restore it"
@@ -255,12 +322,14 @@ DRIVER = """
 import sys
 from tests.helpers import fake_loops, fakes
 from raycl.cluster.connect import cluster
+from raycl.cluster.options import ClusterOptions
 from raycl.storage import Storage
-from raycl.sweep.driver import run_sweep
+from raycl.sweep.driver import TrialSettings, run_sweep
 try:
-    with cluster(None, 3):
+    with cluster(ClusterOptions(workers=3)):
         tree = fakes.make_tree([("a", None, 2), ("b", None, 1)])
-        run_sweep(tree, Storage(sys.argv[1]), train=fake_loops.wait_for_ever)
+        trials = TrialSettings(train=fake_loops.wait_for_ever)
+        run_sweep(tree, Storage(sys.argv[1]), trials=trials)
 except KeyboardInterrupt:
     print("interrupted")
 """

@@ -2,7 +2,7 @@
 
 from raycl.data.prepare.inputs import TextSource, find_files
 from raycl.data.prepare.run import prepare_corpus
-from raycl.data.prepare.spec import CorpusSpec, prepared
+from raycl.data.prepare.spec import CorpusSpec, check_origin, prepared
 from raycl.data.prepare.tokenizer import (
     end_of_document,
     load_tokenizer,
@@ -14,6 +14,7 @@ from raycl.data.prepare.tokenizer import (
 __all__ = [
     "CorpusSpec",
     "TextSource",
+    "check_origin",
     "end_of_document",
     "find_files",
     "load_tokenizer",

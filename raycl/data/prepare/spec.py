@@ -59,6 +59,14 @@ def prepared(
     if not storage.exists(f"{spec.folder}/{shards.MANIFEST}"):
         return None
     manifest = shards.load_manifest(storage, spec.folder)
+    check_origin(storage, spec, manifest, tokenizer_fingerprint)
+    return manifest
+
+
+def check_origin(
+    storage: Storage, spec: CorpusSpec, manifest: shards.Manifest, tokenizer_fingerprint: str
+) -> None:
+    """Raise InputError where the corpus was made from other input or settings than `spec` says."""
     try:
         files = find_files(spec.source)
     except InputError:
@@ -74,7 +82,6 @@ def prepared(
     changed = [key for key in wanted if wanted[key] != made_from[key]]
     if changed:
         raise _other_corpus(storage, spec, changed, made_from, wanted)
-    return manifest
 
 
 def record_of(spec: CorpusSpec, files: list[InputFile] | None) -> dict[str, Any]:

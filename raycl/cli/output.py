@@ -1,0 +1,23 @@
+"""What long commands write to: output that nobody reads any more does not end them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.console import Console
+
+
+class LastingConsole(Console):
+    """A console for commands whose work goes on when its reader is gone, as in `… | head -3`."""
+
+    def on_broken_pipe(self) -> None:
+        """Write to nowhere from here on, where rich itself would end the process."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+    def line(self, text: str) -> None:
+        """Print the text as it is: no markup, no colours, no breaks but its own."""
+        self.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,77 @@
+"""The commands that only calculate: the plan of a sweep, its steps, the schema of recipes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from raycl.cli.options import Overrides, RecipeFile, Scale
+from raycl.errors import InputError
+
+
+def schema() -> None:
+    """Print the JSON schema of recipes, for completion and checks in editors."""
+    from raycl.recipe import Recipe
+
+    print(json.dumps(Recipe.model_json_schema(), indent=1))
+
+
+def plan(
+    recipe: RecipeFile,
+    storage: Annotated[str | None, typer.Option(help="Show what exists already here.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    overrides: Overrides = None,
+    scale: Scale = None,
+) -> None:
+    """Show the tree of a sweep and what it costs; no cluster is needed.
+
+    Each line is a node: a run of steps that the recipes named share, trained once.
+    """
+    from raycl.cli.plan_view import print_plan
+    from raycl.recipe.definition import define
+    from raycl.recipe.sweep_plan import plan_sweeps
+    from raycl.storage import Storage
+
+    place = Storage(storage) if storage else None
+    made = plan_sweeps((define(recipe, overrides or (), scale),), place)
+    if as_json:
+        print(json.dumps({**asdict(made.cost), "steps_left": made.cost.steps_left}, indent=1))
+    else:
+        print_plan(made.cost, Console(), prepared=made.is_prepared)
+
+
+def steps(  # noqa: PLR0913 (each is an option of the command)
+    recipe: RecipeFile,
+    label: Annotated[str, typer.Option("--recipe", help="Label of the recipe, as in the plan.")],
+    stage: Annotated[str, typer.Option(help="Name of the stage.")],
+    first: Annotated[int, typer.Option("--from", help="First step, counted in the stage.")] = 0,
+    last: Annotated[int | None, typer.Option("--to", help="Step after the last.")] = None,
+    storage: Annotated[str | None, typer.Option(help="Where the corpora are prepared.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    overrides: Overrides = None,
+    scale: Scale = None,
+) -> None:
+    """Show each step's learning rate and rows, by the very functions that training uses."""
+    from raycl.cli.plan_view import print_steps, step_lines
+    from raycl.recipe.definition import corpus_facts, define, trainings
+    from raycl.storage import Storage
+
+    definition = define(recipe, overrides or (), scale)
+    facts = corpus_facts(definition, Storage(storage) if storage else None)
+    whole = trainings(definition, facts)
+    if label not in whole:
+        known = "; ".join(whole)
+        raise InputError(f"--recipe {label!r}", "no such recipe", f"Recipes here: {known}")
+    lines = step_lines(whole[label].chain, stage, first, last)
+    if as_csv:
+        writer = csv.DictWriter(sys.stdout, fieldnames=list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+    else:
+        print_steps(lines, Console())

@@ -1,0 +1,98 @@
+"""The commands on sweeps: train one, see how far it is, write its results anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from raycl.cli.options import (
+    Address,
+    Concurrent,
+    Gpus,
+    Overrides,
+    RecipeFile,
+    Scale,
+    StorageUrl,
+    Workers,
+    exit_if_failed,
+)
+from raycl.cli.output import LastingConsole
+from raycl.cluster.options import ClusterOptions
+from raycl.errors import InputError
+
+if TYPE_CHECKING:
+    from raycl.sweep.pipeline import SweepResult
+
+
+def sweep(  # noqa: PLR0913 (each is an option of the command)
+    recipe: RecipeFile,
+    storage: StorageUrl,
+    address: Address = None,
+    workers: Workers = None,
+    concurrent: Concurrent = None,
+    gpus: Gpus = False,
+    overrides: Overrides = None,
+    scale: Scale = None,
+) -> None:
+    """Train every recipe of a sweep, sharing what they share; print and write the results.
+
+    Run it again to recover: what is finished is never trained again, what is not goes on.
+    """
+    from raycl.cli.plan_view import print_plan
+    from raycl.recipe.definition import define
+    from raycl.storage import Storage
+    from raycl.sweep.pipeline import sweep
+
+    console = LastingConsole()
+    result = sweep(
+        define(recipe, overrides or (), scale),
+        Storage(storage),
+        ClusterOptions(address, workers, concurrent, gpus),
+        report=lambda text: console.print(text, markup=False),
+        on_plan=lambda made: print_plan(made, console, prepared=True),
+    )
+    _print_result(result, console)
+    exit_if_failed(result.failed, console)
+
+
+def status(storage: Annotated[str, typer.Argument(help="Storage of the sweeps.")]) -> None:
+    """Show how far the sweeps in a storage are; read from the storage alone."""
+    from raycl.cli.plan_view import print_status
+    from raycl.storage import Storage, layout
+    from raycl.sweep.description import progress
+
+    place = Storage(storage)
+    names = [n for n in place.list(layout.SWEEPS) if place.exists(layout.sweep_tree(n))]
+    if not names:
+        raise InputError(f"storage {storage!r}", "no sweep here", "Run `raycl sweep` first")
+    for name in names:
+        print_status(name, list(progress(place, name)), Console())
+
+
+def report(
+    storage: Annotated[str, typer.Argument(help="Storage of the sweeps.")],
+    name: Annotated[str | None, typer.Option(help="Sweep; default: the only one.")] = None,
+) -> None:
+    """Write the results table and the report page anew from what the storage holds."""
+    from raycl.recipe.sweep_plan import plan_sweeps
+    from raycl.storage import Storage, layout
+    from raycl.sweep.description import stored_definition
+    from raycl.sweep.pipeline import write_all
+
+    place = Storage(storage)
+    names = place.list(layout.SWEEPS)
+    if not names:
+        raise InputError(f"storage {storage!r}", "no sweep here", "Run `raycl sweep` first")
+    if name is None and len(names) > 1:
+        raise InputError("--name", f"{len(names)} sweeps here", f"Name one of: {', '.join(names)}")
+    definition = stored_definition(place, name or names[0])
+    _print_result(write_all(plan_sweeps((definition,), place), place), Console())
+
+
+def _print_result(result: SweepResult, console: Console) -> None:
+    from raycl.results.report.table import print_results
+
+    print_results(result.table, console)
+    console.print(f"Report: {result.page}", soft_wrap=True)

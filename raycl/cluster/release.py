@@ -1,0 +1,55 @@
+"""What a job leaves behind on a Ray cluster, found and given back."""
+
+from __future__ import annotations
+
+import time
+
+from raycl.cluster.ray_internals import (
+    HELPER_ACTORS,
+    HELPER_CLASSES,
+    remove_placement_group,
+    state_of_cluster,
+)
+
+_RELEASE_SECONDS = 20.0
+
+
+def release_everything(timeout: float = _RELEASE_SECONDS) -> None:
+    """Remove this job's placement groups and wait until its actors are gone, at most `timeout` s.
+
+    Stopping a Tune trial leaves the groups and actors of a TorchTrainer inside it (ray 54305).
+    """
+    import ray
+
+    if not ray.is_initialized():
+        return
+    deadline = time.monotonic() + timeout
+    while True:
+        for identifier in held_placement_groups():
+            remove_placement_group(identifier)
+        if not living_actors() or time.monotonic() > deadline:
+            return
+        time.sleep(0.2)
+
+
+def held_placement_groups() -> list[str]:
+    """Identifiers of this job's placement groups that hold or wait for resources."""
+    groups = state_of_cluster("list_placement_groups", [("creator_job_id", "=", _job_id())])
+    return [group.placement_group_id for group in groups if group.state != "REMOVED"]
+
+
+def living_actors() -> list[str]:
+    """Class names of this job's actors, Ray's own long-lived helpers aside."""
+    filters = [("job_id", "=", _job_id()), ("state", "!=", "DEAD")]
+    return [
+        actor.class_name
+        for actor in state_of_cluster("list_actors", filters)
+        if not (actor.name or "").startswith(HELPER_ACTORS)
+        and actor.class_name not in HELPER_CLASSES
+    ]
+
+
+def _job_id() -> str:
+    import ray
+
+    return str(ray.get_runtime_context().get_job_id())

@@ -1,0 +1,167 @@
+"""What one or several recipe files and a storage say together, read once and handed down.
+
+A command builds a `SweepPlan` when it begins, and once more when preparation has made corpora:
+the names of all states depend on what the corpora hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from raycl.data.shards import Manifest
+from raycl.errors import InputError
+from raycl.plan.cost import Plan, make_plan
+from raycl.plan.training import Training
+from raycl.plan.tree import Tree, build_tree
+from raycl.recipe.definition import (
+    LEAST_SHARED,
+    Definition,
+    check_bindings,
+    facts_from,
+    is_prepared,
+    read_manifests,
+    trainings,
+)
+from raycl.recipe.schema import Recipe
+from raycl.recipe.stage_rows import CorpusFacts
+from raycl.states.lookup import complete_states
+from raycl.storage import Storage
+
+
+@dataclass(frozen=True)
+class PlannedSweep:
+    """One recipe file with its corpora and the whole training of each of its recipes."""
+
+    definition: Definition
+    manifests: Mapping[str, Manifest]
+    """Of its corpora that are prepared, by name."""
+    facts: Mapping[str, CorpusFacts]
+    trainings: Mapping[str, Training]
+    """By the label of the recipe."""
+
+    @property
+    def name(self) -> str:
+        """The name of the sweep, under which storage keeps its description and results."""
+        return self.definition.recipe.name
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """One or several sweeps as one tree, and the states that storage held when it was made."""
+
+    sweeps: tuple[PlannedSweep, ...]
+    tree: Tree
+    states: frozenset[str]
+    """Names of the complete states of the storage."""
+
+    @cached_property
+    def cost(self) -> Plan:
+        """What the tree takes, and how much of it is done."""
+        return make_plan(self.tree, self.states)
+
+    @cached_property
+    def is_prepared(self) -> bool:
+        """Whether every corpus has its shards, so that states have their true names."""
+        return all(is_prepared(sweep.facts) for sweep in self.sweeps)
+
+    @cached_property
+    def is_trained(self) -> bool:
+        """Whether every node's end state is in storage."""
+        return all(node.name in self.states for node in self.tree.nodes)
+
+    @cached_property
+    def manifests(self) -> dict[str, Manifest]:
+        """Those of all sweeps, by the name of the corpus."""
+        return {name: found for sweep in self.sweeps for name, found in sweep.manifests.items()}
+
+    @cached_property
+    def facts(self) -> dict[str, CorpusFacts]:
+        """Those of all sweeps' corpora, by name."""
+        return {name: found for sweep in self.sweeps for name, found in sweep.facts.items()}
+
+    def with_states(self, names: Collection[str]) -> SweepPlan:
+        """The same plan when storage holds the states `names`."""
+        return replace(self, states=frozenset(names))
+
+    def subtree(self, sweep: PlannedSweep) -> Tree:
+        """The part of the tree along which one sweep's recipes run, under their own labels."""
+        if self.sweeps == (sweep,):
+            return self.tree
+        own = {_joint_label(sweep, label): label for label in sweep.trainings}
+        nodes = tuple(
+            replace(node, recipes=tuple(own[label] for label in node.recipes if label in own))
+            for node in self.tree.nodes
+            if any(label in own for label in node.recipes)
+        )
+        recipes = {own[label]: t for label, t in self.tree.recipes.items() if label in own}
+        return Tree(nodes, recipes)
+
+
+def plan_sweeps(
+    definitions: Sequence[Definition],
+    storage: Storage | None,
+    manifests: Mapping[str, Manifest] | None = None,
+) -> SweepPlan:
+    """The plan of all definitions over what storage holds; without one, nothing is prepared.
+
+    `manifests` are those of `read_manifests`, where they have been read already. Requests: a read
+    of each manifest, two for each corpus' binding, one listing of the states. Raises InputError
+    where a recipe cannot be trained, or its corpora are not what states here were trained on.
+    """
+    if manifests is None:
+        manifests = read_manifests(definitions, storage)
+    if storage is not None:
+        check_bindings(storage, manifests)
+    sweeps = tuple(_planned(definition, manifests) for definition in definitions)
+    states = complete_states(storage) if storage is not None else ()
+    return SweepPlan(sweeps, _tree(sweeps), frozenset(states))
+
+
+def _planned(definition: Definition, manifests: Mapping[str, Manifest]) -> PlannedSweep:
+    own = {name: manifests[name] for name in definition.recipe.corpora if name in manifests}
+    facts = facts_from(definition, own)
+    return PlannedSweep(definition, own, facts, trainings(definition, facts))
+
+
+def _tree(sweeps: Sequence[PlannedSweep]) -> Tree:
+    if len(sweeps) == 1:
+        return build_tree(sweeps[0].trainings, LEAST_SHARED)
+    joint = {
+        _joint_label(sweep, label): training
+        for sweep in sweeps
+        for label, training in sweep.trainings.items()
+    }
+    return build_tree(joint, LEAST_SHARED)
+
+
+def _joint_label(sweep: PlannedSweep, label: str) -> str:
+    """How a recipe is called among those of several sweeps, of which two may use one label."""
+    return f"{sweep.name}: {label}"
+
+
+def joint_recipe(definitions: Sequence[Definition]) -> Recipe:
+    """One recipe with the corpora of all definitions, to prepare them with one tokenizer.
+
+    Raises InputError where two of them mean different things by a name.
+    """
+    corpora: dict[str, Any] = {}
+    first = definitions[0].recipe
+    for definition in definitions:
+        recipe, where = definition.recipe, definition.where
+        if (recipe.tokenizer, recipe.sequence_length) != (first.tokenizer, first.sequence_length):
+            raise InputError(
+                f"{where}: tokenizer or sequence_length",
+                f"not that of {definitions[0].where}",
+                "Recipes that are trained in one go need the same ones",
+            )
+        for name, corpus in recipe.corpora.items():
+            if corpora.setdefault(name, corpus) != corpus:
+                raise InputError(
+                    f"{where}: corpora.{name}",
+                    "another recipe file defines it differently",
+                    "Make them equal, or give it another name",
+                )
+    return first.model_copy(update={"corpora": corpora})

@@ -1,0 +1,87 @@
+"""A Tune trial of a sweep: one node of the tree, with what it is told and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ray import tune
+
+from raycl.data.ray_stream import input_error_in
+from raycl.plan.tree import Node
+from raycl.storage import Storage
+from raycl.sweep.leases import Claim
+from raycl.sweep.node_trainings import NodeTrainings
+from raycl.sweep.worker import Train, train_in_trial, train_with_workers, worker_resources
+
+NODE = "node"
+"""Key of a trial's configuration: the name of its node."""
+PLACE = "place"
+"""Key of a trial's configuration: the node's number in the tree."""
+WORKERS = "workers"
+"""Key of a trial's configuration: the node's workers."""
+TITLE = "title"
+"""Key of a trial's configuration: how people may call the node."""
+INPUT_ERROR = "input_error"
+"""Metric with which a trial says that trying again is of no use."""
+ELSEWHERE = "elsewhere"
+"""Metric with which a trial says that another sweep has taken its node over."""
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """What every trial of a sweep needs besides its node."""
+
+    storage: Storage
+    gpus: bool
+    holder: str | None
+    """Of the leases; None where the storage has none."""
+    train: Train | None
+    """In place of the loop; None for the loop itself."""
+
+    def still_ours(self, node: str) -> bool:
+        """Whether no other sweep has taken the node over."""
+        return self.holder is None or Claim(self.storage, self.holder, node).is_valid()
+
+
+def configuration(node: Node, place: int) -> dict[str, Any]:
+    """What Tune's functions ask of a node, the one at `place` in the tree, and nothing more.
+
+    Tune stores the configuration with every trial's state, so its size counts once a node.
+    """
+    workers = node.training.workers
+    return {NODE: node.name, PLACE: place, WORKERS: workers, TITLE: title(node)}
+
+
+def title(node: Node) -> str:
+    """Stage and steps, and enough of the state's name to tell branches apart."""
+    training = node.training
+    stage = "".join(c if c.isalnum() else "-" for c in training.stage) or "stage"
+    return f"{stage}-{training.start:06d}-{training.stop:06d}-{node.name.split('-')[-1][:6]}"
+
+
+def trial_resources(config: dict[str, Any], gpus: bool) -> tune.PlacementGroupFactory:
+    """A worker's share where the trial trains itself; a place on the head where it only drives.
+
+    Asking for a share of a CPU instead would keep a whole worker out of a full cluster.
+    """
+    if config[WORKERS] == 1:
+        return tune.PlacementGroupFactory([worker_resources(gpus)])
+    return tune.PlacementGroupFactory([{"CPU": 0, "node:__internal_head__": 0.001}])
+
+
+def run_trial(config: dict[str, Any], trainings: NodeTrainings, task: TrialTask) -> None:
+    """Train the node of a trial; an InputError is reported as a result."""
+    training = trainings[config[PLACE]]
+    try:
+        if not task.still_ours(config[NODE]):
+            tune.report({ELSEWHERE: True})
+        elif training.workers == 1:
+            train_in_trial(training, task.storage, tune.report, task.train)
+        else:
+            train_with_workers(training, task.storage, task.gpus, task.train)
+    except Exception as error:
+        found = input_error_in(error)
+        if found is None:
+            raise
+        tune.report({INPUT_ERROR: str(found)})  # a result, as Tune would retry an exception

@@ -1,0 +1,48 @@
+"""The frontier's face towards Tune, which asks a searcher for the next trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from raycl.sweep.frontier import Frontier
+from raycl.sweep.trial import configuration
+
+
+class NodeSearcher(Searcher):
+    """Suggests to Tune what the frontier says, until `is_stopped()`.
+
+    What becomes of a trial is booked by the sweep's callback (`raycl.sweep.tune_callback`): Tune
+    tells it right after the searcher and before it asks for another trial, and shows it the error.
+    """
+
+    def __init__(self, frontier: Frontier, is_stopped: Callable[[], bool] = lambda: False) -> None:
+        super().__init__()
+        self._frontier, self._is_stopped = frontier, is_stopped
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher for a restore that raycl never does."""
+        return {}
+
+    def suggest(self, trial_id: str) -> Any:  # noqa: ARG002 (a trial is known by its node)
+        """The next node; None while all that is left waits for it; FINISHED where nothing does."""
+        if self._is_stopped():
+            return Searcher.FINISHED
+        node = self._frontier.next()
+        if node is None:
+            # A running node may fail and wait again. Without one, the rest is another sweep's.
+            return None if self._frontier.running else Searcher.FINISHED
+        return configuration(node, self._frontier.place(node.name))
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the sweep's callback books the end of a trial."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: storage is the only truth, and running again is the recovery."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, see `save`."""
