@@ -57,7 +57,7 @@ test-machines: $(VENV)/.installed-evaluation ## tests with several machines that
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m machines
 
 docs: $(VENV)/.installed-docs ## the pages of docs/ as a site in build/site
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## remove the virtual environment, runs/ and build/
 	rm -rf $(VENV) runs build
