@@ -25,7 +25,7 @@ Job = Annotated[str, typer.Argument(help="Job, as `raycl submit` and `raycl jobs
 jobs = typer.Typer(no_args_is_help=True, help="Look at the jobs of a cluster, and stop them.")
 
 
-def submit(  # noqa: PLR0913  # typer makes an option of each parameter
+def submit(  # noqa: PLR0913 (each is an option of the command)
     recipe: RecipeFile,
     storage: Annotated[
         str, typer.Option(help="s3:// or gs:// URL, or a folder that all nodes share.")
