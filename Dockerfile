@@ -15,7 +15,7 @@ WORKDIR /home/ray/raycl
 ARG TORCH_INDEX=https://pypi.org/simple
 COPY constraints.txt ./
 RUN pip install --no-cache-dir -c constraints.txt --index-url ${TORCH_INDEX} torch
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY raycl ./raycl
 COPY jobs ./jobs
 COPY cluster ./cluster
@@ -24,5 +24,6 @@ RUN pip install --no-cache-dir -c constraints.txt -e . \
 
 USER 1000
 WORKDIR /home/ray
-# jobs/ is run by name from any folder; a cluster without a token does not start by mistake.
+# PYTHONPATH lets `python -m jobs.sweep` run from any folder. Token authentication is on by default,
+# so that no cluster starts without a token by mistake.
 ENV PYTHONPATH=/home/ray/raycl PYTHONUNBUFFERED=1 RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0

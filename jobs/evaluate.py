@@ -1,4 +1,4 @@
-"""Entry point for `ray job submit -- python -m jobs.evaluate --storage URL --sweep NAME`."""
+"""`python -m jobs.evaluate --storage URL --sweep NAME`: `raycl evaluate` as a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entry point for `ray job submit -- python -m jobs.prepare RECIPE --storage URL`."""
+"""`python -m jobs.prepare RECIPE --storage URL`: `raycl prepare` as a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entry point for `ray job submit -- python -m jobs.report STORAGE`."""
+"""`python -m jobs.report STORAGE`: `raycl report` as a job."""
 
 from __future__ import annotations
 

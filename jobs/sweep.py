@@ -1,6 +1,6 @@
-"""Entry point for `ray job submit -- python -m jobs.sweep RECIPE --storage URL`.
+"""`python -m jobs.sweep RECIPE --storage URL`: `raycl sweep` as a job.
 
-Runs inside the cluster that the job was submitted to, with that cluster's own identity.
+It runs in the cluster that the job was submitted to, with that cluster's own identity.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The commands on a cluster's jobs: submit a sweep, look at it, stop it."""
+"""Commands for a cluster's jobs: submit a sweep, list jobs, read their output, stop them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ jobs = typer.Typer(no_args_is_help=True, help="Look at the jobs of a cluster, an
 
 def submit(  # noqa: PLR0913 (each is an option of the command)
     recipe: RecipeFile,
-    storage: Annotated[str, typer.Option(help="s3:// or gs:// URL, or a folder of all nodes.")],
+    storage: Annotated[
+        str, typer.Option(help="s3:// or gs:// URL, or a folder that all nodes share.")
+    ],
     address: Address = ADDRESS,
     wait: Annotated[bool, typer.Option(help="Follow the job's output until it ends.")] = True,
     concurrent: Concurrent = None,
@@ -68,8 +70,11 @@ def sweep_command(
     concurrent: int | None,
     gpus: bool,
 ) -> str:
-    """The shell command of a sweep's job."""
-    words = ["python", "-m", "jobs.sweep", recipe, "--storage", storage]
+    """The shell command of a sweep's job, in the cluster that the job was submitted to.
+
+    It names the package, not `jobs/`, because a wheel holds the package alone.
+    """
+    words = ["python", "-m", "raycl", "sweep", recipe, "--storage", storage, "--address", "auto"]
     words += ["--scale", scale] if scale else []
     words += [word for override in overrides for word in ("--set", override)]
     words += ["--concurrent", str(concurrent)] if concurrent else []
@@ -77,7 +82,7 @@ def sweep_command(
 
 
 def check_reachable(storage: str) -> None:
-    """Raise InputError where a storage is a folder of this machine or of the job alone."""
+    """Raise InputError for a relative folder: it would lie in the job's own folder and be lost."""
     refuse_secret(storage, "--storage")
     local = storage.removeprefix("file://")
     if "://" not in local and not Path(local).is_absolute():
@@ -101,7 +106,7 @@ def list_jobs(address: Address = ADDRESS) -> None:
 
 @jobs.command()
 def status(job: Job, address: Address = ADDRESS) -> None:
-    """Print a job's status; how far the sweep is, `raycl status STORAGE` reads from storage."""
+    """Print a job's status. `raycl status STORAGE` says how far its sweep is."""
     found = ClusterJobs(address).details(job)
     print(f"{found.status.value} since {_time(found.end_time or found.start_time)}")
     print(found.entrypoint)

@@ -1,1 +1,1 @@
-"""Sweeps as jobs of a Ray cluster: what travels, and Ray's Jobs API."""
+"""Sweeps as jobs of a Ray cluster: what is sent along, and Ray's Jobs API."""

@@ -1,8 +1,8 @@
-"""Ray's Jobs API as raycl uses it: submit once, follow through lost connections, no secrets.
+"""Ray's Jobs API as raycl uses it: submit once, follow through lost connections, send no secrets.
 
-A job's description is its command, its working directory and its metadata, which everybody on the
-cluster can read. No environment of the submitter is part of it: what a job may do, the cluster's
-own identity decides.
+Everybody on the cluster can read a job's description, which holds its command, its working
+directory and its metadata. So the submitter's environment is never part of it, and a job reaches
+only what the cluster's own identity may reach.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from raycl.errors import InputError
 
 ADDRESS = "http://127.0.0.1:8265"
-"""Where a tunnel to the head's dashboard ends."""
+"""Address of the head's dashboard, or of this end of a tunnel to it."""
 
 _ADDRESS = re.compile(r"(https?://)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(:\d+)?/?")
 _ATTEMPTS = 6
@@ -30,7 +30,7 @@ _TALKERS = (
     "ray.dashboard.modules.job.sdk",
     "ray._private.runtime_env.packaging",
 )
-# They win over the address that a client is given.
+# Ray's client prefers these variables to the address that it is given.
 _OVERRIDES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 
@@ -39,21 +39,23 @@ class ClusterJobs:
 
     def __init__(self, address: str = ADDRESS) -> None:
         if not _ADDRESS.fullmatch(address) or address == "auto":
-            # Not repeated: somebody may have put a password into it.
+            # The message does not repeat the address: somebody may have put a password into it.
             raise InputError("--address", "not that of a dashboard", f"Write {ADDRESS}")
         self.address = address
         with _without(_OVERRIDES), _explained(address):
             from ray.job_submission import JobSubmissionClient
 
-            for module in _TALKERS:  # they set their own level on import
+            # These modules set their own log level when they are imported, so it is set afterwards.
+            for module in _TALKERS:
                 logging.getLogger(module).setLevel(logging.WARNING)
-            self._client = JobSubmissionClient(address if "://" in address else f"http://{address}")
+            url = address if "://" in address else f"http://{address}"
+            self._client: Any = JobSubmissionClient(url)
 
     def submit(self, entrypoint: str, folder: Path) -> tuple[str, bool]:
-        """The job that runs the command in a working directory, and whether it is a new one.
+        """Return the job that runs the command in a working directory, and whether it is new.
 
-        While a job with this very command is under way it is that one: two would only wait for
-        one another's states.
+        While a job with exactly this command is under way, that job is returned: a second one would
+        only wait for the first one's states.
         """
         for job in self.all():
             if job.entrypoint == entrypoint and not job.status.is_terminal():
@@ -64,13 +66,13 @@ class ClusterJobs:
         return str(job), True
 
     def all(self) -> list[Any]:
-        """Ray's details of every submitted job, the newest last."""
+        """Return Ray's details of every submitted job, the newest last."""
         with _explained(self.address):
             jobs = [job for job in self._client.list_jobs() if job.submission_id]
         return sorted(jobs, key=lambda job: job.start_time or 0)
 
     def details(self, job: str) -> Any:
-        """Ray's details of one job. Raises InputError where there is no such job."""
+        """Return Ray's details of one job. Raises InputError where there is no such job."""
         known = {str(entry.submission_id): entry for entry in self.all()}
         if job not in known:
             names = ", ".join(known) or "none"
@@ -80,23 +82,27 @@ class ClusterJobs:
         return known[job]
 
     def log(self, job: str) -> str:
-        """What a job has printed so far."""
+        """Return what a job has printed so far."""
         with _explained(self.address):
             return str(self._client.get_job_logs(job))
 
     def stop(self, job: str) -> bool:
-        """Ask a job to end; whether it was under way."""
+        """Ask a job to end, and return whether it was under way."""
         with _explained(self.address):
             return bool(self._client.stop_job(job))
 
     def follow(self, job: str, write: Callable[[str], object]) -> str:
-        """Copy a job's log to `write` until the job ends; its last status."""
+        """Copy a job's log to `write` until the job ends, and return its last status."""
         with _explained(self.address):
             return Follower(self._client, self.address, job, write).follow()
 
 
 class Follower:
-    """Copies a job's log to `write` from its start, each character once."""
+    """Copies a job's log to `write` from its start, each character once.
+
+    A connection may be lost while the job goes on. Ray then sends the log from its start again, so
+    the follower counts what it has written and leaves out as much.
+    """
 
     def __init__(
         self,
@@ -111,7 +117,10 @@ class Follower:
         self._written = 0
 
     def follow(self) -> str:
-        """The job's last status. Raises InputError where the cluster stays out of reach."""
+        """Follow until the job ends, and return its last status.
+
+        Raises InputError where the cluster cannot be reached in several attempts in a row.
+        """
         from aiohttp import ClientError
 
         failures = 0
@@ -122,8 +131,8 @@ class Follower:
                 status = self._client.get_job_status(self._job)
                 if status.is_terminal():
                     return str(status.value)
-            except (OSError, RuntimeError, ClientError):  # a closed lid, a tunnel, a dashboard
-                pass
+            except (OSError, RuntimeError, ClientError):
+                pass  # The laptop slept, the tunnel closed or the dashboard restarted: try again.
             failures = 0 if self._written > before else failures + 1
             self._sleep(min(_LONGEST_WAIT, 2.0**failures))
         raise InputError(
@@ -134,7 +143,7 @@ class Follower:
 
     async def _tail(self) -> None:
         position = 0
-        async for text in self._client.tail_job_logs(self._job):  # each time from the start
+        async for text in self._client.tail_job_logs(self._job):
             new = text[max(0, self._written - position) :]
             position += len(text)
             if new:
@@ -144,6 +153,7 @@ class Follower:
 
 @contextmanager
 def _without(names: tuple[str, ...]) -> Iterator[None]:
+    """Remove these environment variables while the block lasts."""
     before = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
@@ -153,7 +163,7 @@ def _without(names: tuple[str, ...]) -> Iterator[None]:
 
 @contextmanager
 def _explained(address: str) -> Iterator[None]:
-    """What Ray's client raises, as input errors."""
+    """Turn what Ray's client raises into input errors with a remedy."""
     import requests
     from ray.exceptions import AuthenticationError
 

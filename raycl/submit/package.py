@@ -1,4 +1,8 @@
-"""What travels with a job: the code, the recipe, and what it names where that is small."""
+"""The working directory of a job: raycl's code, the recipe, and small files that the recipe names.
+
+The code is the package `raycl` as it is installed here, from a repository or from a wheel alike, so
+that a job runs exactly the version that submitted it.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,9 @@ from raycl.errors import InputError
 from raycl.recipe.definition import Definition
 
 SMALL_BYTES = 32 * 2**20
-"""What one path of a recipe may weigh to travel along; more belongs into the cluster's storage."""
+"""Largest size of what one path of a recipe may add to a job; more belongs into the storage."""
 LIMIT_BYTES = 100 * 2**20
-"""Ray's dashboard takes no larger request (DASHBOARD_CLIENT_MAX_SIZE); the package goes as one."""
+"""Ray's dashboard refuses larger requests (DASHBOARD_CLIENT_MAX_SIZE), and a job is one request."""
 
 _CODE = {".py", ".yaml", ".html", ".typed"}
 _SHOWN = 3
@@ -22,15 +26,16 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Package:
-    """Files by their path in the job's working directory."""
+    """The files of a job, by their path in its working directory."""
 
     recipe: str
-    """Where the recipe is, there."""
+    """Path of the recipe in the working directory."""
     scale: str | None
-    """The word after --scale, there."""
+    """The word after `--scale`: a name, or the path of a scale file in the working directory."""
     files: Mapping[str, Path]
+    """Path in the working directory, and the file here that is copied to it."""
     notes: tuple[str, ...]
-    """What the recipe names and does not travel, and why."""
+    """One sentence for each path of the recipe that is left behind, with the reason."""
 
     @property
     def size(self) -> int:
@@ -38,17 +43,17 @@ class Package:
         return sum(file.stat().st_size for file in self.files.values())
 
     def copy_to(self, folder: Path) -> None:
-        """Write the working directory."""
+        """Write the working directory into a folder."""
         for name, file in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, folder / name)
 
 
 def make_package(definition: Definition, recipe: Path, scale: str | None, here: Path) -> Package:
-    """The working directory of a job that runs a recipe, submitted from the folder `here`.
+    """Collect the working directory of a job that runs a recipe, submitted from the folder `here`.
 
-    Nothing else travels: no .git, no results, no hidden file. Raises InputError where raycl is
-    installed without its entry points, or the whole is larger than Ray takes.
+    Only the files named in the module's docstring are sent: no .git, no results, no hidden file.
+    Raises InputError where all files together are larger than Ray accepts.
     """
     here = here.resolve()
     files = _code(Path(raycl.__file__).resolve().parent)
@@ -67,7 +72,7 @@ def make_package(definition: Definition, recipe: Path, scale: str | None, here: 
 
 
 def named_paths(definition: Definition) -> list[str]:
-    """Local paths, globs and names in the recipes of a sweep, each once; no URLs."""
+    """Return the local paths, globs and hub names in the recipes of a sweep, each once; no URLs."""
     words: list[str] = []
     for variant in definition.variants:
         recipe = variant.recipe
@@ -77,30 +82,26 @@ def named_paths(definition: Definition) -> list[str]:
 
 
 def _code(package: Path) -> dict[str, Path]:
-    entries = package.parent / "jobs"
-    if not (entries / "sweep.py").exists():
-        raise InputError(
-            "raycl", "installed without jobs/, which a cluster runs", "Submit from its repository"
-        )
-    code = [file for folder in (package, entries) for file in sorted(folder.rglob("*"))]
-    return {
-        file.relative_to(package.parent).as_posix(): file
-        for file in code
-        if file.suffix in _CODE and file.is_file() and not _hidden(file.relative_to(package.parent))
+    """The files of the installed package: modules and the data files beside them."""
+    files = {
+        file.relative_to(package.parent): file
+        for file in sorted(package.rglob("*"))
+        if file.suffix in _CODE and file.is_file()
     }
+    return {path.as_posix(): file for path, file in files.items() if not _hidden(path)}
 
 
 def _place(file: Path, here: Path) -> str:
-    """Where a file lies in the working directory: as it lies here, or at the top."""
+    """Path in the working directory: the same as below `here`; a file from elsewhere at the top."""
     path = file.resolve()
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
 
 
 def _named(word: str, here: Path) -> tuple[dict[str, Path], str | None]:
-    """The files behind a word of the recipe that travel, or why they do not."""
+    """The files that a word of the recipe names, or the reason why they are left behind."""
     if word.startswith(("/", "~")) or ".." in Path(word).parts:
         return {}, f"{word} is not sent: the cluster's nodes must have it at that place"
-    # A link that leads elsewhere is no part of this folder.
+    # A link may lead out of the folder, to a file that the user did not mean to send.
     found = [file for file in _matches(here, word) if file.resolve().is_relative_to(here)]
     size = sum(file.stat().st_size for file in found)
     if size > SMALL_BYTES:

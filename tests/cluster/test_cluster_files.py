@@ -1,5 +1,8 @@
-"""The cluster files, as far as they can be judged without a cloud: by Ray's own schema, loader and
-scheduler, by EC2's own parameters, and by what they must never say."""
+"""The cluster files, as far as they can be judged without a cloud.
+
+Ray's own schema, loader and scheduler read them, botocore checks EC2's parameters, and searches
+look for what they must never say.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
 from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
 from ray.autoscaler.v2.utils import ResourceRequestUtil
-from ray.core.generated.autoscaler_pb2 import ResourceRequestByCount
+from ray.core.generated.autoscaler_pb2 import (  # type: ignore[attr-defined]  # made by protobuf
+    ResourceRequestByCount,
+)
 
 from tests.helpers.paths import ROOT
 

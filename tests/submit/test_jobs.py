@@ -1,4 +1,4 @@
-"""The sweep as a job: a real head, its token authentication on, submitted as people do it."""
+"""Sweeps as jobs of a real head with token authentication, by Ray's command and by raycl's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +17,9 @@ import pytest
 
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
-from tests.helpers.heads import RAY, ROOT, Head, head, write_small_recipe
+from tests.helpers.heads import RAY, Head, head, write_small_recipe
+from tests.helpers.paths import ROOT
+from tests.helpers.wheel import build_wheel, install_wheel
 
 __all__ = ["head"]
 
@@ -52,7 +55,7 @@ def submit(head: Head, folder: Path, storage: Path, **environment: str) -> tuple
 
 
 def working_directory(folder: Path) -> Path:
-    """What a job needs: the entry points, the package, and a recipe over its own documents."""
+    """Fill a folder with the entry points, the package, and a recipe with documents of its own."""
     shutil.copytree(ROOT / "jobs", folder / "jobs")
     shutil.copytree(ROOT / "raycl", folder / "raycl")
     write_small_recipe(folder)
@@ -75,30 +78,45 @@ def test_a_sweep_as_a_job(head: Head, tmp_path: Path) -> None:
     assert not [file for file in written if token.encode() in file.read_bytes()]
 
 
-def own_environment(head: Head) -> dict[str, str]:
-    """Of somebody who knows the token, and has a secret of their own."""
-    return head.environment | {"AWS_SECRET_ACCESS_KEY": SECRET, "RAY_ADDRESS": "http://127.0.0.1:1"}
+@pytest.fixture(scope="module")
+def user(head: Head, tmp_path_factory: pytest.TempPathFactory) -> User:
+    """Somebody who knows the token, has a secret, and has installed raycl's wheel."""
+    folder = tmp_path_factory.mktemp("user")
+    installed = install_wheel(build_wheel(folder / "wheel"), folder / "installed")
+    own = {
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "RAY_ADDRESS": "http://127.0.0.1:1",
+        "PYTHONPATH": str(installed),
+    }
+    return User(head, head.environment | own)
 
 
-def command(head: Head, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "raycl", *arguments, "--address", head.address]
+@dataclass(frozen=True)
+class User:
+    """Somebody at their own machine, and the cluster that they submit jobs to."""
 
+    head: Head
+    environment: dict[str, str]
 
-def raycl(head: Head, folder: Path, *arguments: str, **other: str) -> tuple[int, str]:
-    """Exit code and output of the `raycl` command in a folder."""
-    result = subprocess.run(
-        command(head, *arguments),
-        cwd=folder,
-        env=own_environment(head) | other,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    return result.returncode, result.stdout + result.stderr
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of `raycl` for this cluster."""
+        return [sys.executable, "-m", "raycl", *arguments, "--address", self.head.address]
+
+    def raycl(self, folder: Path, *arguments: str, **other: str) -> tuple[int, str]:
+        """Exit code and output of the `raycl` command in a folder."""
+        result = subprocess.run(
+            self.command(*arguments),
+            cwd=folder,
+            env=self.environment | other,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        return result.returncode, result.stdout + result.stderr
 
 
 def job_descriptions(head: Head) -> str:
-    """What the cluster says of all its jobs, to everybody who knows the token."""
+    """Return what the cluster tells everybody who knows the token about all its jobs."""
     token = head.environment["RAY_AUTH_TOKEN"]
     request = urllib.request.Request(
         f"{head.address}/api/jobs/", headers={"Authorization": f"Bearer {token}"}
@@ -108,7 +126,7 @@ def job_descriptions(head: Head) -> str:
 
 
 def interrupt(process: subprocess.Popen[str]) -> str:
-    """Ctrl-C, and once more where it was lost: Python drops one that comes in a destructor."""
+    """Press Ctrl-C, twice if the first is lost: Python drops one that arrives in a destructor."""
     process.send_signal(signal.SIGINT)
     try:
         return process.communicate(timeout=8)[0]
@@ -128,19 +146,22 @@ def wait_until_running(head: Head, job: str) -> None:
     raise AssertionError("the job does not start")
 
 
-def test_raycl_submit(head: Head, tmp_path: Path) -> None:
-    """Submitted, left, found again, followed to its end, stopped; the secret stays at home."""
+def test_raycl_submit(head: Head, user: User, tmp_path: Path) -> None:
+    """A job is submitted from a wheel, left, found again, followed to its end, and stopped.
+
+    The user's secret never leaves the user's environment.
+    """
     work, storage = tmp_path / "work", tmp_path / "storage"
     write_small_recipe(work, steps=300)  # so that it is still under way when it is left
     submit = ["submit", "my.yaml", "--storage", str(storage)]
 
-    code, output = raycl(head, work, *submit, RAY_AUTH_TOKEN="wrong")
+    code, output = user.raycl(work, *submit, RAY_AUTH_TOKEN="wrong")
     assert (code, "~/.ray/auth_token" in output) == (2, True), output
 
     watching = subprocess.Popen(
-        command(head, *submit),
+        user.command(*submit),
         cwd=work,
-        env=own_environment(head),
+        env=user.environment,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -154,21 +175,20 @@ def test_raycl_submit(head: Head, tmp_path: Path) -> None:
     assert watching.returncode == 130
     assert f"raycl jobs stop {job}" in left
 
-    code, output = raycl(head, work, *submit)
+    code, output = user.raycl(work, *submit)
     assert code == 0, output
     assert f"already under way: {job}" in output
     assert f"job {job}: SUCCEEDED" in output
     assert len(complete_states(Storage(storage))) == 1
     assert list(pd.read_parquet(storage / "sweeps/job/results.parquet")["status"]) == ["finished"]
 
-    code, text = raycl(head, work, "jobs", "logs", job, "--no-follow")
+    code, text = user.raycl(work, "jobs", "logs", job, "--no-follow")
     assert code == 0
     assert "Report:" in text
-    code, text = raycl(head, work, "jobs", "status", "nosuch")
+    code, text = user.raycl(work, "jobs", "status", "nosuch")
     assert (code, job in text) == (2, True)
 
-    code, text = raycl(
-        head,
+    code, text = user.raycl(
         work,
         *submit,
         "--set",
@@ -180,15 +200,15 @@ def test_raycl_submit(head: Head, tmp_path: Path) -> None:
     assert code == 0, text
     second = text.split()[-1]
     wait_until_running(head, second)
-    assert "stopping" in raycl(head, work, "jobs", "stop", second)[1]
-    code, text = raycl(head, work, "jobs", "logs", second)
+    assert "stopping" in user.raycl(work, "jobs", "stop", second)[1]
+    code, text = user.raycl(work, "jobs", "logs", second)
     assert (code, f"job {second}: STOPPED" in text) == (1, True), text
-    assert "STOPPED" in raycl(head, work, "jobs", "status", second)[1]
+    assert "STOPPED" in user.raycl(work, "jobs", "status", second)[1]
 
     descriptions = job_descriptions(head)
     assert second in descriptions
     token = head.environment["RAY_AUTH_TOKEN"]
-    for text in (descriptions, output, left, raycl(head, work, "jobs", "list")[1]):
+    for text in (descriptions, output, left, user.raycl(work, "jobs", "list")[1]):
         assert SECRET not in text
         assert token not in text
     written = [f for place in (storage, head.folder) for f in place.rglob("*") if f.is_file()]

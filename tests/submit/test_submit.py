@@ -43,7 +43,7 @@ def package(here: Path, recipe: str = "recipe.yaml", scale: str | None = None) -
 
 
 def of_recipe(made: Package) -> set[str]:
-    return {name for name in made.files if not name.startswith(("raycl/", "jobs/"))}
+    return {name for name in made.files if not name.startswith("raycl/")}
 
 
 def with_text(here: Path, *words: str) -> Package:
@@ -60,7 +60,7 @@ def test_only_what_a_job_needs_travels(here: Path, tmp_path: Path) -> None:
         "data/old/b.jsonl",
         "data/new.jsonl",
     }
-    code = """jobs/sweep.py raycl/cli/main.py raycl/results/report/page.html
+    code = """raycl/__main__.py raycl/cli/main.py raycl/results/report/page.html
         raycl/recipe/scales/tiny.yaml raycl/data/corpora/catalogue.yaml
         raycl/evaluation/tasks/paper-english.yaml"""
     assert set(code.split()) <= set(made.files)
@@ -85,7 +85,6 @@ def test_the_code_is_this_very_raycl_whole(here: Path) -> None:
         "raycl/results/report",
         "raycl/data/prepare",
         "raycl/data/corpora",
-        "jobs",
     } <= packages
     for folder in packages:
         assert f"{folder}/__init__.py" in made.files
@@ -163,10 +162,13 @@ def test_the_command_survives_a_shell() -> None:
     assert shlex.split(text) == [
         "python",
         "-m",
-        "jobs.sweep",
+        "raycl",
+        "sweep",
         "a b.yaml",
         "--storage",
         "s3://b/x",
+        "--address",
+        "auto",
         "--scale",
         "tiny",
         "--set",
@@ -178,9 +180,12 @@ def test_the_command_survives_a_shell() -> None:
         "--gpus",
     ]
     assert shlex.split(sweep_command("r.yaml", "/s", None, [], None, False))[3:] == [
+        "sweep",
         "r.yaml",
         "--storage",
         "/s",
+        "--address",
+        "auto",
     ]
 
 
