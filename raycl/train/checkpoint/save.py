@@ -108,7 +108,7 @@ class StateWriter:
         return False
 
     def _own_files(self, folder: Path, name: str) -> FileFacts:
-        """This rank's files with sizes and checksums; uploaded where the storage is remote."""
+        """Sizes and checksums of the files of one rank, which are uploaded to a remote storage."""
         files: FileFacts = {}
         # DCP numbers the shards by rank, from one; a rank without tensors writes no file.
         for path in sorted(folder.glob(f"shard-{self._world.rank + 1:05d}-*.safetensors")):
