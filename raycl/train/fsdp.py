@@ -78,7 +78,7 @@ def accumulate_gradients(
     unsynchronised.
     """
     total = torch.zeros((), device=world.device)
-    pieces = rows.split(micro_batch or len(rows))
+    pieces = torch.split(rows, micro_batch or len(rows))
     for index, piece in enumerate(pieces):
         if isinstance(model, FSDPModule) and len(pieces) > 1:
             model.set_requires_gradient_sync(index == len(pieces) - 1)

@@ -47,7 +47,8 @@ def chunked_cross_entropy(
     stays bounded; the operator of torch 2.13 keeps gradients instead and is faster.
     """
     total = hidden.new_zeros(())
-    for piece, wanted in zip(hidden.split(CHUNK_TOKENS), targets.split(CHUNK_TOKENS), strict=True):
+    chunks = torch.split(hidden, CHUNK_TOKENS), torch.split(targets, CHUNK_TOKENS)
+    for piece, wanted in zip(*chunks, strict=True):
         total = total + checkpoint(_piece_loss, piece, weight, wanted, use_reentrant=False)
     return total
 

@@ -114,10 +114,12 @@ def _from_config(
 ) -> transformers.PreTrainedModel:
     config = hugging_face_config(spec.config)
     arguments = {"attn_implementation": attention, "dtype": dtype, "trust_remote_code": False}
+    model: transformers.PreTrainedModel
     if initialize and spec.initialization == "transformers":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return transformers.AutoModelForCausalLM.from_config(config, **arguments)
+            model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
+        return model
     with no_init_weights():
         model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
     model.tie_weights()

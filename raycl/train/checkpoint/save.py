@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
-from torch.distributed.checkpoint import CheckpointException, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from raycl.states.mark import MARK, write_mark
 from raycl.storage import Storage, scratch_folder
@@ -84,7 +85,7 @@ class StateWriter:
             if self._storage.local_root is None:
                 folder = stack.enter_context(scratch_folder("state"))
             try:
-                dcp.save(
+                save(
                     tensors,
                     storage_writer=HuggingFaceStorageWriter(folder, save_distributed=True),
                     process_group=self._world.group,
