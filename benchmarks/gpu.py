@@ -3,9 +3,9 @@
     python -m benchmarks.gpu --json gpu.json      (a CUDA device; under five minutes on an H100)
     python -m benchmarks.gpu --smoke              (any machine; seconds, and says nothing of speed)
 
-Needs torch 2.11 or later, transformers 5.17 or later, pyarrow, numpy, safetensors, and pydantic with
-pydantic-core, annotated-types and typing-inspection; no Ray and no network. All numbers come from
-`raycl.train.loop.train` itself.
+Needs torch 2.11 or later, transformers 5.17 or later, pyarrow, numpy, safetensors, and pydantic
+with pydantic-core, annotated-types and typing-inspection; no Ray and no network. All numbers come
+from `raycl.train.loop.train` itself.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from safetensors.torch import load_file
 from benchmarks.gpu_runs import FULL, SMOKE, Case, Sizes, make_task, write_rows
 from benchmarks.gpu_speed import profiled_ops, speed
 from raycl.data.rank_reader import direct_batches
+from raycl.plan.execution import Execution
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import load_history, read_state
@@ -99,7 +100,7 @@ def compare_losses(sizes: Sizes, device: torch.device, scratch: Path) -> Numbers
     cases = [("cpu", "float32"), (device.type, "float32"), (device.type, "bfloat16")]
     found: Numbers = {}
     for kind, precision in dict.fromkeys(cases):
-        task = make_task(sizes.tiny, precision=precision)
+        task = make_task(sizes.tiny, Execution(precision=precision))
         where = device if kind == device.type else torch.device("cpu")
         with on_device(where):
             storage = trained(scratch / f"losses-{kind}-{precision}", task)
@@ -120,7 +121,7 @@ def compare_resume(sizes: Sizes, device: torch.device, scratch: Path) -> Numbers
     found: Numbers = {}
     for precision in sizes.resumed:
         for deterministic in (False, True):
-            task = make_task(sizes.tiny, precision=precision)
+            task = make_task(sizes.tiny, Execution(precision=precision))
             name = f"{precision}{', deterministic algorithms' if deterministic else ''}"
             place = scratch / f"resume-{precision}-{deterministic}"
             torch.use_deterministic_algorithms(deterministic, warn_only=True)

@@ -11,10 +11,12 @@ import numpy as np
 
 from raycl.data.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
 from raycl.plan.chain import Chain, ChainStage
+from raycl.plan.execution import Execution
 from raycl.plan.mixture import Mixture, Source
+from raycl.plan.optimizer import Optimizer
 from raycl.plan.presets import PRESETS
 from raycl.plan.schedule import Constant
-from raycl.plan.training import ModelSpec, OptimizerSpec, Training
+from raycl.plan.training import ModelSpec, Training
 from raycl.storage import Storage
 
 CORPUS = "made-up"
@@ -91,7 +93,7 @@ SMOKE = Sizes(
 )
 
 
-def make_task(size: Size, **fields: Any) -> Training:
+def make_task(size: Size, execution: Execution) -> Training:
     """A node of `size.steps` steps at a constant rate, without validation."""
     source = Source(CORPUS, Fraction(1), limit=_ROWS, at_end="repeat")
     mixture = Mixture((source,), size.global_batch, Fraction(0))
@@ -100,7 +102,15 @@ def make_task(size: Size, **fields: Any) -> Training:
     model = ModelSpec(size.config, initialization="gpt-neox")
     corpora = {CORPUS: f"corpora/{CORPUS}"}
     return Training(
-        chain, 0, size.steps, model, OptimizerSpec(), 0, size.sequence_length, corpora, **fields
+        chain,
+        0,
+        size.steps,
+        model,
+        Optimizer(),
+        0,
+        size.sequence_length,
+        corpora,
+        execution=execution,
     )
 
 

@@ -17,6 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gpu_runs import Case, make_task, write_rows
 from raycl.data.rank_reader import direct_batches
+from raycl.plan.execution import Execution
 from raycl.plan.presets import flops_per_token
 from raycl.storage import Storage
 from raycl.train.loop import train
@@ -120,7 +121,8 @@ def _run(case: Case, scratch: Path, observer: Observer) -> None:
     """Train until the observer has seen enough."""
     # One step more than is measured: the last one of a node would save its state.
     size = replace(case.size, steps=case.warmup + max(case.size.steps, _PROFILED_STEPS) + 1)
-    task = make_task(size, micro_batch=case.micro_batch, precision="bfloat16", compile=case.compile)
+    execution = Execution(micro_batch=case.micro_batch, precision="bfloat16", compile=case.compile)
+    task = make_task(size, execution)
     storage = Storage(scratch / f"{size.preset}-{size.sequence_length}")
     write_rows(storage, task)
     batches = direct_batches(task, storage, 0, 1)

@@ -22,8 +22,9 @@ from raycl.data.ray_stream import Batches, direct_batches, rank_batches
 from raycl.data.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
+from raycl.plan.optimizer import Optimizer
 from raycl.plan.schedule import Constant
-from raycl.plan.training import ModelSpec, OptimizerSpec, Training
+from raycl.plan.training import ModelSpec, Training
 from raycl.storage import Storage
 
 ROW_LENGTH = 2049
@@ -54,7 +55,7 @@ def make_training(rows: int, batch: int) -> Training:
     stage = ChainStage("stage", steps, Constant(max_lr=1e-3), mixture)
     chain = Chain({}, [stage], {"new": "0" * 16, "old": "1" * 16}, ROW_LENGTH - 1)
     corpora = {name: f"corpora/{name}" for name in ("new", "old")}
-    return Training(chain, 0, steps, ModelSpec(), OptimizerSpec(), 0, ROW_LENGTH - 1, corpora)
+    return Training(chain, 0, steps, ModelSpec(), Optimizer(), 0, ROW_LENGTH - 1, corpora)
 
 
 def measure(what: str, batches: Batches) -> None:

@@ -19,9 +19,10 @@ from torch.nn import functional
 
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
+from raycl.plan.optimizer import Optimizer
 from raycl.plan.presets import PRESETS
 from raycl.plan.schedule import Constant
-from raycl.plan.training import ModelSpec, OptimizerSpec, Training
+from raycl.plan.training import ModelSpec, Training
 from raycl.storage import Storage
 from raycl.train.loop import train
 
@@ -34,7 +35,7 @@ def make_task(steps: int) -> Training:
     mixture = Mixture((Source("c", Fraction(1), limit=10**9, at_end="repeat"),), BATCH, Fraction(0))
     stage = ChainStage("s", steps, Constant(max_lr=1e-3), mixture)
     chain = Chain({"seed": 0}, [stage], {"c": "0"}, LENGTH)
-    return Training(chain, 0, steps, ModelSpec(CONFIG), OptimizerSpec(), 0, LENGTH, corpora={})
+    return Training(chain, 0, steps, ModelSpec(CONFIG), Optimizer(), 0, LENGTH, corpora={})
 
 
 def raycl_run(rows: list[np.ndarray]) -> float:

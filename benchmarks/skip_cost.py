@@ -12,7 +12,8 @@ import time
 import torch
 
 from benchmarks.loop_speed import BATCH, CONFIG, LENGTH, VOCABULARY
-from raycl.plan.training import ModelSpec, OptimizerSpec
+from raycl.plan.optimizer import Optimizer
+from raycl.plan.training import ModelSpec
 from raycl.train.fsdp import clip_gradients
 from raycl.train.model import build_model
 from raycl.train.optimizer import build_optimizer, is_spike, set_learning_rate, step_unless
@@ -25,7 +26,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = build_model(ModelSpec(CONFIG), LENGTH, seed=0)
-    optimizer = build_optimizer(model, OptimizerSpec())
+    optimizer = build_optimizer(model, Optimizer())
     set_learning_rate(optimizer, 1e-3)
     rows = torch.randint(VOCABULARY, (BATCH, LENGTH + 1))
 

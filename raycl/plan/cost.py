@@ -116,6 +116,6 @@ def _memory(config: Mapping[str, Any], node: Node) -> float:
     training = node.training
     workers = training.fewest_workers or training.workers  # when each of them has most to hold
     share = training.chain.global_batch // workers
-    rows = training.micro_batch or share
+    rows = training.execution.micro_batch or share
     logits = rows * training.sequence_length * config["vocab_size"] * 4 * 2
     return 16 * parameters / workers + logits

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from raycl.plan.chain import Chain
+from raycl.plan.execution import Execution
+from raycl.plan.optimizer import Optimizer
+from raycl.plan.validation import Validation
 
 
 @dataclass(frozen=True)
@@ -22,19 +25,6 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
-class OptimizerSpec:
-    """AdamW and gradient clipping (the defaults are the paper's, §2)."""
-
-    beta1: float = 0.9
-    beta2: float = 0.95
-    epsilon: float = 1e-8
-    weight_decay: float = 0.1
-    gradient_clip: float = 1.0
-    gradient_skip: float | None = None
-    """A step whose gradient norm, before clipping, is above it is skipped; None: no finite one."""
-
-
-@dataclass(frozen=True)
 class Training:
     """Steps [start, stop) of a chain, and all that its training needs."""
 
@@ -42,7 +32,7 @@ class Training:
     start: int
     stop: int
     model: ModelSpec
-    optimizer: OptimizerSpec
+    optimizer: Optimizer
     seed: int
     sequence_length: int
     corpora: Mapping[str, str]
@@ -50,22 +40,9 @@ class Training:
     stage: str = ""
     workers: int = 1
     fewest_workers: int | None = None
-    """How far they may shrink while machines are away; None: not at all."""
-    validation_every: int | None = None
-    """Steps between validations; None: only before a chain's first step and at the node's end."""
-    validation_rows: int = 64
-    """Rows per corpus, always the first ones of its validation split."""
-    save_every: int | None = None
-    """Steps between intermediate states; None: only the end state."""
-    keep_every: int | None = None
-    """Steps between states that stay, to branch from later; None: only the end state."""
-    keep_last: int = 2
-    """Intermediate states kept while training; the end state always stays."""
-    max_skipped: int = 10
-    """Steps in a row without a finite loss and gradient; they are skipped, then training fails."""
-    micro_batch: int | None = None
-    """Rows per forward pass and worker; None: the worker's whole share of the batch."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    attention: Literal["auto", "sdpa", "flash"] = "auto"
-    compile: bool = False
-    activation_checkpointing: bool = False
+    """How far the workers may shrink while machines are away; None: not at all."""
+    validation: Validation = field(default_factory=Validation)
+    """`every` None: validate only before a chain's first step and at the node's end."""
+    execution: Execution = field(default_factory=Execution)
+    """`micro_batch` None: the worker's whole share of the batch; `save_every` and `keep_every`
+    None: only the end state is saved. The end state is kept whatever `keep_last` says."""

@@ -10,7 +10,7 @@ from typing import Any
 from raycl.errors import InputError
 from raycl.plan import presets
 from raycl.plan.chain import Chain, ChainStage
-from raycl.plan.training import ModelSpec, OptimizerSpec, Training
+from raycl.plan.training import ModelSpec, Training
 from raycl.recipe.grid import Branch
 from raycl.recipe.schema import Recipe, Stage
 from raycl.recipe.stage_rows import CorpusFacts, Past, stage_steps
@@ -50,27 +50,17 @@ class Resolver:
         start = self._start(recipe, where)
         stages = self._resolved_stages(recipe, where, branch)
         chain = Chain(start.initial, stages, self._fingerprints, recipe.sequence_length)
-        execution = recipe.execution
         return Training(
             chain=chain,
             start=0,
             stop=chain.steps,
             model=start.model,
-            optimizer=start.optimizer,
+            optimizer=recipe.optimizer,
             seed=recipe.seed,
             sequence_length=recipe.sequence_length,
             corpora=self._folders,
-            validation_every=recipe.validation.every,
-            validation_rows=recipe.validation.rows,
-            save_every=execution.save_every,
-            keep_every=execution.keep_every,
-            keep_last=execution.keep_last,
-            max_skipped=execution.max_skipped,
-            micro_batch=execution.micro_batch,
-            precision=execution.precision,
-            attention=execution.attention,
-            compile=execution.compile,
-            activation_checkpointing=execution.activation_checkpointing,
+            validation=recipe.validation,
+            execution=recipe.execution,
         )
 
     def _start(self, recipe: Recipe, where: str) -> _Start:
@@ -108,25 +98,22 @@ class _Start:
     """Where a recipe's training begins, and its update rule."""
 
     model: ModelSpec
-    optimizer: OptimizerSpec
     initial: Mapping[str, Any]
     """All that names depend on besides the stages; see `Chain`."""
 
 
 def _start(recipe: Recipe, vocabulary: int, where: str) -> _Start:
-    model, optimizer = model_spec(recipe, vocabulary, where), recipe.optimizer.model_dump()
-    # What is not asked for is no part of a state's name.
-    named = {name: value for name, value in optimizer.items() if value is not None}
+    model = model_spec(recipe, vocabulary, where)
     initial = {
         "model": dict(model.config),
         "pretrained": model.pretrained,
         "initialization": model.initialization,
         "seed": recipe.seed,
-        "optimizer": named,
+        "optimizer": recipe.optimizer.in_names(),
         "precision": recipe.execution.precision,
         "sequence_length": recipe.sequence_length,
     }
-    return _Start(model, OptimizerSpec(**optimizer), initial)
+    return _Start(model, initial)
 
 
 def _leaves(stage: Stage, branch: Branch | None) -> Length | None:

@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -17,23 +16,21 @@ from pydantic import (
     model_validator,
 )
 
+from raycl.plan.configuration import Configuration
+from raycl.plan.execution import Execution
+from raycl.plan.optimizer import Optimizer
 from raycl.plan.schedule import PRESETS, Anneal, Schedule
-from raycl.plan.training import OptimizerSpec
+from raycl.plan.validation import Validation
 from raycl.storage.urls import CORPUS_NAME
 from raycl.units import (
     Count,
     PhaseLength,
-    Real,
     Share,
     Weight,
     format_number,
     parse_share,
     parse_whole,
 )
-
-
-class _Fields(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 def _sequences_or_tokens(value: Any) -> int | str:
@@ -60,7 +57,7 @@ LATER = "later"
 _ANNOTATIONS = ("title", "description", "default")
 
 
-class Model(_Fields):
+class Model(Configuration):
     """The model: a preset or a Hugging Face configuration from random weights, or a checkpoint."""
 
     preset: str | None = Field(default=None, description="name of a preset, such as gpt-neox-405m")
@@ -80,14 +77,14 @@ class Model(_Fields):
         return self
 
 
-class TrainTokenizer(_Fields):
+class TrainTokenizer(Configuration):
     """Train a byte-level BPE on the corpora of the recipe."""
 
     vocabulary: Count = Field(gt=256, description="number of tokens")
     sample_bytes: Count = Field(default=4_000_000, gt=0, description="bytes read from each corpus")
 
 
-class Tokenizer(_Fields):
+class Tokenizer(Configuration):
     """Where the tokenizer comes from: exactly one of the two."""
 
     load: str | None = Field(default=None, description="tokenizer.json, its folder or a hub name")
@@ -107,7 +104,7 @@ class Tokenizer(_Fields):
         return self
 
 
-class Corpus(_Fields):
+class Corpus(Configuration):
     """A corpus: text to prepare, or a real corpus that raycl can fetch for a first run."""
 
     text: tuple[str, ...] = Field(
@@ -166,7 +163,7 @@ Replay = Annotated[
 ]
 
 
-class Workers(_Fields):
+class Workers(Configuration):
     """FSDP workers: a number, or a range that follows the machines there are."""
 
     min: Count = Field(gt=0, description="with fewer, training waits")
@@ -186,7 +183,7 @@ class Workers(_Fields):
         return self
 
 
-class Stage(_Fields):
+class Stage(Configuration):
     """A mixture of corpora, a replay share, a schedule and a number of tokens."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
@@ -241,52 +238,7 @@ class Stage(_Fields):
         return sum(self.replay.values(), Fraction(0))
 
 
-class Optimizer(_Fields):
-    """AdamW and clipping; the defaults are the paper's (§2)."""
-
-    beta1: Real = OptimizerSpec.beta1
-    beta2: Real = OptimizerSpec.beta2
-    epsilon: Real = OptimizerSpec.epsilon
-    weight_decay: Real = OptimizerSpec.weight_decay
-    gradient_clip: Real = OptimizerSpec.gradient_clip
-    gradient_skip: Real | None = Field(
-        default=OptimizerSpec.gradient_skip,
-        gt=0,
-        description="skip a step whose gradient norm, before clipping, is above it (a spike)",
-    )
-
-
-class Validation(_Fields):
-    """The same rows of every corpus, every time."""
-
-    every: Count | None = Field(default=None, gt=0, description="steps between validations")
-    rows: Count = Field(default=64, gt=0, description="rows per corpus")
-    final_steps: Count = Field(
-        default=1, gt=0, description="a final loss is the mean of those in this many last steps"
-    )
-
-
-class Execution(_Fields):
-    """How steps are computed; nothing here changes which steps they are, except precision."""
-
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    attention: Literal["auto", "sdpa", "flash"] = "auto"
-    compile: bool = False
-    activation_checkpointing: bool = False
-    micro_batch: Count | None = Field(default=None, gt=0, description="rows per forward pass")
-    save_every: Count | None = Field(default=None, gt=0, description="steps between states")
-    keep_every: Count | None = Field(
-        default=None, gt=0, description="steps between states that stay, to branch from later"
-    )
-    keep_last: Count = Field(default=2, gt=0, description="states kept while training")
-    max_skipped: Count = Field(
-        default=10,
-        gt=0,
-        description="steps in a row that may be skipped for a loss or gradient that is not finite",
-    )
-
-
-class Recipe(_Fields):
+class Recipe(Configuration):
     """One file: a chain of stages, and the sweep over its fields."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")

@@ -45,7 +45,7 @@ def merged_outcomes(
         for density in DENSITIES:
             state = merge_states(storage, base, [outcome.state], density, 1.0)
             losses = evaluate_state(
-                storage, state, list(training.corpora), training.validation_rows
+                storage, state, list(training.corpora), training.validation.rows
             )
             found.append(_outcome(outcome, last, state, density, losses))
     return found

@@ -116,7 +116,7 @@ def _outcome(
         kind=variant.kind,
         fields=variant.fields,
         stages=tuple(_stage_facts(training)),
-        history=states.history(state, training.validation_rows, fingerprints),
+        history=states.history(state, training.validation.rows, fingerprints),
         tokens_per_step=training.chain.tokens_per_step,
         bytes_per_token=bytes_per_token,
         state=state or "",

@@ -135,7 +135,9 @@ def _chains(storage: Storage, sweep: str) -> dict[str, tuple[Chain, int]]:
         whole = trainings(definition, corpus_facts(definition, storage))
     except (InputError, FileNotFoundError, yaml.YAMLError):
         return {}
-    return {label: (training.chain, training.keep_last) for label, training in whole.items()}
+    return {
+        label: (training.chain, training.execution.keep_last) for label, training in whole.items()
+    }
 
 
 def referrers(states: Collection[StateFacts], uses: Uses) -> dict[str, Referrers]:

@@ -8,18 +8,18 @@ from raycl.plan.training import Training
 def validates_after(task: Training, step: int) -> bool:
     """At the cadence, at the node's end, and before a hand-off."""
     return (
-        step == task.stop or _at(task.validation_every, step) or task.chain.resets_optimizer(step)
+        step == task.stop or _at(task.validation.every, step) or task.chain.resets_optimizer(step)
     )
 
 
 def saves_after(task: Training, step: int) -> bool:
     """At both cadences of states and at the node's end."""
-    return stays_after(task, step) or _at(task.save_every, step)
+    return stays_after(task, step) or _at(task.execution.save_every, step)
 
 
 def stays_after(task: Training, step: int) -> bool:
     """Whether the state after `step` steps is kept: the node's end, and one to branch from."""
-    return step == task.stop or _at(task.keep_every, step)
+    return step == task.stop or _at(task.execution.keep_every, step)
 
 
 def _at(every: int | None, step: int) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from raycl.plan.training import OptimizerSpec
+from raycl.plan.optimizer import Optimizer
 from raycl.train.model import LanguageModel
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
-def build_optimizer(model: LanguageModel, spec: OptimizerSpec) -> torch.optim.AdamW:
+def build_optimizer(model: LanguageModel, spec: Optimizer) -> torch.optim.AdamW:
     """AdamW with decay on matrices and embeddings only, none on biases and norms.
 
     As gpt-neox's `get_params_for_weight_decay_optimization`. Learning rates are set every step.

@@ -49,12 +49,12 @@ class Trainer:
         self._began = time.time()
         self._share = share_of_batch(task.chain.global_batch, world)
         self._tokens_per_step = task.chain.global_batch * task.sequence_length
-        self._dtype = compute_dtype(task.precision, world.device)
+        self._dtype = compute_dtype(task.execution.precision, world.device)
         self.step = self._first_step = 0 if found is None else found.step
         self._learning_rates = task.chain.learning_rates(self.step, task.stop)
         self._manifests = {c: load_manifest(storage, f) for c, f in task.corpora.items()}
         self._validation_rows = read_validation_rows(
-            storage, task.corpora, self._manifests, task.validation_rows, world
+            storage, task.corpora, self._manifests, task.validation.rows, world
         )
         self.model = self._build(found is None)
         self._expected = ExpectedRows(
@@ -66,7 +66,7 @@ class Trainer:
         self._previous_step = 0
         lines = self._load(storage, found) if found is not None else []
         self.history = History(world, self._tokens_per_step, lines, task.optimizer.gradient_skip)
-        self.writer = StateWriter(storage, world, task.keep_last)
+        self.writer = StateWriter(storage, world, task.execution.keep_last)
 
     def _build(self, initialize: bool) -> LanguageModel:
         task = self._task
@@ -74,7 +74,9 @@ class Trainer:
             task.model,
             task.sequence_length,
             task.seed,
-            attention=attention_implementation(task.attention, self._world.device, self._dtype),
+            attention=attention_implementation(
+                task.execution.attention, self._world.device, self._dtype
+            ),
             initialize=initialize,
         )
         model.train()
@@ -82,8 +84,8 @@ class Trainer:
             model,
             self._world,
             self._dtype,
-            compile_blocks=task.compile,
-            activation_checkpointing=task.activation_checkpointing,
+            compile_blocks=task.execution.compile,
+            activation_checkpointing=task.execution.activation_checkpointing,
         )
 
     def _load(self, storage: Storage, found: StoredState) -> list[dict[str, Any]]:
@@ -116,7 +118,12 @@ class Trainer:
         rows = self._expected.next_of(stream, step, self._world)
         data_wait = time.perf_counter() - asked
         loss = accumulate_gradients(
-            self.model, rows, self._world, self._dtype, task.micro_batch, self._tokens_per_step
+            self.model,
+            rows,
+            self._world,
+            self._dtype,
+            task.execution.micro_batch,
+            self._tokens_per_step,
         )
         norm = clip_gradients(self.model, task.optimizer.gradient_clip)
         step_unless(self._optimizer, is_spike(norm, task.optimizer.gradient_skip))
@@ -131,7 +138,7 @@ class Trainer:
         Raises FloatingPointError where `max_skipped` steps in a row were skipped.
         """
         self.history.resolve()
-        if len(self.history.most_skipped) >= self._task.max_skipped:
+        if len(self.history.most_skipped) >= self._task.execution.max_skipped:
             raise self._not_finite(self.history.most_skipped)
 
     def _not_finite(self, steps: Sequence[int]) -> FloatingPointError:
@@ -167,7 +174,7 @@ class Trainer:
             self._validation_rows,
             self._world,
             self._dtype,
-            self._task.micro_batch or self._share,
+            self._task.execution.micro_batch or self._share,
         )
         self.history.add_validation(self.step, losses)
         self.history.restart_clock()
@@ -210,8 +217,8 @@ class Trainer:
             "model": dataclasses.asdict(task.model),
             "metadata": {"corpora": corpora},
             "validation": {
-                "rows": task.validation_rows,
-                "micro_batch": task.micro_batch or self._share,
+                "rows": task.validation.rows,
+                "micro_batch": task.execution.micro_batch or self._share,
                 "precision": str(self._dtype).removeprefix("torch."),
             },
             "previous": self._previous_name,

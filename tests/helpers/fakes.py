@@ -11,8 +11,9 @@ import numpy as np
 from raycl.data.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
+from raycl.plan.optimizer import Optimizer
 from raycl.plan.schedule import Constant
-from raycl.plan.training import ModelSpec, OptimizerSpec, Training
+from raycl.plan.training import ModelSpec, Training
 from raycl.plan.tree import Node, Tree
 from raycl.storage import Storage
 
@@ -62,7 +63,7 @@ def make_training(
     stage = ChainStage("stage", steps, Constant(max_lr=1e-3), mixture)
     chain = Chain({"seed": seed}, [stage], {"new": "0" * 16, "old": "1" * 16}, length - 1)
     corpora = {name: f"corpora/{name}" for name in ("new", "old")}
-    return Training(chain, 0, steps, ModelSpec(), OptimizerSpec(), seed, length - 1, corpora)
+    return Training(chain, 0, steps, ModelSpec(), Optimizer(), seed, length - 1, corpora)
 
 
 def make_tree(links: Sequence[tuple[str, str | None, int]], steps: int = 4) -> Tree:

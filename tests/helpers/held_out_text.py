@@ -18,8 +18,10 @@ from raycl.data.prepare import run as run_module
 from raycl.data.shards import load_manifest
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
+from raycl.plan.optimizer import Optimizer
 from raycl.plan.schedule import Constant
-from raycl.plan.training import ModelSpec, OptimizerSpec, Training
+from raycl.plan.training import ModelSpec, Training
+from raycl.plan.validation import Validation
 from raycl.storage import Storage
 from raycl.train.loop import train
 from tests.helpers.training_runs import CONFIG, make_batches
@@ -62,11 +64,11 @@ def train_a_little(storage: Storage, steps: int = 30) -> str:
         0,
         steps,
         ModelSpec(config, initialization="gpt-neox"),
-        OptimizerSpec(),
+        Optimizer(),
         1,
         LENGTH,
         {"prose": "corpora/prose"},
-        validation_rows=8,
+        validation=Validation(rows=8),
     )
     train(task, storage, make_batches(task, storage), lambda _: None)
     return chain.name(steps)

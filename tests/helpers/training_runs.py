@@ -23,9 +23,13 @@ from raycl.data.shards import (
     write_shard,
 )
 from raycl.plan.chain import Chain, ChainStage
+from raycl.plan.configuration import Configuration
+from raycl.plan.execution import Execution
 from raycl.plan.mixture import Mixture, Source
+from raycl.plan.optimizer import Optimizer
 from raycl.plan.schedule import Constant
-from raycl.plan.training import ModelSpec, OptimizerSpec, Training
+from raycl.plan.training import ModelSpec, Training
+from raycl.plan.validation import Validation
 from raycl.storage import Storage
 from raycl.train.loop import train
 from raycl.train.model import LanguageModel
@@ -56,7 +60,14 @@ def make_corpus(storage: Storage, name: str) -> None:
 
 
 def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> Training:
-    """Steps of a chain of two stages; a hand-off resets the optimizer before step FIRST_STAGE."""
+    """Steps of a chain of two stages; a hand-off resets the optimizer before step FIRST_STAGE.
+
+    `fields` are those of `Training`, and without a prefix those of `Execution` and `Optimizer`;
+    those of `Validation` are called `validation_<field>`.
+    """
+    optimizer = Optimizer(**_taken(fields, Optimizer))
+    validation = Validation(**_taken(fields, Validation, "validation_"))
+    execution = Execution(**_taken(fields, Execution))
     mixture = Mixture(
         (
             Source("new", Fraction(1), limit=200, at_end="repeat"),
@@ -77,12 +88,20 @@ def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> T
         start,
         stop,
         ModelSpec(CONFIG, initialization="gpt-neox"),
-        OptimizerSpec(gradient_skip=fields.pop("gradient_skip", None)),
+        optimizer,
         1,
         LENGTH,
         {name: f"corpora/{name}" for name in ("new", "older")},
+        validation=validation,
+        execution=execution,
         **fields,
     )
+
+
+def _taken(fields: dict[str, Any], kind: type[Configuration], prefix: str = "") -> dict[str, Any]:
+    """Those of the fields that belong to a configuration; they are taken out of `fields`."""
+    names = [name for name in kind.model_fields if prefix + name in fields]
+    return {name: fields.pop(prefix + name) for name in names}
 
 
 def make_storage(folder: Path) -> Storage:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
+from raycl.plan.optimizer import Optimizer
 from raycl.plan.schedule import Constant, Cosine
-from raycl.plan.training import ModelSpec, OptimizerSpec, Training
+from raycl.plan.training import ModelSpec, Training
 from raycl.plan.tree import Tree, build_tree
 
 PRINTS = {"old": "1" * 16, "new": "2" * 16}
@@ -40,7 +41,7 @@ def stage(
 
 def training(*stages: ChainStage, seed: int = 0) -> Training:
     chain = Chain({"seed": seed}, stages, PRINTS, 8)
-    return Training(chain, 0, chain.steps, ModelSpec(), OptimizerSpec(), seed, 8, {})
+    return Training(chain, 0, chain.steps, ModelSpec(), Optimizer(), seed, 8, {})
 
 
 def states(recipes: Mapping[str, Training]) -> set[str]:

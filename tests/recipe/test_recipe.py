@@ -334,7 +334,7 @@ def test_files_that_are_no_recipe(tmp_path: Path, text: str | None, problem: str
 
 def test_the_limit_of_skipped_steps_reaches_training_and_no_name() -> None:
     limited = resolved(recipe_data(execution={"max_skipped": 3}))
-    assert (limited.max_skipped, resolved(recipe_data()).max_skipped) == (3, 10)
+    assert (limited.execution.max_skipped, resolved(recipe_data()).execution.max_skipped) == (3, 10)
     assert limited.chain.name(40) == resolved(recipe_data()).chain.name(40)
 
 

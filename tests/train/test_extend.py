@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from raycl.plan.chain import Chain, ChainStage
+from raycl.plan.execution import Execution
 from raycl.plan.mixture import Mixture, Source
 from raycl.plan.schedule import Annealed, BaseSchedule, Constant, Infinite
 from raycl.plan.training import Training
@@ -63,7 +64,7 @@ def test_what_exists_is_not_trained_again(tmp_path: Path, later: Training) -> No
 
 def test_states_that_stay_can_be_branched_from(tmp_path: Path) -> None:
     storage = make_storage(tmp_path / "storage")
-    trunk = replace(task_of(TRUNK, 9), keep_every=3, save_every=1, keep_last=1)
+    trunk = replace(task_of(TRUNK, 9), execution=Execution(keep_every=3, save_every=1, keep_last=1))
     assert trained(storage, trunk) == 9
     kept = [trunk.chain.name(step) for step in (3, 6, 9)]
     assert sorted(storage.list("states")) == kept

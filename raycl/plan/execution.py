@@ -1,0 +1,35 @@
+"""How the steps of a training are computed and saved.
+
+To add an option: give it a field in `Execution`, and read it as `training.execution.<field>` where
+it has its effect. Nothing between the two names the fields. A field that changes what a step
+computes has to be part of a state's name, as `precision` is; see `raycl/recipe/resolve.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from raycl.plan.configuration import Configuration
+from raycl.units import Count
+
+
+class Execution(Configuration):
+    """How steps are computed; nothing here changes which steps they are, except precision."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    attention: Literal["auto", "sdpa", "flash"] = "auto"
+    compile: bool = False
+    activation_checkpointing: bool = False
+    micro_batch: Count | None = Field(default=None, gt=0, description="rows per forward pass")
+    save_every: Count | None = Field(default=None, gt=0, description="steps between states")
+    keep_every: Count | None = Field(
+        default=None, gt=0, description="steps between states that stay, to branch from later"
+    )
+    keep_last: Count = Field(default=2, gt=0, description="states kept while training")
+    max_skipped: Count = Field(
+        default=10,
+        gt=0,
+        description="steps in a row that may be skipped for a loss or gradient that is not finite",
+    )
