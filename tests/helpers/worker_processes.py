@@ -21,7 +21,10 @@ from tests.helpers.training_runs import Notice, make_task, poison, run
 
 Jobs = list[tuple[Storage, dict[str, Any]]]
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload([__name__])
+# The last two are imported when the first model is built and the first history is written.
+_CONTEXT.set_forkserver_preload(
+    [__name__, "transformers.models.gpt_neox.modeling_gpt_neox", "pyarrow.pandas_compat"]
+)
 
 
 def launch(world: int, jobs: Jobs, **environment: str) -> list[int]:
