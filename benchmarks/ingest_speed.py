@@ -41,7 +41,7 @@ def write_corpus(storage: Storage, name: str, rows: int) -> None:
         shards.append(write_shard(storage, f"corpora/{name}", "train", number, data))
     train = Split(tuple(shards), rows, rows, rows * ROW_LENGTH, rows)
     held = Split((), 0, 0, 0, 0)
-    manifest = Manifest(name, "", 2**16, "uint16", ROW_LENGTH, 0, {}, train, held, "")
+    manifest = Manifest(name, "none", 2**16, "uint16", ROW_LENGTH, 0, {}, train, held, "")
     manifest = replace(manifest, fingerprint=content_fingerprint(manifest))
     write_manifest(storage, f"corpora/{name}", manifest)
 

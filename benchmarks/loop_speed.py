@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 import transformers
-from torch.nn import functional as F
+from torch.nn import functional
 
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
@@ -66,10 +66,12 @@ def bare_run(rows: list[np.ndarray], chunked: bool) -> float:
         inputs, targets = tokens[:, :-1], tokens[:, 1:].reshape(-1)
         if chunked:
             hidden = model.base_model(input_ids=inputs, use_cache=False)[0].flatten(0, 1)
-            loss = F.linear_cross_entropy(hidden, model.lm_head.weight, targets, options=options)
+            loss = functional.linear_cross_entropy(
+                hidden, model.lm_head.weight, targets, options=options
+            )
         else:
             logits = model(input_ids=inputs, use_cache=False).logits
-            loss = F.cross_entropy(logits.flatten(0, 1), targets)
+            loss = functional.cross_entropy(logits.flatten(0, 1), targets)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

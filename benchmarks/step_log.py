@@ -30,7 +30,7 @@ def install(folder: Path) -> None:
 
 
 def hook() -> None:
-    """Patch the session as soon as it is imported, and not before: it brings torch along."""
+    """Patch the trainer as soon as it is imported, and not before: it brings torch along."""
     if os.environ.get(LOG):
         sys.meta_path.insert(0, _Finder())
 
@@ -46,14 +46,14 @@ class _Finder:
 
             def exec_and_patch(module: Any) -> None:
                 execute(module)
-                _patch(module.Session)
+                _patch(module.Trainer)
 
             spec.loader.exec_module = exec_and_patch  # type: ignore[method-assign]
         return spec
 
 
-def _patch(session: Any) -> None:
-    real = session.train_step
+def _patch(trainer: Any) -> None:
+    real = trainer.train_step
 
     def train_step(self: Any, stream: Iterator[Any]) -> None:
         rows = next(stream, None)
@@ -62,7 +62,7 @@ def _patch(session: Any) -> None:
         name, world = self._task.chain.name(self.step), self._world
         _append(f"{name} {world.rank} {world.size} {zlib.crc32(rows.tobytes())}\n")
 
-    session.train_step = train_step
+    trainer.train_step = train_step
 
 
 def _append(line: str) -> None:

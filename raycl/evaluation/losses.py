@@ -13,9 +13,10 @@ from raycl.evaluation.store import Measured, add_losses, read_losses
 from raycl.states.lookup import find_state
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import StoredState, load_model, read_state
+from raycl.train.fsdp import compute_dtype
 from raycl.train.model import attention_implementation
 from raycl.train.validation import read_validation_rows, validation_losses
-from raycl.train.world import World, compute_dtype, current_world
+from raycl.train.world import World, current_world
 
 _ROWS = 64
 _MICRO_BATCH = 8

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, keep_state
-from raycl.train.trainer import Session
+from raycl.train.observers import Observer, Observers, Report, Reporting
+from raycl.train.trainer import Trainer
 from raycl.train.world import current_world
 
 Batches = Callable[[int], Iterator[np.ndarray]]
-Report = Callable[[dict[str, Any]], None]
 Question = Callable[[], bool]
 
 
@@ -28,53 +27,55 @@ def never() -> bool:
 
 
 def train(
-    task: Training, storage: Storage, batches: Batches, report: Report, asked: Question = never
+    task: Training,
+    storage: Storage,
+    batches: Batches,
+    report: Report,
+    asked: Question = never,
+    observers: Sequence[Observer] = (),
 ) -> None:
     """Train up to the node's end from the deepest state of its chain that storage holds.
 
     `batches(first_step)` yields this rank's rows [global_batch / workers, length + 1] of every step
     from `first_step` on. `report` gets the newest numbers on rank 0, about once a second and at the
-    end; `optimizer_steps` counts the updates of this call. Returns when the end state is committed.
+    end; `optimizer_steps` counts the updates of this call. `observers` are told of every step, on
+    every rank. Returns when the end state is committed.
 
     A step whose loss or gradient is not finite changes nothing and is counted in the history.
-    `asked` is put to every rank about once a second, with the same answer on all of them: whether
-    to save at once and stop.
+    `asked` is put to every rank whenever the ranks have exchanged losses (about once a second, and
+    after each validation or save), with the same answer on all of them: whether to save at once and
+    stop. After the last step it is not put: the node is done.
 
     Raises Interrupted where it was asked to, InputError (damaged state, batch that does not fit),
     FloatingPointError (`max_skipped` such steps in a row, or one at the end without a finite
     validation; the message names the step and the last good state), RuntimeError (the rows end
-    early), and whatever the storage raises.
+    early), and whatever the storage or an observer raises.
     """
     world = current_world()
-    if world.rank > 0:
-        report = _silent
+    told = Observers([Reporting(report), *observers] if world.rank == 0 else observers)
     found = world.agree(lambda: deepest_state(storage, task.chain, task.stop))
     if found is not None and found.step == task.stop:
         world.agree(lambda: keep_state(storage, found))
-        report({"step": task.stop, "optimizer_steps": 0})
+        told.on_end({"step": task.stop, "optimizer_steps": 0})
         return
-    session = Session(task, storage, world, found)
-    if session.step == 0:
-        session.validate()
-    stream = batches(session.step)
-    while session.step < task.stop:
-        session.train_step(stream)
-        session.writer.check()
-        if session.validation_due():
-            session.validate()
-            report(session.metrics())
-        elif session.history.due():
-            session.resolve()
-            report(session.metrics())
-            if session.step < task.stop and asked():
-                session.save()
-                session.writer.wait()
-                raise Interrupted(f"saved after step {session.step} to make room")
-        if session.save_due():
-            session.save()
-    session.writer.wait()
-    report(session.metrics())
-
-
-def _silent(_: dict[str, Any]) -> None:
-    """The report of the ranks that nobody listens to."""
+    trainer = Trainer(task, storage, world, found)
+    if trainer.step == 0:
+        trainer.validate()
+    stream, leaving = batches(trainer.step), False
+    while trainer.step < task.stop:
+        trainer.train_step(stream)
+        told.on_step(trainer.step)
+        if trainer.validation_due():
+            trainer.validate()
+        elif trainer.save_due() or trainer.resolve_due() or leaving:
+            trainer.resolve()
+        else:
+            continue
+        told.on_metrics(trainer.metrics())
+        leaving = trainer.step < task.stop and (leaving or asked())
+        # A skipped step is not saved; who was asked to leave then goes on to one that can be.
+        if (leaving or trainer.save_due()) and trainer.save() and leaving:
+            trainer.writer.wait()
+            raise Interrupted(f"saved after step {trainer.step} to make room")
+    trainer.writer.wait()
+    told.on_end(trainer.metrics())

@@ -12,12 +12,12 @@ from typing import Any, Literal
 import torch
 import transformers
 from torch import nn
-from torch.nn import LinearCrossEntropyOptions
-from torch.nn import functional as F
+from torch.nn import functional
 from transformers.initialization import no_init_weights
 
 from raycl.errors import InputError
 from raycl.plan.training import ModelSpec
+from raycl.train.loss import summed_cross_entropy
 
 Attention = Literal["auto", "sdpa", "flash"]
 
@@ -32,11 +32,6 @@ _OUTPUT_PROJECTIONS = (
     "o_proj.weight",
     "down_proj.weight",
 )
-
-# Tokens whose logits exist at a time. Measured on one CPU thread, forward and backward, in ms:
-# 4096 tokens, h 128, V 2048: plain 176, chunks of 512 95; 2048, 576, 49152: plain 5480, 512 4402
-# (torch's own choice of chunk: 7836).
-_CHUNK = LinearCrossEntropyOptions(chunking_method=None, batch_chunk_size=512)
 
 
 class LanguageModel(nn.Module):
@@ -55,23 +50,9 @@ class LanguageModel(nn.Module):
         inputs, targets = rows[:, :-1], rows[:, 1:].reshape(-1)
         if self.model.config.model_type not in PLAIN_HEADS:
             logits = self.model(input_ids=inputs, use_cache=False).logits
-            return F.cross_entropy(logits.flatten(0, 1).float(), targets, reduction="sum")
+            return functional.cross_entropy(logits.flatten(0, 1).float(), targets, reduction="sum")
         hidden = self.model.base_model(input_ids=inputs, use_cache=False)[0].flatten(0, 1)
         return summed_cross_entropy(hidden, self.model.get_output_embeddings().weight, targets)
-
-
-def summed_cross_entropy(
-    hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor
-) -> torch.Tensor:
-    """Σ cross entropy (nats) of `hidden @ weight.T`: [tokens, h], [V, h], [tokens] to a scalar.
-
-    In float32 the logits exist only in chunks, in training and without gradients alike. Under
-    bfloat16 they are made whole and cast up: the chunked operator would sum in bfloat16.
-    """
-    half = hidden.dtype != torch.float32 or torch.is_autocast_enabled(hidden.device.type)
-    if half:
-        return F.cross_entropy(F.linear(hidden, weight).float(), targets, reduction="sum")
-    return F.linear_cross_entropy(hidden, weight, targets, reduction="sum", options=_CHUNK)
 
 
 def attention_implementation(attention: Attention, device: torch.device, dtype: torch.dtype) -> str:
@@ -133,10 +114,12 @@ def _from_config(
 ) -> transformers.PreTrainedModel:
     config = hugging_face_config(spec.config)
     arguments = {"attn_implementation": attention, "dtype": dtype, "trust_remote_code": False}
+    model: transformers.PreTrainedModel
     if initialize and spec.initialization == "transformers":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return transformers.AutoModelForCausalLM.from_config(config, **arguments)
+            model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
+        return model
     with no_init_weights():
         model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
     model.tie_weights()
@@ -189,6 +172,13 @@ def transformer_blocks(model: LanguageModel) -> list[nn.Module]:
         if isinstance(module, nn.ModuleList) and len(module) == layers:
             return list(module)
     return []
+
+
+def checkpoint_activations(model: LanguageModel) -> None:
+    """Compute activations again in the backward pass instead of keeping them."""
+    # Two names of one method: transformers 5.23 deprecates the one that all before it have.
+    enable = getattr(model.model, "activation_checkpointing_enable", None)
+    (enable or model.model.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
 def save_hugging_face(model: LanguageModel, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""One node's training under way: model, optimizer, history, and what a step does with them."""
+"""One node's training under way: what changes from step to step, and what a step changes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import torch
 
 from raycl.data.shards import load_manifest
-from raycl.errors import InputError
 from raycl.plan.training import Training
 from raycl.storage import Storage
+from raycl.train.batch import ExpectedRows
+from raycl.train.cadence import saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import StoredState, deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
+from raycl.train.fsdp import accumulate_gradients, clip_gradients, compute_dtype, shard_model
 from raycl.train.history import History, not_finite
 from raycl.train.model import LanguageModel, attention_implementation, build_model
 from raycl.train.optimizer import (
@@ -30,21 +31,15 @@ from raycl.train.optimizer import (
     step_unless,
 )
 from raycl.train.validation import read_validation_rows, validation_losses
-from raycl.train.world import (
-    World,
-    accumulate_gradients,
-    clip_gradients,
-    compute_dtype,
-    shard_model,
-    share_of_batch,
-)
+from raycl.train.world import World, share_of_batch
 
 
-class Session:
+class Trainer:
     """Everything that changes while a node trains; `step` is the number of steps done.
 
-    Begins from `found`: resumed with AdamW's state, or with weights only where the chain resets
-    the optimizer there (hand-off); from the model's own start where it is None.
+    It begins from the state `found`: with AdamW's moments (resume), or with the weights alone
+    where the chain resets the optimizer there (hand-off). Where `found` is None, it begins from
+    the model's own start.
     """
 
     def __init__(
@@ -62,7 +57,9 @@ class Session:
             storage, task.corpora, self._manifests, task.validation.rows, world
         )
         self.model = self._build(found is None)
-        self._vocabulary = self.model.model.config.vocab_size
+        self._expected = ExpectedRows(
+            self._share, task.sequence_length, self.model.model.config.vocab_size
+        )
         self._optimizer = build_optimizer(self.model, task.optimizer)
         self._seconds_before = 0.0
         self._previous_name: str | None = None  # the state that the history begins after
@@ -106,9 +103,11 @@ class Session:
         return load_history(storage, found)
 
     def train_step(self, stream: Iterator[np.ndarray]) -> None:
-        """One update: rate, rows, gradients, clipping, AdamW. Raises InputError, RuntimeError.
+        """One update: rate, rows, gradients, clipping, AdamW.
 
-        It is skipped, on the device, where the loss is not finite or the gradient norm a spike.
+        The device skips the update where the loss is not finite or the gradient norm is a spike.
+        Raises InputError and RuntimeError for rows that do not fit or end, and what writing the
+        last state raised.
         """
         task, step = self._task, self.step
         if task.chain.resets_optimizer(step):
@@ -116,7 +115,7 @@ class Session:
         learning_rate = float(self._learning_rates[step - self._first_step])
         set_learning_rate(self._optimizer, learning_rate)
         asked = time.perf_counter()
-        rows = self._next_rows(stream)
+        rows = self._expected.next_of(stream, step, self._world)
         data_wait = time.perf_counter() - asked
         loss = accumulate_gradients(
             self.model,
@@ -131,23 +130,7 @@ class Session:
         self._optimizer.zero_grad(set_to_none=True)
         self.history.add(step, learning_rate, loss, norm, data_wait, self._rows_read(step))
         self.step = step + 1
-
-    def _next_rows(self, stream: Iterator[np.ndarray]) -> torch.Tensor:
-        """This rank's rows of the step, checked, on the device as int64."""
-        where, shape = f"rows of step {self.step}", (self._share, self._task.sequence_length + 1)
-        rows = next(stream, None)
-        if rows is None:
-            raise RuntimeError(f"{where}: the stream of rows has ended")
-        if rows.shape != shape or rows.dtype.kind not in "iu":
-            found = f"{rows.dtype} of shape {list(rows.shape)}"
-            raise InputError(where, f"{found} on rank {self._world.rank}", f"Give {list(shape)}")
-        if int(rows.max()) >= self._vocabulary or int(rows.min()) < 0:
-            raise InputError(
-                where,
-                f"token ids {int(rows.min())} to {int(rows.max())}, vocabulary {self._vocabulary}",
-                "Prepare the corpus with the model's tokenizer, or raise model.config.vocab_size",
-            )
-        return torch.from_numpy(rows.astype(np.int64)).to(self._world.device, non_blocking=True)
+        self.writer.check()
 
     def resolve(self) -> None:
         """Losses of the steps so far into the history (collective).
@@ -173,10 +156,15 @@ class Session:
 
     def validation_due(self) -> bool:
         """At the cadence, at the node's end, and before a hand-off."""
-        task, step = self._task, self.step
-        if step == task.stop or (task.validation.every and step % task.validation.every == 0):
-            return True
-        return task.chain.resets_optimizer(step)
+        return validates_after(self._task, self.step)
+
+    def save_due(self) -> bool:
+        """At the cadences of states and at the node's end."""
+        return saves_after(self._task, self.step)
+
+    def resolve_due(self) -> bool:
+        """Whether about a second has passed; the same answer on every rank."""
+        return self.history.due()
 
     def validate(self) -> None:
         """Losses of all corpora into the history (collective). Raises FloatingPointError."""
@@ -191,25 +179,16 @@ class Session:
         self.history.add_validation(self.step, losses)
         self.history.restart_clock()
 
-    def save_due(self) -> bool:
-        """At the cadences and at the node's end."""
-        every = self._task.execution.save_every
-        return self._stays() or bool(every and self.step % every == 0)
+    def save(self) -> bool:
+        """Begin to write the state after `step` steps; whether it did (collective).
 
-    def _stays(self) -> bool:
-        every = self._task.execution.keep_every
-        return self.step == self._task.stop or bool(every and self.step % every == 0)
-
-    def save(self) -> None:
-        """Begin to write the state after `step` steps; the node's end stays (collective).
-
-        Not while the latest step was skipped: these weights have no finite loss yet. At the node's
-        end its validation has to show one. Raises FloatingPointError.
+        It does not while the latest step was skipped: these weights have no finite loss yet. At the
+        node's end its validation has to show one. Raises FloatingPointError.
         """
         self.resolve()
         if self.history.latest_skipped:
             if self.step < self._task.stop:
-                return
+                return False
             if not self.history.validated_finite():
                 raise self._not_finite(self.history.latest_skipped)
         self.writer.save(
@@ -217,9 +196,10 @@ class Session:
             named_tensors(self.model, self._optimizer),
             self._mark(),
             self.history.to_parquet() if self._world.rank == 0 else b"",
-            kept=self._stays(),
+            kept=stays_after(self._task, self.step),
         )
         self.history.restart_clock()
+        return True
 
     def _mark(self) -> dict[str, Any]:
         task = self._task

@@ -11,13 +11,14 @@ from torch.distributed.fsdp import FSDPModule
 
 from raycl.data.shards import CorpusReader, Manifest
 from raycl.storage import Storage
+from raycl.train.fsdp import autocast
 from raycl.train.model import LanguageModel
-from raycl.train.world import World, autocast
+from raycl.train.world import World
 
 
 @dataclass(frozen=True)
 class ValidationRows:
-    """This rank's part of the rows of one corpus, and how many there are over all ranks."""
+    """One rank's part of the rows of a corpus, and how many there are over all ranks."""
 
     local: np.ndarray
     """[count, length + 1] token ids; count differs by at most one between ranks, and may be 0."""

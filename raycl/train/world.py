@@ -1,25 +1,18 @@
-"""The workers of one node: who they are, FSDP2 over them, precision, gradients."""
+"""The workers of one node: which one this process is, and what they tell each other."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
 
 from raycl.errors import InputError
-from raycl.train.model import LanguageModel, transformer_blocks
 
 # A rank may wait long for another one's upload of a state; a dead one is noticed by its group.
 _GROUP_TIMEOUT = timedelta(hours=2)
@@ -27,7 +20,7 @@ _GROUP_TIMEOUT = timedelta(hours=2)
 
 @dataclass(frozen=True)
 class World:
-    """This process among the workers: rank, number of workers, its device."""
+    """One process among the workers of a node: its rank, their number, its device."""
 
     rank: int
     size: int
@@ -91,87 +84,6 @@ def current_world() -> World:
     if dist.is_available() and dist.is_initialized():
         return World(dist.get_rank(), dist.get_world_size(), device)
     return World(0, 1, device)
-
-
-def compute_dtype(
-    precision: Literal["auto", "float32", "bfloat16"], device: torch.device
-) -> torch.dtype:
-    """`auto` is bfloat16 on CUDA and float32 on the CPU; master weights are float32 anyway."""
-    if precision == "auto":
-        precision = "bfloat16" if device.type == "cuda" else "float32"
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
-
-
-def shard_model(
-    model: LanguageModel,
-    world: World,
-    dtype: torch.dtype,
-    *,
-    compile_blocks: bool = False,
-    activation_checkpointing: bool = False,
-) -> LanguageModel:
-    """Move the model to the device and, with several workers, shard it block by block (FSDP2).
-
-    Computes in `dtype`, keeps and reduces in float32. Changes the model in place and returns it.
-    """
-    blocks = transformer_blocks(model)
-    if activation_checkpointing:
-        model.model.gradient_checkpointing_enable({"use_reentrant": False})
-    if compile_blocks:
-        for block in blocks:
-            block.compile()
-    if world.size == 1:
-        return model.to(world.device)
-    mesh = init_device_mesh(world.device.type, (world.size,))
-    policy = MixedPrecisionPolicy(
-        param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32
-    )
-    for block in blocks:
-        fully_shard(block, mesh=mesh, mp_policy=policy)
-    fully_shard(model, mesh=mesh, mp_policy=policy)
-    return model.to(world.device)  # FSDP moves parameters only; buffers are left
-
-
-def autocast(world: World, dtype: torch.dtype) -> AbstractContextManager[object]:
-    """Mixed precision for one worker; with several, FSDP's policy does the casting."""
-    if world.size > 1 or dtype == torch.float32:
-        return contextlib.nullcontext()
-    return torch.autocast(world.device.type, dtype=dtype)
-
-
-def accumulate_gradients(
-    model: LanguageModel,
-    rows: torch.Tensor,
-    world: World,
-    dtype: torch.dtype,
-    micro_batch: int | None,
-    global_tokens: int,
-) -> torch.Tensor:
-    """Forward and backward over this rank's rows [count, length + 1]; returns its summed loss.
-
-    Gradients become those of the mean over the global batch: every rank adds its sum divided by
-    `global_tokens`. Where the loss is not finite they all become NaN, on whichever rank it was: the
-    reduced norm then tells every rank. Returns Σ loss / global_tokens of this rank, on the device,
-    unsynchronised.
-    """
-    total = torch.zeros((), device=world.device)
-    pieces = rows.split(micro_batch or len(rows))
-    for index, piece in enumerate(pieces):
-        if isinstance(model, FSDPModule) and len(pieces) > 1:
-            model.set_requires_gradient_sync(index == len(pieces) - 1)
-        with autocast(world, dtype):
-            loss = model(piece) / global_tokens
-        # FSDP averages over the ranks; the factor turns that into the sum.
-        one_or_nan = 1 + 0 * loss.detach()  # a loss of ∞ can have finite gradients
-        (loss * world.size).backward(one_or_nan)
-        total += loss.detach()
-    return total
-
-
-def clip_gradients(model: nn.Module, limit: float) -> torch.Tensor:
-    """Scale the gradients to a global L2 norm of at most `limit` (0: never); the norm before."""
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit or float("inf"))
-    return norm.full_tensor() if isinstance(norm, DTensor) else norm
 
 
 def share_of_batch(global_batch: int, world: World) -> int:

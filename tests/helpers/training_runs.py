@@ -1,12 +1,8 @@
-"""Tiny nodes to train, in this process or in several (run with `python -m … FILE`)."""
+"""Tiny nodes to train, their corpora, and what can happen to them."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -15,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from raycl.data.shards import (
     CorpusReader,
@@ -34,7 +31,9 @@ from raycl.plan.schedule import Constant
 from raycl.plan.training import ModelSpec, Training
 from raycl.plan.validation import Validation
 from raycl.storage import Storage
-from tests.helpers.paths import ROOT
+from raycl.train.loop import train
+from raycl.train.model import LanguageModel
+from raycl.train.observers import Observer
 
 LENGTH, BATCH, VOCABULARY, FIRST_STAGE = 16, 8, 64, 4
 CONFIG = {
@@ -116,7 +115,7 @@ def make_storage(folder: Path) -> Storage:
 def make_batches(
     task: Training, storage: Storage, rank: int = 0, world: int = 1
 ) -> Callable[[int], Iterator[np.ndarray]]:
-    """This rank's contiguous part of every global batch, read without Ray."""
+    """The contiguous part of every global batch that is one rank's, read without Ray."""
     readers = {
         name: CorpusReader(storage, folder, load_manifest(storage, folder))
         for name, folder in task.corpora.items()
@@ -138,10 +137,6 @@ def poison(task: Training, storage: Storage, steps: Sequence[int], value: float)
     The gradients by themselves stay finite. A finite `value` multiplies the loss. Patches the
     model's class; undo it yourself.
     """
-    import torch
-
-    from raycl.train.model import LanguageModel
-
     forward, stream = LanguageModel.forward, make_batches(task, storage)
     rows = np.stack([next(stream(step))[-1] for step in steps]).astype(np.int64)
     marked = torch.from_numpy(rows)
@@ -156,68 +151,27 @@ def poison(task: Training, storage: Storage, steps: Sequence[int], value: float)
     LanguageModel.forward = poisoned  # type: ignore[method-assign]
 
 
-def run(storage: Storage, rank: int = 0, world: int = 1, **fields: Any) -> list[dict[str, Any]]:
+class Notice(Observer):
+    """A notice that comes with step `at`, and a note of the steps after which it was asked for."""
+
+    def __init__(self, at: int) -> None:
+        self.asked_after: list[int] = []
+        self._at, self._step = at, 0
+
+    def on_step(self, step: int) -> None:
+        self._step = step
+
+    def asked(self) -> bool:
+        """Whether it has come, as the loop asks."""
+        self.asked_after.append(self._step)
+        return self._step >= self._at
+
+
+def run(
+    storage: Storage, rank: int = 0, world: int = 1, notice: Notice | None = None, **fields: Any
+) -> list[dict[str, Any]]:
     """Train a task of `make_task`; everything it reported."""
-    from raycl.train.loop import train
-
-    task, reports = make_task(**fields), []
-    train(task, storage, make_batches(task, storage, rank, world), reports.append)
+    task, reports, notice = make_task(**fields), [], notice or Notice(at=sys.maxsize)
+    batches = make_batches(task, storage, rank, world)
+    train(task, storage, batches, reports.append, notice.asked, [notice])
     return reports
-
-
-def launch(
-    folder: Path, world: int, jobs: list[tuple[Storage, dict[str, Any]]], **environment: str
-) -> int:
-    """Run the jobs one after another in `world` processes; the first non-zero exit status."""
-    plan = folder / "jobs.json"
-    plan.write_text(json.dumps([[str(storage.local_root), fields] for storage, fields in jobs]))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
-    shared |= {"OMP_NUM_THREADS": "1", **environment}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.helpers.training_runs", str(plan)],
-            cwd=ROOT,
-            env={**os.environ, **shared, "RANK": str(rank)},
-        )
-        for rank in range(world)
-    ]
-    return next((status for p in processes if (status := p.wait(timeout=120)) != 0), 0)
-
-
-def main() -> None:
-    """Do what the JSON file lists: [[storage, fields], …]; under torchrun's variables, together."""
-    import torch
-    import torch.distributed as dist
-
-    torch.set_num_threads(1)
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    if world > 1:
-        dist.init_process_group("gloo")
-    if os.environ.get("DIE_BEFORE_COMMIT"):
-        _die_before_commit(os.environ["DIE_BEFORE_COMMIT"])
-    if os.environ.get("POISON"):
-        folder, steps, value = json.loads(os.environ["POISON"])
-        poison(make_task(stop=8), Storage(folder), steps, float(value))
-    for folder, fields in json.loads(Path(sys.argv[1]).read_text()):
-        run(Storage(folder), rank, world, **fields)
-    if world > 1:
-        dist.destroy_process_group()
-
-
-def _die_before_commit(step: str) -> None:
-    """SIGKILL where the mark of the state after `step` steps would be written."""
-    write_json = Storage.write_json
-
-    def write_or_die(self: Storage, path: str, value: Any) -> None:
-        if path.startswith(f"states/{int(step):09d}") and path.endswith("state.json"):
-            os.kill(os.getpid(), 9)
-        write_json(self, path, value)
-
-    Storage.write_json = write_or_die  # type: ignore[method-assign]
-
-
-if __name__ == "__main__":
-    main()

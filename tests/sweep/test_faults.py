@@ -15,7 +15,8 @@ from raycl.storage import Storage
 from tests.helpers.killed_machines import PROCESSES, SAVE_EVERY, STEPS, training
 from tests.helpers.machines import run_on_machines
 from tests.helpers.slow_loop import steps_and_workers
-from tests.helpers.training_runs import launch, make_storage
+from tests.helpers.training_runs import make_storage
+from tests.helpers.worker_processes import launch
 
 
 def end_tensors(storage: Storage) -> dict[str, torch.Tensor]:
@@ -54,7 +55,7 @@ def test_killed_in_four_ways_it_ends_with_the_same_bits(tmp_path: Path) -> None:
 
     undisturbed = make_storage(tmp_path / "undisturbed")
     fields = {"stop": STEPS, "steps": STEPS, "save_every": SAVE_EVERY}
-    assert launch(tmp_path, 2, [(undisturbed, fields)]) == 0
+    assert launch(2, [(undisturbed, fields)]) == [0, 0]
     expected, found = end_tensors(undisturbed), end_tensors(storage)
     assert expected
     assert expected.keys() == found.keys()

@@ -17,7 +17,8 @@ from raycl.train.history import History
 from raycl.train.model import LanguageModel
 from raycl.train.world import World
 from tests.helpers.training_runs import make_storage, make_task, poison, run
-from tests.train.test_loop import difference, history, launch, state_folder, tensors
+from tests.helpers.worker_processes import Jobs, launch
+from tests.train.test_loop import difference, history, state_folder, tensors
 
 Poison = Callable[[Sequence[int], float], None]
 
@@ -103,19 +104,25 @@ def test_too_many_in_a_row_name_the_last_good_state(storage: Storage, poisoned: 
 
 @pytest.mark.parametrize("world", [1, 2])
 def test_a_spike_is_skipped_where_the_recipe_says_what_one_is(
-    storage: Storage, tmp_path: Path, world: int
+    storage: Storage, poisoned: Poison, tmp_path: Path, world: int
 ) -> None:
-    toxic = json.dumps([storage.url, [2], 1000])
-    jobs = [(storage, {"stop": stop, "reset": False, "gradient_skip": 20}) for stop in (2, 3, 6)]
-    assert launch(tmp_path, world, jobs, POISON=toxic) == 0
+    plain = make_storage(tmp_path / "plain")
+    jobs: Jobs = [
+        (storage, {"stop": stop, "reset": False, "gradient_skip": 20}) for stop in (2, 3, 6)
+    ]
+    jobs.append((plain, {"reset": False}))
+    if world == 1:
+        poisoned([2], 1000)
+        for where, fields in jobs:
+            run(where, **fields)
+    else:
+        assert launch(world, jobs, POISON=json.dumps([storage.url, [2], 1000])) == [0, 0]
     saved = [tensors(storage, step, reset=False) for step in (2, 3)]
     assert difference(*saved) == 0
     lines = history(storage, 3, reset=False)
     assert [(line["step"], line["skipped"]) for line in lines] == [(2, 1)]
     assert 20 < lines[0]["gradient_norm"] < math.inf
     assert mark(storage, 6, reset=False)["optimizer_steps"] == 5
-    plain = make_storage(tmp_path / "plain")
-    assert launch(tmp_path, world, [(plain, {"reset": False})], POISON=toxic) == 0
     assert skipped(plain, 6, reset=False) == []
 
 
@@ -156,11 +163,12 @@ def test_all_workers_skip_alike(tmp_path: Path) -> None:
         (storage, {"stop": 2, "reset": False}),
         (storage, {"start": 2, "stop": 3, "reset": False}),
         (storage, {"start": 3, "reset": False}),
+        (failing, {"max_skipped": 1}),
     ]
-    assert launch(tmp_path, 2, jobs, POISON=toxic) == 0
+    # The last job raises on both ranks; that those before it did not, their states show.
+    assert launch(2, jobs, POISON=toxic) == [1, 1]
     assert difference(tensors(storage, 2, reset=False), tensors(storage, 3, reset=False)) == 0
     assert mark(storage, 6, reset=False)["optimizer_steps"] == 5
     assert skipped(storage, 3, reset=False) == [2]
     assert skipped(storage, 6, reset=False) == []
-    assert launch(tmp_path, 2, [(failing, {"max_skipped": 1})], POISON=toxic) == 1
     assert failing.list("states") == []

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
-from torch.distributed.checkpoint import CheckpointException, HuggingFaceStorageReader
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+from torch.distributed.checkpoint.state_dict_loader import load
 
 from raycl.errors import InputError
 from raycl.plan.state_index import NamedSteps, StateIndex
@@ -113,7 +114,7 @@ def load_state(
     with _local_copy(storage, state) as folder:
         world.everywhere(lambda: _verify(Path(folder), state, where, world))
         try:
-            dcp.load(
+            load(
                 named_tensors(model, optimizer),
                 storage_reader=HuggingFaceStorageReader(str(folder)),
                 process_group=world.group,

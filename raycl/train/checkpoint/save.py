@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
-from torch.distributed.checkpoint import CheckpointException, HuggingFaceStorageWriter
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from raycl.states.mark import MARK, write_mark
 from raycl.storage import Storage, scratch_folder
@@ -84,7 +85,7 @@ class StateWriter:
             if self._storage.local_root is None:
                 folder = stack.enter_context(scratch_folder("state"))
             try:
-                dcp.save(
+                save(
                     tensors,
                     storage_writer=HuggingFaceStorageWriter(folder, save_distributed=True),
                     process_group=self._world.group,
@@ -108,7 +109,7 @@ class StateWriter:
         return False
 
     def _own_files(self, folder: Path, name: str) -> FileFacts:
-        """This rank's files with sizes and checksums; uploaded where the storage is remote."""
+        """Sizes and checksums of the files of one rank, which are uploaded to a remote storage."""
         files: FileFacts = {}
         # DCP numbers the shards by rank, from one; a rank without tensors writes no file.
         for path in sorted(folder.glob(f"shard-{self._world.rank + 1:05d}-*.safetensors")):

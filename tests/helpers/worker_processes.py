@@ -1,0 +1,95 @@
+"""Trainings in processes of their own: several workers of one node, or one that may be killed.
+
+The processes are forked from a server that has imported torch and the loop once for the whole test
+session: a cold start costs seconds on each rank.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import socket
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from raycl.storage import Storage
+from raycl.train.loop import Interrupted
+from tests.helpers.training_runs import Notice, make_task, poison, run
+
+Jobs = list[tuple[Storage, dict[str, Any]]]
+_CONTEXT = multiprocessing.get_context("forkserver")
+# The last two are imported when the first model is built and the first history is written.
+_CONTEXT.set_forkserver_preload(
+    [__name__, "transformers.models.gpt_neox.modeling_gpt_neox", "pyarrow.pandas_compat"]
+)
+
+
+def launch(world: int, jobs: Jobs, **environment: str) -> list[int]:
+    """Run the jobs one after another in `world` processes; the exit status of each rank.
+
+    A job is a storage and the fields of its `make_task`, with `notice` beside them for a `Notice`.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
+    plain = [(str(storage.local_root), fields) for storage, fields in jobs]
+    processes = [
+        _CONTEXT.Process(
+            target=_work,
+            args=(plain, {**shared, **environment, "RANK": str(rank)}),
+            daemon=True,  # it must not outlive the tests, whatever it waits for
+        )
+        for rank in range(world)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode or 0 for process in processes]
+
+
+def _work(jobs: list[tuple[str, dict[str, Any]]], environment: dict[str, str]) -> None:
+    """One rank, under the variables that torchrun would set."""
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    rank, world = int(environment["RANK"]), int(environment["WORLD_SIZE"])
+    if world > 1:
+        dist.init_process_group("gloo")
+    if "DIE_BEFORE_COMMIT" in environment:
+        _die_before_commit(int(environment["DIE_BEFORE_COMMIT"]))
+    if "POISON" in environment:
+        folder, steps, value = json.loads(environment["POISON"])
+        poison(make_task(stop=8), Storage(folder), steps, float(value))
+    for folder, fields in jobs:
+        _run(Storage(folder), rank, world, fields)
+    if world > 1:
+        dist.destroy_process_group()
+
+
+def _run(storage: Storage, rank: int, world: int, fields: dict[str, Any]) -> None:
+    """Train; where the job has a notice, note when this rank was asked and where it stopped."""
+    if "notice" not in fields:
+        run(storage, rank, world, **fields)
+        return
+    notice, stopped = Notice(fields.pop("notice")), ""
+    try:
+        run(storage, rank, world, notice=notice, **fields)
+    except Interrupted as interruption:
+        stopped = str(interruption)
+    storage.write_json(f"notices/{rank}", {"asked": notice.asked_after, "stopped": stopped})
+
+
+def _die_before_commit(step: int) -> None:
+    """SIGKILL where the mark of the state after `step` steps would be written."""
+    write_json = Storage.write_json
+
+    def write_or_die(self: Storage, path: str, value: Any) -> None:
+        if path.startswith(f"states/{step:09d}") and path.endswith("state.json"):
+            os.kill(os.getpid(), 9)
+        write_json(self, path, value)
+
+    Storage.write_json = write_or_die  # type: ignore[method-assign]
