@@ -81,18 +81,20 @@ def check_bounds(mixture: Mixture, first: int, count: int) -> None:
     assert counts.dtype == np.int64
     assert (np.diff(counts) >= 0).all()
     assert (counts.sum(axis=0) == steps * mixture.global_batch).all()
-    totals = [int(step) * mixture.global_batch for step in steps]
-    replayed = sum(counts[i] for i, s in enumerate(mixture.sources) if s.replay)
-    for index, total in enumerate(totals):
-        got = 0 if isinstance(replayed, int) else int(replayed[index])
-        assert abs(got - total * mixture.replay) <= Fraction(1, 2)
+    totals = steps.astype(object) * mixture.global_batch  # Python's integers, of any size
+    replayed = counts[[s.replay for s in mixture.sources]].sum(axis=0)
+    assert (2 * scaled_errors(replayed, totals, mixture.replay) <= mixture.replay.denominator).all()
     for source, row in zip(mixture.sources, counts, strict=True):
         share = exact_share(mixture, source)
         bound = 1 if share * mixture.global_batch >= 1 else 2
-        for total, got in zip(totals, row, strict=True):
-            error = abs(int(got) - total * share)
-            assert error < bound, (source, total)
-            assert error == 0 or share > 0
+        errors = scaled_errors(row, totals, share)
+        assert (errors < bound * share.denominator).all(), source
+        assert share > 0 or not errors.any()
+
+
+def scaled_errors(counts: Any, totals: Any, share: Fraction) -> Any:
+    """|counts − totals × share| in units of 1/denominator: exact, and in integers fast."""
+    return abs(counts.astype(object) * share.denominator - totals * share.numerator)
 
 
 @settings(max_examples=300)
