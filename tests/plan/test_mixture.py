@@ -39,20 +39,30 @@ def group(weights: list[Any], replay: bool) -> list[Source]:
     ]
 
 
+KINDS: list[st.SearchStrategy[int | Fraction]] = [
+    st.integers(1, 9),
+    st.integers(1, 10**12),
+    st.sampled_from(SLIMPAJAMA),
+    st.integers(-40, 0).map(lambda e: Fraction(2) ** e),
+    st.integers(1, 50).map(lambda k: Fraction(1, 10**k)),
+    st.builds(Fraction, st.integers(1, 10**6), st.integers(1, 10**6)),
+    st.sampled_from([0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55]),
+]
+"""Made once: to make a strategy takes longer than to draw from it."""
+CHOICES = st.lists(st.integers(0, len(KINDS) - 1), min_size=1, max_size=3)
+NUMBERS = st.lists(st.integers(0, 2), min_size=1, max_size=12)
+
+
 @st.composite
 def weight_lists(draw: st.DrawFn) -> list[Fraction]:
-    kinds = [
-        st.integers(1, 9),
-        st.integers(1, 10**12),
-        st.sampled_from(SLIMPAJAMA),
-        st.integers(-40, 0).map(lambda e: Fraction(2) ** e),
-        st.integers(1, 50).map(lambda k: Fraction(1, 10**k)),
-        st.fractions(0, 1, max_denominator=10**6).filter(bool),
-        st.sampled_from([0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55]),
-    ]
-    kind = st.one_of(draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=3)))
-    weights = [Fraction(w) for w in draw(st.lists(kind, min_size=1, max_size=12))]
+    """Up to twelve weights, of up to three kinds."""
+    kinds = draw(CHOICES)
+    weights = [Fraction(draw(KINDS[kinds[n % len(kinds)]])) for n in draw(NUMBERS)]
     return weights if any(weights) else [Fraction(1)]
+
+
+WEIGHTS = weight_lists()
+BATCHES = st.sampled_from([1, 2, 3, 7, 8, 64, 100, 1104, 2**20])
 
 
 SHARES = st.one_of(
@@ -65,9 +75,8 @@ SHARES = st.one_of(
 @st.composite
 def mixtures(draw: st.DrawFn) -> Mixture:
     replay = draw(SHARES)
-    sources = group(draw(weight_lists()), False) + group(draw(weight_lists()), True)
-    batch = draw(st.sampled_from([1, 2, 3, 7, 8, 64, 100, 1104, 2**20]))
-    return Mixture(draw(st.permutations(sources)), batch, replay)
+    sources = group(draw(WEIGHTS), False) + group(draw(WEIGHTS), True)
+    return Mixture(draw(st.permutations(sources)), draw(BATCHES), replay)
 
 
 def exact_share(mixture: Mixture, source: Source) -> Fraction:
