@@ -37,3 +37,15 @@ def within(where: str) -> Iterator[None]:
         place = f"{where}: {error.where}" if error.where else where
         # The cause stays the original one: the error without its place would only repeat this one.
         raise InputError(place, error.problem, error.remedy) from error.__cause__
+
+
+class FieldError(ValueError):
+    """A value that a field cannot have. Whoever reads the field makes an `InputError` of it.
+
+    `remedy` is a sentence of its own, such as "Write for example 300B", or empty.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{problem}; {remedy[0].lower()}{remedy[1:]}" if remedy else problem)
+        self.problem = problem
+        self.remedy = remedy

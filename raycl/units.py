@@ -14,6 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
+from raycl.errors import FieldError
+
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
 _LARGEST = 10**300
 """Any larger number is a slip, and no float holds those beyond 1.8e308."""
@@ -21,22 +23,22 @@ _NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([
 
 
 def parse_number(value: Any) -> Fraction:
-    """`300B`, `1.2M`, `5%`, `3e-4`, 7 or 0.05 as an exact rational; ValueError where it is none.
+    """`300B`, `1.2M`, `5%`, `3e-4`, 7 or 0.05 as an exact rational; FieldError where it is none.
 
     A float means the decimal number that it prints as.
     """
     if isinstance(value, bool) or value is None:
-        raise ValueError(f"{value!r} is not a number; write for example 300B, 5% or 3e-4")
+        raise FieldError(f"{value!r} is not a number", "Write for example 300B, 5% or 3e-4")
     if isinstance(value, Fraction):
         return value
     match = _NUMBER.fullmatch(str(value).strip())
     if match is None:
-        raise ValueError(f"{value!r} is not a number; write for example 300B, 1.2M, 5% or 3e-4")
+        raise FieldError(f"{value!r} is not a number", "Write for example 300B, 1.2M, 5% or 3e-4")
     digits, suffix = match.groups()
     number = Fraction(digits.replace("_", ""))
     number = number / 100 if suffix == "%" else number * _SUFFIXES[suffix.lower()]
     if abs(number) > _LARGEST:
-        raise ValueError(f"{value!r} is too large; write a number below 1e300")
+        raise FieldError(f"{value!r} is too large", "Write a number below 1e300")
     return number
 
 
@@ -66,7 +68,7 @@ def parse_share(value: Any) -> Fraction:
     """A number from 0 to 1, or a percentage."""
     share = parse_number(value)
     if not 0 <= share <= 1:
-        raise ValueError(f"{value!r} is not a share; write a number from 0 to 1, or 0% to 100%")
+        raise FieldError(f"{value!r} is not a share", "Write a number from 0 to 1, or 0% to 100%")
     return share
 
 
@@ -74,7 +76,7 @@ def parse_whole(value: Any) -> int:
     """A whole number, 0 or more."""
     number = parse_number(value)
     if number.denominator != 1 or number < 0:
-        raise ValueError(f"{value!r} is not a whole number of 0 or more")
+        raise FieldError(f"{value!r} is not a whole number of 0 or more")
     return int(number)
 
 
@@ -111,13 +113,13 @@ def parse_length(value: Any) -> Length:
         if text.endswith((unit, unit[:-1])):
             number = text.removesuffix("s").removesuffix(unit[:-1]).strip()
             if number.startswith("-") or number.endswith("%"):
-                raise ValueError(f"{value!r} is not a length; write for example '120 steps'")
+                raise FieldError(f"{value!r} is not a length", "Write for example '120 steps'")
             return Length(parse_number(number), unit)
     try:
         return Length(parse_share(value), "fraction")
     except ValueError as error:
-        raise ValueError(
-            f"{value!r} is not a length; write 1% of the stage, '120 steps' or '2B tokens'"
+        raise FieldError(
+            f"{value!r} is not a length", "Write 1% of the stage, '120 steps' or '2B tokens'"
         ) from error
 
 
@@ -126,14 +128,14 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def parse_duration(value: str) -> timedelta:
-    """`1d`, `12 hours`, `90 minutes`, `0s`; ValueError for anything else."""
+    """`1d`, `12 hours`, `90 minutes`, `0s`; FieldError for anything else."""
     match = _SPAN.fullmatch(value.strip().lower())
     try:
         if match is None:
             raise ValueError(value)
         return timedelta(seconds=float(match.group(1)) * _SECONDS[match.group(2)[0]])
     except (ValueError, OverflowError) as error:
-        raise ValueError("not a time; write for example 1 day, 12 hours or 0s") from error
+        raise FieldError("not a time", "Write for example 1 day, 12 hours or 0s") from error
 
 
 def _field(parse: Any, write: Any, example: Any) -> Any:

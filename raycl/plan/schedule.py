@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from raycl.errors import FieldError
 from raycl.plan.curves import Shape, descend
 from raycl.units import Length, PhaseLength, parse_length, parse_number, parse_real
 
@@ -60,9 +61,9 @@ class BaseSchedule(BaseModel):
     @model_validator(mode="after")
     def _positive(self) -> Self:
         if self.max_lr != PARENT and not float(self.max_lr) > 0:
-            raise ValueError(f"max_lr {self.max_lr:g} is not above 0; give a rate such as 3e-4")
+            raise FieldError(f"max_lr {self.max_lr:g} is not above 0", "Give a rate such as 3e-4")
         if self.start_lr != PARENT and float(self.start_lr) < 0:
-            raise ValueError(f"start_lr {self.start_lr:g} is below 0; give 0 or more")
+            raise FieldError(f"start_lr {self.start_lr:g} is below 0", "Give 0 or more")
         if self.known:
             self.check()
         return self
@@ -119,8 +120,8 @@ class _Decaying(BaseSchedule):
 
     def check(self) -> None:
         if not 0 <= self.floor <= self.peak:
-            raise ValueError(
-                f"min_lr {self.min_lr} is outside 0 … max_lr {self.peak:g}; give a smaller one"
+            raise FieldError(
+                f"min_lr {self.min_lr} is outside 0 … max_lr {self.peak:g}", "Give a smaller one"
             )
 
     def fall(self, since: Array, length: float, shape: Shape) -> Array:
@@ -210,12 +211,15 @@ class Infinite(_Decaying):
     def check(self) -> None:
         super().check()
         if not self.floor <= self.constant_lr <= self.peak:
-            raise ValueError(
+            raise FieldError(
                 f"constant_lr {self.constant_lr:g} is outside min_lr {self.floor:g} … max_lr "
-                f"{self.peak:g}; give a rate between them"
+                f"{self.peak:g}",
+                "Give a rate between them",
             )
         if self.anneal is not None and self.floor == 0:
-            raise ValueError("min_lr 0 is never reached by an exponential anneal; give more than 0")
+            raise FieldError(
+                "min_lr 0 is never reached by an exponential anneal", "Give more than 0"
+            )
 
     def phases(self) -> dict[str, Length]:
         lengths = {"warmup": self.warmup, "cooldown": self.cooldown}
@@ -281,9 +285,10 @@ class Annealed:
         begin = self._begin(tokens_per_step)
         end = rate_of(self.min_lr, begin)
         if not 0 <= end <= begin or (end == 0 and self.shape == "exponential"):
-            raise ValueError(
+            raise FieldError(
                 f"min_lr {self.min_lr} is not between 0 and the rate {begin:g} at which the anneal "
-                "begins; give a smaller one, above 0"
+                "begins",
+                "Give a smaller one, above 0",
             )
         return end
 
@@ -315,7 +320,7 @@ def _named(value: object) -> object:
     if not isinstance(value, str):
         return value
     if value not in PRESETS:
-        raise ValueError(f"there is no such schedule; give {', '.join(PRESETS)} or its fields")
+        raise FieldError("there is no such schedule", f"Give {', '.join(PRESETS)} or its fields")
     return dict(PRESETS[value])
 
 

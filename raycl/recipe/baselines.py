@@ -6,25 +6,26 @@ from fractions import Fraction
 from typing import Literal
 
 from raycl.errors import InputError
+from raycl.plan.frozen import frozen
 from raycl.recipe.lengths import shares, trained_steps
 from raycl.recipe.schema import Recipe, Stage, Workers
 
 Baseline = Literal["union", "scratch", "previous"]
 
 
-def baseline(kind: Baseline, base: Recipe, where: str) -> tuple[str, Recipe]:
+def baseline(kind: Baseline, base: Recipe) -> tuple[str, Recipe]:
     """Label and recipe of a baseline. Raises InputError where the recipe cannot define it."""
     if len(base.stages) < 2:
         raise InputError(
-            f"{where}: baselines {kind!r}", "the recipe has one stage", "Baselines need two or more"
+            f"baselines {kind!r}", "the recipe has one stage", "Baselines need two or more"
         )
     last = base.stages[-1]
     if kind == "previous":
         label = f"{' + '.join(stage.name for stage in base.stages[:-1])} only"
         return label, _of_stages(base, base.stages[:-1])
     if kind == "union":
-        return "union", _of_stages(base, (_union(base, where),))
-    return f"{last.name} from scratch", _of_stages(base, (_scratch(base, where),))
+        return "union", _of_stages(base, (_union(base),))
+    return f"{last.name} from scratch", _of_stages(base, (_scratch(base),))
 
 
 def _of_stages(base: Recipe, stages: tuple[Stage, ...]) -> Recipe:
@@ -32,20 +33,20 @@ def _of_stages(base: Recipe, stages: tuple[Stage, ...]) -> Recipe:
     return base.model_copy(update={"stages": plain, "sweep": (), "baselines": ()})
 
 
-def _union(base: Recipe, where: str) -> Stage:
+def _union(base: Recipe) -> Stage:
     """All stages' new data at once, from scratch, for as many tokens as all stages together."""
-    lengths = [trained_steps(base, stage, f"{where}: ") for stage in base.stages]
+    lengths = [trained_steps(base, stage) for stage in base.stages]
     total = sum(lengths)
     mixture: dict[str, Fraction] = {}
     for stage, steps in zip(base.stages, lengths, strict=True):
-        for corpus, share in shares(stage, f"{where}: ").items():
+        for corpus, share in shares(stage).items():
             mixture[corpus] = mixture.get(corpus, Fraction(0)) + share * Fraction(steps, total)
     first = base.stages[0]
     repeats = any(stage.at_end == "repeat" for stage in base.stages)
     return first.model_copy(
         update={
             "name": "union",
-            "mixture": mixture,
+            "mixture": frozen(mixture),
             "steps": total,
             "tokens": None,
             "stop_after": None,
@@ -60,10 +61,14 @@ def _most_workers(base: Recipe) -> Workers:
     return Workers(min=max(w.min for w in ranges), max=max(w.max for w in ranges))
 
 
-def _scratch(base: Recipe, where: str) -> Stage:
+def _scratch(base: Recipe) -> Stage:
     """The last stage's new data alone, from random weights, with the first stage's schedule."""
     last = base.stages[-1]
-    mixture = shares(last, f"{where}: ")
+    mixture = shares(last)
     return last.model_copy(
-        update={"mixture": mixture, "replay": Fraction(0), "schedule": base.stages[0].schedule}
+        update={
+            "mixture": frozen(mixture),
+            "replay": Fraction(0),
+            "schedule": base.stages[0].schedule,
+        }
     )

@@ -21,7 +21,7 @@ def tokens_per_step(recipe: Recipe) -> int:
     return recipe.rows_per_step * recipe.sequence_length
 
 
-def trained_steps(recipe: Recipe, stage: Stage, where: str) -> int:
+def trained_steps(recipe: Recipe, stage: Stage) -> int:
     """The steps that are trained: all, or those up to `stop_after`. Raises InputError."""
     whole = whole_steps(recipe, stage)
     if stage.stop_after is None:
@@ -29,14 +29,14 @@ def trained_steps(recipe: Recipe, stage: Stage, where: str) -> int:
     steps = round(stage.stop_after.steps(whole, tokens_per_step(recipe)))
     if not 1 <= steps <= whole:
         raise InputError(
-            f"{where}stages.{stage.name}.stop_after {stage.stop_after}",
+            f"stages.{stage.name}.stop_after {stage.stop_after}",
             f"{steps} steps of a stage of {whole}",
             f"Give 1 … {whole} steps",
         )
     return steps
 
 
-def shares(stage: Stage, where: str) -> dict[str, Fraction]:
+def shares(stage: Stage) -> dict[str, Fraction]:
     """Each corpus' share of the stage's new data, which sum to 1.
 
     Values of 1 or less are shares; values that are all above 1 (tokens, say) are divided by
@@ -48,12 +48,12 @@ def shares(stage: Stage, where: str) -> dict[str, Fraction]:
         return {corpus: value / total for corpus, value in mixture.items()}
     if any(value < 0 for value in mixture.values()):
         raise InputError(
-            f"{where}stages.{stage.name}.mixture", "a share is negative", "Leave the corpus out"
+            f"stages.{stage.name}.mixture", "a share is negative", "Leave the corpus out"
         )
     if total != 1:
         excess = "exceed" if total > 1 else "do not reach"
         raise InputError(
-            f"{where}stages.{stage.name}.mixture",
+            f"stages.{stage.name}.mixture",
             f"the shares {excess} 1: they sum to {format_number(total)}",
             "Make them sum to 100%, or give tokens as weights (all above 1)",
         )

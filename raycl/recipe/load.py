@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from raycl.errors import InputError
+from raycl.errors import FieldError, InputError, within
 from raycl.plan.schedule import KINDS
 from raycl.recipe.schema import LATER, Recipe
 from raycl.storage.urls import refuse_secret
@@ -31,13 +31,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def parse_recipe(data: Mapping[str, Any], where: str) -> Recipe:
     """Validate a recipe's data; `where` names its file in errors."""
-    try:
-        recipe = Recipe.model_validate(data)
-    except ValidationError as error:
-        raise _input_error(error, where) from error
-    for name, corpus in recipe.corpora.items():
-        for url in corpus.text:
-            refuse_secret(url, f"{where}: corpora.{name}.text")
+    with within(where):
+        try:
+            recipe = Recipe.model_validate(data)
+        except ValidationError as error:
+            raise input_error(error) from error
+        for name, corpus in recipe.corpora.items():
+            for url in corpus.text:
+                refuse_secret(url, f"corpora.{name}.text")
     return recipe
 
 
@@ -70,23 +71,30 @@ def _replaced(data: Any, parts: Sequence[str], value: Any) -> dict[str, Any]:
     return copy
 
 
-def _input_error(error: ValidationError, where: str) -> InputError:
+def input_error(error: ValidationError) -> InputError:
+    """The first of the errors in a recipe's data, with the field that is meant."""
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
     field = ".".join(location) or "recipe"
     value = first.get("input")
     if first["type"] == "extra_forbidden":
         remedy = _nearest(location[-1], _known_fields(location[:-1]))
-        return InputError(f"{where}: {field}", "unknown field", remedy or "Remove it")
+        return InputError(field, "unknown field", remedy or "Remove it")
     if first["type"] == "missing":
-        return InputError(f"{where}: {field}", "missing", "Add it; see docs/recipes.md")
+        return InputError(field, "missing", "Add it; see docs/recipes.md")
     if first["type"] == "union_tag_not_found":
-        return InputError(f"{where}: {field}", "`kind` is missing", f"Give {', '.join(KINDS)}")
-    message = first["msg"].removeprefix("Value error, ")
+        return InputError(field, "`kind` is missing", f"Give {', '.join(KINDS)}")
     shown = "" if isinstance(value, dict) else f" is {value!r}"
-    problem, _, remedy = message.partition("; ")
-    remedy = remedy[:1].upper() + remedy[1:] or "See docs/recipes.md"
-    return InputError(f"{where}: {field}{shown}", problem, remedy)
+    problem, remedy = problem_of(first)
+    return InputError(f"{field}{shown}", problem, remedy or "See docs/recipes.md")
+
+
+def problem_of(error: Mapping[str, Any]) -> tuple[str, str]:
+    """Problem and remedy of one of pydantic's errors; its own kinds of errors have no remedy."""
+    raised = error.get("ctx", {}).get("error")
+    if isinstance(raised, FieldError):
+        return raised.problem, raised.remedy
+    return error["msg"], ""
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from raycl.errors import InputError
+from raycl.errors import InputError, within
 from raycl.plan import presets
 from raycl.plan.chain import Chain, ChainStage
+from raycl.plan.frozen import thawed
 from raycl.plan.training import ModelSpec, Training
-from raycl.recipe.grid import Branch
 from raycl.recipe.schema import Recipe, Stage
 from raycl.recipe.stage_rows import CorpusFacts, Past, stage_steps
+from raycl.recipe.variants import Branch
 from raycl.units import Length
 
 
@@ -27,10 +28,23 @@ def resolve(
     return Resolver(corpora).resolve(recipe, where, branch)
 
 
-class Resolver:
-    """Resolves many recipes over the same corpora; what they have in common, once.
+@dataclass
+class _Beginning:
+    """What recipes have in common that begin with the same stages."""
 
-    Parts are known by their identity: equal ones of a sweep are the same object (see `points`).
+    past: Past
+    """What those stages have read."""
+    next: dict[tuple[Stage, Length | None], tuple[ChainStage, _Beginning]] = field(
+        default_factory=dict
+    )
+    """By the stage that comes next, and where an anneal branch leaves it: it and what follows."""
+
+
+class Resolver:
+    """Resolves many recipes over the same corpora; stages that several begin with, once.
+
+    A stage as steps depends on its own fields, on the sizes of a step, and on what the stages
+    before it have read. So resolved stages form a tree, in which each recipe is a path.
     """
 
     def __init__(self, corpora: Mapping[str, CorpusFacts]) -> None:
@@ -38,23 +52,22 @@ class Resolver:
         self._folders = {name: facts.folder for name, facts in corpora.items()}
         self._fingerprints = {name: facts.fingerprint for name, facts in corpora.items()}
         self._vocabulary = max(facts.vocabulary for facts in corpora.values())
-        self._stages: dict[tuple[Any, ...], tuple[ChainStage, Past]] = {}
-        self._starts: dict[tuple[Any, ...], _Start] = {}
-        self._alive: list[Recipe] = []
-        """Whose parts are known: an identity may not become another part's."""
+        self._beginnings: dict[tuple[int, int], _Beginning] = {}
+        """By rows a step and sequence length."""
 
     def resolve(self, recipe: Recipe, where: str, branch: Branch | None = None) -> Training:
         """See the function `resolve`."""
-        self._alive.append(recipe)
-        _check_corpora(recipe, self._corpora, where)
-        start = self._start(recipe, where)
-        stages = self._resolved_stages(recipe, where, branch)
-        chain = Chain(start.initial, stages, self._fingerprints, recipe.sequence_length)
+        with within(where):
+            _check_corpora(recipe, self._corpora)
+            model = model_spec(recipe, self._vocabulary)
+            stages = self._resolved_stages(recipe, branch)
+        initial = _initial_state(recipe, model)
+        chain = Chain(initial, stages, self._fingerprints, recipe.sequence_length)
         return Training(
             chain=chain,
             start=0,
             stop=chain.steps,
-            model=start.model,
+            model=model,
             optimizer=recipe.optimizer,
             seed=recipe.seed,
             sequence_length=recipe.sequence_length,
@@ -63,48 +76,26 @@ class Resolver:
             execution=recipe.execution,
         )
 
-    def _start(self, recipe: Recipe, where: str) -> _Start:
-        key = (
-            id(recipe.model),
-            id(recipe.optimizer),
-            recipe.seed,
-            recipe.execution.precision,
-            recipe.sequence_length,
-        )
-        if key not in self._starts:
-            self._starts[key] = _start(recipe, self._vocabulary, where)
-        return self._starts[key]
-
-    def _resolved_stages(
-        self, recipe: Recipe, where: str, branch: Branch | None
-    ) -> list[ChainStage]:
-        """A stage is what it is by itself and by what the stages before it have read."""
-        history, stages = Past(), []
-        key: tuple[Any, ...] = (recipe.rows_per_step, recipe.sequence_length)
+    def _resolved_stages(self, recipe: Recipe, branch: Branch | None) -> list[ChainStage]:
+        sizes = (recipe.rows_per_step, recipe.sequence_length)
+        beginning, stages = self._beginnings.setdefault(sizes, _Beginning(Past())), []
         for stage in recipe.stages:
-            at = _leaves(stage, branch)
-            key = (*key, id(stage), at)
-            if key not in self._stages:
-                history = history.copy()
-                made = stage_steps(recipe, stage, self._corpora, history, at, f"{where}: ")
-                self._stages[key] = made, history
-            found, history = self._stages[key]
-            stages.append(found)
+            at = branch.at if branch is not None and branch.stage == stage.name else None
+            if (stage, at) not in beginning.next:
+                past = beginning.past.copy()
+                made = stage_steps(recipe, stage, self._corpora, past, at)
+                beginning.next[stage, at] = made, _Beginning(past)
+            made, beginning = beginning.next[stage, at]
+            stages.append(made)
         return stages
 
 
-@dataclass(frozen=True)
-class _Start:
-    """Where a recipe's training begins, and its update rule."""
+def _initial_state(recipe: Recipe, model: ModelSpec) -> dict[str, Any]:
+    """All that the names of a recipe's states depend on besides its stages; see `Chain`.
 
-    model: ModelSpec
-    initial: Mapping[str, Any]
-    """All that names depend on besides the stages; see `Chain`."""
-
-
-def _start(recipe: Recipe, vocabulary: int, where: str) -> _Start:
-    model = model_spec(recipe, vocabulary, where)
-    initial = {
+    Another entry here gives every state another name, and none that is stored is found again.
+    """
+    return {
         "model": dict(model.config),
         "pretrained": model.pretrained,
         "initialization": model.initialization,
@@ -113,63 +104,65 @@ def _start(recipe: Recipe, vocabulary: int, where: str) -> _Start:
         "precision": recipe.execution.precision,
         "sequence_length": recipe.sequence_length,
     }
-    return _Start(model, initial)
 
 
-def _leaves(stage: Stage, branch: Branch | None) -> Length | None:
-    return branch.at if branch is not None and branch.stage == stage.name else None
+def model_spec(recipe: Recipe, vocabulary: int) -> ModelSpec:
+    """The model's whole configuration, with the tokenizer's vocabulary unless it has its own.
 
-
-def model_spec(recipe: Recipe, vocabulary: int, where: str) -> ModelSpec:
-    """The model's whole configuration, its vocabulary at least the tokenizer's."""
+    Raises InputError where the recipe describes no model, two models, or one whose vocabulary is
+    smaller than the tokenizer's.
+    """
     model = recipe.model
     if model.pretrained is not None:
         if model.preset or model.config:
-            raise InputError(f"{where}: model", "a checkpoint and a configuration", "Give one")
+            raise InputError("model", "a checkpoint and a configuration", "Give one")
         return ModelSpec(pretrained=model.pretrained)
     if model.preset is None and "model_type" not in model.config:
-        raise InputError(f"{where}: model", "nothing to build", "Give preset, config or pretrained")
+        raise InputError("model", "nothing to build", "Give preset, config or pretrained")
     if model.preset is not None and model.preset not in presets.PRESETS:
         known = ", ".join(presets.PRESETS)
-        raise InputError(f"{where}: model.preset {model.preset!r}", "unknown", f"Known: {known}")
+        raise InputError(f"model.preset {model.preset!r}", "unknown", f"Known: {known}")
     base = presets.PRESETS[model.preset] if model.preset else {}
-    config = {"vocab_size": vocabulary, **base, **model.config}
+    # Transformers changes nested parts of a configuration in place, so they must be plain.
+    config = {"vocab_size": vocabulary, **base, **thawed(model.config)}
     if config["vocab_size"] < vocabulary:
         raise InputError(
-            f"{where}: model.config.vocab_size {config['vocab_size']}",
+            f"model.config.vocab_size {config['vocab_size']}",
             f"the tokenizer has {vocabulary} tokens, more than the model",
             f"Give {vocabulary} or more, or leave it out",
         )
-    initialization = "gpt-neox" if config["model_type"] == "gpt_neox" else "transformers"
-    return ModelSpec(config=config, initialization=initialization)  # type: ignore[arg-type]
+    is_gpt_neox = config["model_type"] == "gpt_neox"
+    return ModelSpec(config=config, initialization="gpt-neox" if is_gpt_neox else "transformers")
 
 
-def _check_corpora(recipe: Recipe, corpora: Mapping[str, CorpusFacts], where: str) -> None:
+def _check_corpora(recipe: Recipe, corpora: Mapping[str, CorpusFacts]) -> None:
+    """Raise InputError where a stage names no corpus of the recipe, or rows have other lengths."""
     for stage in recipe.stages:
         for corpus in stage.mixture or {stage.name: Fraction(1)}:
             if corpus not in recipe.corpora:
                 raise InputError(
-                    f"{where}: stages.{stage.name}.mixture",
+                    f"stages.{stage.name}.mixture",
                     f"no corpus {corpus!r}",
                     f"Corpora of this recipe: {', '.join(recipe.corpora)}",
                 )
-        _check_workers(recipe, stage, where)
+        _check_workers(recipe, stage)
     for name, facts in corpora.items():
         if facts.row_length != recipe.sequence_length + 1:
             raise InputError(
-                f"{where}: sequence_length {recipe.sequence_length}",
+                f"sequence_length {recipe.sequence_length}",
                 f"the shards of corpus {name!r} hold sequences of {facts.row_length - 1} tokens",
                 f"Give {facts.row_length - 1}, or prepare the text under another corpus name",
             )
 
 
-def _check_workers(recipe: Recipe, stage: Stage, where: str) -> None:
+def _check_workers(recipe: Recipe, stage: Stage) -> None:
+    """Raise InputError where a number of workers does not divide the global batch."""
     fewest, most = stage.workers.min, stage.workers.max
     for workers in range(fewest, most + 1):
         if recipe.rows_per_step % workers:
             which = "a number of workers that divides" if fewest == most else "a range that divides"
             raise InputError(
-                f"{where}: stages.{stage.name}.workers {workers}",
+                f"stages.{stage.name}.workers {workers}",
                 f"the global batch of {recipe.rows_per_step} rows cannot be shared equally",
                 f"Give {which} it",
             )

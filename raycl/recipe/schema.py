@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -16,8 +17,10 @@ from pydantic import (
     model_validator,
 )
 
+from raycl.errors import FieldError
 from raycl.plan.configuration import Configuration
 from raycl.plan.execution import Execution
+from raycl.plan.frozen import FrozenDict, frozen, thawed
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.schedule import PRESETS, Anneal, Schedule
 from raycl.plan.validation import Validation
@@ -57,12 +60,17 @@ LATER = "later"
 _ANNOTATIONS = ("title", "description", "default")
 
 
+T = TypeVar("T")
+FrozenMapping = Annotated[Mapping[str, T], AfterValidator(frozen)]
+"""A mapping that cannot change and that has a hash, so that recipes and stages can be keys."""
+
+
 class Model(Configuration):
     """The model: a preset or a Hugging Face configuration from random weights, or a checkpoint."""
 
     preset: str | None = Field(default=None, description="name of a preset, such as gpt-neox-405m")
-    config: dict[str, Any] = Field(
-        default_factory=dict,
+    config: FrozenMapping[Any] = Field(
+        default_factory=FrozenDict,
         description="Hugging Face configuration; together with a preset, what differs from it",
     )
     pretrained: str | None = Field(
@@ -73,7 +81,7 @@ class Model(Configuration):
     def _vocabulary(self) -> Model:
         size = self.config.get("vocab_size", 1)
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"config.vocab_size {size!r} is not a number of tokens; give 50304")
+            raise FieldError(f"config.vocab_size {size!r} is not a number of tokens", "Give 50304")
         return self
 
 
@@ -100,7 +108,7 @@ class Tokenizer(Configuration):
     @model_validator(mode="after")
     def _one(self) -> Tokenizer:
         if (self.load is None) == (self.train is None):
-            raise ValueError("give either `load` (a tokenizer.json or hub name) or `train`")
+            raise FieldError("give either `load` (a tokenizer.json or hub name) or `train`")
         return self
 
 
@@ -132,24 +140,24 @@ def _replay(value: Any) -> Fraction | dict[str, Fraction]:
     if not isinstance(value, Mapping):
         share = parse_share(value)
         if share == 1:
-            raise ValueError("a stage of old data only is no replay; give less than 100%")
+            raise FieldError("a stage of old data only is no replay", "Give less than 100%")
         return share
     shares = {str(corpus): parse_share(share) for corpus, share in value.items()}
     if not shares or any(share == 0 for share in shares.values()):
-        raise ValueError("a corpus with no share; leave it out, or give replay: 0%")
+        raise FieldError("a corpus with no share", "Leave it out, or give replay: 0%")
     if sum(shares.values()) >= 1:
-        raise ValueError("the shares leave no new data; make them sum to less than 100%")
+        raise FieldError("the shares leave no new data", "Make them sum to less than 100%")
     return shares
 
 
-def _written_replay(value: Fraction | dict[str, Fraction]) -> Any:
+def _written_replay(value: Fraction | Mapping[str, Fraction]) -> Any:
     if isinstance(value, Fraction):
         return format_number(value)
     return {corpus: format_number(share) for corpus, share in value.items()}
 
 
 Replay = Annotated[
-    Fraction | dict[str, Fraction],
+    Fraction | FrozenMapping[Fraction],
     BeforeValidator(_replay),
     PlainSerializer(_written_replay),
     WithJsonSchema(
@@ -179,7 +187,7 @@ class Workers(Configuration):
     @model_validator(mode="after")
     def _ordered(self) -> Workers:
         if self.min > self.max:
-            raise ValueError(f"min {self.min} is more than max {self.max}")
+            raise FieldError(f"min {self.min} is more than max {self.max}")
         return self
 
 
@@ -187,8 +195,8 @@ class Stage(Configuration):
     """A mixture of corpora, a replay share, a schedule and a number of tokens."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")
-    mixture: dict[str, Weight] = Field(
-        default_factory=dict,
+    mixture: FrozenMapping[Weight] = Field(
+        default_factory=FrozenDict,
         description="share of each corpus in the new data; default: the corpus named as the stage",
     )
     replay: Replay = Field(
@@ -225,9 +233,9 @@ class Stage(Configuration):
     @model_validator(mode="after")
     def _length(self) -> Stage:
         if (self.steps is None) == (self.tokens is None):
-            raise ValueError("give either `steps` or `tokens`")
+            raise FieldError("give either `steps` or `tokens`")
         if self.name == LATER:
-            raise ValueError(f"{LATER!r} means every stage but the first; give another name")
+            raise FieldError(f"{LATER!r} means every stage but the first", "Give another name")
         return self
 
     @property
@@ -249,13 +257,13 @@ class Recipe(Configuration):
     global_batch: Annotated[int | str, BeforeValidator(_sequences_or_tokens)] = Field(
         description="sequences per step, or '2.26M tokens'"
     )
-    corpora: dict[str, Corpus]
+    corpora: FrozenMapping[Corpus]
     stages: tuple[Stage, ...] = Field(min_length=1)
     optimizer: Optimizer = Optimizer()
     validation: Validation = Validation()
     execution: Execution = Execution()
     baselines: tuple[Literal["union", "scratch", "previous"], ...] = ()
-    sweep: tuple[dict[str, list[Any] | str], ...] = Field(
+    sweep: tuple[FrozenMapping[tuple[Any, ...] | str], ...] = Field(
         default=(),
         description="grids: field to its values; every combination is a recipe. `label` names a "
         "grid's recipes; `later.replay` is the field of every stage but the first",
@@ -272,27 +280,27 @@ class Recipe(Configuration):
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
         if self.rows_per_step < 1:
-            raise ValueError(
-                f"global_batch {self.global_batch} is less than one sequence; give a larger one"
+            raise FieldError(
+                f"global_batch {self.global_batch} is less than one sequence", "Give a larger one"
             )
         for name in self.corpora:
             if not re.fullmatch(CORPUS_NAME, name):
-                raise ValueError(
-                    f"corpus {name!r} would be a folder of that name; use letters, digits, '.', "
-                    "'_' and '-'"
+                raise FieldError(
+                    f"corpus {name!r} would be a folder of that name",
+                    "Use letters, digits, '.', '_' and '-'",
                 )
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(
-                f"two stages are called {twice!r}; give each its own name and a `mixture`"
+            raise FieldError(
+                f"two stages are called {twice!r}", "Give each its own name and a `mixture`"
             )
         for grid in self.sweep:
             for name, values in grid.items():
                 if isinstance(values, str) != (name == "label"):
-                    raise ValueError(f"sweep.{name} is {values!r}; give a list of values")
+                    raise FieldError(f"sweep.{name} is {thawed(values)!r}", "Give a list of values")
                 if not values:
-                    raise ValueError(f"sweep.{name} has no values; give one or more")
+                    raise FieldError(f"sweep.{name} has no values", "Give one or more")
         return self
 
     @property

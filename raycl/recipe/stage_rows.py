@@ -69,34 +69,33 @@ def stage_steps(
     corpora: Mapping[str, CorpusFacts],
     history: Past,
     at: Length | None,
-    where: str,
 ) -> ChainStage:
     """The stage after `history`, which goes on by it; `at` is where an anneal branch leaves it.
 
     Raises InputError for what cannot be read or scheduled.
     """
-    mixture = _mixture(recipe, stage, shares(stage, where), corpora, history, where)
+    mixture = _mixture(recipe, stage, shares(stage), corpora, history)
     parent = None
     if history.latest is not None and not stage.schedule.known:
         parent = end_rate(history.latest, tokens_per_step(recipe))
-    trunk = known_schedule(stage, parent, where)
+    trunk = known_schedule(stage, parent)
     schedule: BaseSchedule | Annealed = trunk
-    whole, wanted = whole_steps(recipe, stage), trained_steps(recipe, stage, where)
+    whole, wanted = whole_steps(recipe, stage), trained_steps(recipe, stage)
     if at is not None:
-        schedule, wanted = annealed(recipe, stage, trunk, at, where)
+        schedule, wanted = annealed(recipe, stage, trunk, at)
     try:
-        steps = _allowed_steps(stage, wanted, mixture, corpora, where)
+        steps = _allowed_steps(stage, wanted, mixture, corpora)
         supplied = _supplied(mixture, steps)
     except OverflowError as error:
         raise InputError(
-            f"{where}stages.{stage.name}",
+            f"stages.{stage.name}",
             f"{wanted} steps are more than can be counted ({error})",
             "Give fewer tokens",
         ) from error
     if steps < wanted and stage.stop_after is None:
         whole = steps  # the schedule ends where its data does
-    _check_supplied(stage, mixture, supplied, steps, where)
-    check_phases(stage, whole, tokens_per_step(recipe), where)
+    _check_supplied(stage, mixture, supplied, steps)
+    check_phases(stage, whole, tokens_per_step(recipe))
     made = ChainStage(
         stage.name,
         steps,
@@ -118,29 +117,28 @@ def _mixture(
     new: Mapping[str, Fraction],
     corpora: Mapping[str, CorpusFacts],
     history: Past,
-    where: str,
 ) -> Mixture:
     sources = []
     for corpus, share in new.items():
         rows = corpora[corpus].rows
         if rows == 0:
             raise InputError(
-                f"{where}stages.{stage.name}.mixture.{corpus}",
+                f"stages.{stage.name}.mixture.{corpus}",
                 "the corpus has no training rows",
                 "Give it more text",
             )
         first = history.next_new.get(corpus, 0)
         first = first % rows if stage.at_end == "repeat" else first
         sources.append(Source(corpus, share, False, first, rows, stage.at_end))
-    sources += _replay_sources(stage, corpora, history, where)
+    sources += _replay_sources(stage, corpora, history)
     return mixture_of(tuple(sources), recipe.rows_per_step, stage.replay_share)
 
 
 def _replay_sources(
-    stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past, where: str
+    stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past
 ) -> list[Source]:
     """Old data, by what was seen of each corpus (paper §4) or as the stage names them."""
-    field = f"{where}stages.{stage.name}.replay"
+    field = f"stages.{stage.name}.replay"
     if not stage.replay_share:
         return []
     if not history.mixes:
@@ -183,7 +181,7 @@ def _steps_until_end(mixture: Mixture, steps: int) -> Mapping[str, int]:
 
 
 def _allowed_steps(
-    stage: Stage, steps: int, mixture: Mixture, corpora: Mapping[str, CorpusFacts], where: str
+    stage: Stage, steps: int, mixture: Mixture, corpora: Mapping[str, CorpusFacts]
 ) -> int:
     """The steps wanted, or with `at_end: stop` those that the corpora can fill."""
     allowed = _steps_until_end(mixture, steps)
@@ -193,16 +191,14 @@ def _allowed_steps(
     if stage.at_end == "stop" and allowed[corpus] > 0:
         return allowed[corpus]
     raise InputError(
-        f"{where}stages.{stage.name}",
+        f"stages.{stage.name}",
         f"{steps} steps need more rows than corpus {corpus!r} "
         f"has left ({corpora[corpus].rows} rows, enough for {allowed[corpus]} steps)",
         "Give fewer tokens, more text, or at_end: repeat",
     )
 
 
-def _check_supplied(
-    stage: Stage, mixture: Mixture, supplied: Sequence[int], steps: int, where: str
-) -> None:
+def _check_supplied(stage: Stage, mixture: Mixture, supplied: Sequence[int], steps: int) -> None:
     """Refuse shares that give no row; what the history rule splits need only give some together."""
     by_rule = isinstance(stage.replay, Fraction)
     replayed = sum(n for s, n in zip(mixture.sources, supplied, strict=True) if s.replay)
@@ -211,7 +207,7 @@ def _check_supplied(
             share = source.weight * (mixture.replay if source.replay else 1 - mixture.replay)
             field_name = "replay" if source.replay else f"mixture.{source.corpus}"
             raise InputError(
-                f"{where}stages.{stage.name}.{field_name} {format_number(share)}",
+                f"stages.{stage.name}.{field_name} {format_number(share)}",
                 f"too small to give one row of {source.corpus!r} in {steps} steps",
                 "Give a larger share or more steps, or leave it out",
             )

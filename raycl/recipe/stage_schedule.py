@@ -5,11 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+from pydantic import ValidationError
 
-from raycl.errors import InputError
+from raycl.errors import FieldError, InputError
 from raycl.plan.chain import ChainStage
 from raycl.plan.schedule import Annealed, BaseSchedule
 from raycl.recipe.lengths import tokens_per_step, trained_steps, whole_steps
+from raycl.recipe.load import problem_of
 from raycl.recipe.schema import Recipe, Stage
 from raycl.units import Length, format_number
 
@@ -19,9 +21,9 @@ def end_rate(stage: ChainStage, per_step: int) -> float:
     return float(stage.rates(stage.steps, stage.steps + 1, per_step)[0])
 
 
-def known_schedule(stage: Stage, parent: float | None, where: str) -> BaseSchedule:
+def known_schedule(stage: Stage, parent: float | None) -> BaseSchedule:
     """The schedule with the parent's rate filled in. Raises InputError."""
-    field = f"{where}stages.{stage.name}.schedule"
+    field = f"stages.{stage.name}.schedule"
     if stage.schedule.known:
         return stage.schedule
     if parent is None:
@@ -30,38 +32,37 @@ def known_schedule(stage: Stage, parent: float | None, where: str) -> BaseSchedu
         raise InputError(field, "the stage before ended at a rate of 0", "Give a rate above 0")
     try:
         return stage.schedule.after(parent)
-    except ValueError as error:
-        problem = str(error).partition("Value error, ")[2] or str(error)
-        problem, _, remedy = problem.partition("\n")[0].partition(" [type=")[0].partition("; ")
+    except ValidationError as error:
+        problem, remedy = problem_of(error.errors()[0])
         raise InputError(
             field,
             f"after a stage that ended at {parent:g}: {problem}",
-            remedy.capitalize() or "Give a rate",
+            remedy or "Give a rate",
         ) from error
 
 
-def check_phases(stage: Stage, steps: int, per_step: int, where: str) -> None:
+def check_phases(stage: Stage, steps: int, per_step: int) -> None:
     """Raise InputError where a schedule's phases are longer than the stage."""
     lengths = stage.schedule.phases()
     total = sum((length.steps(steps, per_step) for length in lengths.values()), Fraction(0))
     if total > steps:
         raise InputError(
-            f"{where}stages.{stage.name}.schedule.{'+'.join(lengths)}",
+            f"stages.{stage.name}.schedule.{'+'.join(lengths)}",
             f"{format_number(total)} steps, longer than the stage's {steps}",
             "Make it shorter",
         )
 
 
 def annealed(
-    recipe: Recipe, stage: Stage, schedule: BaseSchedule, at: Length, where: str
+    recipe: Recipe, stage: Stage, schedule: BaseSchedule, at: Length
 ) -> tuple[Annealed, int]:
     """The schedule of a branch, and its steps from the stage's start. Raises InputError."""
     anneal = stage.anneal
     if anneal is None:
         raise ValueError(f"stage {stage.name} has no anneal")
-    field = f"{where}stages.{stage.name}.anneal"
+    field = f"stages.{stage.name}.anneal"
     per_step, whole = tokens_per_step(recipe), whole_steps(recipe, stage)
-    trunk = trained_steps(recipe, stage, where)
+    trunk = trained_steps(recipe, stage)
     begin, length = round(at.steps(trunk, per_step)), round(anneal.length.steps(whole, per_step))
     earliest = float(schedule.warmup.steps(whole, per_step))
     if not max(1, earliest) <= begin <= trunk:
@@ -75,7 +76,7 @@ def annealed(
     branch = Annealed(schedule, whole, begin, length, anneal.min_lr, anneal.shape)
     try:
         branch.floor(per_step)
-    except ValueError as error:
-        problem, _, remedy = str(error).partition("; ")
-        raise InputError(f"{field}.min_lr {anneal.min_lr}", problem, remedy.capitalize()) from error
+    except FieldError as error:
+        place = f"{field}.min_lr {anneal.min_lr}"
+        raise InputError(place, error.problem, error.remedy) from error
     return branch, begin + length

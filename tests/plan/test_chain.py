@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.chain_hash import BLOCK as _BLOCK
 from raycl.plan.chain_hash import CHUNK as _CHUNK
-from raycl.plan.mixture import Mixture, Source
+from raycl.plan.mixture import Mixture, Run, Source
 from raycl.plan.schedule import Annealed, Constant, Cosine
 
 ROWS = 10**9
@@ -52,18 +54,27 @@ def shared(one: Chain, two: Chain) -> int:
     """The definition of `divergence`: the steps before the first that differs, one by one."""
     if one.initial != two.initial:
         return 0
-    for step in range(min(one.steps, two.steps)):
-        a, b = (
-            (
-                c.learning_rates(step, step + 1).tobytes(),
-                [(c.fingerprints[r.corpus], r.first, r.count) for r in c.rows(step)],
-                c.resets_optimizer(step),
-            )
-            for c in (one, two)
-        )
+    for step, (a, b) in enumerate(zip(described(one), described(two), strict=False)):
         if a != b:
             return step
     return min(one.steps, two.steps)
+
+
+def described(one: Chain) -> Iterator[tuple[Any, ...]]:
+    """What each step of a chain does: its rate, its rows, and whether AdamW starts anew."""
+    rates = one.learning_rates(0, one.steps).view(np.int64).tolist()
+    for step, rate in enumerate(rates):
+        index = one.stage_index(step)
+        mix = one.stages[index].mixture
+        runs = rows(mix.sources, mix.global_batch, mix.replay, step - one.starts[index])
+        content = tuple((one.fingerprints[r.corpus], r.first, r.count) for r in runs)
+        yield rate, content, one.resets_optimizer(step)
+
+
+@lru_cache(maxsize=None)
+def rows(sources: tuple[Source, ...], batch: int, replay: Fraction, step: int) -> tuple[Run, ...]:
+    """The rows of a step of a stage; chains of many examples have such steps in common."""
+    return tuple(Mixture(sources, batch, replay).rows(step))
 
 
 @st.composite
@@ -235,6 +246,9 @@ def test_names_follow_the_content_of_corpora_and_not_what_they_are_called() -> N
 
 def test_rows_are_in_the_names() -> None:
     base = chain(stage(40))
+    two = chain(stage(40, first=3), stage(9, new="other"))
+    own = [s.mixture.rows(step) for s in two.stages for step in range(s.steps)]
+    assert [two.rows(step) for step in range(49)] == own
     assert base.divergence(chain(stage(40, first=1))) == 0
     assert base.divergence(chain(stage(40, rows=10**6))) == 40  # more rows beyond the last one
     assert base.divergence(chain(stage(40, rows=200))) == 10  # begins again after 10 steps

@@ -1,0 +1,154 @@
+"""One recipe file as many recipes: every point of its sweep, anneal branches, and baselines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from raycl.errors import InputError, within
+from raycl.plan.frozen import thawed
+from raycl.recipe.baselines import Baseline, baseline
+from raycl.recipe.load import parse_recipe, with_field
+from raycl.recipe.schema import LATER, Recipe, Stage
+from raycl.recipe.search import LABEL, Point, Search, as_text, grid_search
+from raycl.units import Length
+
+
+@dataclass(frozen=True)
+class Branch:
+    """An anneal off a stage's trunk: which stage, and where it leaves."""
+
+    stage: str
+    at: Length
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One recipe of a sweep."""
+
+    label: str
+    kind: Literal["sweep", "anneal"] | Baseline
+    fields: Mapping[str, Any]
+    """Every swept field and its value here; empty for a baseline."""
+    recipe: Recipe
+    branch: Branch | None = None
+    """Of the recipe's last stage, in a variant of kind `anneal`."""
+
+
+def expand(data: Mapping[str, Any], where: str, search: Search = grid_search) -> list[Variant]:
+    """All recipes that a recipe's data describes; equal ones appear once.
+
+    Raises InputError where a swept field or one of its values is not valid.
+    """
+    base = parse_recipe(data, where)
+    swept = list(dict.fromkeys(field for grid in base.sweep for field in grid if field != LABEL))
+    variants: dict[tuple[Recipe, Branch | None], Variant] = {}
+    parser = _PointParser(data, base)
+    with within(where):
+        for point in search(base):
+            recipe = parser.recipe(point)
+            fields = {field: _value(recipe, field) for field in swept}
+            trunk = Variant(point.label or recipe.name, "sweep", fields, recipe)
+            for variant in (trunk, *_branches(trunk)):
+                variants.setdefault((variant.recipe, variant.branch), variant)
+        found = list(variants.values())
+        for kind in base.baselines:
+            label, recipe = baseline(kind, base)
+            found.append(Variant(label, kind, {}, recipe))
+        _check_labels(found)
+    return found
+
+
+class _PointParser:
+    """Makes recipes of points, and validates only the stages and fields that are new in a point.
+
+    A sweep changes little of a recipe, and validating costs most of what expanding it takes. So
+    recipes also have all that they share as the same objects.
+    """
+
+    def __init__(self, data: Mapping[str, Any], base: Recipe) -> None:
+        self._data = data
+        self._stages: dict[Hashable, Stage] = {}
+        """Valid stages by what is written of them."""
+        self._remember(data.get("stages"), base)
+        own = ("stages", "sweep", "baselines")  # these are never simply the base's
+        self._valid = {name: getattr(base, name) for name in Recipe.model_fields if name not in own}
+
+    def recipe(self, point: Point) -> Recipe:
+        """The recipe in which the point's fields have its values. Raises InputError."""
+        changed: dict[str, Any] = {**self._data, "sweep": [], "baselines": []}
+        for field, value in point.fields.items():
+            changed = with_field(changed, field, value, "sweep")
+        for field, value in self._valid.items():
+            # What was not replaced is still the very object that was validated with the base.
+            if changed.get(field) is self._data.get(field):
+                changed[field] = value
+        written = changed["stages"]
+        if isinstance(written, list):
+            changed["stages"] = [self._stages.get(_as_written(stage), stage) for stage in written]
+        recipe = parse_recipe(changed, f"sweep {point.label or 'as written'}")
+        self._remember(written, recipe)
+        return recipe
+
+    def _remember(self, written: Any, recipe: Recipe) -> None:
+        if isinstance(written, list):
+            self._stages |= zip(map(_as_written, written), recipe.stages, strict=True)
+
+
+def _as_written(value: Any) -> Hashable:
+    """A key for data from YAML. In it 1, 1.0 and True differ, since one may be valid alone."""
+    if isinstance(value, Mapping):
+        return dict, tuple((name, _as_written(inner)) for name, inner in value.items())
+    if isinstance(value, list | tuple | set):
+        return type(value), tuple(map(_as_written, value))
+    return type(value), value
+
+
+def _branches(trunk: Variant) -> Iterator[Variant]:
+    """A variant for every anneal off the stages of a recipe: the trunk up to there."""
+    stages = trunk.recipe.stages
+    for number, stage in enumerate(stages):
+        for at in stage.anneal.at if stage.anneal else ():
+            recipe = trunk.recipe.model_copy(update={"stages": stages[: number + 1]})
+            label = f"{trunk.label}, anneal {stage.name} at {at}"
+            yield Variant(label, "anneal", trunk.fields, recipe, Branch(stage.name, at))
+
+
+def _value(recipe: Recipe, field: str) -> Any:
+    """A field's value as plain data: numbers as floats, a schedule as text."""
+    value: Any = recipe
+    parts = field.split(".")
+    stage = next((s for s in recipe.stages if s.name == parts[0]), None)
+    if parts[0] == LATER and len(recipe.stages) > 1:
+        stage = recipe.stages[-1]
+    if stage is not None:
+        value, parts = stage, parts[1:]
+    for part in parts:
+        inside = isinstance(value, Mapping)
+        value = thawed(value.get(part)) if inside else getattr(value, part, None)
+    if isinstance(value, Fraction):
+        return float(value)
+    return value if value is None or isinstance(value, int | float | str) else as_text(_dump(value))
+
+
+def _dump(value: Any) -> Any:
+    """A schedule as its kind and what differs from that kind's defaults."""
+    if not hasattr(value, "model_dump"):
+        return value
+    kind = {"kind": value.kind} if hasattr(value, "kind") else {}
+    return {**kind, **value.model_dump(exclude_defaults=True)}
+
+
+def _check_labels(variants: list[Variant]) -> None:
+    """Raise InputError where two recipes have one label: results are found by it."""
+    labels = Counter(variant.label for variant in variants)
+    twice = sorted(label for label, number in labels.items() if number > 1)
+    if twice:
+        raise InputError(
+            "sweep",
+            f"two recipes are called {twice[0]!r}",
+            "Merge the grids, or name one more field in one of them",
+        )
