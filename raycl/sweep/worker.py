@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from raycl.cluster.ray_internals import trial_queue
+from raycl.cluster.ray_internals import is_confined, loopback_process_group, trial_queue
 from raycl.data.ray_stream import Batches, rank_batches
 from raycl.plan.training import Training
 from raycl.storage import Storage
@@ -48,7 +48,7 @@ def train_with_workers(
     Raises what the workers raised; trying again is the trial's business.
     """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
 
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_start_seconds(training))
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = (
@@ -56,18 +56,26 @@ def train_with_workers(
     )
     # The loop reports on rank 0 alone, straight to the trial.
     config = {"training": training, "storage": storage, "queue": trial_queue(), "train": train}
-    backend = "nccl" if gpus else "gloo"
     with tempfile.TemporaryDirectory(prefix="raycl-train-") as scratch:
         TorchTrainer(
             train_worker,
             train_loop_config=config,
             scaling_config=ScalingConfig(**_scaling(training, gpus)),
-            torch_config=TorchConfig(backend=backend, timeout_s=PROCESS_GROUP_SECONDS),
+            torch_config=_process_group("nccl" if gpus else "gloo", scratch),
             # Preemptions are retried by Train, without limit; failures by Tune, up to its limit.
             run_config=RunConfig(
                 storage_path=scratch, failure_config=FailureConfig(max_failures=0)
             ),
         ).fit()
+
+
+def _process_group(backend: str, scratch: str) -> Any:
+    """How the workers of a node meet: on a cluster of this machine alone, on no other address."""
+    if is_confined():
+        return loopback_process_group(scratch, backend, PROCESS_GROUP_SECONDS)
+    from ray.train.torch import TorchConfig
+
+    return TorchConfig(backend=backend, timeout_s=PROCESS_GROUP_SECONDS)
 
 
 def train_worker(config: dict[str, Any]) -> None:
