@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have, said once."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Gpus = Annotated[bool, typer.Option(help="Train on GPUs, one per worker.")]
 
 
 def exit_if_failed(failed: Mapping[str, str], console: Console) -> None:
-    """Print each failed node with its reason and exit with code 1; nothing where all went well."""
+    """Print each failed node with its reason and exit with code 1; return where none failed."""
     for node, reason in failed.items():
         console.print(f"[red]failed[/red] {node}: {escape(reason)}", soft_wrap=True)
     if failed:

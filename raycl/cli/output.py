@@ -18,6 +18,6 @@ class LastingConsole(Console):
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
 
-    def line(self, text: str) -> None:
+    def say(self, text: str) -> None:
         """Print the text as it is: no markup, no colours, no breaks but its own."""
         self.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -42,7 +42,7 @@ def prepare(
     from raycl.storage import Storage
     from raycl.sweep.prepare_corpora import check_corpora, prepare_all, ready_text
 
-    say = LastingConsole().line
+    say = LastingConsole().say
     place, definition = Storage(storage), define(recipe, overrides or (), scale)
     place.check_writable()
     manifests = read_manifests((definition,), place)

@@ -17,7 +17,7 @@ from raycl.cli.options import StorageUrl
 from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.units import parse_share
 
 _SHORT_NAME = 18
@@ -179,7 +179,7 @@ def print_losses(
     from raycl.data.shards import load_manifest
 
     corpora = list(dict.fromkeys(corpus for found in losses.values() for corpus in found))
-    splits = {c: load_manifest(storage, f"corpora/{c}").validation for c in corpora}
+    splits = {c: load_manifest(storage, layout.corpus(c)).validation for c in corpora}
     table = Table(box=None, pad_edge=False)
     table.add_column("state", no_wrap=True)
     for corpus in corpora:

@@ -7,6 +7,9 @@ first, and through nothing else.
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +94,53 @@ def trial_queue() -> Any:
 
     make: Any = TuneReportCallback  # has no types
     return make()._training_actor_item_queue
+
+
+def loopback_process_group(folder: str, backend: str, seconds: int) -> Any:
+    """A TorchConfig whose workers, all of one machine, listen on its loopback address alone.
+
+    They meet by a file in `folder`. In public they can only meet at a server of PyTorch's, which
+    binds to all addresses and believes whoever connects to it.
+    """
+    import ray
+    from ray.train.torch import TorchConfig, config
+
+    class FileBackend(config._TorchBackend):
+        """Sets up the process group as its parent class does, but for where workers meet."""
+
+        def on_start(self, worker_group: Any, backend_config: Any) -> None:
+            worker_group.execute(config._set_torch_distributed_env_vars)
+            worker_group.execute(_use_loopback_interface)
+            size = len(worker_group)
+            group = {
+                "backend": backend_config.backend,
+                "world_size": size,
+                # Another file for each start: the workers of an earlier one must not be met.
+                "init_method": f"file://{folder}/{uuid.uuid4().hex}",
+                "timeout_s": backend_config.timeout_s,
+            }
+            join = config._setup_torch_process_group
+            ray.get(
+                [
+                    worker_group.execute_single_async(rank, join, world_rank=rank, **group)
+                    for rank in range(size)
+                ]
+            )
+
+    class FileConfig(TorchConfig):
+        """Names the backend above."""
+
+        @property
+        def backend_cls(self) -> Any:
+            return FileBackend
+
+    return FileConfig(backend=backend, timeout_s=seconds)
+
+
+def _use_loopback_interface() -> None:
+    """Have the process groups of this worker talk over the loopback interface."""
+    name = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = name
 
 
 def kill_trial(trial: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a sweep will do and cost, known before any cluster exists."""
+"""What a sweep will do and cost, calculated before any cluster exists."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class NodePlan:
     memory_per_worker: float
     """Bytes for weights, gradients, AdamW state and logits; activations come on top."""
     done: int
-    """Its first steps that storage holds already; all of them where its end state is there."""
+    """How many of its first steps storage holds; all of them where its end state is there."""
 
     @property
     def exists(self) -> bool:
@@ -43,7 +43,7 @@ class Plan:
     """A sweep in numbers."""
 
     parameters: int | None
-    """None where only building the model tells: for a checkpoint, or another model type."""
+    """None where the model has to be built to count them: a checkpoint, or another model type."""
     steps: int
     steps_alone: int
     tokens: int
@@ -72,7 +72,7 @@ def make_plan(tree: Tree, existing: Collection[str]) -> Plan:
 
 
 def _done(node: Node, stored: StateIndex) -> int:
-    """Steps up to the deepest stored state inside the node: another sweep may have left one."""
+    """Steps up to the deepest stored state inside the node, which another sweep may have left."""
     start, stop = node.training.start, node.training.stop
     deepest = next(stored.along(node.training.chain, stop, above=start), None)
     return deepest[0] - start if deepest else 0
@@ -101,7 +101,10 @@ def _node_plan(node: Node, stored: StateIndex) -> NodePlan:
 
 
 def _closed_form(count: Callable[[Mapping[str, Any]], T], config: Mapping[str, Any]) -> T | None:
-    """None where a configuration has no closed form, or leaves sizes to the model class."""
+    """What `count` says of a configuration; None where it has no closed form for it.
+
+    That is another model type, or a configuration that leaves sizes to the model class.
+    """
     try:
         return count(config)
     except (KeyError, ValueError):
@@ -109,7 +112,10 @@ def _closed_form(count: Callable[[Mapping[str, Any]], T], config: Mapping[str, A
 
 
 def _memory(config: Mapping[str, Any], node: Node) -> float:
-    """fp32 weights, gradients and both AdamW moments, sharded; logits and their gradient, not."""
+    """Bytes for a worker's shard of fp32 weights, gradients and both AdamW moments, and for logits.
+
+    Logits and their gradient are not sharded.
+    """
     parameters = _closed_form(presets.parameter_count, config)
     if parameters is None:
         return 0.0

@@ -1,4 +1,4 @@
-"""From a recipe file and a storage to the tree of its sweep; no cluster needed."""
+"""A recipe file becomes a definition, and with its corpora's facts trainings; needs no cluster."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ _UNKNOWN_ROWS = 2**40
 """Rows of a corpus that is not prepared yet: enough for any recipe, checked again afterwards."""
 
 LEAST_SHARED = 5
-"""Recipes that part sooner are not worth a common node: starting one and saving its state cost
-about as much as five steps of a small model, and nothing beside a large one's."""
+"""Steps that recipes must share at least to train them in a common node.
+
+Starting a node and saving its state costs about as much as five steps of a small model; beside the
+steps of a large one it costs nothing."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def make_tree(definition: Definition, facts: Mapping[str, CorpusFacts]) -> Tree:
 
 
 def bind_corpora(storage: Storage, facts: Mapping[str, CorpusFacts]) -> None:
-    """Remember which data the nodes of this storage are trained on."""
+    """Note in the storage which data its nodes are trained on, where no note is there yet."""
     for name, entry in facts.items():
         path = layout.binding(name)
         if not storage.exists(path):

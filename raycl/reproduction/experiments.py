@@ -29,7 +29,8 @@ def load_experiments(
 ) -> list[Experiment]:
     """Every recipe file of a folder for every seed, in the order of their numbers.
 
-    `only` keeps names that begin so; names that begin as one of `once` get the first seed alone.
+    `only` keeps the files whose names begin with one of its words. A file whose name begins with
+    one of `once` gets the first seed alone.
     Raises InputError where a file is no recipe or nothing is left.
     """
     paths = sorted(folder.glob("*.yaml"), key=lambda path: _order(path.stem))
@@ -47,6 +48,6 @@ def load_experiments(
 
 
 def _order(stem: str) -> tuple[str, int, str]:
-    """e2 before e10."""
+    """A key that sorts e2 before e10."""
     head = stem.partition("-")[0]
     return head[:1], int(head[1:]) if head[1:].isdigit() else 0, stem

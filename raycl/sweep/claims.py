@@ -1,4 +1,4 @@
-"""A sweep's side of the leases: which node is ours to train, theirs, or done by them."""
+"""How a sweep uses leases: it asks of each node whether it may train it, or another sweep does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from raycl.storage import Storage
 from raycl.sweep.leases import Leases
 
 ASK_SECONDS = 5.0
-"""Between two questions about a node that another sweep has."""
+"""Seconds between two questions about a node that another sweep holds."""
 
 
 class NodeClaims:
@@ -24,12 +24,17 @@ class NodeClaims:
         self._asked: dict[str, float] = {}
 
     def ask(self, node: str) -> Literal["ours", "theirs", "done"]:
-        """At most one question in `ASK_SECONDS` about a node that is another sweep's."""
+        """Whether the node is ours to train, another sweep's, or finished.
+
+        A node that another sweep holds is asked about at most once in `ASK_SECONDS`; in between the
+        answer is "theirs".
+        """
         now = self._clock()
         if now - self._asked.get(node, now - ASK_SECONDS) < ASK_SECONDS:
             return "theirs"
         ours = self._leases.take(node)
-        # In this order: a sweep that gives a node back has finished its state before.
+        # The state is looked for after the lease is taken: a sweep finishes a state before it gives
+        # the lease back, so whatever the last holder has finished is seen here.
         if is_complete(self._storage, node):
             self._leases.release(node)
             return "done"
@@ -39,5 +44,5 @@ class NodeClaims:
         return "theirs"
 
     def give_back(self, node: str) -> None:
-        """It is finished, or failed here: another sweep may try."""
+        """Let other sweeps have a node that is finished here, or has failed here."""
         self._leases.release(node)

@@ -1,9 +1,10 @@
-"""Who trains which node: leases in storage, kept by heartbeats and taken over when these stop.
+"""Leases in storage say which sweep trains which node; heartbeats keep them alive.
 
-A lease is a file that names its holder; a holder is a process with a file that it rewrites every
-few seconds. Whoever wants a node that somebody else holds watches the holder's file. No clock is
-compared with another machine's: a holder counts as gone when its file has not changed for a while
-by the watcher's own monotonic clock, or at once where its process was on this machine and is not.
+A lease is a file that names its holder. A holder is a process with a file of its own, which it
+rewrites every few seconds. A sweep that wants a node which another holds watches the holder's file.
+Clocks of two machines are never compared: a holder counts as gone when its file has not changed
+for a while by the watcher's own monotonic clock, or at once where its process ran on this machine
+and has ended.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ from raycl.storage.retries import Retries
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
-"""Without a change of its file a holder counts as gone after so long."""
+"""A holder whose file has not changed for so long counts as gone."""
 _NODES, _HOLDERS = "leases/nodes", "leases/holders"
 _TRIES = 3
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The lease of one holder on one node, to be checked from another process."""
+    """The lease of one holder on one node, which another process can check."""
 
     storage: Storage
     holder: str
@@ -47,10 +48,10 @@ class Claim:
 
 
 class Leases:
-    """The leases of one holder. As a context it beats, and at the end gives all back.
+    """The leases of one holder. As a context it beats, and gives all leases back at the end.
 
-    Requests: one for each beat, whatever the number of leases; for a node two to take and two to
-    give back, and two more each time somebody else is found to hold it.
+    Requests: one for each beat, however many leases there are; two to take a node and two to give
+    it back, and two more each time that another holder is found to have it.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Leases:
     ) -> None:
         self.holder = uuid.uuid4().hex
         self._storage, self._clock = storage, clock
-        # A beat that comes too late is worth nothing: no long row of attempts.
+        # A late beat is worth nothing, so a beat is not tried for long.
         brief = Retries(attempts=3, within_seconds=stale_seconds / 3)
         self._beats = Storage(storage.url, storage.options, brief)
         self._beat_seconds, self._stale_seconds = beat_seconds, stale_seconds
@@ -73,7 +74,7 @@ class Leases:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self.doubtful = False
-        """Set when beats were so late that others may have taken leases over: ask `claim`."""
+        """Set when a beat was so late that others may have taken leases over: ask `claim`."""
 
     def __enter__(self) -> Leases:
         self.beat()
@@ -91,7 +92,7 @@ class Leases:
             self._storage.remove(f"{_HOLDERS}/{self.holder}")
 
     def beat(self) -> None:
-        """Show that this holder lives."""
+        """Rewrite this holder's file, which shows that it lives."""
         self._count += 1
         mark = {"beat": self._count, "machine": _machine(), "process": os.getpid()}
         self._beats.write_bytes(f"{_HOLDERS}/{self.holder}", json.dumps(mark).encode())
@@ -101,11 +102,12 @@ class Leases:
 
     def _go_on(self) -> None:
         while not self._ended.wait(self._beat_seconds):
-            with contextlib.suppress(Exception):  # the next one may succeed; if not, it is doubtful
+            # The next beat may succeed; where none does, `doubtful` will say so.
+            with contextlib.suppress(Exception):
                 self.beat()
 
     def take(self, node: str) -> bool:
-        """Whether the node is ours from here on: nobody's before, or of a holder that is gone."""
+        """Take the node if nobody holds it, or a holder that is gone: whether it is ours now."""
         path, mine = _lease(node), _content(self.holder)
         for _ in range(_TRIES):
             version = self._storage.create(path, mine)
@@ -113,7 +115,7 @@ class Leases:
                 try:
                     found, theirs = self._storage.read_version(path)
                 except FileNotFoundError:
-                    continue  # given back between the two
+                    continue  # its holder gave it back between the two requests
                 if found == mine:
                     version = theirs
                 elif self._is_alive(found):
@@ -129,7 +131,7 @@ class Leases:
         """Give a node back; nothing happens where it is not ours."""
         version = self._held.pop(node, None)
         if version is not None:
-            with contextlib.suppress(OSError):  # it goes stale then
+            with contextlib.suppress(OSError):  # a lease that stays goes stale with its holder
                 self._storage.delete_if(_lease(node), version)
 
     def claim(self, node: str) -> Claim:
@@ -172,7 +174,7 @@ def _content(holder: str) -> bytes:
 
 
 def _holder(lease: bytes) -> str:
-    """The holder that a lease names; what is no lease names nobody."""
+    """The holder that a lease names; `unknown`, which nobody is, where the file is no lease."""
     try:
         holder = str(json.loads(lease)["holder"])
     except (ValueError, KeyError, TypeError):
@@ -190,7 +192,7 @@ def _machine() -> str:
 
 
 def _died_here(beat: bytes) -> bool:
-    """Whether the holder was a process of this machine, and is none any more."""
+    """Whether the holder was a process of this machine that has ended."""
     try:
         mark: Any = json.loads(beat)
         process = int(mark["process"])

@@ -13,10 +13,10 @@ from raycl.plan.tree import Node
 
 
 class NodeTrainings:
-    """All trainings as one array: the object store's memory is read in place.
+    """All trainings as one array, which a trial reads in place in the object store.
 
-    As a mapping of objects every trial would copy and open all of them, which for 10,000 nodes
-    takes longer than to start a trial. Packed as Ray itself packs what it sends.
+    A mapping of objects would be copied and unpickled as a whole by every trial, which for 10,000
+    nodes takes longer than to start a trial. Each training is pickled as Ray pickles what it sends.
     """
 
     def __init__(self, nodes: Iterable[Node]) -> None:

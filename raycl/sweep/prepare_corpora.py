@@ -1,4 +1,4 @@
-"""A recipe's material: its text fetched, its tokenizer trained, its corpora prepared."""
+"""Before training: fetch a recipe's text, train its tokenizer, prepare its corpora."""
 
 from __future__ import annotations
 
@@ -76,9 +76,10 @@ def _check_placeholder(corpus: Corpus, where: str) -> None:
 
 
 def _wanted_tokenizer(recipe: Recipe, storage: Storage, manifest: Manifest) -> str:
-    """Fingerprint of the recipe's tokenizer; of one to train only its size can be compared.
+    """Fingerprint that the corpus' tokenizer must have.
 
-    A hub is not asked again: shards that are there must do without a network.
+    Of a tokenizer that the recipe trains only the size can be compared. One from a hub is not asked
+    for again: corpora that are prepared need no network.
     """
     train, reference = recipe.tokenizer.train, recipe.tokenizer.load
     if train is not None and train.vocabulary != manifest.vocabulary:
@@ -98,8 +99,8 @@ def ready_text(
 ) -> dict[str, TextSource]:
     """The text of every corpus, fetched where the recipe says so. Needs no cluster.
 
-    Raises InputError where the text of a corpus that is still to prepare is not there, or where
-    there is no such tokenizer: a cluster that starts for them would start in vain.
+    Raises InputError where the text of a corpus that is still to prepare is missing, or the
+    tokenizer is: no cluster has to start to find that out.
     """
     for corpus in recipe.corpora.values():
         if corpus.fetch:
@@ -121,7 +122,7 @@ def _check_found(source: TextSource, where: str) -> None:
 
 
 def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:
-    """What the recipe says of one corpus' preparation."""
+    """How one corpus is to be prepared, as the recipe says."""
     corpus = recipe.corpora[name]
     return CorpusSpec(
         name=name,
@@ -154,10 +155,10 @@ def prepare_all(
 def tokenizer_reference(
     recipe: Recipe, sources: dict[str, TextSource], storage: Storage, report: Report
 ) -> str:
-    """The tokenizer that the recipe names, or that it asks to train (once per request).
+    """The tokenizer that the recipe names, or that it asks to train, which is done once.
 
-    Corpora of one model need one tokenizer, so where one of them is prepared already, its
-    tokenizer is the one.
+    All corpora of a model need the same tokenizer, so where one of them is prepared already, its
+    tokenizer is taken.
     """
     train = recipe.tokenizer.train
     if train is None:

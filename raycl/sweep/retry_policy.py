@@ -1,4 +1,4 @@
-"""Which node that has failed is tried again."""
+"""Whether a node that has failed is tried again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from raycl.storage import Storage
 
 
 class NodeFailures:
-    """Counts failures of a node since it last got further.
+    """Counts the failures of each node since it last got further; more than `most` are final.
 
-    A week on machines that come and go is many failures, and none of them speaks against the
-    node as long as each attempt leaves a deeper state behind.
+    A week on machines that come and go brings many failures. None of them speaks against the node
+    as long as each attempt leaves a deeper state behind.
     """
 
     def __init__(self, nodes: Mapping[str, Node], storage: Storage, most: int) -> None:
@@ -24,7 +24,7 @@ class NodeFailures:
         self._reached: dict[str, int] = {}
 
     def try_again(self, name: str) -> bool:
-        """Book a failure: whether it was not yet one too many in a row. One listing."""
+        """Count a failure of the node, and say whether it is tried again. One listing of states."""
         reached = self._deepest(name)
         if reached > self._reached.get(name, -1):
             self._reached[name], self._failures[name] = reached, 0
@@ -33,7 +33,7 @@ class NodeFailures:
 
     def _deepest(self, name: str) -> int:
         training = self._nodes[name].training
-        with contextlib.suppress(OSError):  # the store may be what failed
+        with contextlib.suppress(OSError):  # the store itself may be what failed
             states = StateIndex(complete_states(self._storage))
             return next((step for step, _ in states.along(training.chain, training.stop)), 0)
         return self._reached.get(name, 0)

@@ -9,14 +9,14 @@ from ray.tune.schedulers import FIFOScheduler
 
 
 class LiveTrials(FIFOScheduler):
-    """First come, first served, as Tune's default.
+    """Starts the trial that came first, as Tune's default scheduler does.
 
-    That one looks through all trials there ever were, several times a step: of a sweep of 10,000
-    nodes, most of the driver's time.
+    The default looks through all trials there ever were, several times a step. In a sweep of 10,000
+    nodes that takes most of the driver's time.
     """
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """A trial that waits to be started, else one that is paused."""
+        """The first trial that waits to be started; where none does, the first that is paused."""
         live: list[Trial] = list(tune_controller.get_live_trials())
         for status in (Trial.PENDING, Trial.PAUSED):
             waiting = [trial for trial in live if trial.status == status]

@@ -1,4 +1,4 @@
-"""What runs where a node is trained: in its Tune trial, or on each worker of a TorchTrainer."""
+"""What runs where a node is trained: in its Tune trial, or in each worker of a TorchTrainer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from raycl.cluster.ray_internals import trial_queue
+from raycl.cluster.ray_internals import is_confined, loopback_process_group, trial_queue
 from raycl.data.ray_stream import Batches, rank_batches
 from raycl.plan.training import Training
 from raycl.storage import Storage
@@ -22,12 +22,12 @@ Train = Callable[[Training, Storage, Batches, Report, Asked], Any]
 """The loop: `raycl.train.loop.train`, or a stand-in for it in tests."""
 
 REPORT_SECONDS = 1.0
-"""Between two reports of metrics; those of a validation always go out."""
+"""Seconds between two reports of metrics; those of a validation are always reported."""
 WORKER_START_SECONDS = 24 * 3600
-"""A worker group waits for its resources: the cluster may be busy, or still growing."""
+"""How long a worker group waits for its resources: the cluster may be busy, or still growing."""
 PROCESS_GROUP_SECONDS = 1800
 RESIZE_SECONDS = float(os.environ.get("RAYCL_RESIZE_SECONDS", "60"))
-"""Between two looks whether elastic workers may become more: each change costs a new start."""
+"""Seconds between two looks whether elastic workers may become more: a change costs a restart."""
 ELASTIC_START_SECONDS = float(os.environ.get("RAYCL_ELASTIC_START_SECONDS", "120"))
 
 
@@ -48,24 +48,34 @@ def train_with_workers(
     Raises what the workers raised; trying again is the trial's business.
     """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
 
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_start_seconds(training))
-    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.5"  # of Train's 2 s, a node waits half
+    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = (
+        "0.5"  # a node waits half of it; Train has 2 s
+    )
     # The loop reports on rank 0 alone, straight to the trial.
     config = {"training": training, "storage": storage, "queue": trial_queue(), "train": train}
-    backend = "nccl" if gpus else "gloo"
     with tempfile.TemporaryDirectory(prefix="raycl-train-") as scratch:
         TorchTrainer(
             train_worker,
             train_loop_config=config,
             scaling_config=ScalingConfig(**_scaling(training, gpus)),
-            torch_config=TorchConfig(backend=backend, timeout_s=PROCESS_GROUP_SECONDS),
+            torch_config=_process_group("nccl" if gpus else "gloo", scratch),
             # Preemptions are retried by Train, without limit; failures by Tune, up to its limit.
             run_config=RunConfig(
                 storage_path=scratch, failure_config=FailureConfig(max_failures=0)
             ),
         ).fit()
+
+
+def _process_group(backend: str, scratch: str) -> Any:
+    """How the workers of a node meet: on a cluster of this machine alone, on no other address."""
+    if is_confined():
+        return loopback_process_group(scratch, backend, PROCESS_GROUP_SECONDS)
+    from ray.train.torch import TorchConfig
+
+    return TorchConfig(backend=backend, timeout_s=PROCESS_GROUP_SECONDS)
 
 
 def train_worker(config: dict[str, Any]) -> None:
@@ -95,8 +105,8 @@ class _Rank:
 def _start_seconds(training: Training) -> float:
     if training.fewest_workers in (None, training.workers):
         return WORKER_START_SECONDS
-    # Train counts a machine that is being drained, where nothing starts any more: it has to give
-    # up that number of workers and count again.
+    # Train also counts a machine that is being drained, where no worker starts any more. It has to
+    # give up on that number of workers soon, and count again.
     return ELASTIC_START_SECONDS
 
 
@@ -127,7 +137,7 @@ def _run_loop(training: Training, storage: Storage, rank: _Rank, train: Train | 
     try:
         train(training, storage, batches, sparse(rank.report), rank.asked)
     finally:
-        # The process lives on for the next node: the read-ahead must not.
+        # The process lives on for the next node, but its read-ahead must end with this one.
         for iterator in stream:
             if isinstance(iterator, Generator):
                 iterator.close()
@@ -143,7 +153,10 @@ def _default_train() -> Train:
 
 
 def sparse(report: Report, seconds: float = REPORT_SECONDS) -> Report:
-    """`report` at most once in `seconds`, validations always: each report waits for Tune."""
+    """A `report` that is called once in `seconds` at most, as each call waits for Tune.
+
+    Validations are always reported.
+    """
     last = -float("inf")
 
     def limited(metrics: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from raycl.storage import Storage
 from tests.helpers.fakes import make_corpus
 from tests.helpers.paths import ROOT
-from tests.helpers.recipe_data import recipe_data, write_recipe
+from tests.helpers.recipe_data import changed, write_recipe
 
 
 def environment() -> dict[str, str]:
@@ -48,11 +48,11 @@ def test_all_servers_of_a_sweep_listen_on_loopback(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "runs")
     for name in ("old", "new"):
         make_corpus(storage, name)
-    recipe = write_recipe(tmp_path, recipe_data())
+    recipe = write_recipe(tmp_path, changed(1, workers=2))  # its second stage has a TorchTrainer
     command = [sys.executable, "-m", "raycl", "sweep", str(recipe), "--storage", storage.url]
     with (tmp_path / "output").open("w+") as output:
         process = subprocess.Popen(
-            [*command, "--workers", "1"], env=environment(), stdout=output, stderr=output
+            [*command, "--workers", "2"], env=environment(), stdout=output, stderr=output
         )
         found: set[tuple[str, str]] = set()
         while process.poll() is None:
@@ -64,7 +64,7 @@ def test_all_servers_of_a_sweep_listen_on_loopback(tmp_path: Path) -> None:
         assert process.returncode == 0, output.read()
     names = {name for name, _ in found}
     assert {"raylet", "gcs_server"} <= names, names
-    assert any(name.startswith("ray::") for name in names), names  # a trial's worker
+    assert any(name.startswith("ray::") for name in names), names
     assert not {entry for entry in found if not is_loopback(entry[1])}
 
 

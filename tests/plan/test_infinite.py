@@ -27,6 +27,11 @@ PEAK, PLATEAU, FLOOR = 3e-4, 1.65e-4, 3e-5
 parse = TypeAdapter(Schedule).validate_python
 
 
+def written(kind: Any, **fields: Any) -> Any:
+    """A schedule from fields as a recipe writes them, such as `warmup="1%"`."""
+    return kind(**fields)
+
+
 def authors_rate(t: int, style: str, total: int = TOTAL) -> float:
     """The authors' four phases (paper §1.5): 0.85 is where the plateau ends, not its length."""
     warm, s = 0.01 * total, t - 0.01 * total
@@ -46,7 +51,8 @@ def authors_rate(t: int, style: str, total: int = TOTAL) -> float:
 
 @pytest.mark.parametrize("style", ["cosine", "inverse-sqrt"])
 def test_infinite_is_the_authors(style: Any) -> None:
-    schedule = Infinite(
+    schedule = written(
+        Infinite,
         max_lr=PEAK,
         constant_lr=PLATEAU,
         min_lr=FLOOR,
@@ -63,8 +69,13 @@ def test_infinite_is_the_authors(style: Any) -> None:
 
 
 def test_a_trunk_needs_no_total() -> None:
-    trunk = Infinite(
-        max_lr=PEAK, constant_lr=PLATEAU, warmup="100 steps", cooldown="500 steps", shape="linear"
+    trunk = written(
+        Infinite,
+        max_lr=PEAK,
+        constant_lr=PLATEAU,
+        warmup="100 steps",
+        cooldown="500 steps",
+        shape="linear",
     )
     short, long = (trunk.rates(np.arange(n), n, 1) for n in (1000, 5000))
     assert (short == long[:1000]).all()
@@ -82,7 +93,8 @@ def test_a_trunk_needs_no_total() -> None:
 def test_infinite_never_leaves_its_bounds(
     total: int, warm: int, cool: int, shape: Any, steepness: float
 ) -> None:
-    schedule = Infinite(
+    schedule = written(
+        Infinite,
         max_lr=PEAK,
         constant_lr=PLATEAU,
         min_lr=FLOOR,
@@ -102,7 +114,9 @@ def test_infinite_never_leaves_its_bounds(
 def test_warmup_stable_decay() -> None:
     steps, total = np.arange(1000), 1000
     for shape, fall in (("linear", lambda x: 1 - x), ("1-sqrt", lambda x: 1 - math.sqrt(x))):
-        schedule = WarmupStableDecay(max_lr=1e-3, min_lr=0, warmup="5%", decay="20%", shape=shape)
+        schedule = written(
+            WarmupStableDecay, max_lr=1e-3, min_lr=0, warmup="5%", decay="20%", shape=shape
+        )
         rates = schedule.rates(steps, total, 1)
         assert (rates[50:801] == 1e-3).all()
         expected = [1e-3 * fall((t - 800) / 200) for t in range(800, 1000)]
@@ -110,7 +124,7 @@ def test_warmup_stable_decay() -> None:
 
 
 def test_linear_decay_and_starts() -> None:
-    linear = Linear(max_lr=1e-3, min_lr="10%", warmup="10%", start_lr=5e-4)
+    linear = written(Linear, max_lr=1e-3, min_lr="10%", warmup="10%", start_lr=5e-4)
     rates = linear.rates(np.arange(100), 100, 1)
     assert rates[0] == 5e-4
     assert rates[5] == pytest.approx(7.5e-4, rel=1e-12)
@@ -119,8 +133,10 @@ def test_linear_decay_and_starts() -> None:
 
 @given(st.integers(10, 300), st.integers(1, 100), st.sampled_from(["exponential", "1-sqrt"]))
 def test_an_anneal_leaves_the_trunk_and_ends_at_its_floor(at: int, length: int, shape: Any) -> None:
-    trunk = Infinite(max_lr=PEAK, constant_lr=PLATEAU, warmup="10 steps", cooldown="100 steps")
-    branch = Annealed(trunk, 300, at, length, FLOOR, shape)
+    trunk = written(
+        Infinite, max_lr=PEAK, constant_lr=PLATEAU, warmup="10 steps", cooldown="100 steps"
+    )
+    branch: Any = Annealed(trunk, 300, at, length, FLOOR, shape)
     steps = np.arange(at + length + 1)
     rates, own = branch.rates(steps, at + length, 1), trunk.rates(steps, 300, 1)
     assert (rates[: at + 1] == own[: at + 1]).all()
@@ -144,12 +160,12 @@ def test_parents_rate() -> None:
     reuse = parse("reuse")
     assert not reuse.known
     known = reuse.after(3e-5)
-    assert known == Cosine(max_lr=3e-5, min_lr="1%", warmup="0%")
+    assert known == written(Cosine, max_lr=3e-5, min_lr="1%", warmup="0%")
     assert known.rates(np.array([0, 100]), 100, 1) == pytest.approx([3e-5, 3e-7])
     assert parse("continue").after(1e-4) == Constant(max_lr=1e-4)
-    rewarmed = Cosine(max_lr=3e-4, start_lr="parent", warmup="10%").after(3e-5)
+    rewarmed = written(Cosine, max_lr=3e-4, start_lr="parent", warmup="10%").after(3e-5)
     assert rewarmed.rates(np.array([0, 5, 10]), 100, 1) == pytest.approx([3e-5, 1.65e-4, 3e-4])
-    assert parse("rewarm") == Cosine(max_lr=3e-4, min_lr="10%", warmup="1%")
+    assert parse("rewarm") == written(Cosine, max_lr=3e-4, min_lr="10%", warmup="1%")
 
 
 @pytest.mark.parametrize(
