@@ -1,10 +1,13 @@
-"""The one error that a user's input can cause: it says where, what and what would be right."""
+"""The one error that a user's input can cause: it names the place, the problem and the remedy."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(Exception):
-    """Input that cannot be used: the file, the field, the value and what would be right.
+    """Input that cannot be used: the file or field, what is wrong with it, and what to do.
 
     Raised before any cluster time is spent. The CLI prints it and exits with 2.
     """
@@ -18,3 +21,19 @@ class InputError(Exception):
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
         # Without it the error cannot cross a Ray process border: Exception pickles its one message.
         return InputError, (self.where, self.problem, self.remedy)
+
+
+@contextmanager
+def within(where: str) -> Iterator[None]:
+    """Put a place in front of every InputError that is raised inside the block.
+
+    A function that checks one field names that field only; its callers add the file and the
+    section around it, each in its own `with within(...)`. Nested blocks add up from the outside
+    in: `recipe.yaml: stages: learning_rate`. Other errors pass unchanged.
+    """
+    try:
+        yield
+    except InputError as error:
+        place = f"{where}: {error.where}" if error.where else where
+        # The cause stays the original one: the error without its place would only repeat this one.
+        raise InputError(place, error.problem, error.remedy) from error.__cause__
