@@ -16,7 +16,7 @@ from rich.table import Table
 from raycl.cli.options import StorageUrl
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.units import parse_share
 
 _SHORT_NAME = 18
@@ -175,10 +175,10 @@ def print_losses(
     storage: Storage, losses: Mapping[str, Mapping[str, float]], console: Console
 ) -> None:
     """A line per state: nats/token and bits/byte of every corpus."""
-    from raycl.data.shards import load_manifest
+    from raycl.data.manifest import load_manifest
 
     corpora = list(dict.fromkeys(corpus for found in losses.values() for corpus in found))
-    splits = {c: load_manifest(storage, f"corpora/{c}").validation for c in corpora}
+    splits = {c: load_manifest(storage, layout.corpus(c)).validation for c in corpora}
     table = Table(box=None, pad_edge=False)
     table.add_column("state", no_wrap=True)
     for corpus in corpora:

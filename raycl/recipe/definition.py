@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from raycl.data.shards import load_manifest
+from raycl.data.binding import bind, check_binding
+from raycl.data.manifest import load_manifest
 from raycl.errors import InputError
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
@@ -84,7 +85,7 @@ def corpus_facts(definition: Definition, storage: Storage | None) -> dict[str, C
                 manifest.fingerprint,
             )
             tokenizers[manifest.tokenizer] = name
-            _check_binding(storage, name, manifest.fingerprint)
+            check_binding(storage, name, manifest.fingerprint)
         else:
             facts[name] = _unprepared(definition.recipe, name, folder)
     if len(tokenizers) > 1:
@@ -122,22 +123,7 @@ def make_tree(definition: Definition, facts: Mapping[str, CorpusFacts]) -> Tree:
 def bind_corpora(storage: Storage, facts: Mapping[str, CorpusFacts]) -> None:
     """Remember which data the nodes of this storage are trained on."""
     for name, entry in facts.items():
-        if not storage.exists(f"bindings/{name}.json"):
-            storage.write_json(f"bindings/{name}.json", {"fingerprint": entry.fingerprint})
-
-
-def _check_binding(storage: Storage, name: str, fingerprint: str) -> None:
-    path = f"bindings/{name}.json"
-    if not storage.exists(path):
-        return
-    bound = storage.read_json(path)["fingerprint"]
-    if bound != fingerprint:
-        raise InputError(
-            f"corpus {name!r} in {storage.url}",
-            f"it has changed since nodes were trained on it ({bound[:12]} then, "
-            f"{fingerprint[:12]} now)",
-            "Restore its shards, or give the new data another corpus name",
-        )
+        bind(storage, name, entry.fingerprint)
 
 
 def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) -> None:

@@ -20,6 +20,7 @@ from raycl.reproduction.experiments import (
     subtree,
 )
 from raycl.reproduction.merged import merged_outcomes
+from raycl.reproduction.seconds import add_seconds, training_seconds
 from raycl.results.gather import StoredStates, gather
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.table import write_results
@@ -29,7 +30,6 @@ from raycl.sweep.pipeline import is_trained, sweep_folder, write_description
 from raycl.sweep.prepare_corpora import check_corpora, ready_text
 
 Report = Callable[[str], None]
-_CLOCK = "reproduction/seconds.json"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def train_experiments(
                 on_event=lambda event: report(str(event)),
             )
         finally:
-            _add_seconds(storage, time.monotonic() - began)
+            add_seconds(storage, time.monotonic() - began)
     return dict(outcome.failed)
 
 
@@ -104,15 +104,6 @@ def _describe(experiments: Sequence[Experiment], tree: Tree, storage: Storage) -
     """Each experiment is a sweep like any other, for `raycl status` and `raycl report`."""
     for experiment in experiments:
         write_description(experiment.definition, storage, subtree(tree, experiment))
-
-
-def _add_seconds(storage: Storage, seconds: float) -> None:
-    storage.write_json(_CLOCK, {"seconds": training_seconds(storage) + seconds})
-
-
-def training_seconds(storage: Storage) -> float:
-    """Wall time that preparing and training took so far, all runs together."""
-    return float(storage.read_json(_CLOCK)["seconds"]) if storage.exists(_CLOCK) else 0.0
 
 
 def gather_evidence(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
-from raycl.data.shards import load_manifest
+from raycl.data.manifest import has_manifest, load_manifest
 from raycl.evaluation.store import Measured, read_losses, read_tasks
 from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
@@ -16,8 +15,8 @@ from raycl.recipe import Variant
 from raycl.recipe.definition import Definition, corpus_facts, trainings
 from raycl.results.outcome import VALIDATION, RecipeOutcome, StageFact
 from raycl.states.lookup import complete_states
-from raycl.states.mark import read_mark
-from raycl.storage import Storage
+from raycl.states.mark import StateMark, read_mark
+from raycl.storage import Storage, layout
 
 
 def gather(
@@ -47,7 +46,7 @@ class StoredStates:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self._index = StateIndex(complete_states(storage))
-        self._records: dict[str, tuple[dict[str, Any], pd.DataFrame]] = {}
+        self._records: dict[str, tuple[StateMark, pd.DataFrame]] = {}
         self._losses: dict[str, dict[Measured, float]] = {}
 
     def deepest(self, training: Training) -> str | None:
@@ -65,9 +64,9 @@ class StoredStates:
         """
         parts: list[pd.DataFrame] = []
         while name is not None:
-            record, lines = self._read(name)
+            mark, lines = self._read(name)
             parts.insert(0, self._completed(name, lines, validation_rows, fingerprints))
-            name = record["previous"]
+            name = mark.previous
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"step": []})
 
     def _completed(
@@ -92,11 +91,11 @@ class StoredStates:
             self._losses[name] = read_losses(self.storage, name)
         return self._losses[name]
 
-    def _read(self, name: str) -> tuple[dict[str, Any], pd.DataFrame]:
+    def _read(self, name: str) -> tuple[StateMark, pd.DataFrame]:
         if name not in self._records:
-            record = dict(read_mark(self.storage, name))
-            data = self.storage.read_bytes(f"states/{name}/history.parquet")
-            self._records[name] = (record, pd.read_parquet(io.BytesIO(data)))
+            mark = read_mark(self.storage, name)
+            data = self.storage.read_bytes(layout.state_history(name))
+            self._records[name] = (mark, pd.read_parquet(io.BytesIO(data)))
         return self._records[name]
 
 
@@ -148,7 +147,7 @@ def _bytes_per_token(storage: Storage, folders: Mapping[str, str]) -> dict[str, 
     """UTF-8 bytes of text for each token of the validation split, end-of-document included."""
     ratios = {}
     for name, folder in folders.items():
-        if storage.exists(f"{folder}/manifest.json"):
+        if has_manifest(storage, folder):
             split = load_manifest(storage, folder).validation
             ratios[name] = split.bytes / split.tokens
     return ratios

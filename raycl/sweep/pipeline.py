@@ -29,6 +29,7 @@ from raycl.results.gather import gather
 from raycl.results.report.page import write_report
 from raycl.results.table import write_results
 from raycl.states.lookup import complete_states
+from raycl.states.tree_record import NodeRecord, read_tree_record, write_tree_record
 from raycl.storage import Storage
 from raycl.sweep.prepare_corpora import check_corpora, ready_text
 
@@ -142,17 +143,17 @@ def write_description(definition: Definition, storage: Storage, tree: Tree) -> N
     text = yaml.safe_dump(dict(definition.data), sort_keys=False, allow_unicode=True)
     storage.write_bytes(f"{folder}/recipe.yaml", text.encode())
     nodes = [
-        {
-            "name": n.name,
-            "parent": n.parent,
-            "stage": n.training.stage,
-            "steps": n.steps,
-            "first_step": n.training.start,
-            "recipes": list(n.recipes),
-        }
+        NodeRecord(
+            name=n.name,
+            parent=n.parent,
+            stage=n.training.stage,
+            steps=n.steps,
+            first_step=n.training.start,
+            recipes=tuple(n.recipes),
+        )
         for n in tree.nodes
     ]
-    storage.write_json(f"{folder}/tree.json", nodes)
+    write_tree_record(storage, definition.recipe.name, nodes)
 
 
 def stored_definition(storage: Storage, name: str) -> Definition:
@@ -222,5 +223,5 @@ def _facts(definition: Definition, storage: Storage, tree: Tree) -> dict[str, An
 def progress(storage: Storage, name: str) -> Iterable[dict[str, Any]]:
     """Each node of a stored sweep, with whether its state is complete."""
     existing = set(complete_states(storage))
-    for node in storage.read_json(f"sweeps/{name}/tree.json"):
-        yield {**node, "finished": node["name"] in existing}
+    for node in read_tree_record(storage, name).nodes:
+        yield {**node.model_dump(), "finished": node.name in existing}

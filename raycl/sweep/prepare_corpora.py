@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from raycl.data import corpora
+from raycl.data.manifest import Manifest, has_manifest, load_manifest
 from raycl.data.prepare import (
     CorpusSpec,
     TextSource,
@@ -15,13 +16,11 @@ from raycl.data.prepare import (
     prepare_corpus,
     prepared,
     tokenizer_fingerprint,
-    tokenizer_path,
     train_tokenizer,
 )
-from raycl.data.shards import Manifest, load_manifest
-from raycl.errors import InputError
+from raycl.errors import InputError, within
 from raycl.recipe import Corpus, Recipe
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 
 Report = Callable[[str], None]
 _PLACEHOLDER = "YOUR-BUCKET"  # in the full-scale recipes of configs/paper
@@ -52,7 +51,7 @@ def check_corpora(recipe: Recipe, storage: Storage, where: str) -> None:
                 f"Known: {', '.join(corpora.names())}",
             )
         spec = corpus_spec(recipe, name, _source(corpus))
-        if not storage.exists(f"{spec.folder}/manifest.json"):
+        if not has_manifest(storage, spec.folder):
             _check_placeholder(corpus, f"{where}: corpora.{name}.text")
         else:
             manifest = load_manifest(storage, spec.folder)
@@ -101,7 +100,7 @@ def ready_text(
         if corpus.fetch:
             corpora.fetch(corpus.fetch, text_cache(), report)
     sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
-    missing = [n for n in sources if not storage.exists(f"corpora/{n}/manifest.json")]
+    missing = [n for n in sources if not has_manifest(storage, layout.corpus(n))]
     for name in missing:
         _check_found(sources[name], f"{where}: corpora.{name}.text")
     if missing and recipe.tokenizer.load is not None:
@@ -110,10 +109,8 @@ def ready_text(
 
 
 def _check_found(source: TextSource, where: str) -> None:
-    try:
+    with within(where):
         find_files(source)
-    except InputError as error:
-        raise InputError(f"{where}: {error.where}", error.problem, error.remedy) from error
 
 
 def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:
@@ -159,8 +156,8 @@ def tokenizer_reference(
     if train is None:
         return str(recipe.tokenizer.load)
     for name in recipe.corpora:
-        if storage.exists(f"corpora/{name}/manifest.json"):
-            return tokenizer_path(load_manifest(storage, f"corpora/{name}").tokenizer)
+        if has_manifest(storage, layout.corpus(name)):
+            return layout.tokenizer(load_manifest(storage, layout.corpus(name)).tokenizer)
     report(f"tokenizer: byte-level BPE of {train.vocabulary} tokens")
     path, _ = train_tokenizer(
         storage, list(sources.values()), train.vocabulary, train.sample_bytes, seed=0

@@ -9,27 +9,20 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from raycl.data.shards import (
-    CorpusReader,
-    Manifest,
-    Split,
-    content_fingerprint,
-    load_manifest,
-    write_manifest,
-    write_shard,
-)
+from raycl.data.manifest import Split, load_manifest, write_manifest
+from raycl.data.shards import CorpusReader, write_shard
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
 from raycl.plan.schedule import Constant
 from raycl.plan.training import ModelSpec, OptimizerSpec, Training
 from raycl.storage import Storage
+from tests.helpers.manifests import small_manifest
 from tests.helpers.paths import ROOT
 
 LENGTH, BATCH, VOCABULARY, FIRST_STAGE = 16, 8, 64, 4
@@ -50,10 +43,7 @@ def make_corpus(storage: Storage, name: str) -> None:
     rows = generator.integers(0, VOCABULARY, (205, LENGTH + 1), dtype=np.uint16)
     train = Split((write_shard(storage, folder, "train", 0, rows[:200]),), 200, 1, 1, 1)
     held = Split((write_shard(storage, folder, "validation", 0, rows[200:]),), 5, 1, 1, 1)
-    manifest = Manifest(
-        name, "t", VOCABULARY, "uint16", LENGTH + 1, 0, {}, train, held, fingerprint=""
-    )
-    write_manifest(storage, folder, replace(manifest, fingerprint=content_fingerprint(manifest)))
+    write_manifest(storage, folder, small_manifest(name, VOCABULARY, LENGTH + 1, train, held))
 
 
 def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> Training:
@@ -190,14 +180,14 @@ def main() -> None:
 
 def _die_before_commit(step: str) -> None:
     """SIGKILL where the mark of the state after `step` steps would be written."""
-    write_json = Storage.write_json
+    write_bytes = Storage.write_bytes
 
-    def write_or_die(self: Storage, path: str, value: Any) -> None:
+    def write_or_die(self: Storage, path: str, data: bytes) -> None:
         if path.startswith(f"states/{int(step):09d}") and path.endswith("state.json"):
             os.kill(os.getpid(), 9)
-        write_json(self, path, value)
+        write_bytes(self, path, data)
 
-    Storage.write_json = write_or_die  # type: ignore[method-assign]
+    Storage.write_bytes = write_or_die  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -151,9 +151,11 @@ def test_what_does_not_pass_ends_with_a_clear_error(
 def test_conditional_writes_under_random_faults_are_exact(
     storage: Storage, proxy: FaultProxy, seed: int
 ) -> None:
-    """Writers append their names to one file, a third of all requests disturbed: each is there
-    once. As leases do, a writer whose write seems refused looks whether its name is there: its
-    answer may have been lost, and the file replaced by the next one since."""
+    """Writers append their names to one file, a third of all requests disturbed: each is there once.
+
+    As leases do, a writer whose write seems refused looks whether its name is there: its answer may
+    have been lost, and the file replaced by the next one since.
+    """
     patient = Storage(storage.url, storage.options, Retries(30, 0.01, 0.05))
     patient.create("names", b"")
     proxy.schedule = at_random(seed, 0.33, [kind for kind in KINDS if kind != "stall"])
