@@ -16,7 +16,7 @@ from rich.text import Text
 from raycl.errors import InputError
 from raycl.states.inventory import StateFacts, stored_states
 from raycl.storage import Storage
-from raycl.units import format_bytes, format_count, format_seconds
+from raycl.units import format_bytes, format_count, format_seconds, parse_duration
 
 _SHORT_NAME = 18
 _SHOWN_RECIPES = 2
@@ -110,7 +110,7 @@ def prune(
     from raycl.states.references import find_uses
 
     try:
-        age = parseformat_seconds(older_than)
+        age = parse_duration(older_than)
     except ValueError as error:
         raise InputError(
             f"--older-than {older_than!r}", str(error), "The default is 1 day"

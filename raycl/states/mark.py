@@ -7,7 +7,7 @@ number and change every step that follows, so that the mark carries a checksum o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from raycl.plan.training import ModelSpec
 from raycl.storage import Storage, layout
@@ -38,8 +38,7 @@ class ValidationFacts(Part):
     """Rows per corpus, the first ones of its validation split."""
     micro_batch: int
     """Rows per forward pass."""
-    precision: str
-    """`float32` or `bfloat16`."""
+    precision: Literal["auto", "float32", "bfloat16"]
 
 
 class FileFacts(Part):

@@ -27,7 +27,8 @@ def open_arrow(url: str) -> tuple[arrow_fs.FileSystem, str]:
     """
     if url.startswith("gs://") and "retry_limit_seconds=" not in url:
         url += f"{'&' if '?' in url else '?'}retry_limit_seconds={_GS_RETRY_SECONDS}"
-    return arrow_fs.FileSystem.from_uri(url)
+    file_system, path = arrow_fs.FileSystem.from_uri(url)
+    return file_system, str(path)
 
 
 class ArrowFiles(Files):

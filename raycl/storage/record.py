@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeVar
 import pydantic
 
 from raycl.errors import InputError
-from raycl.storage.store import Storage
+from raycl.storage.store import Storage, json_bytes
 
 _FORMAT, _CHECKSUM = "format", "crc32"
 _STRICT = pydantic.ConfigDict(
@@ -66,7 +66,7 @@ class Record(pydantic.BaseModel):
 
 def write_record(storage: Storage, path: str, record: Record) -> None:
     """Replace the file at `path` by the record, with its format and checksum."""
-    storage.write_bytes(path, record_bytes(record))
+    storage.write_json(path, _content(record))
 
 
 def record_bytes(record: Record) -> bytes:
@@ -74,13 +74,12 @@ def record_bytes(record: Record) -> bytes:
 
     Fields that were left at their defaults are not written: they say the same when they are read.
     """
+    return json_bytes(_content(record))
+
+
+def _content(record: Record) -> dict[str, Any]:
     content = record.model_dump(mode="json", exclude_unset=True)
-    return json_bytes(sealed(content | {_FORMAT: record.FORMAT}))
-
-
-def json_bytes(content: Any) -> bytes:
-    """Readable JSON with sorted keys, as all JSON files of a storage are written."""
-    return (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+    return sealed(content | {_FORMAT: record.FORMAT})
 
 
 def find_record(storage: Storage, path: str, kind: type[AnyRecord]) -> AnyRecord | None:

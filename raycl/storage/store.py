@@ -111,7 +111,7 @@ class Storage:
 
     def write_json(self, path: str, value: Any) -> None:
         """Replace the file at `path` by `value` as readable JSON."""
-        self.write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+        self.write_bytes(path, json_bytes(value))
 
     def read_version(self, path: str) -> tuple[bytes, str]:
         """The whole file, and its version for `replace` and `delete_if`.
@@ -225,6 +225,11 @@ class Storage:
             raise InputError(
                 f"storage {self.url!r}", f"it is not writable ({error})", remedy
             ) from error
+
+
+def json_bytes(value: Any) -> bytes:
+    """Readable JSON with sorted keys: equal values have equal bytes."""
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
 def scratch_folder(prefix: str) -> tempfile.TemporaryDirectory[str]:

@@ -232,7 +232,7 @@ class Session:
             validation=ValidationFacts(
                 rows=task.validation_rows,
                 micro_batch=task.micro_batch or self._share,
-                precision=str(self._dtype).removeprefix("torch."),
+                precision="bfloat16" if self._dtype == torch.bfloat16 else "float32",
             ),
             previous=self._previous_name,
             previous_step=self._previous_step,

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,7 +164,7 @@ def test_fingerprint_covers_content_and_not_the_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": 1}, "rows: Unexpected keyword"),
+        ({"rows": 1}, "rows: Extra inputs are not permitted"),
         ({"seed": "0"}, "seed: Input should be a valid integer"),
         ({"seed": 1.5}, "seed: "),
         ({"dtype": "int64"}, "dtype: Input should be 'uint16' or 'uint32'"),
@@ -172,7 +173,9 @@ def test_fingerprint_covers_content_and_not_the_name(tmp_path: Path) -> None:
         ({"train": {"shards": []}}, "train.rows: "),
     ],
 )
-def test_a_wrong_manifest_names_the_field(tmp_path: Path, change: dict, message: str) -> None:
+def test_a_wrong_manifest_names_the_field(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
     storage = Storage(tmp_path)
     make_corpus(storage, [3])
     record = storage.read_json(f"{FOLDER}/manifest.json")

@@ -180,14 +180,14 @@ def main() -> None:
 
 def _die_before_commit(step: str) -> None:
     """SIGKILL where the mark of the state after `step` steps would be written."""
-    write_bytes = Storage.write_bytes
+    write_json = Storage.write_json
 
-    def write_or_die(self: Storage, path: str, data: bytes) -> None:
+    def write_or_die(self: Storage, path: str, value: Any) -> None:
         if path.startswith(f"states/{int(step):09d}") and path.endswith("state.json"):
             os.kill(os.getpid(), 9)
-        write_bytes(self, path, data)
+        write_json(self, path, value)
 
-    Storage.write_bytes = write_or_die  # type: ignore[method-assign]
+    Storage.write_json = write_or_die  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -198,7 +198,8 @@ class Told:
     """Claims as a test says."""
 
     def __init__(self, **answers: str) -> None:
-        self.answers, self.given_back = answers, []
+        self.answers = answers
+        self.given_back: list[str] = []
 
     def ask(self, node: str) -> Any:
         return self.answers.get(node, "ours")
