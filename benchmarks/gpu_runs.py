@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
 
-from raycl.data.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
+from raycl.data.manifest import Manifest, Split, fingerprinted, write_manifest
+from raycl.data.shards import write_shard
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.execution import Execution
 from raycl.plan.mixture import Mixture, Source
@@ -120,7 +121,16 @@ def write_rows(storage: Storage, task: Training) -> None:
     vocabulary = task.model.config["vocab_size"]
     rows = np.random.default_rng(0).integers(0, vocabulary, (_ROWS, length), dtype=np.uint16)
     train = Split((write_shard(storage, folder, "train", 0, rows),), _ROWS, 1, rows.size, rows.size)
-    none = Split((), 0, 0, 0, 0)
-    manifest = Manifest(CORPUS, "none", vocabulary, "uint16", length, 0, {}, train, none, "")
-    manifest = replace(manifest, fingerprint=content_fingerprint(manifest))
-    write_manifest(storage, folder, manifest)
+    manifest = Manifest(
+        name=CORPUS,
+        tokenizer="none",
+        vocabulary=vocabulary,
+        dtype="uint16",
+        row_length=length,
+        seed=0,
+        source={},
+        train=train,
+        validation=Split((), 0, 0, 0, 0),
+        fingerprint="",
+    )
+    write_manifest(storage, folder, fingerprinted(manifest))

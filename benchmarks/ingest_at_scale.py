@@ -21,9 +21,10 @@ from typing import Any, cast
 import numpy as np
 
 from benchmarks.counted_requests import CountedStorage
+from raycl.data.manifest import Manifest, Split, fingerprinted, write_manifest
 from raycl.data.rank_reader import RankReader, rank_reader
 from raycl.data.ray_stream import block_bounds
-from raycl.data.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
+from raycl.data.shards import write_shard
 from raycl.plan.mixture import Run
 from raycl.plan.presets import flops_per_token
 from raycl.plan.training import Training
@@ -169,10 +170,18 @@ def _write_corpora(storage: Storage, training: Training) -> None:
         )
         train = Split(shards, len(data), 1, data.size, data.size)
         manifest = Manifest(
-            name, "none", 2**16, "uint16", length, 0, {}, train, Split((), 0, 0, 0, 0), ""
+            name=name,
+            tokenizer="none",
+            vocabulary=2**16,
+            dtype="uint16",
+            row_length=length,
+            seed=0,
+            source={},
+            train=train,
+            validation=Split((), 0, 0, 0, 0),
+            fingerprint="",
         )
-        manifest = replace(manifest, fingerprint=content_fingerprint(manifest))
-        write_manifest(storage, folder, manifest)
+        write_manifest(storage, folder, fingerprinted(manifest))
 
 
 def main() -> None:

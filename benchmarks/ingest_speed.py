@@ -12,15 +12,15 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
 from raycl.cluster.connect import cluster
 from raycl.cluster.options import ClusterOptions
+from raycl.data.manifest import Manifest, Split, fingerprinted, write_manifest
 from raycl.data.ray_stream import Batches, direct_batches, rank_batches
-from raycl.data.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
+from raycl.data.shards import write_shard
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
 from raycl.plan.optimizer import Optimizer
@@ -40,10 +40,19 @@ def write_corpus(storage: Storage, name: str, rows: int) -> None:
         data = generator.integers(0, 2**16, (count, ROW_LENGTH), dtype=np.uint16)
         shards.append(write_shard(storage, f"corpora/{name}", "train", number, data))
     train = Split(tuple(shards), rows, rows, rows * ROW_LENGTH, rows)
-    held = Split((), 0, 0, 0, 0)
-    manifest = Manifest(name, "none", 2**16, "uint16", ROW_LENGTH, 0, {}, train, held, "")
-    manifest = replace(manifest, fingerprint=content_fingerprint(manifest))
-    write_manifest(storage, f"corpora/{name}", manifest)
+    manifest = Manifest(
+        name=name,
+        tokenizer="none",
+        vocabulary=2**16,
+        dtype="uint16",
+        row_length=ROW_LENGTH,
+        seed=0,
+        source={},
+        train=train,
+        validation=Split((), 0, 0, 0, 0),
+        fingerprint="",
+    )
+    write_manifest(storage, f"corpora/{name}", fingerprinted(manifest))
 
 
 def make_training(rows: int, batch: int) -> Training:

@@ -12,7 +12,8 @@ import pandas as pd
 from raycl.data.ray_stream import Batches
 from raycl.plan.training import Training
 from raycl.recipe.definition import Definition, definition_of
-from raycl.storage import Storage
+from raycl.states.mark import Metadata, StateMark, write_mark
+from raycl.storage import Storage, layout
 from raycl.sweep.worker import Asked, Report
 
 SECONDS = 0.005
@@ -85,13 +86,26 @@ def pretend(training: Training, storage: Storage, _: Batches, report: Report, __
 def write_state(training: Training, storage: Storage) -> None:
     """What a node leaves behind, its weights aside: one line of history a step."""
     chain, start, stop = training.chain, training.start, training.stop
-    folder = f"states/{chain.name(stop)}"
     buffer = io.BytesIO()
     _history(training).to_parquet(buffer, index=False)
-    storage.write_bytes(f"{folder}/history.parquet", buffer.getvalue())
+    storage.write_bytes(layout.state_history(chain.name(stop)), buffer.getvalue())
     previous = chain.name(start) if start else None
-    mark = {"previous": previous, "previous_step": start, "step": stop, "kept": True}
-    storage.write_json(f"{folder}/state.json", mark)
+    mark = StateMark(
+        name=chain.name(stop),
+        step=stop,
+        stage=training.stage,
+        optimizer_steps=stop - start,
+        tokens=stop * chain.tokens_per_step,
+        world_size=1,
+        model=training.model,
+        metadata=Metadata(corpora={}),
+        previous=previous,
+        previous_step=start,
+        seconds=0.0,
+        kept=True,
+        files={},
+    )
+    write_mark(storage, mark.name, mark)
 
 
 def _history(training: Training) -> pd.DataFrame:

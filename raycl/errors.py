@@ -20,7 +20,7 @@ class InputError(Exception):
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
         # Without it the error cannot cross a Ray process border: Exception pickles its one message.
-        return InputError, (self.where, self.problem, self.remedy)
+        return type(self), (self.where, self.problem, self.remedy)
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def within(where: str) -> Iterator[None]:
     except InputError as error:
         place = f"{where}: {error.where}" if error.where else where
         # The cause stays the original one: the error without its place would only repeat this one.
-        raise InputError(place, error.problem, error.remedy) from error.__cause__
+        raise type(error)(place, error.problem, error.remedy) from error.__cause__
 
 
 class FieldError(ValueError):

@@ -1,6 +1,6 @@
-"""Numbers as people write them: `300B`, `1.2M`, `5%`, `3e-4`, `120 steps`.
+"""Numbers as people write and read them: `300B`, `1.2M`, `5%`, `3e-4`, `120 steps`, `1.4 MB`.
 
-Everything becomes an exact rational first, so that 5 % is 1/20 and not 0.05000000000000000277.
+What a person writes becomes an exact rational first, so that 5 % is 1/20 and not 0.05000000000000000277.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from rich import filesize
 
 from raycl.errors import FieldError
 
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
 _LARGEST = 10**300
-"""Any larger number is a slip, and no float holds those beyond 1.8e308."""
+"""A larger number is a slip of the pen; beyond 1.8e308 no float holds it."""
 _NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([kKmMbBtT]?|%)")
 
 
@@ -62,6 +63,27 @@ def format_count(value: float) -> str:
         if abs(value) >= size * 0.9995:  # 999,600 is 1M, not 1e+03k
             return f"{value / size:.3g}{suffix}"
     return f"{value:.3g}"
+
+
+def format_bytes(size: float) -> str:
+    """A size in decimal units with three digits: 812 B, 1.4 MB, 3.2 GB."""
+    rounded = int(float(f"{size:.3g}"))  # 999,600 bytes are 1 MB, not 1e+03 kB
+    unit, suffix = filesize.pick_unit_and_suffix(rounded, ["B", "kB", "MB", "GB", "TB"], 1000)
+    return f"{rounded / unit:,.3g} {suffix}" if rounded < 1000 * unit else f"{size / unit:,.0f} TB"
+
+
+def format_memory(size: float) -> str:
+    """A size in binary units, as memory is counted: 141 MiB, 12.5 GiB."""
+    mebibytes = round(size / 2**20)
+    unit, suffix = filesize.pick_unit_and_suffix(max(mebibytes, 1), ["MiB", "GiB"], 1024)
+    return f"{mebibytes / unit:,.{0 if unit == 1 else 1}f} {suffix}"
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration in its best unit: 90 s, 12 min, 3.5 h."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def parse_share(value: Any) -> Fraction:

@@ -35,7 +35,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start clusters come first: two processes share the tests by file, and one that
-    begins with a long file last would be waited for alone."""
+    begins with a long file last would be waited for alone.
+    """
     clusters = {item.path for item in items if item.get_closest_marker("ray")}
     items.sort(key=lambda item: (item.path not in clusters, item.path.stem not in _LONGEST))
 

@@ -17,7 +17,8 @@ import psutil
 import pytest
 import yaml
 
-from raycl.data.shards import CorpusReader, content_fingerprint, load_manifest, write_manifest
+from raycl.data.manifest import fingerprinted, load_manifest, write_manifest
+from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores, add_losses, write_task
 from raycl.evaluation.task_requests import requests
@@ -26,8 +27,8 @@ from raycl.recipe import parse_recipe
 from raycl.recipe.definition import define
 from raycl.results.table import slugs
 from raycl.states.lookup import find_state, swept_states
-from raycl.states.mark import sealed
 from raycl.storage import Storage
+from raycl.storage.record import sealed
 from raycl.storage.urls import refuse_secret
 from raycl.sweep.description import stored_definition
 from raycl.train.checkpoint.load import load_model, read_state
@@ -153,7 +154,15 @@ def test_sweeps_and_states_are_looked_up_below_the_root(tmp_path: Path, name: st
 
 def test_evaluations_stay_below_the_root(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "root")
-    scores = TaskScores("../../../../out", None, None, "1", None, {"acc": 1.0}, {})
+    scores = TaskScores(
+        task="../../../../out",
+        shots=None,
+        limit=None,
+        harness="1",
+        digest=None,
+        metrics={"acc": 1.0},
+        errors={},
+    )
     for attempt in (
         lambda: write_task(storage, "state", scores),
         lambda: add_losses(storage, "../../out", {("c", "f", 1): 1.0}),
@@ -164,9 +173,8 @@ def test_evaluations_stay_below_the_root(tmp_path: Path) -> None:
 
 
 def manifest_with(storage: Storage, **fields: Any) -> None:
-    manifest = dataclasses.replace(load_manifest(storage, "corpora/new"), **fields)
-    fingerprint = content_fingerprint(manifest)
-    write_manifest(storage, "corpora/new", dataclasses.replace(manifest, fingerprint=fingerprint))
+    manifest = fingerprinted(load_manifest(storage, "corpora/new"), **fields)
+    write_manifest(storage, "corpora/new", manifest)
 
 
 def read_a_row(storage: Storage) -> None:

@@ -18,8 +18,11 @@ from raycl.units import (
     Real,
     Share,
     Weight,
+    format_bytes,
     format_count,
+    format_memory,
     format_number,
+    format_seconds,
     parse_duration,
     parse_length,
     parse_number,
@@ -47,7 +50,7 @@ WRITTEN = {
     0.1 + 0.2: Fraction("0.30000000000000004"),
     Fraction(1, 3): Fraction(1, 3),
 }
-NO_NUMBERS = (
+NO_NUMBERS: tuple[object, ...] = (
     "",
     "B",
     "%",
@@ -252,3 +255,47 @@ def test_durations(text: str, hours: float) -> None:
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="12 hours"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (812, "812 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (1440, "1.44 kB"),
+        (999_499, "999 kB"),
+        (999_600, "1 MB"),
+        (1.4e6, "1.4 MB"),
+        (3.2e9, "3.2 GB"),
+        (1.5e12, "1.5 TB"),
+        (1.234e15, "1,234 TB"),
+    ],
+)
+def test_sizes_in_storage(size: float, text: str) -> None:
+    assert format_bytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 MiB"),
+        (4 * 2**20, "4 MiB"),
+        (141.4 * 2**20, "141 MiB"),
+        (1000 * 2**20, "1,000 MiB"),
+        (2**30, "1.0 GiB"),
+        (12.54 * 2**30, "12.5 GiB"),
+        (2000 * 2**30, "2,000.0 GiB"),
+    ],
+)
+def test_sizes_in_memory(size: float, text: str) -> None:
+    assert format_memory(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (119.4, "119 s"), (120, "2 min"), (7100, "118 min"), (7200, "2.0 h")],
+)
+def test_written_durations(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text

@@ -12,7 +12,7 @@ from rich.table import Table
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.plan.cost import NodePlan, Plan
-from raycl.units import format_count
+from raycl.units import format_count, format_memory
 
 
 def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
@@ -31,7 +31,7 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
             format_count(node.tokens),
             format_count(node.flops),
             _workers(node),
-            _bytes(node.memory_per_worker),
+            format_memory(node.memory_per_worker),
             _state(node),
             escape(_recipes(node)),
         )
@@ -80,10 +80,6 @@ def _recipes(node: NodePlan) -> str:
 def _workers(node: NodePlan) -> str:
     fewest, most = node.fewest_workers, node.workers
     return str(most) if fewest == most else f"{fewest}–{most}"
-
-
-def _bytes(size: float) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
 def step_lines(chain: Chain, stage: str, first: int, last: int | None) -> list[dict[str, Any]]:

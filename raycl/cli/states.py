@@ -176,7 +176,7 @@ def print_losses(
     storage: Storage, losses: Mapping[str, Mapping[str, float]], console: Console
 ) -> None:
     """A line per state: nats/token and bits/byte of every corpus."""
-    from raycl.data.shards import load_manifest
+    from raycl.data.manifest import load_manifest
 
     corpora = list(dict.fromkeys(corpus for found in losses.values() for corpus in found))
     splits = {c: load_manifest(storage, layout.corpus(c)).validation for c in corpora}

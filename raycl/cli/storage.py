@@ -16,7 +16,7 @@ from rich.text import Text
 from raycl.errors import InputError
 from raycl.states.inventory import StateFacts, stored_states
 from raycl.storage import Storage
-from raycl.units import format_count, parse_duration
+from raycl.units import format_bytes, format_count, format_seconds, parse_duration
 
 _SHORT_NAME = 18
 _SHOWN_RECIPES = 2
@@ -50,7 +50,7 @@ def states(
             format_bytes(line["bytes"]),
             f"{line['steps']:,}" if trained else "–",
             format_count(line["tokens"]) if trained else "–",
-            _duration(line["seconds"]) if trained else "–",
+            format_seconds(line["seconds"]) if trained else "–",
             # A line a state: what is too long for the terminal ends in "…"; --json has all of it.
             Text(_users(line), no_wrap=True, overflow="ellipsis"),
         )
@@ -63,17 +63,20 @@ def state_lines(storage: Storage) -> list[dict[str, Any]]:
     """What `raycl states` shows, a dictionary for each state.
 
     Requests: those of `stored_states` and `find_uses`. With N complete states and S sweeps whose
-    states all are ends of nodes, that is three listings and N + S reads.
+    states all are ends of nodes, that is three listings and N + S reads. Otherwise a sweep whose
+    nodes pass another state takes a read of its recipe.yaml, and each corpus of such sweeps at most
+    four requests.
     """
+    from raycl.recipe.stored_chains import stored_chains
     from raycl.states.references import find_uses, referrers
 
     found = stored_states(storage)
-    who = referrers(found, find_uses(storage, found))
+    who = referrers(found, find_uses(storage, found, stored_chains(storage)))
     return [
         {
             "name": state.name,
             "step": state.step,
-            "stage": (state.mark or {}).get("stage"),
+            "stage": state.mark.stage if state.mark else None,
             "kind": state.kind,
             "complete": state.complete,
             "bytes": state.bytes,
@@ -102,6 +105,7 @@ def prune(
     Ends of the nodes of stored sweeps stay, and so does what evaluations and merged states need,
     what an unfinished node may go on from, and everything younger than --older-than.
     """
+    from raycl.recipe.stored_chains import stored_chains
     from raycl.states.prune import removable, remove
     from raycl.states.references import find_uses
 
@@ -113,7 +117,8 @@ def prune(
         ) from None
     place, console = Storage(storage), Console()
     found = stored_states(place)
-    going = removable(found, find_uses(place, found), datetime.now(UTC), age)
+    uses = find_uses(place, found, stored_chains(place))
+    going = removable(found, uses, datetime.now(UTC), age)
     if not going:
         console.print(f"Nothing to remove: all {len(found)} states are needed or young.")
         return
@@ -151,18 +156,3 @@ def _some(recipes: Sequence[str]) -> str:
     if len(recipes) <= _SHOWN_RECIPES:
         return ", ".join(recipes)
     return f"{len(recipes)} recipes"
-
-
-def format_bytes(size: float) -> str:
-    """A size for people: 812 B, 1.4 MB, 3.2 GB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.3g} TB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

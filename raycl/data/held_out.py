@@ -13,10 +13,11 @@ from pathlib import PurePosixPath
 import numpy as np
 from tokenizers import Tokenizer
 
-from raycl.data.prepare.tokenizer import end_of_document, tokenizer_path
-from raycl.data.shards import CorpusReader, Manifest, Shard, load_manifest
+from raycl.data.manifest import Manifest, Shard, load_manifest
+from raycl.data.prepare.tokenizer import end_of_document
+from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 
 _MOST_EMPTY_BUCKETS = 64
 """Training buckets without a row leave no shard, but count in the seeds of those after them."""
@@ -24,7 +25,7 @@ _MOST_EMPTY_BUCKETS = 64
 
 def stored_tokenizer(storage: Storage, fingerprint: str) -> Tokenizer:
     """The tokenizer that a corpus was prepared with. Raises InputError where it is gone."""
-    path = tokenizer_path(fingerprint)
+    path = layout.tokenizer(fingerprint)
     if not storage.exists(path):
         raise InputError(
             storage.full_path(path),
@@ -41,10 +42,10 @@ def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:
     The last document of a shard is left out where its end did not fill a row. Raises InputError
     where the corpus is missing or damaged, or its rows cannot be put in order.
     """
-    manifest = load_manifest(storage, f"corpora/{corpus}")
+    manifest = load_manifest(storage, layout.corpus(corpus))
     tokenizer = stored_tokenizer(storage, manifest.tokenizer)
     end, first = end_of_document(tokenizer), 0
-    reader = CorpusReader(storage, f"corpora/{corpus}", manifest, "validation")
+    reader = CorpusReader(storage, layout.corpus(corpus), manifest, "validation")
     for shard in manifest.validation.shards:
         stream = _stream(manifest, shard, reader.read(first, shard.rows), storage)
         first += shard.rows
@@ -74,7 +75,7 @@ def _stream(manifest: Manifest, shard: Shard, rows: np.ndarray, storage: Storage
         if stream is not None:
             return stream
     raise InputError(
-        storage.full_path(f"corpora/{manifest.name}/{shard.file}"),
+        storage.full_path(f"{layout.corpus(manifest.name)}/{shard.file}"),
         "its rows were not shuffled by raycl, so that they cannot be put in order",
         "Prepare the corpus with raycl, or give tasks of your own",
     )

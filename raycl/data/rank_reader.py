@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raycl.data.shards import CorpusReader, load_manifest
+from raycl.data.manifest import load_manifest
+from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
 from raycl.plan.mixture import Run
 from raycl.plan.training import Training
@@ -106,7 +107,7 @@ def rank_reader(training: Training, storage: Storage, rank: int, world: int) -> 
 
 
 def direct_batches(training: Training, storage: Storage, rank: int, world: int) -> Batches:
-    """This rank's rows of each step by plain reads: the reference for `rank_batches`."""
+    """The rows of this rank for each step, by plain reads: the reference for `rank_batches`."""
     reader = rank_reader(training, storage, rank, world)
 
     def batches(first_step: int) -> Iterator[np.ndarray]:

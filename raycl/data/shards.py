@@ -1,120 +1,36 @@
-"""Token shards on storage: the manifest, and verified reads of contiguous rows.
+"""Token shards on storage: how they are written, and verified reads of contiguous rows.
 
 A shard is a NumPy file of shape [rows, row_length] behind a header of always 128 bytes, so that
 any run of rows is one range read at a place known without opening the file. One CRC-32 per row
-lies in a small file beside it and verifies every read. The manifest is written last.
+lies in a small file beside it and verifies every read.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
-import json
-import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
-import pydantic
 
+from raycl.data.manifest import (
+    PREPARE_AGAIN,
+    SPLITS,
+    Manifest,
+    Shard,
+    SplitName,
+    load_manifest,
+)
 from raycl.errors import InputError
 from raycl.storage import Storage
 
-MANIFEST = "manifest.json"
-SplitName = Literal["train", "validation"]
 HEADER_BYTES = 128
 _SMALL_CORPUS_BYTES = 256 * 2**20
 _KEPT_CHECKSUMS = 16
 """Shards whose checksums a reader keeps, the latest: all of 300B tokens would be 0.6 GB a rank."""
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"
-_STRICT = pydantic.ConfigDict(extra="forbid", strict=True)
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+")  # a name becomes part of a path
-_PREPARE_AGAIN = "Remove the corpus folder and prepare it again, or restore it from a copy"
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One file of rows; `file` is relative to the corpus folder."""
-
-    __pydantic_config__: ClassVar[pydantic.ConfigDict] = _STRICT
-    file: str
-    rows: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Split:
-    """All shards of one split, in reading order; tokens count each document's end."""
-
-    __pydantic_config__: ClassVar[pydantic.ConfigDict] = _STRICT
-    shards: tuple[Shard, ...]
-    rows: int
-    documents: int
-    tokens: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a prepared corpus holds; `fingerprint` covers its content, not its name or origin."""
-
-    __pydantic_config__: ClassVar[pydantic.ConfigDict] = _STRICT
-    name: str
-    tokenizer: str
-    vocabulary: int
-    dtype: Literal["uint16", "uint32"]
-    row_length: int
-    seed: int
-    source: dict[str, Any]
-    train: Split
-    validation: Split
-    fingerprint: str
-
-    def split(self, name: SplitName) -> Split:
-        """The split called `name`."""
-        return self.train if name == "train" else self.validation
-
-
-def content_fingerprint(manifest: Manifest) -> str:
-    """SHA-256 over everything that determines which tokens a read of given rows returns."""
-    splits = [
-        [[shard.sha256, shard.rows] for shard in split.shards]
-        for split in (manifest.train, manifest.validation)
-    ]
-    content = [manifest.tokenizer, manifest.row_length, manifest.dtype, *splits]
-    return hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
-
-
-def load_manifest(storage: Storage, folder: str) -> Manifest:
-    """The manifest of the corpus in `folder`, checked field by field. Raises InputError."""
-    path = f"{folder}/{MANIFEST}"
-    where = storage.full_path(path)
-    try:
-        data = storage.read_bytes(path)
-    except FileNotFoundError as error:
-        raise InputError(where, "there is no prepared corpus", "Run `raycl prepare`") from error
-    try:
-        manifest = pydantic.TypeAdapter(Manifest).validate_json(data)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(where, f"{place}: {first['msg']}", _PREPARE_AGAIN) from error
-    for name, split in (("train", manifest.train), ("validation", manifest.validation)):
-        if split.rows != sum(shard.rows for shard in split.shards):
-            raise InputError(where, f"{name}.rows: not the sum over its shards", _PREPARE_AGAIN)
-    if not _PLAIN.fullmatch(manifest.tokenizer):
-        raise InputError(where, f"tokenizer: {manifest.tokenizer!r} is no name", _PREPARE_AGAIN)
-    if manifest.fingerprint != content_fingerprint(manifest):
-        raise InputError(where, "fingerprint: does not match the shards listed", _PREPARE_AGAIN)
-    return manifest
-
-
-def write_manifest(storage: Storage, folder: str, manifest: Manifest) -> None:
-    """Write the manifest; from here on the corpus exists."""
-    storage.write_json(f"{folder}/{MANIFEST}", dataclasses.asdict(manifest))
 
 
 def write_shard(
@@ -137,8 +53,7 @@ def verify_corpus(storage: Storage, folder: str, manifest: Manifest | None = Non
     `manifest` is that of the folder, where it has been read already.
     """
     manifest = manifest or load_manifest(storage, folder)
-    names: tuple[SplitName, ...] = ("train", "validation")
-    for name in names:
+    for name in SPLITS:
         reader = CorpusReader(storage, folder, manifest, name)
         first = 0
         for shard in manifest.split(name).shards:
@@ -146,7 +61,7 @@ def verify_corpus(storage: Storage, folder: str, manifest: Manifest | None = Non
             reader.read(first, shard.rows)  # names the row, which the sum over the file cannot
             if hashlib.sha256(storage.read_bytes(path)).hexdigest() != shard.sha256:
                 raise InputError(
-                    storage.full_path(path), "its SHA-256 is not the manifest's", _PREPARE_AGAIN
+                    storage.full_path(path), "its SHA-256 is not the manifest's", PREPARE_AGAIN
                 )
             first += shard.rows
     return manifest
@@ -170,7 +85,7 @@ def check_shards(storage: Storage, folder: str, manifest: Manifest | None = None
         found = storage.size(path) if storage.exists(path) else 0
         if found != expected:
             raise InputError(
-                storage.full_path(path), f"{found} bytes where {expected} belong", _PREPARE_AGAIN
+                storage.full_path(path), f"{found} bytes where {expected} belong", PREPARE_AGAIN
             )
 
 
@@ -256,7 +171,7 @@ class CorpusReader:
         return self._checksums[shard.file]
 
     def _damaged(self, path: str, problem: str) -> InputError:
-        return InputError(self._storage.full_path(path), problem, _PREPARE_AGAIN)
+        return InputError(self._storage.full_path(path), problem, PREPARE_AGAIN)
 
 
 def _checksum_path(shard_path: str) -> str:

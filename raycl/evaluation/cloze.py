@@ -1,4 +1,4 @@
-"""A cloze task from any text: which word ends this sentence?
+"""A cloze task from any text: it asks which word ends a sentence.
 
 Like LAMBADA (Paperno et al. 2016) it asks for a last word with what came before it as context, but
 with four choices of similar frequency, so that small models can be above chance.

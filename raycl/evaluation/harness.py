@@ -1,7 +1,7 @@
 """A stored state in lm-evaluation-harness (the `evaluation` extra), offline where it can be.
 
-Scores are kept in `evaluations/<state>/tasks/<task>.json` and read again while nothing about the
-task has changed: shots, limit, version of the harness, content of a local task.
+Scores are kept in storage and read again while nothing about the task has changed: shots, limit,
+version of the harness, content of a local task.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import replace
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,14 +19,14 @@ from typing import Any
 import transformers
 
 from raycl.data.held_out import stored_tokenizer
+from raycl.data.manifest import load_manifest
 from raycl.data.prepare.tokenizer import end_of_document
-from raycl.data.shards import load_manifest
 from raycl.errors import InputError
 from raycl.evaluation.losses import Measure, corpora_for, state_tokenizer
 from raycl.evaluation.store import TaskScores, read_task, write_task
 from raycl.evaluation.task_requests import TaskRequest, requests
 from raycl.states.lookup import find_state
-from raycl.storage import Storage, scratch_folder
+from raycl.storage import Storage, layout, scratch_folder
 from raycl.train.checkpoint.load import export_hugging_face, read_state
 from raycl.train.world import current_world
 
@@ -66,14 +65,21 @@ def score_state(
         stored = {request.name: read_task(storage, name, request.name) for request in asked}
         wanted = {
             request: TaskScores(
-                request.name, request.shots, limit, release, request.digest, metrics={}, errors={}
+                task=request.name,
+                shots=request.shots,
+                limit=limit,
+                harness=release,
+                digest=request.digest,
+                metrics={},
+                errors={},
             )
             for request in asked
         }
+        empty: dict[str, Any] = {"metrics": {}, "errors": {}}
         scores = {
             request.name: kept
             for request, scheme in wanted.items()
-            if (kept := stored[request.name]) and replace(kept, metrics={}, errors={}) == scheme
+            if (kept := stored[request.name]) and kept.model_copy(update=empty) == scheme
         }
         missing = {r: scheme for r, scheme in wanted.items() if r.name not in scores}
         if missing:
@@ -105,7 +111,8 @@ def _score(
         report(f"{request.name}: task {number} of {len(wanted)}")
         with _quiet():
             metrics, errors = _evaluate(request, scheme.limit, model, manager)
-        scores[request.name] = replace(scheme, metrics=metrics, errors=errors)
+        found = {"metrics": metrics, "errors": errors}
+        scores[request.name] = scheme.model_copy(update=found)
         write_task(storage, name, scores[request.name])
     return scores
 
@@ -140,7 +147,7 @@ def harness_model(storage: Storage, name: str, folder: Path) -> Any:
 def sequence_length(storage: Storage, name: str) -> int:
     """Tokens that the state was trained to predict from, as its corpora say."""
     lengths = [
-        load_manifest(storage, f"corpora/{corpus}").row_length - 1
+        load_manifest(storage, layout.corpus(corpus)).row_length - 1
         for corpus in corpora_for(storage, name)
     ]
     return max(lengths)

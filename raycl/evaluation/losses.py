@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 import torch
 
-from raycl.data.shards import Manifest, load_manifest
+from raycl.data.manifest import Manifest, has_manifest, load_manifest
 from raycl.errors import InputError
 from raycl.evaluation.store import Measured, add_losses, read_losses
 from raycl.states.lookup import find_state
-from raycl.storage import Storage
+from raycl.states.mark import ValidationFacts
+from raycl.storage import Storage, layout
 from raycl.train.checkpoint.load import StoredState, load_model, read_state
 from raycl.train.fsdp import compute_dtype
 from raycl.train.model import attention_implementation
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, current_world
 
-_ROWS = 64
-_MICRO_BATCH = 8
+_UNKNOWN = ValidationFacts(rows=64, micro_batch=8, precision="auto")
+"""How a state is measured whose mark does not say how its training validated."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,9 @@ class Measure:
 
     @classmethod
     def of(cls, state: StoredState, world: World) -> Measure:
-        """As state.json says; one from before that was written down, by the defaults."""
-        kept = state.mark.get("validation", {})
-        return cls(
-            rows=kept.get("rows", _ROWS),
-            micro_batch=kept.get("micro_batch", _MICRO_BATCH),
-            dtype=compute_dtype(kept.get("precision", "auto"), world.device),
-        )
+        """As the state's mark says; by the defaults where it does not say it."""
+        kept = state.mark.validation or _UNKNOWN
+        return cls(kept.rows, kept.micro_batch, compute_dtype(kept.precision, world.device))
 
 
 def evaluate_state(
@@ -72,17 +69,18 @@ def evaluate_state(
 def corpora_for(storage: Storage, name: str) -> list[str]:
     """The corpora of the storage that the state can be measured on: those of its tokenizer."""
     state = read_state(storage, find_state(storage, name))
-    prepared = [c for c in storage.list("corpora") if storage.exists(f"{_folder(c)}/manifest.json")]
-    manifests = {corpus: load_manifest(storage, _folder(corpus)) for corpus in prepared}
+    listed = storage.list(layout.CORPORA)
+    prepared = [c for c in listed if has_manifest(storage, layout.corpus(c))]
+    manifests = {corpus: load_manifest(storage, layout.corpus(corpus)) for corpus in prepared}
     own = state_tokenizer(storage, state)
     return [c for c, m in manifests.items() if own in (None, m.tokenizer) and m.validation.rows]
 
 
 def state_tokenizer(storage: Storage, state: StoredState) -> str | None:
     """Fingerprint of the tokenizer behind the state's corpora; None where they are gone."""
-    for corpus in state.mark["metadata"]["corpora"].values():
-        if storage.exists(f"{corpus['folder']}/manifest.json"):
-            return load_manifest(storage, corpus["folder"]).tokenizer
+    for corpus in state.mark.metadata.corpora.values():
+        if has_manifest(storage, corpus.folder):
+            return load_manifest(storage, corpus.folder).tokenizer
     return None
 
 
@@ -99,7 +97,7 @@ def _measure(
     model = load_model(storage, state, longest, attention).to(world.device)
     losses: dict[Measured, float] = {}
     for corpus, key in wanted.items():  # each alone, as their rows may differ in length and number
-        folders = {corpus: _folder(corpus)}
+        folders = {corpus: layout.corpus(corpus)}
         rows = read_validation_rows(storage, folders, manifests, key[2], world)
         measured = validation_losses(model, rows, world, measure.dtype, measure.micro_batch)
         losses[key] = measured[corpus]
@@ -108,12 +106,12 @@ def _measure(
 
 def validation_manifest(storage: Storage, corpus: str) -> Manifest:
     """The manifest of a corpus that states can be measured on. Raises InputError."""
-    if not storage.exists(f"{_folder(corpus)}/manifest.json"):
-        known = ", ".join(storage.list("corpora")) or "none"
+    if not has_manifest(storage, layout.corpus(corpus)):
+        known = ", ".join(storage.list(layout.CORPORA)) or "none"
         raise InputError(
             f"corpus {corpus!r} in {storage.url}", "not prepared here", f"Corpora here: {known}"
         )
-    manifest = load_manifest(storage, _folder(corpus))
+    manifest = load_manifest(storage, layout.corpus(corpus))
     if not manifest.validation.rows:
         raise InputError(f"corpus {corpus!r}", "it has no validation rows", "Hold out some of it")
     return manifest
@@ -128,7 +126,3 @@ def _check_tokenizer(storage: Storage, state: StoredState, manifests: dict[str, 
                 f"its tokenizer {manifest.tokenizer[:12]} is not that of state {state.name}",
                 "Prepare its text with the state's tokenizer, under another corpus name",
             )
-
-
-def _folder(corpus: str) -> str:
-    return f"corpora/{corpus}"

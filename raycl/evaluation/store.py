@@ -1,31 +1,57 @@
-"""What was measured on stored states after their training, kept in storage and read again.
-
-`evaluations/<state>/losses.json` is a list of {corpus, fingerprint, rows, loss}: the loss in
-nats/token on the first `rows` validation rows of the corpus with that content.
-`evaluations/<state>/tasks/<task>.json` holds the scores of a task of lm-evaluation-harness.
-"""
+"""What was measured on stored states after their training, kept in storage and read again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
+from raycl.storage.record import Part, Record, find_record, write_record
 
-EVALUATIONS = "evaluations"
 Measured = tuple[str, str, int]
 """Name of a corpus, its fingerprint, and the number of validation rows."""
 
 _MAIN = ("acc_norm", "acc", "exact_match", "bits_per_byte")
+_MEASURE_AGAIN = "Remove the file and run `raycl evaluate` again"
 
 
-@dataclass(frozen=True)
-class TaskScores:
-    """What a state scored in a task, and all that decided it."""
+class MeasuredLoss(Part):
+    """A state's mean loss on the first `rows` validation rows of a corpus with this content."""
+
+    corpus: str
+    fingerprint: str
+    rows: int
+    loss: float
+    """Nats per token."""
+
+
+class MeasuredLosses(Record):
+    """All losses that were measured on a state. In format 1 the file is a bare list."""
+
+    FORMAT: ClassVar[int] = 2
+    WHAT: ClassVar[str] = "the measured losses of a state"
+    REMEDY: ClassVar[str] = _MEASURE_AGAIN
+
+    losses: tuple[MeasuredLoss, ...]
+
+    @classmethod
+    def upgraded(cls, data: Any, written: int) -> Any:
+        """The losses of format 1 in a mapping."""
+        del written
+        return {"losses": data}
+
+
+class TaskScores(Record):
+    """What a state scored in a task of lm-evaluation-harness, and all that decided it."""
+
+    WHAT: ClassVar[str] = "the scores of a state in a task"
+    REMEDY: ClassVar[str] = _MEASURE_AGAIN
 
     task: str
     shots: int | None
+    """Examples before each question; None: as the task itself says."""
     limit: int | None
+    """Questions that were asked; None: all."""
     harness: str
     """Version of lm-evaluation-harness."""
     digest: str | None
@@ -36,7 +62,7 @@ class TaskScores:
 
     @property
     def title(self) -> str:
-        """The task, and how many questions of it where not all: such scores do not compare."""
+        """The task; with a limit also how many questions, as such scores do not compare."""
         return self.task if self.limit is None else f"{self.task} ({self.limit} questions)"
 
     @property
@@ -48,46 +74,33 @@ class TaskScores:
 
 def read_task(storage: Storage, state: str, task: str) -> TaskScores | None:
     """The scores kept for a state and task, if there are any."""
-    try:
-        return TaskScores(**storage.read_json(_task_path(state, task)))
-    except FileNotFoundError:
-        return None
+    return find_record(storage, layout.evaluated_task(state, task), TaskScores)
 
 
 def write_task(storage: Storage, state: str, scores: TaskScores) -> None:
     """Keep the scores of a state in a task, in the place of older ones."""
-    storage.write_json(_task_path(state, scores.task), asdict(scores))
+    write_record(storage, layout.evaluated_task(state, scores.task), scores)
 
 
 def read_tasks(storage: Storage, state: str) -> dict[str, float]:
     """The main metric of every task that the state was scored in; a limit is part of the name."""
-    files = storage.list(f"{EVALUATIONS}/{state}/tasks")
+    files = storage.list(layout.evaluated_tasks(state))
     names = [file.removesuffix(".json") for file in files if file.endswith(".json")]
     found = [read_task(storage, state, name) for name in names]
     return {scores.title: scores.metrics[scores.main] for scores in found if scores}
 
 
-def _task_path(state: str, task: str) -> str:
-    return f"{EVALUATIONS}/{state}/tasks/{task}.json"
-
-
 def read_losses(storage: Storage, state: str) -> dict[Measured, float]:
     """All losses (nats/token) kept for a state; empty where none was measured."""
-    try:
-        entries = storage.read_json(_path(state))
-    except FileNotFoundError:
-        return {}
-    return {(e["corpus"], e["fingerprint"], int(e["rows"])): float(e["loss"]) for e in entries}
+    found = find_record(storage, layout.evaluated_losses(state), MeasuredLosses)
+    entries = found.losses if found else ()
+    return {(entry.corpus, entry.fingerprint, entry.rows): entry.loss for entry in entries}
 
 
 def add_losses(storage: Storage, state: str, losses: Mapping[Measured, float]) -> None:
     """Keep further losses of a state beside those already there."""
-    entries = [
-        {"corpus": corpus, "fingerprint": fingerprint, "rows": rows, "loss": loss}
+    entries = tuple(
+        MeasuredLoss(corpus=corpus, fingerprint=fingerprint, rows=rows, loss=loss)
         for (corpus, fingerprint, rows), loss in {**read_losses(storage, state), **losses}.items()
-    ]
-    storage.write_json(_path(state), entries)
-
-
-def _path(state: str) -> str:
-    return f"{EVALUATIONS}/{state}/losses.json"
+    )
+    write_record(storage, layout.evaluated_losses(state), MeasuredLosses(losses=entries))

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from raycl.data.shards import Manifest, load_manifest
+from raycl.data.binding import bind, check_binding
+from raycl.data.manifest import Manifest, load_manifest
 from raycl.errors import InputError
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
@@ -149,29 +150,13 @@ def make_tree(definition: Definition, facts: Mapping[str, CorpusFacts]) -> Tree:
 def bind_corpora(storage: Storage, facts: Mapping[str, CorpusFacts]) -> None:
     """Note in the storage which data its nodes are trained on, where no note is there yet."""
     for name, entry in facts.items():
-        path = layout.binding(name)
-        if not storage.exists(path):
-            storage.write_json(path, {"fingerprint": entry.fingerprint})
+        bind(storage, name, entry.fingerprint)
 
 
 def check_bindings(storage: Storage, manifests: Mapping[str, Manifest]) -> None:
     """Raise InputError where a corpus is not the one on which nodes here were trained."""
     for name, manifest in manifests.items():
-        _check_binding(storage, name, manifest.fingerprint)
-
-
-def _check_binding(storage: Storage, name: str, fingerprint: str) -> None:
-    path = layout.binding(name)
-    if not storage.exists(path):
-        return
-    bound = storage.read_json(path)["fingerprint"]
-    if bound != fingerprint:
-        raise InputError(
-            f"corpus {name!r} in {storage.url}",
-            f"it has changed since nodes were trained on it ({bound[:12]} then, "
-            f"{fingerprint[:12]} now)",
-            "Restore its shards, or give the new data another corpus name",
-        )
+        check_binding(storage, name, manifest.fingerprint)
 
 
 def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from raycl.data.shards import Manifest
+from raycl.data.manifest import Manifest
 from raycl.errors import InputError
 from raycl.plan.cost import Plan, make_plan
 from raycl.plan.training import Training

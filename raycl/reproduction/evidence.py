@@ -92,7 +92,7 @@ class Evidence:
 
 
 def minus(left: Values, right: Values) -> Values:
-    """left − right for every seed that has both: the paired difference."""
+    """Left − right for every seed that has both: the paired difference."""
     return {seed: left[seed] - right[seed] for seed in left if seed in right}
 
 

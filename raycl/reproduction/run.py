@@ -16,6 +16,7 @@ from raycl.recipe.sweep_plan import SweepPlan
 from raycl.reproduction.evidence import Evidence
 from raycl.reproduction.experiments import Experiment
 from raycl.reproduction.merged import merged_outcomes
+from raycl.reproduction.seconds import add_seconds, training_seconds
 from raycl.results.gather import StoredStates, gather
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.table import write_results
@@ -44,14 +45,7 @@ def _counted(storage: Storage) -> Iterator[None]:
     try:
         yield
     finally:
-        seconds = training_seconds(storage) + time.monotonic() - began
-        storage.write_json(layout.REPRODUCTION_SECONDS, {"seconds": seconds})
-
-
-def training_seconds(storage: Storage) -> float:
-    """Wall time that preparing and training took so far, all runs together."""
-    path = layout.REPRODUCTION_SECONDS
-    return float(storage.read_json(path)["seconds"]) if storage.exists(path) else 0.0
+        add_seconds(storage, time.monotonic() - began)
 
 
 def gather_evidence(

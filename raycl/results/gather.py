@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import pandas as pd
 
-from raycl.data.shards import Manifest
+from raycl.data.manifest import Manifest
 from raycl.evaluation.store import Measured, read_losses, read_tasks
 from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
 from raycl.recipe import Variant
 from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.outcome import VALIDATION, RecipeOutcome, StageFact
-from raycl.states.mark import read_mark
+from raycl.states.mark import StateMark, read_mark
 from raycl.storage import Storage, layout
 
 
@@ -39,7 +38,7 @@ class StoredStates:
     def __init__(self, storage: Storage, names: Iterable[str]) -> None:
         self.storage = storage
         self._index = StateIndex(names)
-        self._records: dict[str, tuple[dict[str, Any], pd.DataFrame]] = {}
+        self._records: dict[str, tuple[StateMark, pd.DataFrame]] = {}
         self._losses: dict[str, dict[Measured, float]] = {}
 
     def deepest(self, training: Training) -> str | None:
@@ -57,9 +56,9 @@ class StoredStates:
         """
         parts: list[pd.DataFrame] = []
         while name is not None:
-            record, lines = self._read(name)
+            mark, lines = self._read(name)
             parts.insert(0, self._completed(name, lines, validation_rows, fingerprints))
-            name = record["previous"]
+            name = mark.previous
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"step": []})
 
     def _completed(
@@ -84,11 +83,11 @@ class StoredStates:
             self._losses[name] = read_losses(self.storage, name)
         return self._losses[name]
 
-    def _read(self, name: str) -> tuple[dict[str, Any], pd.DataFrame]:
+    def _read(self, name: str) -> tuple[StateMark, pd.DataFrame]:
         if name not in self._records:
-            record = dict(read_mark(self.storage, name))
+            mark = read_mark(self.storage, name)
             data = self.storage.read_bytes(layout.state_history(name))
-            self._records[name] = (record, pd.read_parquet(io.BytesIO(data)))
+            self._records[name] = (mark, pd.read_parquet(io.BytesIO(data)))
         return self._records[name]
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
-from raycl.states.mark import MARK, read_mark
-from raycl.storage import Storage
+from raycl.states.mark import StateMark, read_mark
+from raycl.storage import Storage, layout
 from raycl.storage.backend import Found
 
-STATES = "states"
 _NAME = re.compile(r"[0-9]{9,}-[0-9a-f]{32}")
 """Steps and half a hash: whatever else lies in the folder is nobody's state, and left alone."""
 
@@ -25,7 +23,7 @@ class StateFacts:
     bytes: int
     modified: datetime | None
     """Of the newest file; None where the store does not tell."""
-    mark: Mapping[str, Any] | None
+    mark: StateMark | None
 
     @property
     def step(self) -> int:
@@ -40,26 +38,26 @@ class StateFacts:
     @property
     def stays(self) -> bool:
         """Whether it is no intermediate state: a node's end, kept by `keep_every`, or merged."""
-        return self.mark is not None and bool(self.mark.get("kept"))
+        return self.mark is not None and self.mark.kept
 
     @property
     def merged_from(self) -> tuple[str, ...]:
         """The states that it was merged from, their base first."""
-        origin = (self.mark or {}).get("merged")
-        return (origin["base"], *origin["states"]) if origin else ()
+        origin = self.mark.merged if self.mark else None
+        return (origin.base, *origin.states) if origin else ()
 
     @property
     def needs(self) -> tuple[str, ...]:
         """States without which it is not whole: its origins; those its history goes on from."""
-        previous = (self.mark or {}).get("previous")
+        previous = self.mark.previous if self.mark else None
         return self.merged_from + ((previous,) if previous else ())
 
     @property
     def written(self) -> datetime | None:
         """When it was made: as its mark says, else when its newest file was written."""
         try:
-            created = datetime.fromisoformat((self.mark or {})["created"])
-        except (KeyError, TypeError, ValueError):
+            created = datetime.fromisoformat((self.mark and self.mark.created) or "")
+        except ValueError:
             return self.modified
         return created if created.tzinfo else created.replace(tzinfo=UTC)
 
@@ -75,18 +73,18 @@ class StateFacts:
     @property
     def own_steps(self) -> int:
         """Steps trained since the state before it: `previous` in its mark, else the start."""
-        return self.step - int(self.mark["previous_step"]) if self.mark else 0
+        return self.step - self.mark.previous_step if self.mark else 0
 
     @property
     def own_tokens(self) -> int:
         """Tokens of these steps."""
-        tokens = int(self.mark["tokens"]) if self.mark else 0
+        tokens = self.mark.tokens if self.mark else 0
         return tokens * self.own_steps // self.step if self.step else 0
 
     @property
     def own_seconds(self) -> float:
         """Wall time of these steps, validation and saving included."""
-        return float(self.mark["seconds"]) if self.mark else 0.0
+        return self.mark.seconds if self.mark else 0.0
 
 
 def stored_states(storage: Storage) -> list[StateFacts]:
@@ -96,7 +94,7 @@ def stored_states(storage: Storage) -> list[StateFacts]:
     Raises InputError where a state.json is damaged.
     """
     folders: dict[str, list[Found]] = {}
-    for entry in storage.everything_below(STATES):
+    for entry in storage.everything_below(layout.STATES):
         name = entry.path.partition("/")[0]
         if _NAME.fullmatch(name):
             folders.setdefault(name, []).append(entry)
@@ -105,7 +103,7 @@ def stored_states(storage: Storage) -> list[StateFacts]:
 
 def facts_of(storage: Storage, name: str) -> StateFacts:
     """One state or left-over as it is now; two requests. Without files: no bytes, no time."""
-    entries = storage.everything_below(f"{STATES}/{name}")
+    entries = storage.everything_below(layout.state(name))
     return _facts(storage, name, [replace(e, path=f"{name}/{e.path}") for e in entries])
 
 
@@ -116,12 +114,12 @@ def _facts(storage: Storage, name: str, entries: Sequence[Found]) -> StateFacts:
     times = [entry.modified for entry in telling if entry.modified is not None]
     size = sum(entry.bytes for entry in files)
     mark = None
-    if any(entry.path == f"{name}/{MARK}" for entry in files):
+    if any(entry.path == f"{name}/{layout.STATE_MARK}" for entry in files):
         mark = _read_mark(storage, name)
     return StateFacts(name, size, max(times, default=None), mark)
 
 
-def _read_mark(storage: Storage, name: str) -> Mapping[str, Any] | None:
+def _read_mark(storage: Storage, name: str) -> StateMark | None:
     try:
         return read_mark(storage, name)
     except FileNotFoundError:  # removed since the listing

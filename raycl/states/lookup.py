@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from raycl.errors import InputError
-from raycl.storage import Storage
+from raycl.states.tree_record import find_tree_record
+from raycl.storage import Storage, layout
 
 _SHOWN = 5
-_LEAST = 4
-"""Characters of a beginning: a single digit is a slip rather than a hash."""
+_SHORTEST_PREFIX = 4
+"""Characters: a shorter prefix, such as a single digit, is a slip rather than part of a hash."""
 
 
 def is_complete(storage: Storage, name: str) -> bool:
     """Whether the state is complete; one request."""
-    return storage.exists(f"states/{name}/state.json")
+    return storage.exists(layout.state_mark(name))
 
 
 def complete_states(storage: Storage, among: Collection[str] | None = None) -> list[str]:
-    """Names of the complete states, sorted; of those `among` some, where they are given.
+    """Names of the complete states, sorted; only those in `among`, where it is given.
 
-    One listing of all their files: a question for each state would be a request each.
+    One listing of all their files: to ask for each mark would cost a request a state.
     """
-    marks = (path.partition("/") for path in storage.sizes("states"))
-    complete = (name for name, _, file in marks if file == "state.json")
+    files = (path.partition("/") for path in storage.sizes(layout.STATES))
+    complete = (name for name, _, file in files if file == layout.STATE_MARK)
     return sorted(name for name in complete if among is None or name in among)
 
 
 def find_state(storage: Storage, reference: str) -> str:
-    """The one complete state whose name, or whose hash, begins with `reference` (4 letters up).
+    """The one complete state whose name or hash begins with `reference`, 4 characters or more.
 
     Raises InputError where there is none, or more than one.
     """
@@ -37,13 +38,17 @@ def find_state(storage: Storage, reference: str) -> str:
         return reference
     matches = [n for n in names if n.startswith(reference) or _hash(n).startswith(reference)]
     where = f"state {reference!r} in {storage.url}"
-    if len(reference) < _LEAST:
+    if len(reference) < _SHORTEST_PREFIX:
         matches = []
     if not matches:
         remedy = f"States here: {_some(names)}" if names else "Train some: run `raycl sweep`"
         raise InputError(where, "no such complete state", remedy)
     if len(matches) > 1:
-        raise InputError(where, f"{len(matches)} states begin so", f"Which: {_some(matches)}?")
+        raise InputError(
+            where,
+            f"{len(matches)} states have names that begin with {reference!r}",
+            f"Write more of the name: {_some(matches)}",
+        )
     return matches[0]
 
 
@@ -52,18 +57,15 @@ def swept_states(storage: Storage, sweep: str, recipe: str | None = None) -> lis
 
     Raises InputError for a sweep or recipe that is not there, or has no complete state.
     """
-    path = f"sweeps/{sweep}/tree.json"
-    if not storage.exists(path):
-        known = ", ".join(storage.list("sweeps")) or "none"
-        raise InputError(f"sweep {sweep!r} in {storage.url}", "not there", f"Known sweeps: {known}")
-    nodes, complete = storage.read_json(path), set(complete_states(storage))
-    labels = dict.fromkeys(label for node in nodes for label in node["recipes"])
+    nodes = find_tree_record(storage, sweep).nodes
+    labels = dict.fromkeys(label for node in nodes for label in node.recipes)
     if recipe is not None and recipe not in labels:
         raise InputError(f"--recipe {recipe!r}", "no such recipe", f"Recipes: {'; '.join(labels)}")
+    complete = set(complete_states(storage))
     found = [
-        node["name"]
+        node.name
         for node in nodes  # parents come before their children
-        if node["name"] in complete and (recipe is None or recipe in node["recipes"])
+        if node.name in complete and (recipe is None or recipe in node.recipes)
     ]
     if not found:
         raise InputError(f"sweep {sweep!r}", "no complete state yet", "Run `raycl sweep` first")
@@ -74,6 +76,6 @@ def _hash(name: str) -> str:
     return name.partition("-")[2]
 
 
-def _some(names: list[str]) -> str:
+def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

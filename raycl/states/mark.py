@@ -1,45 +1,108 @@
-"""state.json, a state's commit mark, with a checksum of itself: training goes on by what it says.
+"""state.json, the commit mark of a state: written last, so that without it there is no state.
 
-A flipped bit in a number of it would be read as another number, and change every step after it.
+Training goes on by what the mark says. A flipped bit in one of its numbers would be read as another
+number and change every step that follows, so that the mark carries a checksum of itself.
 """
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar, Literal
 
-from raycl.errors import InputError
-from raycl.storage import Storage
+from raycl.plan.training import ModelSpec
+from raycl.storage import Storage, layout
+from raycl.storage.record import Part, Record, read_record, write_record
 
-MARK = "state.json"
-_CHECKSUM = "crc32"
 REMEDY = "Remove this state's folder and run again: training goes on from an earlier state"
 
 
-def write_mark(storage: Storage, name: str, mark: Mapping[str, Any]) -> None:
-    """Write the mark of the state `name`, with its checksum; from then on the state is complete."""
-    storage.write_json(f"states/{name}/{MARK}", sealed(mark))
+class CorpusOrigin(Part):
+    """A corpus that a state was trained on."""
+
+    folder: str
+    """Where its shards lay in the storage."""
+    fingerprint: str
+    """Of its content; see `raycl.data.manifest`."""
 
 
-def read_mark(storage: Storage, name: str) -> Mapping[str, Any]:
+class Metadata(Part):
+    """What a state was made from."""
+
+    corpora: Mapping[str, CorpusOrigin]
+
+
+class ValidationFacts(Part):
+    """How a state's training validated: the same again gives the same loss to the last bit."""
+
+    rows: int
+    """Rows per corpus, the first ones of its validation split."""
+    micro_batch: int
+    """Rows per forward pass."""
+    precision: Literal["auto", "float32", "bfloat16"]
+
+
+class FileFacts(Part):
+    """The size in bytes and the zlib.crc32 of one of a state's files."""
+
+    bytes: int
+    crc32: int
+
+
+class MergeOrigin(Part):
+    """What a merged state was merged from, and how."""
+
+    base: str
+    states: tuple[str, ...]
+    density: float
+    scale: float
+
+
+class StateMark(Record):
+    """All facts about a state that are no tensors."""
+
+    WHAT: ClassVar[str] = "the mark of a state"
+    REMEDY: ClassVar[str] = REMEDY
+
+    name: str
+    step: int
+    """Steps of its chain; 0 for a merged state."""
+    stage: str
+    """The stage that its last step belongs to."""
+    optimizer_steps: int
+    """Steps since AdamW began."""
+    tokens: int
+    """Tokens of all steps of its chain."""
+    world_size: int
+    """Workers that wrote it; another number may read it."""
+    model: ModelSpec
+    metadata: Metadata
+    validation: ValidationFacts | None = None
+    """None in marks that were written before this was recorded."""
+    previous: str | None
+    """The state that its history goes on from; None for the start of the chain."""
+    previous_step: int
+    seconds: float
+    """Wall time since the state `previous`, validation and saving included."""
+    created: str | None = None
+    """ISO 8601 with a time zone; None in marks that were written before this was recorded."""
+    merged: MergeOrigin | None = None
+    kept: bool
+    """Whether it stays: the end of a node, chosen by `keep_every`, or merged."""
+    files: Mapping[str, FileFacts]
+    """Every other file of the state's folder, by its name."""
+
+
+def write_mark(storage: Storage, name: str, mark: StateMark) -> None:
+    """Write the mark of the state `name`; from then on the state is complete."""
+    write_record(storage, layout.state_mark(name), mark)
+
+
+def read_mark(storage: Storage, name: str) -> StateMark:
     """The mark of the state `name`. Raises FileNotFoundError; InputError where it is damaged."""
-    path = f"states/{name}/{MARK}"
-    mark = storage.read_json(path)
-    if not isinstance(mark, dict):
-        raise InputError(storage.full_path(path), "not the mark of a state", REMEDY)
-    if _CHECKSUM in mark and mark[_CHECKSUM] != _sum(mark):  # states of before have none
-        raise InputError(storage.full_path(path), "it does not match its checksum", REMEDY)
-    return mark
+    return read_record(storage, layout.state_mark(name), StateMark)
 
 
-def sealed(mark: Mapping[str, Any]) -> dict[str, Any]:
-    """The mark with the checksum of what it says."""
-    return {**mark, _CHECKSUM: _sum(mark)}
-
-
-def _sum(mark: Mapping[str, Any]) -> int:
-    """zlib.crc32 of the mark without its checksum, as JSON with sorted keys."""
-    content = {key: value for key, value in mark.items() if key != _CHECKSUM}
-    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+def remove_state(storage: Storage, name: str) -> None:
+    """Remove a state, its mark first, so that half of one never looks complete."""
+    storage.remove(layout.state_mark(name))
+    storage.remove_folder(layout.state(name))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from raycl.states.inventory import StateFacts, facts_of
+from raycl.states.mark import remove_state
 from raycl.states.references import SweepNode, Uses
 from raycl.storage import Storage
 
@@ -114,8 +115,6 @@ def remove(
     May be interrupted: what was begun is a left-over then, and goes the next time. Each is looked
     at once more right before: one that has been written or asked to stay meanwhile is left.
     """
-    from raycl.train.checkpoint.load import remove_state  # imports torch
-
     freed = 0
     for removal in removals:
         found = facts_of(storage, removal.state.name)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import yaml
-
-from raycl.errors import InputError
-from raycl.evaluation.store import EVALUATIONS
 from raycl.plan.chain import Chain
-from raycl.recipe.definition import corpus_facts, definition_of, trainings
 from raycl.states.inventory import StateFacts
-from raycl.storage import Storage
+from raycl.states.tree_record import NodeRecord, TreeRecord, read_tree_record
+from raycl.storage import Storage, layout
+
+ChainsOf = Callable[[str], Mapping[str, tuple[Chain, int]]]
+"""From the name of a stored sweep to the chain and `keep_last` of each of its recipes, by label."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class SweepNode:
     keep_last: int = 2
     """Intermediate states that its training keeps."""
     certain: bool = True
-    """False where the chain could not be made again: `inside` then holds all that may be on it."""
+    """False where its chain could not be made again: `inside` then holds all that may be on it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class Uses:
 
     nodes: tuple[SweepNode, ...]
     evaluated: frozenset[str]
+    """States that were evaluated after their training."""
 
 
 @dataclass(frozen=True)
@@ -51,93 +50,56 @@ class Referrers:
     evaluated: bool
 
 
-class _Remembered(Storage):
-    """Reads each file once: the sweeps of a storage share their corpora."""
-
-    def __init__(self, storage: Storage) -> None:
-        super().__init__(storage.url, storage.options, storage.retries)
-        self._there: dict[str, bool] = {}
-        self._read: dict[str, bytes] = {}
-
-    def exists(self, path: str) -> bool:
-        if path not in self._there:
-            self._there[path] = super().exists(path)
-        return self._there[path]
-
-    def read_bytes(self, path: str) -> bytes:
-        if path not in self._read:
-            self._read[path] = super().read_bytes(path)
-        return self._read[path]
-
-
-def find_uses(storage: Storage, states: Sequence[StateFacts]) -> Uses:
+def find_uses(storage: Storage, states: Sequence[StateFacts], chains_of: ChainsOf) -> Uses:
     """Whatever in storage refers to one of `states`.
 
     Requests: a listing of `sweeps/` and one of `evaluations/`, and a read of each sweep's
-    tree.json. Only where a state is the end of no node (an intermediate one, a left-over) it takes
-    the recipe.yaml of the sweeps whose nodes pass its step, and at most four for each corpus.
+    tree.json. `chains_of` is asked only about sweeps whose nodes pass the step of a state that is
+    the end of no node: an intermediate state or a left-over.
     """
     trees = dict(_trees(storage))
-    ends = {node["name"] for nodes in trees.values() for node in nodes}
-    others = [s for s in states if s.name not in ends and not s.merged_from]
-    remembered = _Remembered(storage) if others else storage
+    ends = {node.name for tree in trees.values() for node in tree.nodes}
+    others: dict[int, set[str]] = {}
+    for state in states:
+        if state.name not in ends and not state.merged_from:
+            others.setdefault(state.step, set()).add(state.name)
     nodes = [
-        node
-        for sweep, entries in trees.items()
-        for node in _nodes(remembered, sweep, entries, others)
+        node for sweep, tree in trees.items() for node in _nodes(sweep, tree, others, chains_of)
     ]
-    return Uses(tuple(nodes), frozenset(storage.list(EVALUATIONS)))
+    return Uses(tuple(nodes), frozenset(storage.list(layout.EVALUATIONS)))
 
 
-def _trees(storage: Storage) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-    for sweep in storage.list("sweeps"):
+def _trees(storage: Storage) -> Iterator[tuple[str, TreeRecord]]:
+    for sweep in storage.list(layout.SWEEPS):
         try:
-            yield sweep, storage.read_json(f"sweeps/{sweep}/tree.json")
-        except FileNotFoundError:  # no sweep, or one that has not begun
+            yield sweep, read_tree_record(storage, sweep)
+        except FileNotFoundError:  # a folder of something else, or a sweep that has not begun
             continue
 
 
 def _nodes(
-    storage: Storage, sweep: str, entries: Sequence[Mapping[str, Any]], others: Sequence[StateFacts]
+    sweep: str, tree: TreeRecord, others: Mapping[int, set[str]], chains_of: ChainsOf
 ) -> Iterator[SweepNode]:
-    by_step: dict[int, set[str]] = {}
-    for state in others:
-        by_step.setdefault(state.step, set()).add(state.name)
-    passed = [[step for step in by_step if _passes(node, step)] for node in entries]
-    chains = _chains(storage, sweep) if any(passed) else {}
-    for node, steps in zip(entries, passed, strict=True):
-        chain, keep_last = chains.get(node["recipes"][0], (None, SweepNode.keep_last))
+    """The nodes of a sweep; `others` are the states that are the end of no node, by their step."""
+    passed = [[step for step in others if _passes(node, step)] for node in tree.nodes]
+    chains = chains_of(sweep) if any(passed) else {}
+    for node, steps in zip(tree.nodes, passed, strict=True):
+        chain, keep_last = chains.get(node.recipes[0], (None, SweepNode.keep_last))
         certain = not steps or (chain is not None and _fits(chain, node))
-        inside = set().union(*(by_step[step] for step in steps))
+        inside = set().union(*(others[step] for step in steps))
         if chain is not None and certain:
             inside &= {chain.name(step) for step in steps}
-        yield SweepNode(
-            sweep, node["name"], tuple(node["recipes"]), frozenset(inside), keep_last, certain
-        )
+        yield SweepNode(sweep, node.name, node.recipes, frozenset(inside), keep_last, certain)
 
 
-def _passes(node: Mapping[str, Any], step: int) -> bool:
+def _passes(node: NodeRecord, step: int) -> bool:
     # Its end is included: a left-over of another chain's end may stand at the same step.
-    return bool(node["first_step"] < step <= node["first_step"] + node["steps"])
+    return node.first_step < step <= node.last_step
 
 
-def _fits(chain: Chain, node: Mapping[str, Any]) -> bool:
-    """Whether the chain made again is the one that the node was planned from."""
-    stop = int(node["first_step"] + node["steps"])
-    return chain.steps >= stop and chain.name(stop) == node["name"]
-
-
-def _chains(storage: Storage, sweep: str) -> dict[str, tuple[Chain, int]]:
-    """Chain and `keep_last` of every recipe; none where the recipe cannot be resolved any more."""
-    path = f"sweeps/{sweep}/recipe.yaml"
-    try:
-        definition = definition_of(yaml.safe_load(storage.read_bytes(path)), path)
-        whole = trainings(definition, corpus_facts(definition, storage))
-    except (InputError, FileNotFoundError, yaml.YAMLError):
-        return {}
-    return {
-        label: (training.chain, training.execution.keep_last) for label, training in whole.items()
-    }
+def _fits(chain: Chain, node: NodeRecord) -> bool:
+    """Whether the chain that was made again is the one that the node was planned from."""
+    return chain.steps >= node.last_step and chain.name(node.last_step) == node.name
 
 
 def referrers(states: Collection[StateFacts], uses: Uses) -> dict[str, Referrers]:

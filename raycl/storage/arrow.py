@@ -7,9 +7,10 @@ from typing import TypeVar
 
 import pyarrow as pa
 from pyarrow import fs as arrow_fs
+from typing_extensions import override
 
 from raycl.errors import InputError
-from raycl.storage.backend import Entry, Found
+from raycl.storage.backend import Entry, Files, Found
 from raycl.storage.retries import Retries
 
 Result = TypeVar("Result")
@@ -20,20 +21,21 @@ _GS_RETRY_SECONDS = 60
 
 
 def open_arrow(url: str) -> tuple[arrow_fs.FileSystem, str]:
-    """pyarrow's file system for a URL, and the path by which it knows it.
+    """The file system of pyarrow for a URL, and the path by which it knows the root.
 
     Raises what pyarrow does: ArrowException, ValueError, OSError.
     """
     if url.startswith("gs://") and "retry_limit_seconds=" not in url:
         url += f"{'&' if '?' in url else '?'}retry_limit_seconds={_GS_RETRY_SECONDS}"
-    return arrow_fs.FileSystem.from_uri(url)
+    file_system, path = arrow_fs.FileSystem.from_uri(url)
+    return file_system, str(path)
 
 
-class ArrowFiles:
+class ArrowFiles(Files):
     """Files below a URL that pyarrow opens. Raises InputError where it does not."""
 
     def __init__(self, url: str, retries: Retries) -> None:
-        self._url, self._retries = url, retries
+        self.url, self._retries = url, retries
         try:
             self._fs, self._root = open_arrow(url)
         except (pa.ArrowException, ValueError, OSError) as error:
@@ -47,12 +49,14 @@ class ArrowFiles:
         return f"{self._root}/{path}" if path else str(self._root)
 
     def _run(self, what: str, path: str, action: Callable[[], Result]) -> Result:
-        return self._retries.run(f"{self._url}/{path}: {what}", action, _is_transient)
+        return self._retries.run(f"{self.url}/{path}: {what}", action, _is_transient)
 
+    @override
     def exists(self, path: str) -> bool:
         info = self._info(path)
         return bool(info.type != arrow_fs.FileType.NotFound)
 
+    @override
     def size(self, path: str) -> int:
         info = self._info(path)
         if info.type != arrow_fs.FileType.File:
@@ -62,6 +66,7 @@ class ArrowFiles:
     def _info(self, path: str) -> arrow_fs.FileInfo:
         return self._run("looking", path, lambda: self._fs.get_file_info(self._at(path)))
 
+    @override
     def read(self, path: str) -> bytes:
         def read() -> bytes:
             with self._fs.open_input_stream(self._at(path)) as stream:
@@ -69,6 +74,7 @@ class ArrowFiles:
 
         return self._run("reading", path, read)
 
+    @override
     def read_range(self, path: str, start: int, length: int) -> bytes:
         def read() -> bytes:
             with self._fs.open_input_file(self._at(path)) as file:
@@ -78,6 +84,7 @@ class ArrowFiles:
 
         return self._run("reading", path, read)
 
+    @override
     def write(self, path: str, data: bytes | memoryview) -> None:
         def write() -> None:
             # Not `with`: that would close the stream after an error, and so publish half a file.
@@ -87,6 +94,7 @@ class ArrowFiles:
 
         self._run("writing", path, write)
 
+    @override
     def entries(self, path: str) -> Iterator[Entry]:
         # Listing one level, pyarrow leaves out the folders that are nothing but parts of names.
         folders: dict[str, bool] = {}
@@ -95,6 +103,7 @@ class ArrowFiles:
             folders[name] = folders.get(name, False) or bool(below) or not found.is_file
         yield from (Entry(name, is_folder) for name, is_folder in folders.items())
 
+    @override
     def found(self, path: str) -> Iterator[Found]:
         top = len(self._at(path)) + 1
         selector = arrow_fs.FileSelector(self._at(path), allow_not_found=True, recursive=True)
@@ -102,10 +111,12 @@ class ArrowFiles:
             is_file = info.type == arrow_fs.FileType.File
             yield Found(info.path[top:], int(info.size) if is_file else 0, info.mtime, is_file)
 
+    @override
     def remove(self, path: str) -> None:
         if self.exists(path):
             self._run("deleting", path, lambda: self._fs.delete_file(self._at(path)))
 
+    @override
     def remove_folder(self, path: str) -> None:
         # `delete_dir` would miss the folder's own object, which only pyarrow ever makes.
         at = self._at(path)
@@ -113,7 +124,10 @@ class ArrowFiles:
 
 
 def _is_transient(error: Exception) -> bool:
-    """pyarrow has one class for every error of a store, and says the kind only in its text."""
+    """Whether another attempt may succeed.
+
+    In pyarrow all errors of a store have one class, and only their text says of which kind.
+    """
     refused = ("PERMISSION_DENIED", "UNAUTHENTICATED", "INVALID_ARGUMENT", "NOT_FOUND")
     if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError)):
         return False

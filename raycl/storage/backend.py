@@ -1,11 +1,19 @@
-"""What a place for files has to do: the face that local folders and object stores share."""
+"""What a back end has to do: the face that local folders and object stores share.
+
+A new back end is a class of `Files` in a module of this package, and a line in
+`raycl.storage.backends`.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
+
+from raycl.storage.options import S3Options
 
 PARTIAL = ".partial-"
 """In the name of every file that is not (yet) one of the user's."""
@@ -32,38 +40,62 @@ class Found:
     is_file: bool = True
 
 
-class Files(Protocol):
+class Files(ABC):
     """Files below a root; paths are relative to it and have been checked."""
 
+    url: str
+    """The root, in the form in which messages show it and other machines open it."""
+    local_root: Path | None = None
+    """The root as a folder of this machine; None where it is remote."""
+    options: S3Options | None = None
+    """What else other machines need in order to open the same place."""
+
+    def check(self) -> None:
+        """Raise InputError where the place is known to be missing. By default nothing is known."""
+        return
+
+    def conditional(self) -> ConditionalFiles | None:
+        """The same files with writes on a condition; None where the place has none."""
+        return None
+
+    @abstractmethod
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder."""
 
+    @abstractmethod
     def size(self, path: str) -> int:
         """Bytes of a file. Raises FileNotFoundError."""
 
+    @abstractmethod
     def read(self, path: str) -> bytes:
         """A whole file. Raises FileNotFoundError."""
 
+    @abstractmethod
     def read_range(self, path: str, start: int, length: int) -> bytes:
         """Bytes [start, start + length), fewer where the file ends. Raises FileNotFoundError."""
 
+    @abstractmethod
     def write(self, path: str, data: bytes | memoryview) -> None:
         """Replace a file: afterwards it holds `data`, or what it held before."""
 
+    @abstractmethod
     def entries(self, path: str) -> Iterable[Entry]:
         """What is directly below a folder, in no order; nothing where there is none."""
 
+    @abstractmethod
     def found(self, path: str) -> Iterable[Found]:
         """Everything at any depth below a folder, in no order; nothing where there is none."""
 
+    @abstractmethod
     def remove(self, path: str) -> None:
         """Remove a file; nothing happens where there is none."""
 
+    @abstractmethod
     def remove_folder(self, path: str) -> None:
         """Remove a folder and all below it; nothing happens where there is none."""
 
 
-class ConditionalFiles(Files, Protocol):
+class ConditionalFiles(Protocol):
     """Files that can be written on the condition that nobody else has.
 
     A version names a file's content: equal content may have an equal version, so whoever needs to

@@ -33,6 +33,21 @@ def manifest(folder: str) -> str:
     return f"{folder}/{CORPUS_MANIFEST}"
 
 
+def spools(folder: str) -> str:
+    """Everything that the preparation of the corpus in `folder` keeps until it is finished."""
+    return f"{folder}/.spool"
+
+
+def spool(folder: str, key: str) -> str:
+    """The tokenised documents of a preparation; `key` names its input and settings."""
+    return f"{spools(folder)}/{key}"
+
+
+def packed_bucket(spool_folder: str, bucket: int) -> str:
+    """What came out of packing a bucket of a spool."""
+    return f"{spool_folder}/packed-{bucket:05d}.json"
+
+
 def binding(corpus_name: str) -> str:
     """What says which data states of this storage were trained on under a corpus' name."""
     return f"{BINDINGS}/{corpus_name}.json"
@@ -86,6 +101,11 @@ def evaluated_losses(state_name: str) -> str:
 def evaluated_tasks(state_name: str) -> str:
     """The folder of a state's scores in tasks of lm-evaluation-harness."""
     return f"{EVALUATIONS}/{state_name}/tasks"
+
+
+def evaluated_task(state_name: str, task: str) -> str:
+    """A state's scores in one task."""
+    return f"{evaluated_tasks(state_name)}/{task}.json"
 
 
 def sweep(name: str) -> str:

@@ -13,43 +13,57 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from raycl.storage.backend import PARTIAL, Entry, Found
+from typing_extensions import override
+
+from raycl.storage.backend import PARTIAL, ConditionalFiles, Entry, Files, Found
 
 
-class LocalFiles:
+class LocalFiles(Files):
     """Files below a local folder, which may lie on a file system shared by many machines."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = self.local_root = root
+        self.url = str(root)
+
+    @override
+    def conditional(self) -> ConditionalFiles:
+        return self
 
     def _at(self, path: str) -> Path:
         return self._root / path if path else self._root
 
+    @override
     def exists(self, path: str) -> bool:
         return self._at(path).exists()
 
+    @override
     def size(self, path: str) -> int:
         if self._at(path).is_dir():
             raise FileNotFoundError(str(self._at(path)))
         return self._at(path).stat().st_size
 
+    @override
     def read(self, path: str) -> bytes:
         return self._at(path).read_bytes()
 
+    @override
     def read_range(self, path: str, start: int, length: int) -> bytes:
         with self._at(path).open("rb") as file:
             file.seek(start)
             return file.read(length)
 
     def read_version(self, path: str) -> tuple[bytes, str]:
+        """A whole file and its version; see `ConditionalFiles`."""
         data = self.read(path)
         return data, _version(data)
 
+    @override
     def write(self, path: str, data: bytes | memoryview) -> None:
         with self._beside(path, data) as partial:
             os.replace(partial, self._at(path))
 
     def create(self, path: str, data: bytes) -> str | None:
+        """Write a new file; see `ConditionalFiles`."""
         with self._beside(path, data) as partial:
             try:
                 os.link(partial, self._at(path))  # whole at once, and only where nothing is
@@ -58,6 +72,7 @@ class LocalFiles:
         return _version(data)
 
     def replace(self, path: str, data: bytes, version: str) -> str | None:
+        """Replace a file of this version; see `ConditionalFiles`."""
         with self._lock(path):
             if not self._has(path, version):
                 return None
@@ -65,12 +80,14 @@ class LocalFiles:
         return _version(data)
 
     def delete_if(self, path: str, version: str) -> bool:
+        """Remove a file of this version; see `ConditionalFiles`."""
         with self._lock(path):
             if not self._has(path, version):
                 return False
             self._at(path).unlink()
         return True
 
+    @override
     def entries(self, path: str) -> Iterator[Entry]:
         try:
             with os.scandir(self._at(path)) as found:
@@ -78,6 +95,7 @@ class LocalFiles:
         except FileNotFoundError:
             return
 
+    @override
     def found(self, path: str) -> Iterator[Found]:
         top = self._at(path)
         for folder, folders, names in os.walk(top):
@@ -95,9 +113,11 @@ class LocalFiles:
                     is_file,
                 )
 
+    @override
     def remove(self, path: str) -> None:
         self._at(path).unlink(missing_ok=True)
 
+    @override
     def remove_folder(self, path: str) -> None:
         shutil.rmtree(self._at(path), ignore_errors=True)
 

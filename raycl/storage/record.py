@@ -1,8 +1,8 @@
 """Typed JSON files in storage: one reader and one writer for all of them.
 
-A record says which format it was written in and carries a checksum of what it says, so that a
-newer file, a damaged file and a file of something else are told apart before anything is done with
-their content. Files from before formats were counted have neither and are of format 1.
+A record says which format it was written in and carries a checksum of what it says. So a file of a
+newer raycl, a damaged file and a file of something else are told apart before anything is done with
+their content. A file without a format is of format 1; a file without a checksum is not compared.
 """
 
 from __future__ import annotations
@@ -14,78 +14,133 @@ from typing import Any, ClassVar, TypeVar
 import pydantic
 
 from raycl.errors import InputError
-from raycl.storage.store import Storage
+from raycl.storage.store import Storage, json_bytes
 
 _FORMAT, _CHECKSUM = "format", "crc32"
+_STRICT = pydantic.ConfigDict(
+    frozen=True,
+    strict=True,
+    extra="forbid",
+    ser_json_inf_nan="constants",  # the default writes a loss that is not finite as null
+)
 AnyRecord = TypeVar("AnyRecord", bound="Record")
 
 
-class Record(pydantic.BaseModel):
-    """One JSON file of a storage. A subclass names its fields, and what it is in messages."""
+class NewerFormatError(InputError):
+    """A record that a newer raycl wrote: nothing is wrong with it, but it cannot be read here."""
 
-    model_config = pydantic.ConfigDict(frozen=True, strict=True, extra="forbid")
+
+class Part(pydantic.BaseModel):
+    """A part of a record that has fields of its own."""
+
+    model_config = _STRICT
+
+
+class Record(pydantic.BaseModel):
+    """One JSON file of a storage. A subclass names its fields, and what it is in messages.
+
+    A field without a default has to be in the file. Fields that are not known are refused, since a
+    file that holds more than its reader understands may mean something else: whoever adds, removes
+    or changes a field raises `FORMAT`.
+    """
+
+    model_config = _STRICT
 
     FORMAT: ClassVar[int] = 1
-    """Raised when the meaning of the file changes; `upgraded` then reads the older ones."""
+    """The format that is written. `upgraded` reads the older ones."""
     WHAT: ClassVar[str]
     """What the file is, as a message calls it: `the mark of a state`."""
     REMEDY: ClassVar[str]
     """What a person can do about a damaged one."""
 
     @classmethod
-    def upgraded(cls, data: Any, _format: int) -> Any:
-        """The content of an older format as a mapping of this one's fields."""
+    def upgraded(cls, data: Any, written: int) -> Any:
+        """The content of a file in the older format `written` as a mapping of this class's fields.
+
+        May raise ValueError, TypeError, LookupError or AttributeError where `data` is something
+        else: the reader turns them into its InputError.
+        """
+        del written
         return data
 
 
 def write_record(storage: Storage, path: str, record: Record) -> None:
     """Replace the file at `path` by the record, with its format and checksum."""
-    storage.write_json(path, sealed(record.model_dump(mode="json") | {_FORMAT: record.FORMAT}))
+    storage.write_json(path, _content(record))
+
+
+def record_bytes(record: Record) -> bytes:
+    """The bytes of a record's file; equal records have equal bytes.
+
+    Fields that were left at their defaults are not written: they say the same when they are read.
+    """
+    return json_bytes(_content(record))
+
+
+def _content(record: Record) -> dict[str, Any]:
+    content = record.model_dump(mode="json", exclude_unset=True)
+    return sealed(content | {_FORMAT: record.FORMAT})
+
+
+def find_record(storage: Storage, path: str, kind: type[AnyRecord]) -> AnyRecord | None:
+    """The record at `path`, or None where there is no file. Raises InputError as `read_record`."""
+    try:
+        return read_record(storage, path, kind)
+    except FileNotFoundError:
+        return None
 
 
 def read_record(storage: Storage, path: str, kind: type[AnyRecord]) -> AnyRecord:
     """The record at `path`.
 
-    Raises FileNotFoundError where there is none; InputError where it is damaged, is something
-    else, or was written by a newer raycl.
+    Raises FileNotFoundError where there is no file; NewerFormatError where a newer raycl wrote it;
+    InputError where it is damaged, or is something else.
     """
     where = storage.full_path(path)
     try:
-        data = json.loads(storage.read_bytes(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError(where, f"not valid JSON ({error})", kind.REMEDY) from error
-    except (IsADirectoryError, NotADirectoryError) as error:
+        data = storage.read_bytes(path)
+    except IsADirectoryError as error:
         raise InputError(where, f"a folder, not {kind.WHAT}", kind.REMEDY) from error
+    except NotADirectoryError as error:
+        raise InputError(where, "a part of its path is a file", kind.REMEDY) from error
     return parse_record(data, kind, where)
 
 
-def parse_record(data: Any, kind: type[AnyRecord], where: str) -> AnyRecord:
-    """The record in parsed JSON; `where` names its file. Raises InputError as `read_record`."""
-    written = data.get(_FORMAT, 1) if isinstance(data, dict) else 1
+def parse_record(data: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
+    """The record in the bytes of its file; `where` names it. Raises InputError as `read_record`."""
+    try:
+        content = json.loads(data)
+        written = _format(content, kind, where)
+        if isinstance(content, dict):
+            if _CHECKSUM in content and content[_CHECKSUM] != checksum(content):
+                raise InputError(where, "it does not match its checksum", kind.REMEDY)
+            content = {k: v for k, v in content.items() if k not in (_FORMAT, _CHECKSUM)}
+        current = content if written == kind.FORMAT else kind.upgraded(content, written)
+        # As JSON text: a strict model takes a list for a tuple from JSON, but not from Python.
+        return kind.model_validate_json(json.dumps(current))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        problem = f"not {kind.WHAT} ({place}: {first['msg']})"
+        raise InputError(where, problem, kind.REMEDY) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(where, f"not valid JSON ({error})", kind.REMEDY) from error
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise InputError(where, f"not {kind.WHAT}", kind.REMEDY) from error
+
+
+def _format(content: Any, kind: type[Record], where: str) -> int:
+    """The format that a file says it was written in."""
+    written = content.get(_FORMAT, 1) if isinstance(content, dict) else 1
     if isinstance(written, bool) or not isinstance(written, int) or written < 1:
-        raise InputError(where, f"its format {written!r} is none", kind.REMEDY)
+        raise InputError(where, f"{written!r} is not the number of a format", kind.REMEDY)
     if written > kind.FORMAT:
-        raise InputError(
+        raise NewerFormatError(
             where,
             f"{kind.WHAT} in format {written}; this raycl reads formats up to {kind.FORMAT}",
             "Use the raycl that wrote it, or a newer one",
         )
-    if isinstance(data, dict):
-        if _CHECKSUM in data and data[_CHECKSUM] != checksum(data):
-            raise InputError(where, "it does not match its checksum", kind.REMEDY)
-        data = {key: value for key, value in data.items() if key not in (_FORMAT, _CHECKSUM)}
-    try:
-        upgraded = data if written == kind.FORMAT else kind.upgraded(data, written)
-        # As JSON, where a list may be a tuple: a strict model takes none from Python's own.
-        return kind.model_validate_json(json.dumps(upgraded))
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(
-            where, f"not {kind.WHAT} ({place}: {first['msg']})", kind.REMEDY
-        ) from error
-    except (TypeError, KeyError, AttributeError) as error:
-        raise InputError(where, f"not {kind.WHAT}", kind.REMEDY) from error
+    return written
 
 
 def sealed(content: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import re
 import tempfile
 import uuid
 from collections.abc import Sequence
@@ -20,13 +19,10 @@ from typing import Any
 import pyarrow as pa
 
 from raycl.errors import InputError
-from raycl.storage.arrow import ArrowFiles
 from raycl.storage.backend import PARTIAL, ConditionalFiles, Found
-from raycl.storage.local import LocalFiles
-from raycl.storage.options import S3Options, s3_options
+from raycl.storage.backends import open_files
+from raycl.storage.options import S3Options
 from raycl.storage.retries import Retries
-from raycl.storage.s3.files import S3Files
-from raycl.storage.urls import refuse_secret
 
 _COPY_BYTES = 16 * 2**20
 
@@ -44,24 +40,9 @@ class Storage:
         options: S3Options | None = None,
         retries: Retries | None = None,
     ) -> None:
-        text = os.fspath(url)
-        refuse_secret(text, "storage")
-        self.local_root: Path | None = None
-        self.options, self.retries = options, retries
-        self._files: LocalFiles | S3Files | ArrowFiles
-        if "://" not in text or text.startswith("file://"):
-            self.local_root = Path(text.removeprefix("file://")).expanduser().resolve()
-            self.url, self._files = str(self.local_root), LocalFiles(self.local_root)
-            return
-        self.url = text.rstrip("/")
-        if self.url.startswith("s3://"):
-            _check_bucket(self.url)
-            self.options = options or s3_options()
-            self._files = S3Files(self.url, self.options, retries or Retries())
-        else:
-            if "://" not in self.url:
-                raise InputError(f"storage {text!r}", "no bucket", _GIVE_URL)
-            self._files = ArrowFiles(self.url, retries or Retries())
+        self._files = open_files(os.fspath(url), options, retries or Retries())
+        self.url, self.local_root = self._files.url, self._files.local_root
+        self.options, self.retries = self._files.options, retries
 
     def __repr__(self) -> str:
         return f"Storage({self.url!r})"
@@ -130,7 +111,7 @@ class Storage:
 
     def write_json(self, path: str, value: Any) -> None:
         """Replace the file at `path` by `value` as readable JSON."""
-        self.write_bytes(path, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+        self.write_bytes(path, json_bytes(value))
 
     def read_version(self, path: str) -> tuple[bytes, str]:
         """The whole file, and its version for `replace` and `delete_if`.
@@ -163,16 +144,17 @@ class Storage:
     @property
     def has_conditional_writes(self) -> bool:
         """Whether `create`, `replace` and `delete_if` are possible (not at gs://)."""
-        return not isinstance(self._files, ArrowFiles)
+        return self._files.conditional() is not None
 
     def _conditional(self) -> ConditionalFiles:
-        if isinstance(self._files, ArrowFiles):
+        files = self._files.conditional()
+        if files is None:
             raise InputError(
                 f"storage {self.url!r}",
                 "no conditional writes are possible there",
                 "Use the store's S3 interface: s3:// with AWS_ENDPOINT_URL",
             )
-        return self._files
+        return files
 
     def list(self, path: str = "") -> list[str]:
         """Names (not paths) directly below the folder, sorted; empty where it does not exist.
@@ -232,8 +214,7 @@ class Storage:
         """Raise InputError where there is no such place, or nothing can be written there."""
         probe = f".write-probe-{uuid.uuid4().hex[:8]}"
         try:
-            if isinstance(self._files, S3Files):
-                self._files.check()
+            self._files.check()
             self.write_bytes(probe, b"raycl")
             self.remove(probe)
         except (OSError, pa.ArrowException) as error:
@@ -246,16 +227,9 @@ class Storage:
             ) from error
 
 
-_GIVE_URL = "Give a local path, or an s3:// or gs:// URL"
-
-
-def _check_bucket(url: str) -> None:
-    if not re.fullmatch(r"s3://[a-zA-Z0-9][a-zA-Z0-9._-]{1,254}(/[^?#]*)?", url):
-        raise InputError(
-            f"storage {url!r}",
-            "not an s3:// URL of a bucket and a folder",
-            f"{_GIVE_URL}; endpoint and region are set by AWS_ENDPOINT_URL and AWS_REGION",
-        )
+def json_bytes(value: Any) -> bytes:
+    """Readable JSON with sorted keys: equal values have equal bytes."""
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
 def scratch_folder(prefix: str) -> tempfile.TemporaryDirectory[str]:

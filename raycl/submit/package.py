@@ -14,6 +14,7 @@ from pathlib import Path
 import raycl
 from raycl.errors import InputError
 from raycl.recipe.definition import Definition
+from raycl.units import format_memory
 
 SMALL_BYTES = 32 * 2**20
 """Largest size of what one path of a recipe may add to a job; more belongs into the storage."""
@@ -106,7 +107,7 @@ def _named(word: str, here: Path) -> tuple[dict[str, Path], str | None]:
     size = sum(file.stat().st_size for file in found)
     if size > SMALL_BYTES:
         return {}, (
-            f"{word} is not sent ({_megabytes(size)}): put it where the nodes read it, or run "
+            f"{word} is not sent ({format_memory(size)}): put it where the nodes read it, or run "
             "`raycl prepare` with the same --storage first"
         )
     return {file.relative_to(here).as_posix(): file for file in found}, None
@@ -133,13 +134,10 @@ def _check_size(package: Package) -> None:
     if package.size < LIMIT_BYTES:
         return
     largest = sorted(package.files.items(), key=lambda item: -item[1].stat().st_size)[:_SHOWN]
-    shown = ", ".join(f"{name} {_megabytes(file.stat().st_size)}" for name, file in largest)
+    shown = ", ".join(f"{name} {format_memory(file.stat().st_size)}" for name, file in largest)
     raise InputError(
         "working directory of the job",
-        f"{_megabytes(package.size)}, and Ray takes {_megabytes(LIMIT_BYTES)}; largest: {shown}",
+        f"{format_memory(package.size)}, and Ray takes {format_memory(LIMIT_BYTES)}; "
+        f"largest: {shown}",
         "Put text and models where the nodes read them, such as s3://",
     )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB"

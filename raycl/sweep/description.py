@@ -11,6 +11,7 @@ from raycl.errors import InputError
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import Definition, definition_of
 from raycl.states.lookup import complete_states
+from raycl.states.tree_record import NodeRecord, read_tree_record, write_tree_record
 from raycl.storage import Storage, layout
 
 
@@ -19,17 +20,17 @@ def write_description(definition: Definition, storage: Storage, tree: Tree) -> N
     name = definition.recipe.name
     storage.write_bytes(layout.sweep_recipe(name), recipe_text(definition).encode())
     nodes = [
-        {
-            "name": node.name,
-            "parent": node.parent,
-            "stage": node.training.stage,
-            "steps": node.steps,
-            "first_step": node.training.start,
-            "recipes": list(node.recipes),
-        }
+        NodeRecord(
+            name=node.name,
+            parent=node.parent,
+            stage=node.training.stage,
+            steps=node.steps,
+            first_step=node.training.start,
+            recipes=tuple(node.recipes),
+        )
         for node in tree.nodes
     ]
-    storage.write_json(layout.sweep_tree(name), nodes)
+    write_tree_record(storage, name, nodes)
 
 
 def recipe_text(definition: Definition) -> str:
@@ -57,5 +58,5 @@ def stored_definition(storage: Storage, name: str) -> Definition:
 def progress(storage: Storage, name: str) -> Iterable[dict[str, Any]]:
     """Each node of a stored sweep, with whether its state is complete."""
     existing = set(complete_states(storage))
-    for node in storage.read_json(layout.sweep_tree(name)):
-        yield {**node, "finished": node["name"] in existing}
+    for node in read_tree_record(storage, name).nodes:
+        yield {**node.model_dump(), "finished": node.name in existing}

@@ -10,25 +10,21 @@ and has ended.
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.storage.retries import Retries
+from raycl.sweep.lease_records import died_here, heartbeat_bytes, holder_of, lease_bytes
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
 """A holder whose file has not changed for so long counts as gone."""
-_NODES, _HOLDERS = "leases/nodes", "leases/holders"
 _TRIES = 3
+"""How often `take` begins again when the lease changes under it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Claim:
     def is_valid(self) -> bool:
         """Whether the node is still this holder's. One request."""
         try:
-            return self.storage.read_bytes(_lease(self.node)) == _content(self.holder)
+            return self.storage.read_bytes(layout.node_lease(self.node)) == lease_bytes(self.holder)
         except FileNotFoundError:
             return False
 
@@ -89,13 +85,12 @@ class Leases:
         for name in list(self._held):
             self.release(name)
         with contextlib.suppress(OSError):
-            self._storage.remove(f"{_HOLDERS}/{self.holder}")
+            self._storage.remove(layout.lease_holder(self.holder))
 
     def beat(self) -> None:
         """Rewrite this holder's file, which shows that it lives."""
         self._count += 1
-        mark = {"beat": self._count, "machine": _machine(), "process": os.getpid()}
-        self._beats.write_bytes(f"{_HOLDERS}/{self.holder}", json.dumps(mark).encode())
+        self._beats.write_bytes(layout.lease_holder(self.holder), heartbeat_bytes(self._count))
         now = self._clock()
         self.doubtful |= now - self._last_beat >= self._stale_seconds
         self._last_beat = now
@@ -108,7 +103,7 @@ class Leases:
 
     def take(self, node: str) -> bool:
         """Take the node if nobody holds it, or a holder that is gone: whether it is ours now."""
-        path, mine = _lease(node), _content(self.holder)
+        path, mine = layout.node_lease(node), lease_bytes(self.holder)
         for _ in range(_TRIES):
             version = self._storage.create(path, mine)
             if version is None:
@@ -118,7 +113,7 @@ class Leases:
                     continue  # its holder gave it back between the two requests
                 if found == mine:
                     version = theirs
-                elif self._is_alive(found):
+                elif self._is_alive(holder_of(found, self._storage.full_path(path))):
                     return False
                 else:
                     version = self._storage.replace(path, mine, theirs)
@@ -132,19 +127,18 @@ class Leases:
         version = self._held.pop(node, None)
         if version is not None:
             with contextlib.suppress(OSError):  # a lease that stays goes stale with its holder
-                self._storage.delete_if(_lease(node), version)
+                self._storage.delete_if(layout.node_lease(node), version)
 
     def claim(self, node: str) -> Claim:
         """What a trial needs to see that the node is still ours."""
         return Claim(self._storage, self.holder, node)
 
-    def _is_alive(self, lease: bytes) -> bool:
-        holder = _holder(lease)
+    def _is_alive(self, holder: str) -> bool:
         try:
-            beat = self._storage.read_bytes(f"{_HOLDERS}/{holder}")
+            beat = self._storage.read_bytes(layout.lease_holder(holder))
         except FileNotFoundError:
             return False
-        if _died_here(beat):
+        if died_here(beat):
             return False
         now = self._clock()
         seen, since = self._seen.get(holder, (b"", now))
@@ -158,49 +152,8 @@ def leases_work(storage: Storage) -> bool:
     """Whether the store honours conditional writes: some S3 gateways accept and ignore them."""
     if not storage.has_conditional_writes:
         return False
-    path = f"leases/probe-{uuid.uuid4().hex}"
+    path = layout.lease_probe(uuid.uuid4().hex)
     try:
         return storage.create(path, b"1") is not None and storage.create(path, b"2") is None
     finally:
         storage.remove(path)
-
-
-def _lease(node: str) -> str:
-    return f"{_NODES}/{node}"
-
-
-def _content(holder: str) -> bytes:
-    return json.dumps({"holder": holder}).encode()
-
-
-def _holder(lease: bytes) -> str:
-    """The holder that a lease names; `unknown`, which nobody is, where the file is no lease."""
-    try:
-        holder = str(json.loads(lease)["holder"])
-    except (ValueError, KeyError, TypeError):
-        return "unknown"
-    return holder if holder.isalnum() else "unknown"
-
-
-def _machine() -> str:
-    """Host, boot and process namespace: process numbers mean the same only within all three."""
-    parts = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-        parts.append(str(os.stat("/proc/self/ns/pid").st_ino))
-    return "/".join(parts)
-
-
-def _died_here(beat: bytes) -> bool:
-    """Whether the holder was a process of this machine that has ended."""
-    try:
-        mark: Any = json.loads(beat)
-        process = int(mark["process"])
-        if mark["machine"] != _machine() or process <= 0:
-            return False
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except (ValueError, KeyError, TypeError, OSError):
-        return False
-    return False

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from raycl.data import corpora
+from raycl.data.manifest import Manifest, has_manifest, load_manifest
 from raycl.data.prepare import (
     CorpusSpec,
     TextSource,
@@ -15,11 +16,9 @@ from raycl.data.prepare import (
     load_tokenizer,
     prepare_corpus,
     tokenizer_fingerprint,
-    tokenizer_path,
     train_tokenizer,
 )
-from raycl.data.shards import Manifest, load_manifest
-from raycl.errors import InputError
+from raycl.errors import InputError, within
 from raycl.recipe import Corpus, Recipe
 from raycl.storage import Storage, layout
 
@@ -106,7 +105,7 @@ def ready_text(
         if corpus.fetch:
             corpora.fetch(corpus.fetch, text_cache(), report)
     sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
-    missing = [n for n in sources if not storage.exists(layout.manifest(layout.corpus(n)))]
+    missing = [n for n in sources if not has_manifest(storage, layout.corpus(n))]
     for name in missing:
         _check_found(sources[name], f"{where}: corpora.{name}.text")
     if missing and recipe.tokenizer.load is not None:
@@ -115,10 +114,8 @@ def ready_text(
 
 
 def _check_found(source: TextSource, where: str) -> None:
-    try:
+    with within(where):
         find_files(source)
-    except InputError as error:
-        raise InputError(f"{where}: {error.where}", error.problem, error.remedy) from error
 
 
 def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:
@@ -164,9 +161,8 @@ def tokenizer_reference(
     if train is None:
         return str(recipe.tokenizer.load)
     for name in recipe.corpora:
-        folder = layout.corpus(name)
-        if storage.exists(layout.manifest(folder)):
-            return tokenizer_path(load_manifest(storage, folder).tokenizer)
+        if has_manifest(storage, layout.corpus(name)):
+            return layout.tokenizer(load_manifest(storage, layout.corpus(name)).tokenizer)
     report(f"tokenizer: byte-level BPE of {train.vocabulary} tokens")
     path, _ = train_tokenizer(
         storage, list(sources.values()), train.vocabulary, train.sample_bytes, seed=0

@@ -17,7 +17,6 @@ from raycl.errors import InputError
 from raycl.train.optimizer import is_spike
 from raycl.train.world import World
 
-FILE = "history.parquet"
 _SECONDS_BETWEEN_RESOLVES = 1.0
 _MOST_STEPS_BETWEEN_RESOLVES = 100
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from raycl.data.shards import load_manifest
+from raycl.data.manifest import load_manifest
 from raycl.plan.training import Training
+from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
 from raycl.train.batch import ExpectedRows
 from raycl.train.cadence import saves_after, stays_after, validates_after
@@ -97,9 +97,9 @@ class Trainer:
         if found.kept:
             return []
         # An intermediate state will be removed, so its history becomes the beginning of this one.
-        self._previous_name = found.mark["previous"]
-        self._previous_step = found.mark["previous_step"]
-        self._seconds_before = float(found.mark["seconds"])
+        self._previous_name = found.mark.previous
+        self._previous_step = found.mark.previous_step
+        self._seconds_before = found.mark.seconds
         return load_history(storage, found)
 
     def train_step(self, stream: Iterator[np.ndarray]) -> None:
@@ -201,31 +201,33 @@ class Trainer:
         self.history.restart_clock()
         return True
 
-    def _mark(self) -> dict[str, Any]:
+    def _mark(self) -> StateMark:
         task = self._task
         corpora = {
-            corpus: {"folder": task.corpora[corpus], "fingerprint": manifest.fingerprint}
+            corpus: CorpusOrigin(folder=task.corpora[corpus], fingerprint=manifest.fingerprint)
             for corpus, manifest in self._manifests.items()
         }
-        return {
-            "name": task.chain.name(self.step),
-            "step": self.step,
-            "stage": task.stage,
-            "optimizer_steps": step_count(self._optimizer),
-            "tokens": self.step * self._tokens_per_step,
-            "world_size": self._world.size,
-            "model": dataclasses.asdict(task.model),
-            "metadata": {"corpora": corpora},
-            "validation": {
-                "rows": task.validation.rows,
-                "micro_batch": task.execution.micro_batch or self._share,
-                "precision": str(self._dtype).removeprefix("torch."),
-            },
-            "previous": self._previous_name,
-            "previous_step": self._previous_step,
-            "seconds": self._seconds_before + time.time() - self._began,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        return StateMark(
+            name=task.chain.name(self.step),
+            step=self.step,
+            stage=task.stage,
+            optimizer_steps=step_count(self._optimizer),
+            tokens=self.step * self._tokens_per_step,
+            world_size=self._world.size,
+            model=task.model,
+            metadata=Metadata(corpora=corpora),
+            validation=ValidationFacts(
+                rows=task.validation.rows,
+                micro_batch=task.execution.micro_batch or self._share,
+                precision=str(self._dtype).removeprefix("torch."),
+            ),
+            previous=self._previous_name,
+            previous_step=self._previous_step,
+            seconds=self._seconds_before + time.time() - self._began,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            kept=stays_after(task, self.step),
+            files={},
+        )
 
     def metrics(self) -> dict[str, Any]:
         """The newest line, `step` as steps done, with tokens seen and updates of this call."""

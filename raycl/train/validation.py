@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.distributed.fsdp import FSDPModule
 
-from raycl.data.shards import CorpusReader, Manifest
+from raycl.data.manifest import Manifest
+from raycl.data.shards import CorpusReader
 from raycl.storage import Storage
 from raycl.train.fsdp import autocast
 from raycl.train.model import LanguageModel

@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any
 
 import torch
 
 from raycl.errors import InputError
-from raycl.states.lookup import find_state
+from raycl.states.lookup import find_state, is_complete
+from raycl.states.mark import CorpusOrigin, MergeOrigin, Metadata, StateMark
 from raycl.storage import Storage
-from raycl.train.checkpoint.load import STATES, StoredState, load_model, read_state
+from raycl.train.checkpoint.load import StoredState, load_model, read_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.history import History
 from raycl.train.optimizer import named_tensors
@@ -43,7 +43,7 @@ def merge_states(
     # Sorted: their order does not matter, so that it must not matter to the name either.
     others = [read_state(storage, n) for n in sorted(find_state(storage, s) for s in states)]
     name = merged_name(start.name, [state.name for state in others], density, scale)
-    if not storage.exists(f"{STATES}/{name}/state.json"):
+    if not is_complete(storage, name):
         _write(storage, name, start, others, density, scale)
     return name
 
@@ -70,14 +70,14 @@ def _write(
     for state, found in zip(states, weights[1:], strict=True):
         _check_same(base, weights[0], state, found)
     merged = ties(weights[0], weights[1:], density, scale)
-    origin = {
-        "base": base.name,
-        "states": [state.name for state in states],
-        "density": float(density),
-        "scale": float(scale),
-    }
+    origin = MergeOrigin(
+        base=base.name,
+        states=tuple(state.name for state in states),
+        density=float(density),
+        scale=float(scale),
+    )
     writer = StateWriter(storage, world, keep_last=0)
-    mark = _mark(name, base, states) | {"merged": origin}
+    mark = _mark(name, base, states, origin)
     writer.save(name, merged, mark, History(world, 0, []).to_parquet(), kept=True)
     writer.wait()
 
@@ -86,26 +86,31 @@ def _weights(storage: Storage, state: StoredState) -> dict[str, torch.Tensor]:
     return named_tensors(load_model(storage, state, sequence_length=1), None)
 
 
-def _mark(name: str, base: StoredState, states: Sequence[StoredState]) -> dict[str, Any]:
-    corpora: dict[str, Any] = {}
+def _mark(
+    name: str, base: StoredState, states: Sequence[StoredState], origin: MergeOrigin
+) -> StateMark:
+    corpora: dict[str, CorpusOrigin] = {}
     for state in (*states, base):
-        corpora |= state.mark["metadata"]["corpora"]
-    mark = {
-        "name": name,
-        "step": 0,
-        "stage": "merge",
-        "optimizer_steps": 0,
-        "tokens": 0,
-        "world_size": 1,
-        "model": base.mark["model"],
-        "metadata": {"corpora": corpora},
-        "previous": None,
-        "previous_step": 0,
-        "seconds": 0.0,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    # Measured as its base is, so that their losses compare to the bit.
-    return mark | ({"validation": base.mark["validation"]} if "validation" in base.mark else {})
+        corpora |= state.mark.metadata.corpora
+    return StateMark(
+        name=name,
+        step=0,
+        stage="merge",
+        optimizer_steps=0,
+        tokens=0,
+        world_size=1,
+        model=base.mark.model,
+        metadata=Metadata(corpora=corpora),
+        # Measured as its base is, so that their losses compare to the bit.
+        validation=base.mark.validation,
+        previous=None,
+        previous_step=0,
+        seconds=0.0,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        merged=origin,
+        kept=True,
+        files={},
+    )
 
 
 def _check_same(

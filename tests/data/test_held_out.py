@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from raycl.cli.main import main
 from raycl.data.held_out import held_out_documents, join_rows
+from raycl.data.manifest import load_manifest, write_manifest
 from raycl.data.prepare.pack import cut_rows
-from raycl.data.shards import CorpusReader, load_manifest, write_manifest
+from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
 from raycl.evaluation.cloze import CHOICES, cloze_items
 from raycl.evaluation.task_requests import requests
@@ -56,7 +57,7 @@ def test_rows_in_another_order_are_refused(storage: Storage, tmp_path: Path) -> 
     other = Storage(tmp_path)
     other.upload_folder(Path(storage.full_path("corpora")), "corpora")
     other.upload_folder(Path(storage.full_path("tokenizers")), "tokenizers")
-    write_manifest(other, "corpora/prose", replace(manifest, seed=6))
+    write_manifest(other, "corpora/prose", manifest.model_copy(update={"seed": 6}))
     with pytest.raises(InputError, match="not shuffled by raycl"):
         list(held_out_documents(other, "prose"))
 

@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raycl.data.manifest import Manifest
 from raycl.data.prepare import (
     CorpusSpec,
     TextSource,
@@ -35,7 +36,7 @@ from raycl.data.prepare.inputs import find_files, plan_units
 from raycl.data.prepare.pack import cut_rows, pack_bucket
 from raycl.data.prepare.spec import prepared
 from raycl.data.prepare.spool import Bucket, _cut
-from raycl.data.shards import CorpusReader, Manifest, verify_corpus
+from raycl.data.shards import CorpusReader, verify_corpus
 from raycl.errors import InputError
 from raycl.storage import Storage
 

@@ -61,7 +61,7 @@ def test_blocks_cover_the_steps_and_begin_with_one(start: int, steps: int, size:
 
 def global_batch(storage: Storage, step: int) -> np.ndarray:
     """Straight from the shards, one read a run."""
-    from raycl.data.shards import load_manifest
+    from raycl.data.manifest import load_manifest
 
     training = fakes.make_training(STEPS)
     parts = []

@@ -11,8 +11,8 @@ import pytest
 
 from raycl.cli.main import main
 from raycl.data.held_out import held_out_documents, stored_tokenizer
+from raycl.data.manifest import load_manifest
 from raycl.data.prepare.tokenizer import end_of_document
-from raycl.data.shards import load_manifest
 from raycl.errors import InputError
 from raycl.evaluation.document_loss import document_bits_per_byte, rolling_windows
 from raycl.evaluation.harness import check_harness, flat_metrics, score_state
@@ -170,11 +170,25 @@ def test_metrics_by_plain_names() -> None:
     assert errors == {"acc": 0.1}
 
 
+def task_scores(
+    task: str, shots: int | None, limit: int | None, metrics: dict[str, float]
+) -> TaskScores:
+    return TaskScores(
+        task=task,
+        shots=shots,
+        limit=limit,
+        harness="0.4.13",
+        digest=None,
+        metrics=metrics,
+        errors={},
+    )
+
+
 def test_the_main_metric_becomes_a_column(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
-    scores = TaskScores("arc_easy", 0, None, "0.4.13", None, {"acc": 0.3, "acc_norm": 0.4}, {})
+    scores = task_scores("arc_easy", 0, None, {"acc": 0.3, "acc_norm": 0.4})
     write_task(storage, "s", scores)
-    write_task(storage, "s", TaskScores("nq", 5, 9, "0.4.13", None, {"exact_match,x": 0.1}, {}))
+    write_task(storage, "s", task_scores("nq", 5, 9, {"exact_match,x": 0.1}))
     assert read_task(storage, "s", "arc_easy") == scores
     found = read_tasks(storage, "s")
     assert found == {"arc_easy": 0.4, "nq (9 questions)": 0.1}

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from raycl.cli.main import main
+from raycl.data.manifest import fingerprinted, load_manifest, write_manifest
 from raycl.errors import InputError
 from raycl.evaluation import losses as state_evaluation
 from raycl.evaluation.losses import corpora_for, evaluate_state
@@ -21,6 +22,7 @@ from raycl.results.gather import StoredStates, gather
 from raycl.results.table import results_table
 from raycl.states.lookup import find_state, swept_states
 from raycl.storage import Storage
+from raycl.sweep.pipeline import write_description
 from raycl.train.checkpoint.load import load_history, read_state
 from raycl.train.loop import train
 from tests.helpers.recipe_data import defined
@@ -81,25 +83,11 @@ def test_a_corpus_whose_content_has_changed_is_measured_anew(storage: Storage) -
 def test_what_cannot_be_measured_is_named(storage: Storage) -> None:
     with pytest.raises(InputError, match=r"'newer'.*not prepared.*new, older"):
         evaluate_state(storage, NAME, ["newer"])
-    manifest = storage.read_json("corpora/new/manifest.json")
-    storage.write_json(
-        "corpora/new/manifest.json", manifest | _fingerprinted(manifest, tokenizer="other")
-    )
+    other = fingerprinted(load_manifest(storage, "corpora/new"), tokenizer="other")
+    write_manifest(storage, "corpora/new", other)
     assert corpora_for(storage, NAME) == ["new"]  # the first corpus of the state tells
     with pytest.raises(InputError, match="'older': its tokenizer"):
         evaluate_state(storage, NAME, ["older"])
-
-
-def _fingerprinted(manifest: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    from raycl.data.shards import Manifest, Shard, Split, content_fingerprint
-
-    splits = {
-        name: Split(
-            **manifest[name] | {"shards": tuple(Shard(**s) for s in manifest[name]["shards"])}
-        )
-        for name in ("train", "validation")
-    }
-    return changes | {"fingerprint": content_fingerprint(Manifest(**manifest | splits | changes))}
 
 
 def test_states_are_found_by_what_is_unique(tmp_path: Path) -> None:
@@ -110,7 +98,7 @@ def test_states_are_found_by_what_is_unique(tmp_path: Path) -> None:
     assert find_state(storage, "000000004-aa11") == "000000004-aa11"
     assert find_state(storage, "000000008") == "000000008-ac33"
     assert find_state(storage, "ab22") == "000000004-ab22"
-    with pytest.raises(InputError, match="2 states begin so"):
+    with pytest.raises(InputError, match="2 states have names that begin with '"):
         find_state(storage, "000000004")
     for unknown in ("000000009", "ab2", ""):
         with pytest.raises(InputError, match="States here: 000000004-aa11"):
@@ -132,8 +120,7 @@ def trained_recipe(storage: Storage, **changes: Any) -> Definition:
     corpora = {name: {"text": f"{name}.jsonl"} for name in ("older", "new")}
     definition = defined(stages=stages, **{"corpora": corpora, **changes})
     tree = make_tree(definition, corpus_facts(definition, storage))
-    nodes = [{"name": n.name, "recipes": list(n.recipes)} for n in tree.nodes]
-    storage.write_json("sweeps/small/tree.json", nodes)
+    write_description(definition, storage, tree)
     for node in tree.nodes:
         train(node.training, storage, make_batches(node.training, storage), lambda _: None)
     return definition

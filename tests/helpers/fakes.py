@@ -8,7 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from raycl.data.shards import Manifest, Split, content_fingerprint, write_manifest, write_shard
+from raycl.data.manifest import Manifest, Split, write_manifest
+from raycl.data.shards import write_shard
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
 from raycl.plan.optimizer import Optimizer
@@ -16,6 +17,7 @@ from raycl.plan.schedule import Constant
 from raycl.plan.training import ModelSpec, Training
 from raycl.plan.tree import Node, Tree
 from raycl.storage import Storage
+from tests.helpers.manifests import small_manifest
 
 ROWS = 400
 
@@ -29,19 +31,9 @@ def make_corpus(storage: Storage, name: str, rows: int = ROWS, length: int = 17)
         write_shard(storage, folder, "train", n, data[cuts[n] : cuts[n + 1]]) for n in range(4)
     )
     held = (write_shard(storage, folder, "validation", 0, data[:4]),)
-    manifest = Manifest(
-        name,
-        "tokenizer",
-        60_000,
-        "uint16",
-        length,
-        0,
-        {},
-        Split(shards, rows, rows, rows * length, rows),
-        Split(held, 4, 4, 4 * length, 4),
-        "",
-    )
-    manifest = replace(manifest, fingerprint=content_fingerprint(manifest))
+    train = Split(shards, rows, rows, rows * length, rows)
+    validation = Split(held, 4, 4, 4 * length, 4)
+    manifest = small_manifest(name, 60_000, length, train, validation, tokenizer="tokenizer")
     write_manifest(storage, folder, manifest)
     return manifest
 

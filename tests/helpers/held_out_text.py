@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from raycl.data.manifest import load_manifest
 from raycl.data.prepare import CorpusSpec, TextSource, prepare_corpus, train_tokenizer
 from raycl.data.prepare import run as run_module
-from raycl.data.shards import load_manifest
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
 from raycl.plan.optimizer import Optimizer

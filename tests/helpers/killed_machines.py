@@ -46,7 +46,7 @@ def kill_in_turn(storage: Storage, machines: Any) -> None:
 
 
 def kill(title: str) -> None:
-    """kill -9 of one process that calls itself so."""
+    """Kill -9 of one process that calls itself so."""
     for process in psutil.process_iter(["cmdline", "environ"]):
         environment, command = process.info["environ"] or {}, process.info["cmdline"] or []
         ours = environment.get("RAY_TMPDIR") == os.environ["RAY_TMPDIR"]

@@ -54,7 +54,7 @@ class S3Server:
         _wait(self, log)
 
     def kill(self) -> None:
-        """kill -9, whatever it is doing."""
+        """Kill -9, whatever it is doing."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from raycl.data.shards import (
-    CorpusReader,
-    Manifest,
-    Split,
-    content_fingerprint,
-    load_manifest,
-    write_manifest,
-    write_shard,
-)
+from raycl.data.manifest import Split, load_manifest, write_manifest
+from raycl.data.shards import CorpusReader, write_shard
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.configuration import Configuration
 from raycl.plan.execution import Execution
@@ -34,6 +26,7 @@ from raycl.storage import Storage
 from raycl.train.loop import train
 from raycl.train.model import LanguageModel
 from raycl.train.observers import Observer
+from tests.helpers.manifests import small_manifest
 
 LENGTH, BATCH, VOCABULARY, FIRST_STAGE = 16, 8, 64, 4
 CONFIG = {
@@ -53,10 +46,7 @@ def make_corpus(storage: Storage, name: str) -> None:
     rows = generator.integers(0, VOCABULARY, (205, LENGTH + 1), dtype=np.uint16)
     train = Split((write_shard(storage, folder, "train", 0, rows[:200]),), 200, 1, 1, 1)
     held = Split((write_shard(storage, folder, "validation", 0, rows[200:]),), 5, 1, 1, 1)
-    manifest = Manifest(
-        name, "t", VOCABULARY, "uint16", LENGTH + 1, 0, {}, train, held, fingerprint=""
-    )
-    write_manifest(storage, folder, replace(manifest, fingerprint=content_fingerprint(manifest)))
+    write_manifest(storage, folder, small_manifest(name, VOCABULARY, LENGTH + 1, train, held))
 
 
 def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> Training:

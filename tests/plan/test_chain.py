@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ def described(one: Chain) -> Iterator[tuple[Any, ...]]:
         yield rate, content, one.resets_optimizer(step)
 
 
-@lru_cache(maxsize=None)
+@cache
 def rows(sources: tuple[Source, ...], batch: int, replay: Fraction, step: int) -> tuple[Run, ...]:
     """The rows of a step of a stage; chains of many examples have such steps in common."""
     return tuple(Mixture(sources, batch, replay).rows(step))

@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 
 from raycl.cli.main import main
 from raycl.recipe.definition import corpus_facts, definition_of, make_tree, trainings
+from raycl.recipe.stored_chains import stored_chains
 from raycl.states.inventory import StateFacts, stored_states
+from raycl.states.mark import MergeOrigin, remove_state, write_mark
 from raycl.states.prune import removable, remove
 from raycl.states.references import SweepNode, Uses, find_uses
 from raycl.storage import Storage
 from raycl.sweep.description import write_description
-from raycl.train.checkpoint import load as checkpoint
 from tests.helpers.fakes import make_corpus
 from tests.helpers.recipe_data import recipe_data
+from tests.helpers.state_marks import state_mark
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -39,9 +41,11 @@ def state(
     previous: str | None = None,
     merged: tuple[str, ...] = (),
 ) -> StateFacts:
-    mark: dict[str, Any] = {"kept": kept, "previous": previous}
+    fields: dict[str, Any] = {"kept": kept, "previous": previous}
     if merged:
-        mark["merged"] = {"base": merged[0], "states": list(merged[1:])}
+        origin = MergeOrigin(base=merged[0], states=merged[1:], density=0.2, scale=1.0)
+        fields["merged"] = origin
+    mark = state_mark(name(step, chain), **fields)
     written = None if age is None else NOW - age
     return StateFacts(name(step, chain), 7, written, mark if complete else None)
 
@@ -198,17 +202,13 @@ def storage(tmp_path: Path) -> Storage:
 def write(storage: Storage, state: str, **fields: Any) -> None:
     storage.write_bytes(f"states/{state}/shard.safetensors", b"w" * 1000)
     step = int(state[:9])
-    mark = {
-        "step": step,
-        "kept": True,
-        "stage": "s",
-        "tokens": step * 10,
-        "seconds": 2.0,
-        "previous": None,
-        "previous_step": 4 if step == 8 else 0,
-        "created": "2026-01-01T00:00:00+00:00",
-    }
-    storage.write_json(f"states/{state}/state.json", mark | fields)
+    facts = {"tokens": step * 10, "seconds": 2.0, "previous_step": 4 if step == 8 else 0}
+    created = "2026-01-01T00:00:00+00:00"
+    write_mark(storage, state, state_mark(state, **({"created": created} | facts | fields)))
+
+
+def uses_of(storage: Storage, found: list[StateFacts]) -> Uses:
+    return find_uses(storage, found, stored_chains(storage))
 
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -240,7 +240,7 @@ def test_the_command_shows_and_removes_only_when_told(
 
 def test_a_young_left_over_stays_by_default(storage: Storage) -> None:
     found = stored_states(storage)
-    going = removable(found, find_uses(storage, found), datetime.now(UTC), DAY)
+    going = removable(found, uses_of(storage, found), datetime.now(UTC), DAY)
     assert [removal.state.name for removal in going] == [name(12, 1)]
 
 
@@ -263,7 +263,7 @@ def test_chains_are_made_again_from_the_stored_recipe(tmp_path: Path) -> None:
         write(storage, chain.name(step), kept=step == 20)
     write(storage, name(25, 1), kept=False)
     found = stored_states(storage)
-    uses = find_uses(storage, found)
+    uses = uses_of(storage, found)
     assert {n.name: n.inside for n in uses.nodes} == {
         chain.name(20): {chain.name(5)},
         chain.name(40): {chain.name(25), chain.name(30)},
@@ -275,7 +275,7 @@ def test_chains_are_made_again_from_the_stored_recipe(tmp_path: Path) -> None:
     assert reasons[name(25, 1)] == "of no stored sweep"
     assert reasons[chain.name(5)].startswith("intermediate")
     storage.remove_folder("corpora/new")  # so the second node's names cannot be made again
-    uses = find_uses(storage, found)
+    uses = uses_of(storage, found)
     assert [node.certain for node in uses.nodes] == [True, False]
     going = removable(found, uses, datetime.now(UTC), DAY)
     assert [removal.state.name for removal in going] == [chain.name(5)]
@@ -286,7 +286,12 @@ def test_an_interrupted_removal_is_finished_by_the_next(
 ) -> None:
     def plan() -> list[Any]:
         found = stored_states(storage)
-        return removable(found, find_uses(storage, found), datetime.now(UTC), timedelta(0))
+        return removable(
+            found,
+            uses_of(storage, found),
+            datetime.now(UTC),
+            timedelta(0),
+        )
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -307,15 +312,15 @@ def test_a_mark_goes_before_its_files(storage: Storage, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Storage, "remove_folder", killed)
     with pytest.raises(KeyboardInterrupt):
-        checkpoint.remove_state(storage, name(12, 1))
+        remove_state(storage, name(12, 1))
     left = next(s for s in stored_states(storage) if s.name == name(12, 1))
     assert (left.kind, left.bytes) == ("left-over", 1000)
 
 
 def test_what_has_changed_meanwhile_is_left(storage: Storage) -> None:
     found = stored_states(storage)
-    going = removable(found, find_uses(storage, found), datetime.now(UTC), timedelta(0))
-    write(storage, name(12, 1), kept=True, note="asked to stay")
+    going = removable(found, uses_of(storage, found), datetime.now(UTC), timedelta(0))
+    write(storage, name(12, 1), kept=True, stage="asked to stay")
     storage.write_bytes(f"states/{name(9)}/shard.safetensors", b"being written anew")
     assert remove(storage, going) == 0
     assert name(12, 1) in storage.list("states")

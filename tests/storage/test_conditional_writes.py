@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -65,9 +66,21 @@ def test_nothing_there_is_no_version(storage: Storage) -> None:
     assert not storage.exists("no/such")
 
 
+def _create(storage: Storage, path: str, me: int) -> str | None:
+    return storage.create(path, str(me).encode())
+
+
+def _replace(storage: Storage, version: str, turn: int, me: int) -> str | None:
+    return storage.replace("lease", f"{turn} {me}".encode(), version)
+
+
+def _delete(storage: Storage, version: str, _me: int) -> bool:
+    return storage.delete_if("lease", version)
+
+
 def test_one_of_many_creates(storage: Storage) -> None:
     for number in range(5):
-        found = race(lambda me, n=number: storage.create(f"lease-{n}", str(me).encode()))
+        found = race(partial(_create, storage, f"lease-{number}"))
         winners = [me for me, version in enumerate(found) if version is not None]
         assert len(winners) == 1
         assert storage.read_version(f"lease-{number}") == (
@@ -80,9 +93,7 @@ def test_one_of_many_replaces(storage: Storage) -> None:
     version = storage.create("lease", b"start")
     assert version is not None
     for turn in range(5):
-        found = race(
-            lambda me, v=version, t=turn: storage.replace("lease", f"{t} {me}".encode(), v)
-        )
+        found = race(partial(_replace, storage, version, turn))
         (winner,) = [me for me, new in enumerate(found) if new is not None]
         assert storage.read_version("lease") == (f"{turn} {winner}".encode(), found[winner])
         version = found[winner]
@@ -92,7 +103,7 @@ def test_one_of_many_deletes(storage: Storage) -> None:
     for number in range(5):
         version = storage.create("lease", str(number).encode())
         assert version is not None
-        assert sum(race(lambda _, v=version: storage.delete_if("lease", v))) == 1
+        assert sum(race(partial(_delete, storage, version))) == 1
 
 
 COUNT = """

@@ -66,8 +66,10 @@ def can_mount() -> bool:
 
 
 def test_a_full_disk(tmp_path: Path, undisturbed: Path) -> None:
-    """The error names the place, nothing half-written counts, and with room again the bits are
-    those of an undisturbed run."""
+    """The error names the place and nothing half-written counts.
+
+    With room again the bits are those of an undisturbed run.
+    """
     if not can_mount():
         pytest.skip("no file system can be mounted here, not even in a user namespace")
     disk, copies = tmp_path / "disk", tmp_path / "copies"

@@ -15,7 +15,8 @@ import pytest
 from raycl.errors import InputError
 from raycl.storage import Storage
 from tests.helpers.gcs_server import GcsServer
-from tests.helpers.heads import ROOT, write_small_recipe
+from tests.helpers.heads import write_small_recipe
+from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.s3
 

@@ -24,6 +24,7 @@ from raycl.storage import Storage
 from raycl.storage.retries import GaveUpError, Retries
 from raycl.storage.s3 import client as s3_client
 from raycl.storage.s3 import writes as s3_writes
+from raycl.storage.s3.files import S3Files
 from tests.helpers.paths import ROOT
 from tests.helpers.s3_server import SECRET_KEY, S3Server
 
@@ -211,7 +212,8 @@ def test_a_reader_gets_one_version_of_a_large_object(
 ) -> None:
     monkeypatch.setattr("raycl.storage.s3.files.RANGE_BYTES", 1000)
     storage.write_bytes("f", b"0" * 5000)
-    real = storage._files._range  # type: ignore[union-attr]
+    assert isinstance(storage._files, S3Files)
+    real = storage._files._range
     calls: list[int] = []
 
     def then_replace(path: str, start: int, *arguments: Any, **condition: Any) -> Any:
@@ -232,7 +234,8 @@ def test_an_empty_object_replaced_while_it_is_read_keeps_its_content_and_version
     """Else the next `replace` would take the new version for one without content."""
     storage.write_bytes("f", b"")
     assert storage.read_version("f")[0] == b""
-    real = storage._files._range  # type: ignore[union-attr]
+    assert isinstance(storage._files, S3Files)
+    real = storage._files._range
 
     def then_replace(*arguments: Any, **condition: Any) -> Any:
         try:

@@ -151,9 +151,13 @@ def test_what_does_not_pass_ends_with_a_clear_error(
 def test_conditional_writes_under_random_faults_are_exact(
     storage: Storage, proxy: FaultProxy, seed: int
 ) -> None:
-    """Writers append their names to one file, a third of all requests disturbed: each is there
-    once. As leases do, a writer whose write seems refused looks whether its name is there: its
-    answer may have been lost, and the file replaced by the next one since."""
+    """Writers append their names to one file under faults: each name is there once.
+
+    A third of all requests is disturbed.
+
+    As leases do, a writer whose write seems refused looks whether its name is there: its answer may
+    have been lost, and the file replaced by the next one since.
+    """
     patient = Storage(storage.url, storage.options, Retries(30, 0.01, 0.05))
     patient.create("names", b"")
     proxy.schedule = at_random(seed, 0.33, [kind for kind in KINDS if kind != "stall"])
@@ -219,10 +223,11 @@ def test_the_server_is_killed(mortal: S3Server, doing: str, comes_back: bool) ->
 
         def work() -> None:
             try:
-                reading = doing == "read"
-                result.append(
-                    storage.read_bytes("old") if reading else storage.write_bytes("old", BIG[::-1])
-                )
+                if doing == "read":
+                    result.append(storage.read_bytes("old"))
+                else:
+                    storage.write_bytes("old", BIG[::-1])
+                    result.append(None)
             except BaseException as error:
                 result.append(error)
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from raycl.storage import Storage
-from raycl.sweep import leases as leases_module
+from raycl.sweep import lease_records
 from raycl.sweep.claims import ASK_SECONDS, NodeClaims
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases, leases_work
@@ -32,7 +32,7 @@ def storage(new_storage: Callable[[], Storage]) -> Storage:
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Holders seem to be on other machines: only their beats tell whether they live."""
     machines: Iterator[str] = iter(f"machine-{number}" for number in range(1_000_000))
-    monkeypatch.setattr(leases_module, "_machine", lambda: next(machines))
+    monkeypatch.setattr(lease_records, "this_machine", lambda: next(machines))
 
 
 class Clock:
@@ -136,7 +136,7 @@ def test_a_lease_that_is_none_names_nobody(storage: Storage) -> None:
 
 HOLDER = """
 import sys, time
-from raycl.sweep import leases as leases_module
+from raycl.sweep import lease_records
 from raycl.sweep.leases import Leases
 from raycl.storage import Storage
 with Leases(Storage(sys.argv[1])) as leases:

@@ -15,9 +15,11 @@ import transformers
 from safetensors.torch import load_file
 
 from raycl.errors import InputError
+from raycl.states.mark import write_mark
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, export_hugging_face
 from raycl.train.loop import train
+from tests.helpers.state_marks import state_mark
 from tests.helpers.training_runs import make_batches, make_storage, make_task, run
 
 
@@ -36,7 +38,7 @@ def test_deepest_state_on_the_chain(storage: Storage) -> None:
     assert deepest_state(storage, chain, 8) is None
     other = make_task(steps=9, reset=False).chain
     for step, name in ((2, chain.name(2)), (4, chain.name(4)), (6, other.name(6))):
-        storage.write_json(f"states/{name}/state.json", {"step": step})
+        write_mark(storage, name, state_mark(name, step=step))
     storage.write_bytes(f"states/{chain.name(7)}/history.parquet", b"no mark")
     storage.write_bytes("states/notes/state.json", b"{}")
     for stop, expected in ((8, 4), (4, 4), (3, 2), (2, 2)):

@@ -15,6 +15,7 @@ import transformers
 from raycl.cli.main import main
 from raycl.errors import InputError
 from raycl.evaluation.losses import evaluate_state
+from raycl.states.mark import MergeOrigin
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, export_hugging_face, load_model, read_state
 from raycl.train.optimizer import named_tensors
@@ -56,7 +57,7 @@ def test_the_state_holds_the_merge_and_says_of_what(storage: Storage) -> None:
     assert same(weights(storage, name), ties(base, [end], Fraction(1, 5), 0.5))
     state = read_state(storage, name)
     assert state.kept
-    assert state.mark["merged"] == {"base": BASE, "states": [END], "density": 0.2, "scale": 0.5}
+    assert state.mark.merged == MergeOrigin(base=BASE, states=(END,), density=0.2, scale=0.5)
     lines = pq.read_table(storage.full_path(state.path("history.parquet")))
     assert (lines.column_names, lines.num_rows) == (["step"], 0)
     assert not [key for key in weights(storage, name) if "optimizer" in key]

@@ -7,7 +7,6 @@ from raycl.data.prepare.tokenizer import (
     end_of_document,
     load_tokenizer,
     tokenizer_fingerprint,
-    tokenizer_path,
     train_tokenizer,
 )
 
@@ -21,6 +20,5 @@ __all__ = [
     "prepare_corpus",
     "prepared",
     "tokenizer_fingerprint",
-    "tokenizer_path",
     "train_tokenizer",
 ]

@@ -5,7 +5,6 @@ Both halves skip what is already complete, so running again continues where a ru
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -14,11 +13,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, ClassVar
 
 from tokenizers import Tokenizer
 
 from raycl.data import shards
+from raycl.data.manifest import (
+    SPLITS,
+    Manifest,
+    Shard,
+    Split,
+    SplitName,
+    fingerprinted,
+    write_manifest,
+)
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.inputs import UNIT_BYTES, InputFile, Unit, find_files, plan_units
 from raycl.data.prepare.pack import pack_bucket
@@ -29,16 +37,15 @@ from raycl.data.prepare.tokenizer import (
     end_of_document,
     load_tokenizer,
     store_tokenizer,
-    tokenizer_path,
     vocabulary_size,
 )
 from raycl.errors import InputError
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
+from raycl.storage.record import Record, find_record, write_record
 
 Progress = Callable[[str, int, int], None]
 # Only for the number of shards, which has to be known before anything is tokenised.
 _TYPICAL_BYTES_PER_TOKEN = 4
-_SPLITS: tuple[shards.SplitName, ...] = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -62,12 +69,14 @@ class _Plan:
     units: list[Unit]
 
 
-@dataclass(frozen=True)
-class _PackedBucket:
+class _PackedBucket(Record):
     """What a packing task reports; a bucket too small for a row has no shard."""
 
-    split: shards.SplitName
-    shard: shards.Shard | None
+    WHAT: ClassVar[str] = "the record of a packed bucket"
+    REMEDY: ClassVar[str] = "Remove the file: the bucket is then packed again"
+
+    split: SplitName
+    shard: Shard | None
     documents: int
     duplicates: int
     tokens: int
@@ -81,7 +90,7 @@ def prepare_corpus(
     tokenizer_reference: str,
     progress: Progress | None = None,
     unit_bytes: int = UNIT_BYTES,
-) -> shards.Manifest:
+) -> Manifest:
     """Tokenise, shuffle and pack the corpus, unless it is there already. Needs a running Ray.
 
     `progress(phase, done, total)` hears of every finished task. `unit_bytes` is how much text one
@@ -96,8 +105,8 @@ def prepare_corpus(
         _remove_leftovers(plan.job)
         _tokenise(plan, report)
         finished = _manifest(plan, _pack(plan.job, report))
-        shards.write_manifest(storage, spec.folder, finished)
-    storage.remove_folder(f"{spec.folder}/.spool")
+        write_manifest(storage, spec.folder, finished)
+    storage.remove_folder(layout.spools(spec.folder))
     return finished
 
 
@@ -117,7 +126,7 @@ def _plan(
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     spool = Spool(
         storage=storage,
-        folder=f"{spec.folder}/.spool/{key}",
+        folder=layout.spool(spec.folder, key),
         dtype="uint16" if vocabulary <= 2**16 else "uint32",
         buckets=Buckets(spec.seed, share, train=buckets(1 - share), held_out=buckets(share)),
     )
@@ -128,8 +137,9 @@ def _plan(
 def _remove_leftovers(job: _Job) -> None:
     """Remove what an unfinished preparation from other input or settings has left."""
     if not job.storage.exists(job.spool.folder):
-        for folder in (".spool", *_SPLITS):
-            job.storage.remove_folder(f"{job.spec.folder}/{folder}")
+        job.storage.remove_folder(layout.spools(job.spec.folder))
+        for split in SPLITS:
+            job.storage.remove_folder(f"{job.spec.folder}/{split}")
 
 
 def _tokenise(plan: _Plan, report: Progress) -> None:
@@ -148,7 +158,7 @@ def _tokenise(plan: _Plan, report: Progress) -> None:
 def _spool_unit(job: _Job, item: dict[str, Any]) -> dict[str, Any]:
     # Ray runs one task a CPU; threads within them would only get in each other's way.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    tokenizer = _tokenizer(job.storage, tokenizer_path(job.tokenizer))
+    tokenizer = _tokenizer(job.storage, layout.tokenizer(job.tokenizer))
     texts = read_documents(job.spec.source, pickle.loads(item["pieces"]))
     job.spool.write_unit(item["unit"], texts, tokenizer)
     return {}
@@ -174,23 +184,17 @@ def _pack(job: _Job, report: Progress) -> list[_PackedBucket]:
     report("pack", len(packed), total)
     missing = [{"bucket": bucket} for bucket in range(total) if bucket not in packed]
     for result in run_tasks(partial(_pack_bucket, job, parts), missing):
-        packed[result["bucket"]] = _parse(result["packed"])
+        packed[result["bucket"]] = _PackedBucket.model_validate_json(result["packed"])
         report("pack", len(packed), total)
     return [packed[bucket] for bucket in range(total)]
 
 
 def _packed_before(job: _Job, bucket: int) -> _PackedBucket | None:
-    path = f"{job.spool.folder}/packed-{bucket:05d}.json"
-    if not job.storage.exists(path):
-        return None
-    found = _parse(job.storage.read_json(path))
-    missing = found.shard and not job.storage.exists(f"{job.spec.folder}/{found.shard.file}")
-    return None if missing else found
-
-
-def _parse(value: dict[str, Any]) -> _PackedBucket:
-    shard = shards.Shard(**value["shard"]) if value["shard"] else None
-    return _PackedBucket(**{**value, "shard": shard})
+    path = layout.packed_bucket(job.spool.folder, bucket)
+    found = find_record(job.storage, path, _PackedBucket)
+    if found is None or found.shard is None:
+        return found
+    return found if job.storage.exists(f"{job.spec.folder}/{found.shard.file}") else None
 
 
 def _pack_bucket(job: _Job, parts: list[str], item: dict[str, Any]) -> dict[str, Any]:
@@ -205,28 +209,26 @@ def _pack_bucket(job: _Job, parts: list[str], item: dict[str, Any]) -> dict[str,
     shard = None
     if len(packed.rows):
         shard = shards.write_shard(job.storage, job.spec.folder, split, in_split, packed.rows)
-    result = dataclasses.asdict(
-        _PackedBucket(
-            split,
-            shard,
-            packed.documents,
-            packed.duplicates,
-            packed.tokens,
-            packed.bytes,
-            packed.unused_tokens,
-        )
+    record = _PackedBucket(
+        split=split,
+        shard=shard,
+        documents=packed.documents,
+        duplicates=packed.duplicates,
+        tokens=packed.tokens,
+        bytes=packed.bytes,
+        unused_tokens=packed.unused_tokens,
     )
-    job.storage.write_json(f"{job.spool.folder}/packed-{number:05d}.json", result)
-    return {"bucket": number, "packed": result}
+    write_record(job.storage, layout.packed_bucket(job.spool.folder, number), record)
+    return {"bucket": number, "packed": record.model_dump_json()}
 
 
-def _manifest(plan: _Plan, packed: list[_PackedBucket]) -> shards.Manifest:
+def _manifest(plan: _Plan, packed: list[_PackedBucket]) -> Manifest:
     spec = plan.job.spec
     counts = {
         "duplicates": sum(bucket.duplicates for bucket in packed),
         "unused_tokens": sum(bucket.unused_tokens for bucket in packed),
     }
-    manifest = shards.Manifest(
+    manifest = Manifest(
         name=spec.name,
         tokenizer=plan.job.tokenizer,
         vocabulary=plan.vocabulary,
@@ -238,13 +240,13 @@ def _manifest(plan: _Plan, packed: list[_PackedBucket]) -> shards.Manifest:
         validation=_split(spec, "validation", packed),
         fingerprint="",
     )
-    return dataclasses.replace(manifest, fingerprint=shards.content_fingerprint(manifest))
+    return fingerprinted(manifest)
 
 
-def _split(spec: CorpusSpec, name: shards.SplitName, packed: list[_PackedBucket]) -> shards.Split:
+def _split(spec: CorpusSpec, name: SplitName, packed: list[_PackedBucket]) -> Split:
     buckets = [bucket for bucket in packed if bucket.split == name]
     found = tuple(bucket.shard for bucket in buckets if bucket.shard)
-    split = shards.Split(
+    split = Split(
         shards=found,
         rows=sum(shard.rows for shard in found),
         documents=sum(bucket.documents for bucket in buckets),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from raycl.data import shards
+from raycl.data.binding import is_bound
+from raycl.data.manifest import Manifest, has_manifest, load_manifest
 from raycl.data.prepare.inputs import InputFile, TextSource, find_files
 from raycl.errors import InputError
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.storage.urls import CORPUS_NAME
 
 
@@ -45,26 +46,24 @@ class CorpusSpec:
     @property
     def folder(self) -> str:
         """Where the corpus lies in storage."""
-        return f"corpora/{self.name}"
+        return layout.corpus(self.name)
 
 
-def prepared(
-    storage: Storage, spec: CorpusSpec, tokenizer_fingerprint: str
-) -> shards.Manifest | None:
+def prepared(storage: Storage, spec: CorpusSpec, tokenizer_fingerprint: str) -> Manifest | None:
     """The finished corpus, if there is one and it was made from the same input and settings.
 
     Raises InputError where it was made from others. Input that is gone altogether cannot have
     changed: then only the settings are compared.
     """
-    if not storage.exists(f"{spec.folder}/{shards.MANIFEST}"):
+    if not has_manifest(storage, spec.folder):
         return None
-    manifest = shards.load_manifest(storage, spec.folder)
+    manifest = load_manifest(storage, spec.folder)
     check_origin(storage, spec, manifest, tokenizer_fingerprint)
     return manifest
 
 
 def check_origin(
-    storage: Storage, spec: CorpusSpec, manifest: shards.Manifest, tokenizer_fingerprint: str
+    storage: Storage, spec: CorpusSpec, manifest: Manifest, tokenizer_fingerprint: str
 ) -> None:
     """Raise InputError where the corpus was made from other input or settings than `spec` says."""
     try:
@@ -112,7 +111,7 @@ def _other_corpus(
     ]
     problem = f"it was prepared from other input or settings: {', '.join(differences)} differ"
     remedy = "Give the new data another corpus name"
-    if storage.exists(f"bindings/{spec.name}.json"):
+    if is_bound(storage, spec.name):
         problem += "; and nodes have been trained on it"
     else:
         remedy += f", or remove the folder {storage.full_path(spec.folder)}"

@@ -16,7 +16,7 @@ from fractions import Fraction
 import numpy as np
 from tokenizers import Tokenizer
 
-from raycl.data.shards import SplitName
+from raycl.data.manifest import SplitName
 from raycl.storage import Storage
 
 PART_BYTES = 64 * 2**20

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -15,7 +15,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.inputs import TextSource, Unit, find_files, plan_units
 from raycl.errors import InputError
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
+from raycl.storage.record import Record, find_record, write_record
 
 END_OF_DOCUMENT = "<|endoftext|>"
 _ENDS = (END_OF_DOCUMENT, "</s>", "<eos>", "<|end_of_text|>", "<|im_end|>", "<|eos|>", "[EOS]")
@@ -23,9 +24,18 @@ _SAMPLED_UNITS = 64
 _SAMPLE_UNIT_BYTES = 2**20
 
 
-def tokenizer_path(fingerprint: str) -> str:
-    """Where the tokenizer with this fingerprint lies in storage."""
-    return f"tokenizers/{fingerprint}/tokenizer.json"
+class TokenizerRequest(Record):
+    """What a tokenizer was trained from, and the fingerprint of the one that came out."""
+
+    WHAT: ClassVar[str] = "the record of a trained tokenizer"
+    REMEDY: ClassVar[str] = "Remove the file: the tokenizer is then trained again"
+
+    sources: list[dict[str, Any]]
+    """The settings of each corpus, and `files`: the version of each of its files."""
+    vocabulary: int
+    sample_bytes_per_corpus: int
+    seed: int
+    fingerprint: str
 
 
 def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
@@ -129,11 +139,9 @@ def train_tokenizer(
         "seed": seed,
     }
     key = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
-    record = f"tokenizers/requests/{key}.json"
-    if storage.exists(record):
-        fingerprint = str(storage.read_json(record)["fingerprint"])
-        if storage.exists(tokenizer_path(fingerprint)):
-            return tokenizer_path(fingerprint), fingerprint
+    made = find_record(storage, layout.tokenizer_request(key), TokenizerRequest)
+    if made is not None and storage.exists(layout.tokenizer(made.fingerprint)):
+        return layout.tokenizer(made.fingerprint), made.fingerprint
     texts = (text for source in sources for text in _sample(source, sample_bytes_per_corpus, seed))
     tokenizer = _train(texts, vocabulary)
     if vocabulary_size(tokenizer) < vocabulary:
@@ -143,15 +151,16 @@ def train_tokenizer(
             "Give more text, a larger sample_bytes_per_corpus or a smaller vocabulary",
         )
     fingerprint = store_tokenizer(storage, tokenizer)
-    storage.write_json(record, {"fingerprint": fingerprint, **request})
-    return tokenizer_path(fingerprint), fingerprint
+    record = TokenizerRequest.model_validate({**request, "fingerprint": fingerprint})
+    write_record(storage, layout.tokenizer_request(key), record)
+    return layout.tokenizer(fingerprint), fingerprint
 
 
 def store_tokenizer(storage: Storage, tokenizer: Tokenizer) -> str:
     """Put the tokenizer into storage, if it is not there yet; its fingerprint."""
     fingerprint = tokenizer_fingerprint(tokenizer)
-    if not storage.exists(tokenizer_path(fingerprint)):
-        storage.write_bytes(tokenizer_path(fingerprint), tokenizer.to_str(pretty=True).encode())
+    if not storage.exists(layout.tokenizer(fingerprint)):
+        storage.write_bytes(layout.tokenizer(fingerprint), tokenizer.to_str(pretty=True).encode())
     return fingerprint
 
 

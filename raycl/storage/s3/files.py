@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from typing_extensions import override
+
 from raycl.errors import InputError
-from raycl.storage.backend import Entry, Found
+from raycl.storage.backend import ConditionalFiles, Entry, Files, Found
 from raycl.storage.options import S3Options
 from raycl.storage.retries import Retries
 from raycl.storage.s3 import writes as s3_writes
@@ -19,14 +21,20 @@ _DELETE_AT_ONCE = 1000
 _FIRST_LOOK = Retries(attempts=3, within_seconds=20)
 
 
-class S3Files:
+class S3Files(Files):
     """Files below `s3://bucket/prefix`; a version is an ETag."""
 
     def __init__(self, url: str, options: S3Options, retries: Retries) -> None:
+        self.url, self.options = url, options
         self._s3 = S3Client(url, options, retries)
 
+    @override
+    def conditional(self) -> ConditionalFiles:
+        return self
+
+    @override
     def check(self) -> None:
-        """Raise InputError where the bucket is not there: some stores would make one on a write."""
+        # Some stores would make a bucket of this name on the first write.
         bucket = self._s3.bucket
         try:
             self._s3.run(
@@ -42,6 +50,7 @@ class S3Files:
                 "Create the bucket, or correct its name or AWS_ENDPOINT_URL",
             ) from error
 
+    @override
     def exists(self, path: str) -> bool:
         if path:
             try:
@@ -51,13 +60,16 @@ class S3Files:
                 pass
         return bool(self._page(self._s3.folder(path), MaxKeys=1).get("Contents"))
 
+    @override
     def size(self, path: str) -> int:
         return int(self._s3.request("head_object", path, "ContentLength")["ContentLength"])
 
+    @override
     def read(self, path: str) -> bytes:
         return self.read_version(path)[0]
 
     def read_version(self, path: str) -> tuple[bytes, str]:
+        """A whole file and its version; see `ConditionalFiles`."""
         while True:
             try:
                 data, version, total = self._beginning(path)
@@ -68,6 +80,7 @@ class S3Files:
                 continue
             return (data if len(parts) == 1 else b"".join(parts)), version
 
+    @override
     def read_range(self, path: str, start: int, length: int) -> bytes:
         if length <= 0:
             self.size(path)
@@ -111,18 +124,23 @@ class S3Files:
                 raise _ChangedError from error
             raise self._s3.explain(error, address) from error
 
+    @override
     def write(self, path: str, data: bytes | memoryview) -> None:
         s3_writes.write(self._s3, path, data)
 
     def create(self, path: str, data: bytes) -> str | None:
+        """Write a new file; see `ConditionalFiles`."""
         return s3_writes.write_if(self._s3, path, data, IfNoneMatch="*")
 
     def replace(self, path: str, data: bytes, version: str) -> str | None:
+        """Replace a file of this version; see `ConditionalFiles`."""
         return s3_writes.write_if(self._s3, path, data, IfMatch=version)
 
     def delete_if(self, path: str, version: str) -> bool:
+        """Remove a file of this version; see `ConditionalFiles`."""
         return s3_writes.delete_if(self._s3, path, version)
 
+    @override
     def entries(self, path: str) -> Iterator[Entry]:
         folder = self._s3.folder(path)
         for page in self._pages(folder, Delimiter="/"):
@@ -132,6 +150,7 @@ class S3Files:
                 if name := item["Key"][len(folder) :]:  # not the mark of the folder itself
                     yield Entry(name, False)
 
+    @override
     def found(self, path: str) -> Iterator[Found]:
         folder = self._s3.folder(path)
         for page in self._pages(folder):
@@ -140,9 +159,11 @@ class S3Files:
                     name = item["Key"][len(folder) :]
                     yield Found(name, int(item["Size"]), item["LastModified"])
 
+    @override
     def remove(self, path: str) -> None:
         self._s3.request("delete_object", path)
 
+    @override
     def remove_folder(self, path: str) -> None:
         pages = list(self._pages(self._s3.folder(path)))  # all of them, before they change
         keys = [{"Key": item["Key"]} for page in pages for item in page.get("Contents", ())]

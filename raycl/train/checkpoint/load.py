@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +21,13 @@ from torch.distributed.checkpoint.state_dict_loader import load
 
 from raycl.errors import InputError
 from raycl.plan.state_index import NamedSteps, StateIndex
-from raycl.plan.training import ModelSpec
-from raycl.states.mark import MARK, REMEDY, read_mark, write_mark
-from raycl.storage import Storage, scratch_folder
+from raycl.states.mark import REMEDY, StateMark, read_mark, write_mark
+from raycl.storage import Storage, layout, scratch_folder
 from raycl.train import history
 from raycl.train.model import LanguageModel, build_model, save_hugging_face
 from raycl.train.optimizer import named_tensors, restore_step_count
 from raycl.train.world import World
 
-STATES = "states"
 _READ_BYTES = 16 << 20
 
 # One process without a process group is a normal case here.
@@ -43,16 +40,16 @@ class StoredState:
 
     name: str
     step: int
-    mark: Mapping[str, Any]
+    mark: StateMark
 
     @property
     def kept(self) -> bool:
         """Whether it stays: the end of a node, not an intermediate state."""
-        return bool(self.mark["kept"])
+        return self.mark.kept
 
     def path(self, file: str) -> str:
         """The storage path of one of its files."""
-        return f"{STATES}/{self.name}/{file}"
+        return f"{layout.state(self.name)}/{file}"
 
 
 def read_state(storage: Storage, name: str) -> StoredState:
@@ -61,12 +58,12 @@ def read_state(storage: Storage, name: str) -> StoredState:
     Raises FileNotFoundError where there is no complete one, InputError where its mark is damaged.
     """
     mark = read_mark(storage, name)
-    return StoredState(name, int(mark["step"]), mark)
+    return StoredState(name, mark.step, mark)
 
 
 def deepest_state(storage: Storage, chain: NamedSteps, stop: int) -> StoredState | None:
     """The complete state on the chain with the most steps, at most `stop`; from one listing."""
-    for _, name in StateIndex(storage.list(STATES)).along(chain, stop):
+    for _, name in StateIndex(storage.list(layout.STATES)).along(chain, stop):
         try:
             return read_state(storage, name)
         except FileNotFoundError:  # not committed, or removed since the listing
@@ -77,13 +74,7 @@ def deepest_state(storage: Storage, chain: NamedSteps, stop: int) -> StoredState
 def keep_state(storage: Storage, state: StoredState) -> None:
     """Turn an intermediate state into one that stays."""
     if not state.kept:
-        write_mark(storage, state.name, {**state.mark, "kept": True})
-
-
-def remove_state(storage: Storage, name: str) -> None:
-    """Remove a state, mark first, so that half of one never looks complete."""
-    storage.remove(f"{STATES}/{name}/{MARK}")
-    storage.remove_folder(f"{STATES}/{name}")
+        write_mark(storage, state.name, state.mark.model_copy(update={"kept": True}))
 
 
 def checksum(path: Path) -> int:
@@ -107,10 +98,10 @@ def load_state(
     The number of workers may differ from the one that saved. `optimizer=None` is a hand-off's
     weights-only load. Raises InputError naming the file that is damaged or missing.
     """
-    where = storage.full_path(f"{STATES}/{state.name}")
+    where = storage.full_path(layout.state(state.name))
     _check_names(storage, state)
     if optimizer is not None:
-        restore_step_count(model, optimizer, int(state.mark["optimizer_steps"]))
+        restore_step_count(model, optimizer, state.mark.optimizer_steps)
     with _local_copy(storage, state) as folder:
         world.everywhere(lambda: _verify(Path(folder), state, where, world))
         try:
@@ -126,13 +117,14 @@ def load_state(
 
 def load_history(storage: Storage, state: StoredState) -> list[dict[str, Any]]:
     """The history lines kept with a state. Raises InputError where they are damaged."""
-    path = state.path(history.FILE)
+    path = layout.state_history(state.name)
     where = storage.full_path(path)
     try:
         data = storage.read_bytes(path)
     except FileNotFoundError as error:
         raise InputError(where, "the file is missing", REMEDY) from error
-    if zlib.crc32(data) != state.mark["files"][history.FILE]["crc32"]:
+    facts = state.mark.files.get(layout.STATE_HISTORY)
+    if facts is None or zlib.crc32(data) != facts.crc32:
         raise InputError(where, "it does not match its checksum", REMEDY)
     return history.read_lines(data, state.step - 1, where)
 
@@ -145,7 +137,7 @@ def export_hugging_face(storage: Storage, name: str, folder: Path) -> None:
     try:
         state = read_state(storage, name)
     except FileNotFoundError as error:
-        where = storage.full_path(f"{STATES}/{name}")
+        where = storage.full_path(layout.state(name))
         raise InputError(where, "there is no complete state", "See `raycl status`") from error
     save_hugging_face(load_model(storage, state, sequence_length=1), folder)
 
@@ -157,24 +149,27 @@ def load_model(
 
     Raises InputError where a file is damaged or missing, or the model has too few positions.
     """
-    spec = ModelSpec(**state.mark["model"])
-    model = build_model(spec, sequence_length, seed=0, attention=attention, initialize=False)
+    model = build_model(
+        state.mark.model, sequence_length, seed=0, attention=attention, initialize=False
+    )
     load_state(storage, state, model, None, World(0, 1, torch.device("cpu")))
     return model
 
 
 def _check_names(storage: Storage, state: StoredState) -> None:
     """Raise InputError where the mark lists a file outside the state's folder."""
-    for name in state.mark["files"]:
+    for name in state.mark.files:
         if "/" in name:
-            raise InputError(f"{state.path(MARK)}: {name!r}", "not a file name", REMEDY)
+            raise InputError(
+                f"{layout.state_mark(state.name)}: {name!r}", "not a file name", REMEDY
+            )
         storage.full_path(state.path(name))  # refuses '..', and links that lead elsewhere
 
 
 def _local_copy(storage: Storage, state: StoredState) -> Any:
     """A context that gives a local folder with the state's files."""
     if storage.local_root is not None:
-        return nullcontext(storage.full_path(f"{STATES}/{state.name}"))
+        return nullcontext(storage.full_path(layout.state(state.name)))
     return _Download(storage, state)
 
 
@@ -187,7 +182,7 @@ class _Download:
 
     def __enter__(self) -> str:
         folder = self._scratch.__enter__()
-        self._storage.download_folder(f"{STATES}/{self._state.name}", Path(folder))
+        self._storage.download_folder(layout.state(self._state.name), Path(folder))
         return folder
 
     def __exit__(self, *error: Any) -> None:
@@ -196,7 +191,7 @@ class _Download:
 
 def _verify(folder: Path, state: StoredState, where: str, world: World) -> None:
     """Compare this rank's share of the files with the mark; where remote, each rank has a copy."""
-    files = state.mark["files"]
+    files = state.mark.files
     shards = sorted(name for name in files if name.endswith(".safetensors"))
     strangers = {path.name for path in folder.glob("*.safetensors")} - set(shards)
     if strangers:  # the reader would read them too
@@ -205,5 +200,5 @@ def _verify(folder: Path, state: StoredState, where: str, world: World) -> None:
         path = folder / name
         if not path.exists():
             raise InputError(f"{where}/{name}", "the file is missing", REMEDY)
-        if path.stat().st_size != files[name]["bytes"] or checksum(path) != files[name]["crc32"]:
+        if path.stat().st_size != files[name].bytes or checksum(path) != files[name].crc32:
             raise InputError(f"{where}/{name}", "it does not match its checksum", REMEDY)

@@ -14,13 +14,11 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
 from torch.distributed.checkpoint.state_dict_saver import save
 
-from raycl.states.mark import MARK, write_mark
-from raycl.storage import Storage, scratch_folder
-from raycl.train import history
-from raycl.train.checkpoint.load import STATES, checksum, read_state, remove_state
+from raycl.states.lookup import is_complete
+from raycl.states.mark import FileFacts, StateMark, remove_state, write_mark
+from raycl.storage import Storage, layout, scratch_folder
+from raycl.train.checkpoint.load import checksum, keep_state, read_state
 from raycl.train.world import World
-
-FileFacts = dict[str, dict[str, int]]
 
 
 class StateWriter:
@@ -37,19 +35,20 @@ class StateWriter:
         self,
         name: str,
         tensors: Mapping[str, torch.Tensor],
-        mark: Mapping[str, Any],
+        mark: StateMark,
         history_file: bytes,
         kept: bool,
     ) -> None:
         """Copy the tensors and return; the writing goes on in a thread (collective).
 
-        `mark` becomes state.json, `kept` and `files` added. Raises what an earlier write raised.
+        `mark` becomes state.json, with `kept` and the files that were written. Raises what an
+        earlier write raised.
         """
         self.wait()
         copies = {key: tensor.to("cpu", copy=True) for key, tensor in tensors.items()}
         self._thread = threading.Thread(
             target=self._run,
-            args=(name, copies, {**mark, "kept": kept}, history_file),
+            args=(name, copies, mark.model_copy(update={"kept": kept}), history_file),
             name=f"raycl-save-{name[:9]}",
             daemon=True,  # an error elsewhere must not wait for a write that may never end
         )
@@ -75,13 +74,13 @@ class StateWriter:
             self._error = error
 
     def _write(
-        self, name: str, tensors: dict[str, torch.Tensor], mark: dict[str, Any], history_file: bytes
+        self, name: str, tensors: dict[str, torch.Tensor], mark: StateMark, history_file: bytes
     ) -> None:
         # Another sweep may have committed the same state meanwhile: same name, same content.
-        if self._world.agree(lambda: self._make_room(name, mark["kept"])):
+        if self._world.agree(lambda: self._make_room(name, mark.kept)):
             return
         with ExitStack() as stack:
-            folder = self._storage.full_path(f"{STATES}/{name}")
+            folder = self._storage.full_path(layout.state(name))
             if self._storage.local_root is None:
                 folder = stack.enter_context(scratch_folder("state"))
             try:
@@ -100,34 +99,34 @@ class StateWriter:
 
     def _make_room(self, name: str, kept: bool) -> bool:
         """Wipe an incomplete leftover; whether a complete state is there already."""
-        if self._storage.exists(f"{STATES}/{name}/{MARK}"):
-            state = read_state(self._storage, name)
-            if kept and not state.kept:
-                write_mark(self._storage, name, {**state.mark, "kept": True})
+        if is_complete(self._storage, name):
+            if kept:
+                keep_state(self._storage, read_state(self._storage, name))
             return True
-        self._storage.remove_folder(f"{STATES}/{name}")
+        self._storage.remove_folder(layout.state(name))
         return False
 
-    def _own_files(self, folder: Path, name: str) -> FileFacts:
+    def _own_files(self, folder: Path, name: str) -> dict[str, FileFacts]:
         """Sizes and checksums of the files of one rank, which are uploaded to a remote storage."""
-        files: FileFacts = {}
+        files: dict[str, FileFacts] = {}
         # DCP numbers the shards by rank, from one; a rank without tensors writes no file.
         for path in sorted(folder.glob(f"shard-{self._world.rank + 1:05d}-*.safetensors")):
-            files[path.name] = {"bytes": path.stat().st_size, "crc32": checksum(path)}
+            files[path.name] = FileFacts(bytes=path.stat().st_size, crc32=checksum(path))
             if self._storage.local_root is None:
-                self._storage.upload_file(path, f"{STATES}/{name}/{path.name}")
+                self._storage.upload_file(path, f"{layout.state(name)}/{path.name}")
         return files
 
     def _commit(
-        self, name: str, mark: dict[str, Any], files: FileFacts, history_file: bytes
+        self, name: str, mark: StateMark, files: dict[str, FileFacts], history_file: bytes
     ) -> None:
         """History, then the mark, then room for the next intermediate state (rank 0)."""
-        self._storage.write_bytes(f"{STATES}/{name}/{history.FILE}", history_file)
-        files[history.FILE] = {"bytes": len(history_file), "crc32": zlib.crc32(history_file)}
-        write_mark(self._storage, name, {**mark, "files": files})
-        if not mark["kept"]:
+        self._storage.write_bytes(layout.state_history(name), history_file)
+        facts = FileFacts(bytes=len(history_file), crc32=zlib.crc32(history_file))
+        files = {**files, layout.STATE_HISTORY: facts}
+        write_mark(self._storage, name, mark.model_copy(update={"files": files}))
+        if not mark.kept:
             self._intermediates.append(name)
-        room = 0 if mark["kept"] else self._keep_last
+        room = 0 if mark.kept else self._keep_last
         while len(self._intermediates) > room:
             self._remove_intermediate(self._intermediates.pop(0))
 
