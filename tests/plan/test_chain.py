@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raycl.plan.anneal import Annealed
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.chain_hash import BLOCK as _BLOCK
 from raycl.plan.chain_hash import CHUNK as _CHUNK
 from raycl.plan.mixture import Mixture, Run, Source
-from raycl.plan.schedule import Annealed, Constant, Cosine
+from raycl.plan.schedule import Constant, Cosine
 
 ROWS = 10**9
 PRINTS = {name: f"{index:x}" * 16 for index, name in enumerate(("old", "new", "other"), 1)}
@@ -71,7 +72,7 @@ def described(one: Chain) -> Iterator[tuple[Any, ...]]:
         yield rate, content, one.resets_optimizer(step)
 
 
-@lru_cache(maxsize=None)
+@cache
 def rows(sources: tuple[Source, ...], batch: int, replay: Fraction, step: int) -> tuple[Run, ...]:
     """The rows of a step of a stage; chains of many examples have such steps in common."""
     return tuple(Mixture(sources, batch, replay).rows(step))
