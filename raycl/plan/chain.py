@@ -1,9 +1,9 @@
 """A recipe as the sequence of its training steps, and the names of the states along it.
 
 A step is determined by the weights it starts from, the rows it reads and its learning rate. The
-chain hashes exactly that, step by step, onto a hash of the initial state; the value after s steps
-names the state after s steps. What does not change a state (number of workers, micro-batch,
-names, validation) is not in it. Two recipes share steps exactly as long as their chains agree.
+chain hashes exactly these, step by step, onto a hash of the initial state. The hash after s steps
+names the state after s steps. Whatever does not change a state (number of workers, micro-batch,
+names, validation) is not hashed. So two recipes share steps exactly as long as their hashes agree.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
@@ -20,15 +20,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raycl.plan.anneal import Annealed
+from raycl.plan.bisection import last_where
 from raycl.plan.chain_hash import BLOCK, Beginning, first_stage
 from raycl.plan.mixture import Run
-from raycl.plan.schedule import Annealed
 from raycl.plan.stage import ChainStage
 
 __all__ = ["Chain", "ChainStage"]
 
 _FORMAT = 1
-"""Raised when the meaning of a step changes, so that old states are not mistaken for new ones."""
+"""To be raised when the meaning of a step changes, so that no old state is taken for a new one."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class _Part:
 
     stop: int
     end: int
-    """Where the stage of that beginning ends."""
+    """Where the stage ends along which `beginning` goes."""
     beginning: Beginning
 
 
@@ -102,7 +103,7 @@ class Chain:
         return f"{step:09d}-{self._hash(step).hex()[:32]}"
 
     def divergence(self, other: Chain, limit: int | None = None) -> int:
-        """Number of steps, from the first, that both recipes share; of at most `limit` steps."""
+        """Number of steps, from the first on, that both recipes share; at most `limit`."""
         if self._hash(0) != other._hash(0):
             return 0
         end = min(self.steps, other.steps, self.steps if limit is None else limit)
@@ -113,11 +114,13 @@ class Chain:
         def same(step: int) -> bool:
             return self._hash(step) == other._hash(step)
 
-        block = _last(shared // BLOCK, end // BLOCK, lambda b: same(max(shared, b * BLOCK)))
-        return _last(max(shared, block * BLOCK), min(block * BLOCK + BLOCK - 1, end), same)
+        # A hash inside a block costs hashing the block's steps, one at its beginning is known.
+        block = last_where(lambda b: same(max(shared, b * BLOCK)), shared // BLOCK, end // BLOCK)
+        first = max(shared, block * BLOCK)
+        return last_where(same, first, min(block * BLOCK + BLOCK - 1, end))
 
     def _same_beginning(self, other: Chain) -> int:
-        """Steps that are seen to be the same without their hashes."""
+        """Number of steps that are known to be the same because both use one `Beginning`."""
         shared = 0
         for mine, theirs in zip(self._parts, other._parts, strict=False):
             if mine.beginning is not theirs.beginning:
@@ -127,19 +130,20 @@ class Chain:
 
     def _hash(self, step: int) -> bytes:
         """The hash of the past after `step` steps."""
-        # At a part's end it is still that part's.
+        # The hash at the end of a part belongs to that part, and not to the next one.
         part = self._parts[bisect_left(self._parts, step, key=lambda part: part.stop)]
         return part.beginning.hash_after(step, part.end)
 
     @cached_property
     def _parts(self) -> tuple[_Part, ...]:
-        """One for each stage; two for an anneal: along its trunk, and off it."""
+        """One part for each stage; for an anneal two, along its trunk and after leaving it."""
         text = json.dumps([_FORMAT, self.initial], sort_keys=True, default=str)
         initial = hashlib.sha256(text.encode()).digest()
         found: list[_Part] = []
         for stage, first in zip(self.stages, self.starts, strict=False):
             schedule, stop, trunk = stage.schedule, first + stage.steps, stage
-            if isinstance(schedule, Annealed):  # the trunk's stage, as in the trunk's own chain
+            if isinstance(schedule, Annealed):
+                # Up to where the anneal leaves, the stage is described as in the trunk's own chain.
                 trunk = replace(stage, schedule=schedule.trunk, whole_steps=schedule.trunk_steps)
             if found:
                 beginning = found[-1].beginning.next_stage(trunk, first)
@@ -153,13 +157,5 @@ class Chain:
         return tuple(found)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what names need: workers need few of them."""
+        """All but the hashes: a worker asks for few names, and can make them again."""
         return {key: value for key, value in self.__dict__.items() if key != "_parts"}
-
-
-def _last(low: int, high: int, same: Callable[[int], bool]) -> int:
-    """The last of low … high that is the same on both sides; low is, and none after a false one."""
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if same(middle) else (low, middle - 1)
-    return low

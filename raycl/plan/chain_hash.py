@@ -1,15 +1,17 @@
 """Hashes of the past along the beginnings of chains, which the recipes of a sweep share.
 
-A beginning leads through whole stages into one that is open: where the stage ends is the chain's
-business. Chains that are described alike up to there use the same object, so its steps are hashed
-once for all of them, and their being the same is seen without a hash. An anneal's beginning leads
-along the trunk's to where it leaves.
+A beginning is a path of steps: some whole stages, and then a stage whose end is left open, because
+each chain decides for itself where it ends. Chains that are described alike up to there use the
+same `Beginning` object. So their steps are hashed once for all of them, and it is known without
+any hash that the steps are the same. The beginning of an anneal goes along its trunk's beginning
+to the step at which the anneal leaves.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import RLock
 from typing import Any
@@ -21,83 +23,80 @@ from numpy.typing import NDArray
 from raycl.plan.stage import ChainStage, step_words
 
 BLOCK = 256
-"""Steps hashed at once; a hash inside a block costs one hash of the block's beginning."""
+"""Steps hashed at once; a hash inside a block costs one hash of the steps since the block began."""
 CHUNK = 16 * BLOCK
 """Steps whose words are in memory at once."""
 
 Words = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-class Beginning:
-    """The steps of `above` before `first`, and then those of a stage, which begins at `origin`.
+@dataclass(frozen=True)
+class _Start:
+    """What a chain's hashes depend on before its first stage."""
 
-    Use `first_stage`, `next_stage` and `branch`, which find the one that is there already. Steps
-    count from the chain's first; `end` is always where the stage ends in the chain that asks.
+    initial: bytes
+    """The hash of the initial state."""
+    fingerprints: Mapping[str, str]
+    sequence_length: int
+
+
+@dataclass(frozen=True)
+class _Departure:
+    """Where a beginning leaves the beginning above it. Steps count from the chain's first."""
+
+    above: Beginning
+    first: int
+    """The first step that is the new beginning's own."""
+    origin: int
+    """The first step of the new beginning's stage; less than `first` where an anneal leaves."""
+    above_end: int
+    """Where the stage of `above` ends, in the chains that only go along it."""
+
+
+class Beginning:
+    """The steps of another beginning up to `first`, and then those of a stage from `origin` on.
+
+    Use `first_stage`, `next_stage` and `branch`: they return the object that exists already, if
+    one does. Steps count from the chain's first. The argument `end` is always the step at which
+    the stage ends in the chain that asks.
     """
 
     def __init__(
-        self,
-        initial: bytes,
-        fingerprints: Mapping[str, str],
-        sequence_length: int,
-        stage: ChainStage,
-        above: Beginning | None = None,
-        first: int = 0,
-        origin: int = 0,
-        above_end: int = 0,
+        self, start: _Start, stage: ChainStage, departure: _Departure | None = None
     ) -> None:
-        self.first, self.origin = first, origin
-        self._above_end = above_end
-        self._initial, self._fingerprints = initial, fingerprints
-        self._sequence_length, self._stage, self._above = sequence_length, stage, above
-        self._tokens_per_step = stage.mixture.global_batch * sequence_length
-        # An empty stage before this one hands its reset on.
+        self._start, self._stage = start, stage
+        self._above = departure.above if departure else None
+        self._above_end = departure.above_end if departure else 0
+        self.first = departure.first if departure else 0
+        self.origin = departure.origin if departure else 0
+        self._tokens_per_step = stage.mixture.global_batch * start.sequence_length
+        above, first = self._above, self.first
+        # A stage without steps cannot reset the optimizer itself: the next stage does it.
         self._resets: bool = first > 0 and (
-            (stage.reset_optimizer and origin == first)
+            (stage.reset_optimizer and self.origin == first)
             or (above is not None and above.first == first and above._resets)
         )
         self._blocks: list[bytes] = []
-        """Hashes at the beginnings of the whole blocks from that of `first` on."""
+        """Hashes at the beginning of each whole block, from the block of `first` on."""
         self._known: dict[int, bytes] = {}
+        """Hashes that were asked for, by their step."""
         self._next: WeakValueDictionary[Any, Beginning] = WeakValueDictionary()
-        self._lock = RLock()  # threads may share a chain, and chains a beginning
+        self._lock = RLock()  # threads may share a chain, and chains share beginnings
 
     def next_stage(self, stage: ChainStage, first: int) -> Beginning:
-        """This beginning up to the step `first`, and then another stage."""
-        return _kept(
-            self._next,
-            (first, *_key(stage)),
-            lambda: Beginning(
-                self._initial,
-                self._fingerprints,
-                self._sequence_length,
-                stage,
-                self,
-                first,
-                first,
-                first,
-            ),
-        )
+        """The beginning that goes along this one up to the step `first`, where a stage begins."""
+        return self._following(stage, _Departure(self, first, first, first))
 
     def branch(self, stage: ChainStage, first: int, end: int) -> Beginning:
-        """This beginning up to the step `first`, and then another form of its stage.
+        """The beginning that goes along this one up to `first`, where its stage changes its form.
 
-        Up to `end` the stage of this beginning goes on in other chains.
+        `end` is where the stage ends in the chains that do not leave it.
         """
-        return _kept(
-            self._next,
-            (first, end, *_key(stage)),
-            lambda: Beginning(
-                self._initial,
-                self._fingerprints,
-                self._sequence_length,
-                stage,
-                self,
-                first,
-                self.origin,
-                end,
-            ),
-        )
+        return self._following(stage, _Departure(self, first, self.origin, end))
+
+    def _following(self, stage: ChainStage, departure: _Departure) -> Beginning:
+        key = (departure.first, departure.origin, departure.above_end, *_key(stage))
+        return _existing_or(self._next, key, lambda: Beginning(self._start, stage, departure))
 
     def hash_after(self, step: int, end: int) -> bytes:
         """The hash of the past after `step` steps, `first` … `end`."""
@@ -108,18 +107,19 @@ class Beginning:
                 if rest:
                     value = self._hash(value, block * BLOCK, step, end)
                 self._known[step] = value
+                # The hash of the end is always wanted, and its words are in memory just now.
                 if end < step - step % CHUNK + CHUNK:
-                    self.hash_after(end, end)  # the words are at hand, and it is always wanted
+                    self.hash_after(end, end)
             return self._known[step]
 
     def _at_block(self, block: int, end: int) -> bytes:
-        """The hash at a block's beginning; the block of `first` or a later one."""
+        """The hash at the beginning of a block, which is the block of `first` or a later one."""
         with self._lock:
             origin = self.first // BLOCK
             if not self._blocks:
                 above = self._above
                 self._blocks = [
-                    above._at_block(origin, self._above_end) if above else self._initial
+                    above._at_block(origin, self._above_end) if above else self._start.initial
                 ]
             while origin + len(self._blocks) <= block:
                 start = (origin + len(self._blocks) - 1) * BLOCK
@@ -127,8 +127,8 @@ class Beginning:
             return self._blocks[block - origin]
 
     def _hash(self, before: bytes, start: int, stop: int, end: int) -> bytes:
-        """The hash after a block's steps start … stop − 1."""
-        # Ranges begin and end at the same steps whoever asks, so that what is kept is found.
+        """The hash after the steps start … stop − 1 of a block; `before` is that before them."""
+        # The ranges are the same whoever asks, so that their words are found in the cache.
         first = max(start - start % CHUNK, self.first - self.first % BLOCK)
         words, offsets = _words(self, first, min(start - start % CHUNK + CHUNK, end))
         hashed = words[offsets[start - first] : offsets[stop - first]]
@@ -144,7 +144,7 @@ def _words(beginning: Beginning, start: int, stop: int) -> Words:
         max(start, first) - origin,
         stop - origin,
         beginning._tokens_per_step,
-        beginning._fingerprints,
+        beginning._start.fingerprints,
         beginning._resets,
     )
     if start < first and beginning._above is not None:
@@ -155,24 +155,30 @@ def _words(beginning: Beginning, start: int, stop: int) -> Words:
 
 
 _FIRST: WeakValueDictionary[Any, Beginning] = WeakValueDictionary()
+"""Beginnings that chains begin with. Each lives as long as a chain that uses it."""
 
 
 def first_stage(
     initial: bytes, fingerprints: Mapping[str, str], sequence_length: int, stage: ChainStage
 ) -> Beginning:
     """The beginning with a chain's first stage; `initial` is the hash of the initial state."""
+    start = _Start(initial, fingerprints, sequence_length)
     key = (initial, tuple(sorted(fingerprints.items())), sequence_length, *_key(stage))
-    return _kept(_FIRST, key, lambda: Beginning(initial, fingerprints, sequence_length, stage))
+    return _existing_or(_FIRST, key, lambda: Beginning(start, stage))
 
 
 def _key(stage: ChainStage) -> tuple[Any, ...]:
-    """All that the hashes of a stage's steps depend on, its length aside."""
-    # Mixtures are equal when they are the same; `mixture_of` makes equal ones the same.
+    """All that the hashes of a stage's steps depend on, except where the stage ends."""
+    # A mixture equals itself only. `mixture_of` makes one object of equal sources, so that stages
+    # of one sweep share theirs; comparing sources here would cost more than it finds.
     return (stage.schedule, stage.whole_steps or stage.steps, stage.reset_optimizer, stage.mixture)
 
 
-def _kept(kept: WeakValueDictionary[Any, Beginning], key: Any, make: Any) -> Beginning:
-    found = kept.get(key)
+def _existing_or(
+    existing: WeakValueDictionary[Any, Beginning], key: Any, make: Callable[[], Beginning]
+) -> Beginning:
+    """The beginning with that key; made, and kept while it is in use, where there is none."""
+    found = existing.get(key)
     if found is None:
-        found = kept[key] = make()
+        found = existing[key] = make()
     return found

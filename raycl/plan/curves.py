@@ -1,6 +1,6 @@
-"""How a learning rate falls from one value to another: the curves that schedules are made of.
+"""The curves along which a learning rate falls from one value to another; schedules use them.
 
-Every bit is the same on every machine (see `portable`), as states are named by their rates.
+Every bit is the same on every machine (see `exact_math`), as states are named by their rates.
 """
 
 from __future__ import annotations

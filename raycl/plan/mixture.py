@@ -1,8 +1,8 @@
-"""rows(step): which rows of which corpus make the global batch of a step. Pure integers.
+"""Which rows of which corpus make the global batch of a step. Pure integers.
 
-Two groups share a batch, the stage's new data and its replay; inside each, corpora have exact
-rational weights. What a source has supplied after t steps is a closed form of t, so step 10^6
-costs what step 0 costs. Guarantees, with N = t × batch rows delivered so far:
+Two groups share a batch: the stage's new data and its replay. Inside each group, corpora have exact
+rational weights. How many rows a source has supplied after t steps is a closed form of t, so that
+step 10^6 costs what step 0 costs. Guarantees, with N = t × batch rows delivered so far:
 
 - the replay group has supplied N × replay rounded to the nearest row: it never drifts by a row;
 - every source that gives at least one row a step stays less than one row from its exact share;
@@ -19,11 +19,13 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from raycl.plan.bisection import last_where
 
 Counts = NDArray[np.int64]
 AtEnd = Literal["repeat", "stop", "error"]
@@ -63,7 +65,7 @@ _MOST_ROWS = 2**50
 
 
 def _divide(counts: Counts, share: Fraction) -> tuple[Counts, Any]:
-    """⌊counts × share⌋ and what is left over, in units of 1/denominator; both exact."""
+    """⌊counts × share⌋ and the remainder in units of 1/denominator; both are exact."""
     numerator, denominator = share.numerator, share.denominator
     if denominator >= 2**60:
         product = counts.astype(object) * numerator
@@ -80,11 +82,12 @@ def _rounded(counts: Counts, share: Fraction, half_up: bool = True) -> Counts:
     """The whole numbers nearest to counts × share, exact."""
     floor, rest = _divide(counts, share)
     up = 2 * rest >= share.denominator if half_up else 2 * rest > share.denominator
-    return floor + up.astype(np.int64)
+    nearest: Counts = floor + up.astype(np.int64)
+    return nearest
 
 
 def _round_to_total(rows: Counts, shares: Sequence[Fraction], totals: Counts) -> list[Counts]:
-    """Floor of rows × share each, the rest up to `totals` to the largest remainders."""
+    """⌊rows × share⌋ for each share; what is missing to `totals` goes to the largest remainders."""
     parts = [_divide(rows, share) for share in shares]
     floors = np.stack([floor for floor, _ in parts])
     remainders = np.stack(
@@ -199,15 +202,16 @@ class Mixture:
         for index, source in enumerate(self.sources):
             if source.at_end != "repeat" and not source.replay:
                 available = source.limit - source.first
-                # Nearly always there is enough for all of them: then one question answers it.
-                low = steps if ends[index] <= available else 0
-                high = steps
-                while low < high:
-                    middle = (low + high + 1) // 2
-                    enough = self.supplied(np.array([middle]))[index, 0] <= available
-                    low, high = (middle, high) if enough else (low, middle - 1)
-                allowed[source.corpus] = min(low, allowed.get(source.corpus, low))
+                enough = steps
+                # Nearly always the rows suffice for all steps, which one look at the end tells.
+                if ends[index] > available:
+                    enough = last_where(partial(self._supplies, index, available), 0, steps)
+                allowed[source.corpus] = min(enough, allowed.get(source.corpus, enough))
         return allowed
+
+    def _supplies(self, index: int, available: int, steps: int) -> bool:
+        """Whether a source needs no more than the available rows in so many steps."""
+        return bool(self.supplied(np.array([steps]))[index, 0] <= available)
 
 
 @lru_cache(maxsize=1024)

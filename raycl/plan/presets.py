@@ -83,7 +83,7 @@ def parameter_count(config: Mapping[str, Any]) -> int:
     """
     hidden, vocabulary = config["hidden_size"], config["vocab_size"]
     matrices = 1 if config.get("tie_word_embeddings") else 2
-    return _block_parameters(config) + matrices * vocabulary * hidden
+    return _block_parameters(config) + int(matrices * vocabulary * hidden)
 
 
 def _block_parameters(config: Mapping[str, Any]) -> int:
@@ -107,5 +107,5 @@ def flops_per_token(config: Mapping[str, Any], sequence_length: int) -> float:
     12 · layers · hidden · sequence_length, half of it for the causal mask.
     """
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
-    weights = _block_parameters(config) + config["vocab_size"] * hidden
-    return 6.0 * weights + 6.0 * layers * hidden * sequence_length
+    weights = _block_parameters(config) + int(config["vocab_size"] * hidden)
+    return float(6.0 * weights + 6.0 * layers * hidden * sequence_length)

@@ -1,14 +1,13 @@
 """learning_rate(step): every schedule is a pure function of the step within its stage.
 
 Steps count from 0, the update of step t uses η(t), and no length is rounded (paper §1.1). Phases
-are given as lengths, never as positions where they end. To add a schedule: write a class with a
-`kind`, its fields, `phases` and `after_warmup`, and put it into `Schedule`.
+are given as lengths, never as the positions at which they end. To add a schedule, write a class
+with a `kind`, its fields, `phases` and `after_warmup`, and add it to the union `Schedule` below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
@@ -22,7 +21,7 @@ from raycl.units import Length, PhaseLength, parse_length, parse_number, parse_r
 
 Array = NDArray[np.float64]
 PARENT = "parent"
-"""Written for a rate: the one at which the stage before ended."""
+"""Written in place of a rate, it means the rate at which the stage before ended."""
 
 
 def _rate_or_parent(value: object) -> float | str:
@@ -30,7 +29,7 @@ def _rate_or_parent(value: object) -> float | str:
 
 
 def _rate_or_percentage(value: object) -> float | str:
-    """A percentage stays one, so that a sweep over max_lr takes min_lr along."""
+    """A percentage is kept as text, so that min_lr follows max_lr where a sweep changes it."""
     number = parse_real(value)
     return str(value).strip() if str(value).strip().endswith("%") else number
 
@@ -41,7 +40,7 @@ Floor = Annotated[float | str, BeforeValidator(_rate_or_percentage)]
 
 @lru_cache(maxsize=1024)
 def rate_of(floor: float | str, whole: float) -> float:
-    """A floor as a rate: itself, or the percentage of `whole` that it is."""
+    """A floor as a rate: the number itself, or that percentage of the rate `whole`."""
     if isinstance(floor, str):
         return float(parse_number(floor) * parse_number(whole))
     return floor
@@ -70,26 +69,26 @@ class BaseSchedule(BaseModel):
 
     @property
     def known(self) -> bool:
-        """Whether no rate waits for the parent's."""
+        """Whether all rates are numbers, so that none is taken from the parent."""
         return PARENT not in (self.max_lr, self.start_lr)
 
     @property
     def peak(self) -> float:
-        """η_max. Raises ValueError before `after` has told the parent's rate."""
+        """η_max. Raises ValueError where it is the parent's rate, which `after` fills in."""
         return float(self.max_lr)
 
     def after(self, parent: float) -> Self:
-        """The schedule with `parent` replaced by a rate. Raises ValueError as construction does."""
+        """The schedule with `parent` replaced by a rate. Raises ValidationError as construction."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         for name in ("max_lr", "start_lr"):
             fields[name] = parent if fields[name] == PARENT else fields[name]
         return type(self).model_validate(fields)
 
     def check(self) -> None:
-        """Raise ValueError where the rates contradict each other; all of them are known."""
+        """Raise FieldError where the rates contradict each other; called when all are known."""
 
     def phases(self) -> dict[str, Length]:
-        """The lengths whose sum must fit the stage, by name of their field."""
+        """The lengths whose sum must fit into the stage, by the name of their field."""
         return {"warmup": self.warmup}
 
     def rates(self, steps: Array, total: int, tokens_per_step: int) -> Array:
@@ -104,11 +103,17 @@ class BaseSchedule(BaseModel):
         return np.where(steps <= warmup, start + (self.peak - start) * steps / warmup, later)
 
     def after_warmup(self, since: Array, left: float, lengths: Mapping[str, float]) -> Array:
-        """Rates `since` steps after the warm-up, of the `left` steps to the stage's end."""
+        """Rates `since` steps after the warm-up; `left` steps lie between it and the stage's end.
+
+        `since` has any shape and is negative before the end of the warm-up, where the result is
+        not used. `lengths` holds the phases in steps.
+        """
         raise NotImplementedError
 
 
 class _Decaying(BaseSchedule):
+    """A schedule whose rate falls to a lowest rate."""
+
     min_lr: Floor = Field(
         default="10%", description="final learning rate, η_min: a rate, or a percentage of max_lr"
     )
@@ -119,17 +124,19 @@ class _Decaying(BaseSchedule):
         return rate_of(self.min_lr, self.peak)
 
     def check(self) -> None:
+        """Raise FieldError where the lowest rate is not between 0 and the highest."""
         if not 0 <= self.floor <= self.peak:
             raise FieldError(
                 f"min_lr {self.min_lr} is outside 0 … max_lr {self.peak:g}", "Give a smaller one"
             )
 
     def fall(self, since: Array, length: float, shape: Shape) -> Array:
-        """From max_lr to min_lr over `length` steps."""
+        """Rates on the way from max_lr to min_lr, which takes `length` steps."""
         return descend(self.peak, self.floor, _position(since, length), shape)
 
 
 def _position(since: Array, length: float) -> Array:
+    """How much of a phase has passed, 0 … 1; a phase without length has passed at once."""
     return np.clip(since / max(length, 1e-300), 0.0, 1.0)
 
 
@@ -142,6 +149,7 @@ class Cosine(_Decaying):
     kind: Literal["cosine"] = "cosine"
 
     def after_warmup(self, since: Array, left: float, lengths: Mapping[str, float]) -> Array:
+        """The cosine from max_lr to min_lr over all steps that are left."""
         return self.fall(since, left, "cosine")
 
 
@@ -151,6 +159,7 @@ class Linear(_Decaying):
     kind: Literal["linear"] = "linear"
 
     def after_warmup(self, since: Array, left: float, lengths: Mapping[str, float]) -> Array:
+        """The line from max_lr to min_lr over all steps that are left."""
         return self.fall(since, left, "linear")
 
 
@@ -161,6 +170,7 @@ class Constant(BaseSchedule):
     warmup: PhaseLength = Field(default=parse_length("0%"), description="length of the warm-up")
 
     def after_warmup(self, since: Array, left: float, lengths: Mapping[str, float]) -> Array:
+        """max_lr at every step."""
         return np.full_like(since, self.peak)
 
 
@@ -175,9 +185,11 @@ class WarmupStableDecay(_Decaying):
     shape: Literal["linear", "1-sqrt"] = Field(default="1-sqrt", description="shape of the decay")
 
     def phases(self) -> dict[str, Length]:
+        """The lengths of all phases but the plateau, which takes what they leave."""
         return {"warmup": self.warmup, "decay": self.decay}
 
     def after_warmup(self, since: Array, left: float, lengths: Mapping[str, float]) -> Array:
+        """max_lr, and the decay in the last steps."""
         decay = lengths["decay"]
         if decay == 0:
             return np.full_like(since, self.peak)
@@ -187,10 +199,10 @@ class WarmupStableDecay(_Decaying):
 class Infinite(_Decaying):
     """Warm-up, cool-down to constant_lr, constant, and an exponential anneal if one is wanted.
 
-    Paper §1.5, where `constant_iters_percent` is the position at which the plateau ends; here all
-    are lengths and the plateau is what they leave. Without `anneal` the stage is a trunk with no
-    end of its own (give its lengths in steps or tokens to extend it): anneal branches leave from
-    it, and the next stage goes on at constant_lr.
+    Paper §1.5. There `constant_iters_percent` is the position at which the plateau ends; here all
+    phases are lengths, and the plateau takes the steps that they leave. Without `anneal` the stage
+    is a trunk without an end of its own (give its lengths in steps or tokens to extend it): anneal
+    branches leave from it, and the next stage goes on at constant_lr.
     """
 
     kind: Literal["infinite"] = "infinite"
@@ -209,6 +221,7 @@ class Infinite(_Decaying):
     )
 
     def check(self) -> None:
+        """Raise FieldError where the plateau or an anneal cannot have its rate."""
         super().check()
         if not self.floor <= self.constant_lr <= self.peak:
             raise FieldError(
@@ -222,13 +235,16 @@ class Infinite(_Decaying):
             )
 
     def phases(self) -> dict[str, Length]:
+        """The lengths of all phases but the plateau, which takes what they leave."""
         lengths = {"warmup": self.warmup, "cooldown": self.cooldown}
         return lengths if self.anneal is None else {**lengths, "anneal": self.anneal}
 
     def after_warmup(self, since: Array, left: float, lengths: Mapping[str, float]) -> Array:
+        """The cool-down, the plateau, and in the last steps the anneal."""
         position = _position(since, lengths["cooldown"])
         trunk = descend(self.peak, self.constant_lr, position, self.shape, self.steepness)
-        # On the plateau the rate is constant_lr to the bit, whatever the shape's arithmetic gives.
+        # States are named by the bits of their rates, and the shape's arithmetic may end one bit
+        # beside constant_lr.
         trunk = np.where(position < 1, trunk, self.constant_lr)
         anneal = lengths.get("anneal", 0.0)
         if anneal == 0:
@@ -236,74 +252,6 @@ class Infinite(_Decaying):
         begun = since - (left - anneal)
         tail = descend(self.constant_lr, self.floor, _position(begun, anneal), "exponential")
         return np.where(begun > 0, tail, trunk)
-
-
-class Anneal(BaseModel):
-    """Branches off a stage's trunk, for evaluation and deployment; the next stage goes on from it.
-
-    paper §1.5: an exponential anneal from the trunk's rate to min_lr.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    at: tuple[PhaseLength, ...] = Field(
-        default=(parse_length("100%"),),
-        min_length=1,
-        description="where branches leave the trunk: lengths of it; default: its end",
-    )
-    length: PhaseLength = Field(description="length of the anneal")
-    min_lr: Floor = Field(description="final rate, or a percentage of the rate it begins with")
-    shape: Literal["exponential", "linear", "1-sqrt", "cosine"] = "exponential"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _single(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("at"), str | int | float):
-            return {**data, "at": [data["at"]]}
-        return data
-
-
-@dataclass(frozen=True)
-class Annealed:
-    """A schedule that is left after `at` steps for an anneal of `length` steps to `min_lr`."""
-
-    trunk: BaseSchedule
-    trunk_steps: int
-    """The length of the trunk's stage, to which its phases refer."""
-    at: int
-    length: int
-    min_lr: float | str
-    shape: Shape
-
-    @property
-    def peak(self) -> float:
-        """η_max of the trunk."""
-        return self.trunk.peak
-
-    def floor(self, tokens_per_step: int) -> float:
-        """The final rate. Raises ValueError where the anneal cannot end there."""
-        begin = self._begin(tokens_per_step)
-        end = rate_of(self.min_lr, begin)
-        if not 0 <= end <= begin or (end == 0 and self.shape == "exponential"):
-            raise FieldError(
-                f"min_lr {self.min_lr} is not between 0 and the rate {begin:g} at which the anneal "
-                "begins",
-                "Give a smaller one, above 0",
-            )
-        return end
-
-    def _begin(self, tokens_per_step: int) -> float:
-        at = np.array([self.at], dtype=np.float64)
-        return float(self.trunk.rates(at, self.trunk_steps, tokens_per_step)[0])
-
-    def rates(self, steps: Array, total: int, tokens_per_step: int) -> Array:
-        """Learning rates of the updates `steps`; `total` is the trunk's way and the anneal's."""
-        steps = np.asarray(steps, dtype=np.float64)
-        position = (steps - self.at) / self.length
-        begin, end = self._begin(tokens_per_step), self.floor(tokens_per_step)
-        tail = descend(begin, end, position, self.shape)
-        trunk = self.trunk.rates(steps, self.trunk_steps, tokens_per_step)
-        return np.where(steps <= self.at, trunk, tail)
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -317,6 +265,7 @@ parent's last rate to a hundredth of it, no warm-up ("Reuse, Don't Retrain", arX
 
 
 def _named(value: object) -> object:
+    """The fields of a preset, where a schedule is given by its name."""
     if not isinstance(value, str):
         return value
     if value not in PRESETS:
@@ -331,3 +280,4 @@ Schedule = Annotated[
     BeforeValidator(_named),
 ]
 KINDS = ("cosine", "linear", "constant", "wsd", "infinite")
+"""The `kind` of each schedule in the union."""

@@ -10,11 +10,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from raycl.plan.anneal import Annealed
 from raycl.plan.mixture import Mixture
-from raycl.plan.schedule import Annealed, BaseSchedule
+from raycl.plan.schedule import BaseSchedule
 
 _KEPT_RANGES = 48
-"""Ranges of steps whose rows are kept: those of a stage of 190,000 steps, for recipes alike."""
+"""Ranges of steps whose rows stay in memory: enough for a stage of 190,000 steps, which recipes
+of a sweep read alike."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class ChainStage:
     reset_optimizer: bool = True
     workers: int = 1
     fewest_workers: int | None = None
-    """With fewer than `workers` it may go on while machines are away; None: it may not."""
+    """How few workers may go on while machines are away; None: no fewer than `workers`."""
     whole_steps: int | None = None
-    """Steps that the schedule is made for, where the stage stops before them; None: `steps`."""
+    """Length for which the schedule is made, where the stage stops earlier; None: `steps`."""
 
     def rates(self, first: int, stop: int, tokens_per_step: int) -> NDArray[np.float64]:
         """Learning rates of the stage's updates first … stop − 1."""
@@ -48,14 +50,15 @@ def step_words(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Words that are hashed of the stage's steps start … stop − 1, and how many each step has.
 
-    Per step: reset or not, the rate's bits, and (corpus, first row, rows, wrap) a source. Sources
-    without rows in a step leave no trace there, and sources stand in batch order, so that a step
-    is the same in two recipes exactly when it trains the same. `resets`: in the stage's first step.
+    The words of a step: whether the optimizer is reset, the bits of the rate, and for each source
+    (corpus, first row, rows, wrap). A source without rows in a step has no words there, and sources
+    stand in batch order. So the words of two steps are equal exactly when the steps train the same.
+    `resets` says whether the optimizer is reset before the stage's first step.
     """
     sources = stage.mixture.sources
     supplied = _supplied(stage.mixture, start, stop)
     table = np.zeros((stop - start, 2 + 4 * len(sources)), dtype=np.int64)
-    table[:1, 0] = resets and start == 0  # there may be no step at all
+    table[:1, 0] = resets and start == 0  # a slice, since the range may be empty
     table[:, 1] = stage.rates(start, stop, tokens_per_step).view(np.int64)
     counts = np.diff(supplied)
     for number, source in enumerate(sources):
@@ -76,11 +79,11 @@ def step_words(
 
 @lru_cache(maxsize=_KEPT_RANGES)
 def _supplied(mixture: Mixture, start: int, stop: int) -> NDArray[np.int64]:
-    """Kept, as a sweep over rates reads the same rows again and again."""
+    """Rows that each source has supplied before each step; recipes with other rates ask again."""
     return mixture.supplied(np.arange(start, stop + 1))
 
 
 @lru_cache(maxsize=1024)
 def _corpus_word(fingerprint: str) -> int:
-    """A corpus in 63 bits."""
+    """A corpus as a number of 63 bits, which an int64 holds."""
     return int.from_bytes(hashlib.sha256(fingerprint.encode()).digest()[:8], "big") >> 1

@@ -1,4 +1,4 @@
-"""Which of many states lie on a chain, found by their steps."""
+"""Finds which of many stored states lie on a chain, by the number of steps in their names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 class NamedSteps(Protocol):
-    """What finding a state needs of a chain."""
+    """The part of a chain that is needed to find its states."""
 
     def name(self, step: int) -> str:
         """The name of the state after `step` steps."""
 
 
 class StateIndex:
-    """Names of states by the steps they begin with; what begins otherwise is no state."""
+    """Names of states by the number of steps with which they begin; other names are ignored."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._by_step: dict[int, set[str]] = {}
@@ -26,9 +26,10 @@ class StateIndex:
         self._steps = sorted(self._by_step)
 
     def along(self, chain: NamedSteps, stop: int, above: int = -1) -> Iterator[tuple[int, str]]:
-        """(steps, name) of those on the chain after more than `above` and at most `stop` steps.
+        """(steps, name) of the states on the chain after more than `above`, at most `stop` steps.
 
-        The deepest comes first. Costs one name of the chain for each such step at which any is.
+        The deepest comes first. The chain is asked for one name for each number of steps in that
+        range that any state has.
         """
         first, last = bisect_right(self._steps, above), bisect_right(self._steps, stop)
         for step in reversed(self._steps[first:last]):

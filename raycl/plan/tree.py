@@ -15,7 +15,7 @@ from raycl.plan.training import Training
 
 @dataclass(frozen=True)
 class Node:
-    """A run of steps between two states: trained once, whoever shares it."""
+    """A run of steps between two states, trained once for all recipes that share it."""
 
     name: str
     """Name of its end state."""
@@ -23,7 +23,7 @@ class Node:
     """Name of the parent's end state; None where training begins."""
     training: Training
     recipes: tuple[str, ...]
-    """Labels of the recipes whose steps these are."""
+    """Labels of the recipes that take these steps."""
 
     @property
     def steps(self) -> int:
@@ -56,8 +56,8 @@ class Tree:
 def build_tree(recipes: Mapping[str, Training], least_shared: int = 1) -> Tree:
     """The tree of labelled recipes; each `Training` covers its whole chain.
 
-    Recipes that part after fewer than `least_shared` steps of a node train those steps each for
-    itself: a state to branch from costs more than they do.
+    Recipes that share fewer than `least_shared` steps from a state on train those steps each for
+    itself, because saving a state to branch from costs more than training them again.
     """
     nodes: list[Node] = []
     roots: dict[str, list[str]] = {}
@@ -89,7 +89,7 @@ def _grow(
 def _groups(
     recipes: Mapping[str, Training], labels: Sequence[str], begin: int, least_shared: int
 ) -> list[list[str]]:
-    """Recipes that go on together from a state, for `least_shared` steps or to their end."""
+    """Groups of recipes that share `least_shared` steps from a state on, or their stage's rest."""
     groups: dict[str, list[str]] = {}
     for label in labels:
         chain = recipes[label].chain
@@ -115,7 +115,7 @@ def _node(
     ]
     workers = max(other.workers for other in stages)
     fewest = max(other.fewest_workers or other.workers for other in stages)
-    # Whoever shares the node wants its own corpora validated at the node's end.
+    # Each recipe that shares the node needs its own corpora validated at the node's end.
     corpora = {name: folder for label in labels for name, folder in recipes[label].corpora.items()}
     own = replace(
         training,

@@ -1,4 +1,4 @@
-"""What the fields of one stage mean by themselves: its length and its mixture."""
+"""The length and the mixture of one stage, which its own fields say without the other stages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def tokens_per_step(recipe: Recipe) -> int:
 
 
 def trained_steps(recipe: Recipe, stage: Stage) -> int:
-    """The steps that are trained: all, or those up to `stop_after`. Raises InputError."""
+    """The steps of a stage that are trained: all of them, or those up to `stop_after`.
+
+    Raises InputError where `stop_after` is not within the stage.
+    """
     whole = whole_steps(recipe, stage)
     if stage.stop_after is None:
         return whole

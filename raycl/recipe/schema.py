@@ -18,11 +18,12 @@ from pydantic import (
 )
 
 from raycl.errors import FieldError
+from raycl.plan.anneal import Anneal
 from raycl.plan.configuration import Configuration
 from raycl.plan.execution import Execution
 from raycl.plan.frozen import FrozenDict, frozen, thawed
 from raycl.plan.optimizer import Optimizer
-from raycl.plan.schedule import PRESETS, Anneal, Schedule
+from raycl.plan.schedule import PRESETS, Schedule
 from raycl.plan.validation import Validation
 from raycl.storage.urls import CORPUS_NAME
 from raycl.units import (

@@ -10,9 +10,10 @@ from functools import lru_cache
 import numpy as np
 
 from raycl.errors import InputError
+from raycl.plan.anneal import Annealed
 from raycl.plan.chain import ChainStage
 from raycl.plan.mixture import Mixture, Source, mixture_of
-from raycl.plan.schedule import Annealed, BaseSchedule
+from raycl.plan.schedule import BaseSchedule
 from raycl.recipe.lengths import shares, tokens_per_step, trained_steps, whole_steps
 from raycl.recipe.schema import Recipe, Stage
 from raycl.recipe.stage_schedule import annealed, check_phases, end_rate, known_schedule
@@ -33,18 +34,21 @@ class CorpusFacts:
 
 @dataclass
 class Past:
-    """What the stages so far have read."""
+    """What the stages before a stage have read.
+
+    Rows are counted from the first of a corpus. New data and replay each go on where they stopped.
+    """
 
     next_new: dict[str, int] = field(default_factory=dict)
     next_replay: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
-    """Rows from the first that were read as new data."""
+    """How many rows of each corpus, from its first, were read as new data."""
     mixes: list[tuple[int, dict[str, Fraction]]] = field(default_factory=list)
     """Steps of each stage, and each corpus' share of its batches."""
     latest: ChainStage | None = None
 
     def copy(self) -> Past:
-        """One to go on with."""
+        """A past of its own, to which the next stage can be added."""
         return Past(
             dict(self.next_new),
             dict(self.next_replay),
@@ -70,7 +74,7 @@ def stage_steps(
     history: Past,
     at: Length | None,
 ) -> ChainStage:
-    """The stage after `history`, which goes on by it; `at` is where an anneal branch leaves it.
+    """The stage after `history`, to which it is added; `at` is where an anneal branch leaves it.
 
     Raises InputError for what cannot be read or scheduled.
     """
@@ -137,7 +141,7 @@ def _mixture(
 def _replay_sources(
     stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past
 ) -> list[Source]:
-    """Old data, by what was seen of each corpus (paper §4) or as the stage names them."""
+    """The sources of old data, weighed by what was seen of each (paper §4) or as the stage says."""
     field = f"stages.{stage.name}.replay"
     if not stage.replay_share:
         return []
@@ -171,7 +175,7 @@ def _replay_sources(
 
 @lru_cache(maxsize=1024)
 def _supplied(mixture: Mixture, steps: int) -> tuple[int, ...]:
-    """Rows of each source in a stage."""
+    """Rows that each source supplies in a stage of so many steps."""
     return tuple(int(rows) for rows in mixture.supplied(np.array([steps]))[:, 0])
 
 
@@ -183,7 +187,7 @@ def _steps_until_end(mixture: Mixture, steps: int) -> Mapping[str, int]:
 def _allowed_steps(
     stage: Stage, steps: int, mixture: Mixture, corpora: Mapping[str, CorpusFacts]
 ) -> int:
-    """The steps wanted, or with `at_end: stop` those that the corpora can fill."""
+    """The steps that are wanted, or with `at_end: stop` those for which the corpora have rows."""
     allowed = _steps_until_end(mixture, steps)
     if not allowed or min(allowed.values()) >= steps:
         return steps
@@ -199,7 +203,10 @@ def _allowed_steps(
 
 
 def _check_supplied(stage: Stage, mixture: Mixture, supplied: Sequence[int], steps: int) -> None:
-    """Refuse shares that give no row; what the history rule splits need only give some together."""
+    """Raise InputError for a share that gives no row in the whole stage.
+
+    Where replay is split by what was seen, its corpora need only give some rows together.
+    """
     by_rule = isinstance(stage.replay, Fraction)
     replayed = sum(n for s, n in zip(mixture.sources, supplied, strict=True) if s.replay)
     for source, rows in zip(mixture.sources, supplied, strict=True):
@@ -214,6 +221,7 @@ def _check_supplied(stage: Stage, mixture: Mixture, supplied: Sequence[int], ste
 
 
 def _remember(history: Past, mixture: Mixture, supplied: Sequence[int], steps: int) -> None:
+    """Add to the history what a stage has read."""
     mix: dict[str, Fraction] = {}
     for source, rows in zip(mixture.sources, supplied, strict=True):
         share = source.weight * (mixture.replay if source.replay else 1 - mixture.replay)

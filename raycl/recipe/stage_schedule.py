@@ -1,4 +1,4 @@
-"""The schedule of one stage with every rate known, and an anneal branch's way along it."""
+"""The schedule of one stage with every rate known, and that of an anneal branch along it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from raycl.errors import FieldError, InputError
+from raycl.plan.anneal import Annealed
 from raycl.plan.chain import ChainStage
-from raycl.plan.schedule import Annealed, BaseSchedule
+from raycl.plan.schedule import BaseSchedule
 from raycl.recipe.lengths import tokens_per_step, trained_steps, whole_steps
 from raycl.recipe.load import problem_of
 from raycl.recipe.schema import Recipe, Stage
@@ -17,7 +18,7 @@ from raycl.units import Length, format_number
 
 
 def end_rate(stage: ChainStage, per_step: int) -> float:
-    """The rate that a stage's next update would have: where the stage ended."""
+    """The rate at which a stage ended: the one that its next update would have."""
     return float(stage.rates(stage.steps, stage.steps + 1, per_step)[0])
 
 

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raycl.plan.anneal import Annealed
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.chain_hash import BLOCK as _BLOCK
 from raycl.plan.chain_hash import CHUNK as _CHUNK
 from raycl.plan.mixture import Mixture, Run, Source
-from raycl.plan.schedule import Annealed, Constant, Cosine
+from raycl.plan.schedule import Constant, Cosine
 
 ROWS = 10**9
 PRINTS = {name: f"{index:x}" * 16 for index, name in enumerate(("old", "new", "other"), 1)}

@@ -22,7 +22,7 @@ PRINTS = {"old": "1" * 16, "new": "2" * 16}
 ROWS = 10**9
 
 
-def stage(
+def stage(  # noqa: PLR0913 - the fields of a stage in which recipes may differ
     steps: int,
     rate: float = 1e-3,
     replay: Fraction = Fraction(0),

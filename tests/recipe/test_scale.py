@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from raycl.cli.main import main
 from raycl.data.corpora import names as fetchable
 from raycl.errors import InputError
+from raycl.plan.anneal import Annealed
 from raycl.plan.presets import PRESETS
-from raycl.plan.schedule import Annealed
 from raycl.plan.training import Training
 from raycl.recipe.definition import Definition, corpus_facts, define, trainings
 from raycl.recipe.scale import load_scale, scaled

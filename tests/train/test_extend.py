@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.execution import Execution
 from raycl.plan.mixture import Mixture, Source
-from raycl.plan.schedule import Annealed, BaseSchedule, Constant, Infinite
+from raycl.plan.anneal import Annealed
+from raycl.plan.schedule import BaseSchedule, Constant, Infinite
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.train.loop import train

@@ -1,0 +1,15 @@
+"""Where a property that holds at first stops holding, in few questions."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+
+
+def last_where(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """The largest number of low … high for which `holds` is true.
+
+    It must be true for `low`, and once it is false it must stay false for all larger numbers.
+    """
+    # To `bisect`, the numbers above `low` are sorted: first those where it holds, then the others.
+    return low + bisect_left(range(low + 1, high + 1), True, key=lambda number: not holds(number))
