@@ -18,7 +18,7 @@ _HALF = 1 << 16
 def ties(
     base: Weights, models: Sequence[Weights], density: Fraction | float, scale: float
 ) -> dict[str, torch.Tensor]:
-    """base + scale × merged, with the names, shapes and types of `base`.
+    """Base + scale × merged, with the names, shapes and types of `base`.
 
     `density` in (0, 1] is the share of values that trimming keeps: the largest by magnitude of a
     model's whole task vector, with one threshold for all its tensors, as in the paper (§4, step 1)

@@ -17,7 +17,7 @@ from raycl.errors import InputError
 from raycl.evaluation.losses import evaluate_state
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, export_hugging_face, load_model, read_state
-from raycl.train.optimizer import named_tensors
+from raycl.train.checkpoint.tensors import named_tensors
 from raycl.weights import merge as merging
 from raycl.weights.merge import merge_states
 from raycl.weights.ties import ties

@@ -17,7 +17,8 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from raycl.states.mark import MARK, write_mark
 from raycl.storage import Storage, scratch_folder
 from raycl.train import history
-from raycl.train.checkpoint.load import STATES, checksum, read_state, remove_state
+from raycl.train.checkpoint.load import STATES, read_state, remove_state
+from raycl.train.checkpoint.verify import checksum
 from raycl.train.world import World
 
 FileFacts = dict[str, dict[str, int]]
