@@ -83,7 +83,7 @@ def test_training_does_not_take_it_for_its_own(storage: Storage) -> None:
 def test_a_merge_is_made_once_whatever_the_order(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = merge_states(storage, BASE, [END, BASE], "0.20", 1.0)
+    name = merge_states(storage, BASE, [END, BASE], Fraction("0.20"), 1.0)
     monkeypatch.delattr(merging, "ties")
     assert merge_states(storage, BASE, [BASE, END[:9]], Fraction(1, 5), 1) == name
     others = [
