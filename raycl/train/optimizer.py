@@ -37,10 +37,11 @@ def is_spike(norms: torch.Tensor, most: float | None) -> torch.Tensor:
 
 
 def step_unless(optimizer: torch.optim.Optimizer, skip: torch.Tensor) -> None:
-    """An update; where `skip` is true it changes nothing at all.
+    """Update the weights, or change nothing at all where `skip` is true.
 
-    Weights, moments and AdamW's step count then keep every bit. Decided on the device: the fused
-    kernels read `found_inf`, which GradScaler sets too. `skip` has to be the same on every rank.
+    Weights, moments and AdamW's step count then keep every bit. The device decides, so the host
+    does not wait: the fused kernels read `found_inf`, as GradScaler sets it. `skip` has to be the
+    same on every rank.
     """
     optimizer.found_inf = skip.float()  # type: ignore[attr-defined]
     optimizer.step()

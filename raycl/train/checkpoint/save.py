@@ -100,7 +100,7 @@ class StateWriter:
         self._world.gather(None)  # no rank goes on before the commit
 
     def _make_room(self, name: str, kept: bool) -> bool:
-        """Wipe an incomplete leftover; whether a complete state is there already."""
+        """Wipe an incomplete leftover. Returns whether a complete state is there already."""
         if self._storage.exists(f"{STATES}/{name}/{MARK}"):
             state = read_state(self._storage, name)
             if kept and not state.kept:
@@ -143,9 +143,9 @@ class StateWriter:
 
 
 def _reason(error: CheckpointException, folder: str) -> OSError:
-    """What went wrong on the first rank that failed, such as a full disk, and where.
+    """What went wrong, such as a full disk, on the first rank that failed, and where.
 
-    PyTorch's own is a BaseException, which those who catch an Exception would let pass.
+    PyTorch's own error is a BaseException, which code that catches Exception would let pass.
     """
     rank, (cause, _) = next(iter(error.failures.items()))
     if isinstance(cause, OSError) and cause.errno:
