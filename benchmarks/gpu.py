@@ -27,7 +27,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from benchmarks.gpu_runs import FULL, SMOKE, Case, Sizes, make_task, write_rows
+from benchmarks.gpu_runs import FULL, SMOKE, Case, Precision, Sizes, make_task, write_rows
 from benchmarks.gpu_speed import profiled_ops, speed
 from raycl.data.rank_reader import direct_batches
 from raycl.plan.execution import Execution
@@ -97,7 +97,11 @@ def largest_difference(one: Storage, other: Storage, task: Training) -> float:
 
 def compare_losses(sizes: Sizes, device: torch.device, scratch: Path) -> Numbers:
     """(a) The tiny model on the CPU in float32, and on the device in both precisions."""
-    cases = [("cpu", "float32"), (device.type, "float32"), (device.type, "bfloat16")]
+    cases: list[tuple[str, Precision]] = [
+        ("cpu", "float32"),
+        (device.type, "float32"),
+        (device.type, "bfloat16"),
+    ]
     found: Numbers = {}
     for kind, precision in dict.fromkeys(cases):
         task = make_task(sizes.tiny, Execution(precision=precision))

@@ -9,7 +9,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -89,7 +89,7 @@ def main() -> None:
     generator = np.random.default_rng(0)
     shape = (BATCH, LENGTH + 1)
     rows = [generator.integers(0, VOCABULARY, shape, np.uint16) for _ in range(arguments.steps)]
-    kinds = {
+    kinds: dict[str, Callable[[], float]] = {
         "raycl": lambda: raycl_run(rows),
         "bare": lambda: bare_run(rows, chunked=False),
         "bare, chunked loss": lambda: bare_run(rows, chunked=True),

@@ -57,7 +57,7 @@ class RankReader:
         return self.rows_per_step * (self.training.sequence_length + 1) * self.dtype.itemsize
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """The rows of steps [start, stop), [steps × rows per step, row length]; InputError."""
+        """Rows [steps × rows per step, row length] of steps [start, stop). Raises InputError."""
         runs = [
             run
             for step in range(start, stop)
@@ -107,7 +107,7 @@ def rank_reader(training: Training, storage: Storage, rank: int, world: int) -> 
 
 
 def direct_batches(training: Training, storage: Storage, rank: int, world: int) -> Batches:
-    """The rows of this rank for each step, by plain reads: the reference for `rank_batches`."""
+    """The rank's rows of each step by plain reads: the reference for `rank_batches`."""
     reader = rank_reader(training, storage, rank, world)
 
     def batches(first_step: int) -> Iterator[np.ndarray]:

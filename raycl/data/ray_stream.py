@@ -46,7 +46,7 @@ def block_bounds(start: int, stop: int, step_bytes: int) -> list[tuple[int, int]
 
 
 def rank_batches(training: Training, storage: Storage, rank: int, world: int) -> Batches:
-    """The rows of this rank for each step, read ahead by Ray Data. Close the iterator to stop early."""
+    """The rank's rows of each step, read ahead by Ray Data. Close the iterator to stop early."""
     reader = rank_reader(training, storage, rank, world)
     return partial(_stream, reader)
 
@@ -96,7 +96,8 @@ def _rows_of(block: pa.Table) -> np.ndarray:
     column = block.column("rows").combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0)
-    return column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    rows: np.ndarray = column.flatten().to_numpy()
+    return rows.reshape(-1, column.type.list_size)
 
 
 def _block(reader: RankReader, start: int, stop: int) -> Iterator[pa.Table]:
@@ -107,7 +108,7 @@ def _block(reader: RankReader, start: int, stop: int) -> Iterator[pa.Table]:
 
 @lru_cache(maxsize=1)
 def _reader_of(shared: Any) -> RankReader:
-    """One for all blocks that a process reads: checksums are fetched once, not once a block."""
+    """The reader for all blocks of a process: checksums are fetched once, not once a block."""
     import ray
 
     return cast(RankReader, ray.get(shared))
@@ -120,19 +121,21 @@ def _dataset(reader: RankReader, bounds: list[tuple[int, int]]) -> Dataset:
     # No copy of the reader per task: a segment has hundreds.
     shared = ray.put(reader)
     with DataContext.current(_quiet_context()):
-        return ray.data.read_datasource(
+        dataset: Dataset = ray.data.read_datasource(
             _datasource(reader, shared, bounds),
             num_cpus=0,
             concurrency=READ_TASKS,
             override_num_blocks=len(bounds),
         )
+    return dataset
 
 
 def _quiet_context() -> DataContext:
     from ray.data import DataContext, ExecutionResources
     from ray.util.debug import log_once
 
-    log_once("ray_data_progress_manager_disabled")  # spends its hint on how to enable the bars
+    # Ray gives its hint on how to enable progress bars once. This uses it up unseen.
+    log_once("ray_data_progress_manager_disabled")
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
@@ -172,4 +175,4 @@ def _datasource(reader: RankReader, shared: Any, bounds: list[tuple[int, int]]) 
                 for start, stop in bounds
             ]
 
-    return Steps()
+    return Steps()  # type: ignore[no-untyped-call]  # the base class is Ray's

@@ -13,7 +13,7 @@ from raycl.storage import Storage
 Scores = dict[str, TaskScores]
 
 
-def score_states(
+def score_states(  # noqa: PLR0913  # those of score_state, and where it runs
     storage: Storage,
     names: Sequence[str],
     words: Sequence[str],

@@ -70,12 +70,12 @@ def accumulate_gradients(
     micro_batch: int | None,
     global_tokens: int,
 ) -> torch.Tensor:
-    """Forward and backward over this rank's rows [count, length + 1]; returns its summed loss.
+    """Forward and backward over this rank's rows [count, length + 1].
 
     Gradients become those of the mean over the global batch: every rank adds its sum divided by
-    `global_tokens`. Where the loss is not finite they all become NaN, on whichever rank it was: the
-    reduced norm then tells every rank. Returns Σ loss / global_tokens of this rank, on the device,
-    unsynchronised.
+    `global_tokens`. Where a loss is not finite, on whichever rank, all gradients become NaN, so
+    that the reduced norm tells every rank. Returns Σ loss / global_tokens of this rank, a scalar
+    that is left on the device.
     """
     total = torch.zeros((), device=world.device)
     pieces = torch.split(rows, micro_batch or len(rows))
@@ -92,6 +92,6 @@ def accumulate_gradients(
 
 
 def clip_gradients(model: nn.Module, limit: float) -> torch.Tensor:
-    """Scale the gradients to a global L2 norm of at most `limit` (0: never); the norm before."""
+    """Scale gradients to a global L2 norm of at most `limit` (0: never); the norm before."""
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit or float("inf"))
     return norm.full_tensor() if isinstance(norm, DTensor) else norm

@@ -63,7 +63,7 @@ class History:
         data_wait: float,
         rows: Mapping[str, int],
     ) -> None:
-        """A step that was launched: `loss` is this rank's share, `data_wait` in seconds."""
+        """Add a step that was launched: `loss` is this rank's share, `data_wait` in seconds."""
         line: dict[str, Any] = {"step": step, "learning_rate": learning_rate}
         line |= {f"rows/{corpus}": count for corpus, count in rows.items()}
         self._pending.append(_Pending(line, loss, norm.detach(), data_wait))
@@ -103,9 +103,12 @@ class History:
             self.most_skipped = self.latest_skipped
 
     def _synchronize(self) -> tuple[list[float], list[float], list[bool], float, float]:
-        """Summed losses, norms, which were skipped; seconds of the window and of waiting, averaged.
+        """What is known of the pending steps once the device has caught up (collective).
 
-        Averaged over ranks. What was skipped is found as the device has found it, to the bit.
+        Returns each step's loss summed over ranks, its gradient norm, and whether it was skipped;
+        then the seconds of the window and the seconds spent waiting for rows, each the mean over
+        ranks. Whether a step was skipped is computed as the device did, so that both agree to the
+        bit.
         """
         losses = torch.stack([pending.loss for pending in self._pending]).double()
         norms = torch.stack([pending.norm for pending in self._pending])
@@ -117,7 +120,7 @@ class History:
         return summed[:-2], norms.tolist(), spikes, summed[-2], summed[-1]
 
     def restart_clock(self) -> None:
-        """What happened since the last resolve is not training time (a validation, a save)."""
+        """Start to measure time anew, as a validation or a save is not time of training steps."""
         self._window_start = time.perf_counter()
 
     def add_validation(self, steps_done: int, losses: Mapping[str, float]) -> None:
@@ -142,7 +145,7 @@ class History:
 
 
 def not_finite(history: History, steps: Sequence[int], good: str | None) -> FloatingPointError:
-    """The error of steps skipped in a row; `good` names the last state with a finite loss."""
+    """The error for steps skipped in a row; `good` names the last state with a finite loss."""
     line = next(line for line in history.lines if line["step"] == steps[0])
     return FloatingPointError(
         f"step {steps[0]}: loss {line['loss']:g}, gradient norm {line['gradient_norm']:g} at "

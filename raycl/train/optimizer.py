@@ -1,4 +1,4 @@
-"""AdamW as the paper uses it, and its state as tensors with names."""
+"""AdamW as the paper uses it, and steps of it that may be skipped."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import torch
 
 from raycl.plan.optimizer import Optimizer
 from raycl.train.model import LanguageModel
-
-MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def build_optimizer(model: LanguageModel, spec: Optimizer) -> torch.optim.AdamW:
@@ -39,10 +37,11 @@ def is_spike(norms: torch.Tensor, most: float | None) -> torch.Tensor:
 
 
 def step_unless(optimizer: torch.optim.Optimizer, skip: torch.Tensor) -> None:
-    """An update; where `skip` is true it changes nothing at all.
+    """Update the weights, or change nothing at all where `skip` is true.
 
-    Weights, moments and AdamW's step count then keep every bit. Decided on the device: the fused
-    kernels read `found_inf`, which GradScaler sets too. `skip` has to be the same on every rank.
+    Weights, moments and AdamW's step count then keep every bit. The device decides, so the host
+    does not wait: the fused kernels read `found_inf`, as GradScaler sets it. `skip` has to be the
+    same on every rank.
     """
     optimizer.found_inf = skip.float()  # type: ignore[attr-defined]
     optimizer.step()
@@ -56,29 +55,3 @@ def step_count(optimizer: torch.optim.Optimizer) -> int:
 def reset_optimizer(optimizer: torch.optim.Optimizer) -> None:
     """Forget moments and step count, as at a hand-off."""
     optimizer.state.clear()
-
-
-def restore_step_count(
-    model: LanguageModel, optimizer: torch.optim.Optimizer, optimizer_steps: int
-) -> None:
-    """Make AdamW's state exist as after `optimizer_steps` updates, its moments still zero."""
-    for parameter in model.parameters():
-        optimizer.state[parameter] = {
-            "step": torch.full((), float(optimizer_steps), device=parameter.device),
-            **{moment: torch.zeros_like(parameter) for moment in MOMENTS},
-        }
-
-
-def named_tensors(
-    model: LanguageModel, optimizer: torch.optim.Optimizer | None
-) -> dict[str, torch.Tensor]:
-    """Weights as `model.<name>`, moments as `optimizer.exp_avg.<name>`; not copied."""
-    tensors: dict[str, torch.Tensor] = {}
-    for full_name, parameter in model.named_parameters():
-        tensors[full_name] = parameter.detach()
-        if optimizer is None:
-            continue
-        name = full_name.removeprefix("model.")
-        for moment in MOMENTS:
-            tensors[f"optimizer.{moment}.{name}"] = optimizer.state[parameter][moment]
-    return tensors

@@ -18,13 +18,13 @@ from raycl.train.batch import ExpectedRows
 from raycl.train.cadence import saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import StoredState, deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
+from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.fsdp import accumulate_gradients, clip_gradients, compute_dtype, shard_model
 from raycl.train.history import History, not_finite
 from raycl.train.model import LanguageModel, attention_implementation, build_model
 from raycl.train.optimizer import (
     build_optimizer,
     is_spike,
-    named_tensors,
     reset_optimizer,
     set_learning_rate,
     step_count,

@@ -32,7 +32,7 @@ class World:
         return dist.new_group(backend="gloo", timeout=_GROUP_TIMEOUT) if self.size > 1 else None
 
     def agree(self, choose: Callable[[], Any]) -> Any:
-        """What `choose` returns, or raises, on rank 0, on every rank (collective)."""
+        """Call `choose` on rank 0; return, or raise, its outcome on every rank (collective)."""
         if self.size == 1:
             return choose()
         box: list[Any] = [None, None]
@@ -55,7 +55,10 @@ class World:
         return values
 
     def everywhere(self, action: Callable[[], Any]) -> list[Any]:
-        """Every rank's result, in rank order; where one raises, all do (collective)."""
+        """Call `action` on every rank; return all results in rank order (collective).
+
+        Where it raises on one rank, that error is raised on all of them.
+        """
         try:
             outcome: tuple[Any, Exception | None] = (action(), None)
         except Exception as error:  # the other ranks wait for this one's answer
@@ -74,7 +77,10 @@ class World:
 
 
 def current_world() -> World:
-    """From torch.distributed where it is initialised, else one process; CUDA where there is one."""
+    """The rank and size of torch.distributed where it is initialised, else one process.
+
+    The device is a CUDA device where there is one.
+    """
     device = torch.device("cpu")
     if torch.cuda.is_available():
         local = int(os.environ.get("LOCAL_RANK", torch.cuda.current_device()))

@@ -16,8 +16,8 @@ from raycl.states.mark import CorpusOrigin, MergeOrigin, Metadata, StateMark
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import StoredState, load_model, read_state
 from raycl.train.checkpoint.save import StateWriter
+from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.history import History
-from raycl.train.optimizer import named_tensors
 from raycl.train.world import World
 from raycl.weights.ties import ties
 

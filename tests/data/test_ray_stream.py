@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,7 @@ def test_stopping_early_leaves_no_thread(storage: Storage) -> None:
     iterator = rank_batches(fakes.make_training(20_000), storage, 0, 1)(0)
     next(iterator)
     assert executors()  # the name is Ray's: without this the test could pass for no reason
+    assert isinstance(iterator, Generator)
     iterator.close()
     deadline = time.monotonic() + 5
     while executors() and time.monotonic() < deadline:

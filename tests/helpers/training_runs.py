@@ -128,12 +128,12 @@ def poison(task: Training, storage: Storage, steps: Sequence[int], value: float)
     model's class; undo it yourself.
     """
     forward, stream = LanguageModel.forward, make_batches(task, storage)
-    rows = np.stack([next(stream(step))[-1] for step in steps]).astype(np.int64)
-    marked = torch.from_numpy(rows)
+    last = np.stack([next(stream(step))[-1] for step in steps]).astype(np.int64)
+    marked = torch.from_numpy(last)
 
-    def poisoned(self: LanguageModel, batch: torch.Tensor) -> torch.Tensor:
-        found = (batch[:, None] == marked).all(-1).any()
-        loss = forward(self, batch)
+    def poisoned(self: LanguageModel, rows: torch.Tensor) -> torch.Tensor:
+        found = (rows[:, None] == marked).all(-1).any()
+        loss = forward(self, rows)
         if math.isfinite(value):
             return loss * torch.where(found, value, 1.0)
         return loss + torch.where(found, value, 0.0)
@@ -161,7 +161,8 @@ def run(
     storage: Storage, rank: int = 0, world: int = 1, notice: Notice | None = None, **fields: Any
 ) -> list[dict[str, Any]]:
     """Train a task of `make_task`; everything it reported."""
-    task, reports, notice = make_task(**fields), [], notice or Notice(at=sys.maxsize)
+    task, notice = make_task(**fields), notice or Notice(at=sys.maxsize)
+    reports: list[dict[str, Any]] = []
     batches = make_batches(task, storage, rank, world)
     train(task, storage, batches, reports.append, notice.asked, [notice])
     return reports

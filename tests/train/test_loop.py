@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from signal import SIGKILL
 from typing import Any
@@ -83,7 +85,8 @@ def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
 
 def history(storage: Storage, step: int, **fields: Any) -> list[dict[str, Any]]:
     data = (state_folder(storage, step, **fields) / "history.parquet").read_bytes()
-    return pq.read_table(io.BytesIO(data)).to_pylist()
+    lines: list[dict[str, Any]] = pq.read_table(io.BytesIO(data)).to_pylist()
+    return lines
 
 
 def test_finished_node_trains_nothing(undisturbed: Storage) -> None:
@@ -239,12 +242,17 @@ def test_killed_while_saving(tmp_path: Path, undisturbed: Storage, statuses: lis
         assert difference(tensors(undisturbed, 6), tensors(storage, 6)) == 0
 
 
+def _whatever_the_step(stream: Iterator[np.ndarray], _: int) -> Iterator[np.ndarray]:
+    return stream
+
+
 def test_refuses_rows_that_do_not_fit(storage: Storage) -> None:
     wrong_shape = np.zeros((BATCH, LENGTH), dtype=np.uint16)
     too_large = np.full((BATCH, LENGTH + 1), VOCABULARY, dtype=np.uint16)
     for rows, word in ((wrong_shape, "shape"), (too_large, str(VOCABULARY))):
+        stream = iter([rows])
         with pytest.raises((InputError, ValueError), match=word) as caught:
-            train(make_task(), storage, lambda _, rows=rows: iter([rows]), lambda _: None)
+            train(make_task(), storage, partial(_whatever_the_step, stream), lambda _: None)
         assert "step 0" in str(caught.value)
 
 

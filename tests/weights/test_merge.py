@@ -18,7 +18,7 @@ from raycl.evaluation.losses import evaluate_state
 from raycl.states.mark import MergeOrigin
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, export_hugging_face, load_model, read_state
-from raycl.train.optimizer import named_tensors
+from raycl.train.checkpoint.tensors import named_tensors
 from raycl.weights import merge as merging
 from raycl.weights.merge import merge_states
 from raycl.weights.ties import ties
@@ -84,7 +84,7 @@ def test_training_does_not_take_it_for_its_own(storage: Storage) -> None:
 def test_a_merge_is_made_once_whatever_the_order(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = merge_states(storage, BASE, [END, BASE], "0.20", 1.0)
+    name = merge_states(storage, BASE, [END, BASE], Fraction("0.20"), 1.0)
     monkeypatch.delattr(merging, "ties")
     assert merge_states(storage, BASE, [BASE, END[:9]], Fraction(1, 5), 1) == name
     others = [

@@ -24,11 +24,10 @@ from raycl.plan.state_index import NamedSteps, StateIndex
 from raycl.states.mark import REMEDY, StateMark, read_mark, write_mark
 from raycl.storage import Storage, layout, scratch_folder
 from raycl.train import history
+from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
+from raycl.train.checkpoint.verify import check_names, verify
 from raycl.train.model import LanguageModel, build_model, save_hugging_face
-from raycl.train.optimizer import named_tensors, restore_step_count
 from raycl.train.world import World
-
-_READ_BYTES = 16 << 20
 
 # One process without a process group is a normal case here.
 warnings.filterwarnings("ignore", message="torch.distributed is disabled")
@@ -77,15 +76,6 @@ def keep_state(storage: Storage, state: StoredState) -> None:
         write_mark(storage, state.name, state.mark.model_copy(update={"kept": True}))
 
 
-def checksum(path: Path) -> int:
-    """zlib.crc32 of a local file."""
-    value = 0
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            value = zlib.crc32(block, value)
-    return value
-
-
 def load_state(
     storage: Storage,
     state: StoredState,
@@ -99,11 +89,11 @@ def load_state(
     weights-only load. Raises InputError naming the file that is damaged or missing.
     """
     where = storage.full_path(layout.state(state.name))
-    _check_names(storage, state)
+    check_names(storage, state)
     if optimizer is not None:
         restore_step_count(model, optimizer, state.mark.optimizer_steps)
     with _local_copy(storage, state) as folder:
-        world.everywhere(lambda: _verify(Path(folder), state, where, world))
+        world.everywhere(lambda: verify(Path(folder), state, where, world))
         try:
             load(
                 named_tensors(model, optimizer),
@@ -156,16 +146,6 @@ def load_model(
     return model
 
 
-def _check_names(storage: Storage, state: StoredState) -> None:
-    """Raise InputError where the mark lists a file outside the state's folder."""
-    for name in state.mark.files:
-        if "/" in name:
-            raise InputError(
-                f"{layout.state_mark(state.name)}: {name!r}", "not a file name", REMEDY
-            )
-        storage.full_path(state.path(name))  # refuses '..', and links that lead elsewhere
-
-
 def _local_copy(storage: Storage, state: StoredState) -> Any:
     """A context that gives a local folder with the state's files."""
     if storage.local_root is not None:
@@ -187,18 +167,3 @@ class _Download:
 
     def __exit__(self, *error: Any) -> None:
         self._scratch.__exit__(*error)
-
-
-def _verify(folder: Path, state: StoredState, where: str, world: World) -> None:
-    """Compare this rank's share of the files with the mark; where remote, each rank has a copy."""
-    files = state.mark.files
-    shards = sorted(name for name in files if name.endswith(".safetensors"))
-    strangers = {path.name for path in folder.glob("*.safetensors")} - set(shards)
-    if strangers:  # the reader would read them too
-        raise InputError(f"{where}/{min(strangers)}", "not a file of this state", REMEDY)
-    for name in shards[world.rank :: world.size]:
-        path = folder / name
-        if not path.exists():
-            raise InputError(f"{where}/{name}", "the file is missing", REMEDY)
-        if path.stat().st_size != files[name].bytes or checksum(path) != files[name].crc32:
-            raise InputError(f"{where}/{name}", "it does not match its checksum", REMEDY)

@@ -17,7 +17,8 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from raycl.states.lookup import is_complete
 from raycl.states.mark import FileFacts, StateMark, remove_state, write_mark
 from raycl.storage import Storage, layout, scratch_folder
-from raycl.train.checkpoint.load import checksum, keep_state, read_state
+from raycl.train.checkpoint.load import keep_state, read_state
+from raycl.train.checkpoint.verify import checksum
 from raycl.train.world import World
 
 
@@ -98,7 +99,7 @@ class StateWriter:
         self._world.gather(None)  # no rank goes on before the commit
 
     def _make_room(self, name: str, kept: bool) -> bool:
-        """Wipe an incomplete leftover; whether a complete state is there already."""
+        """Wipe an incomplete leftover. Returns whether a complete state is there already."""
         if is_complete(self._storage, name):
             if kept:
                 keep_state(self._storage, read_state(self._storage, name))
@@ -141,9 +142,9 @@ class StateWriter:
 
 
 def _reason(error: CheckpointException, folder: str) -> OSError:
-    """What went wrong on the first rank that failed, such as a full disk, and where.
+    """What went wrong, such as a full disk, on the first rank that failed, and where.
 
-    PyTorch's own is a BaseException, which those who catch an Exception would let pass.
+    PyTorch's own error is a BaseException, which code that catches Exception would let pass.
     """
     rank, (cause, _) = next(iter(error.failures.items()))
     if isinstance(cause, OSError) and cause.errno:

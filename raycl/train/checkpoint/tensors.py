@@ -1,0 +1,35 @@
+"""A training as tensors with names: the weights, and AdamW's moments."""
+
+from __future__ import annotations
+
+import torch
+
+from raycl.train.model import LanguageModel
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def restore_step_count(
+    model: LanguageModel, optimizer: torch.optim.Optimizer, optimizer_steps: int
+) -> None:
+    """Make AdamW's state exist as after `optimizer_steps` updates, its moments still zero."""
+    for parameter in model.parameters():
+        optimizer.state[parameter] = {
+            "step": torch.full((), float(optimizer_steps), device=parameter.device),
+            **{moment: torch.zeros_like(parameter) for moment in _MOMENTS},
+        }
+
+
+def named_tensors(
+    model: LanguageModel, optimizer: torch.optim.Optimizer | None
+) -> dict[str, torch.Tensor]:
+    """Weights as `model.<name>`, moments as `optimizer.exp_avg.<name>`; not copied."""
+    tensors: dict[str, torch.Tensor] = {}
+    for full_name, parameter in model.named_parameters():
+        tensors[full_name] = parameter.detach()
+        if optimizer is None:
+            continue
+        name = full_name.removeprefix("model.")
+        for moment in _MOMENTS:
+            tensors[f"optimizer.{moment}.{name}"] = optimizer.state[parameter][moment]
+    return tensors
