@@ -48,14 +48,14 @@ def write_shard(
 
 
 def verify_corpus(storage: Storage, folder: str) -> Manifest:
-    """Read every shard and compare its SHA-256 and row checksums. Raises InputError."""
+    """Read every shard and compare its SHA-256 and the checksums of its rows. Raises InputError."""
     manifest = load_manifest(storage, folder)
     for name in SPLITS:
         reader = CorpusReader(storage, folder, manifest, name)
         first = 0
         for shard in manifest.split(name).shards:
             path = f"{folder}/{shard.file}"
-            reader.read(first, shard.rows)  # names the row, which the sum over the file cannot
+            reader.read(first, shard.rows)  # its error names the row, which a SHA-256 cannot
             if hashlib.sha256(storage.read_bytes(path)).hexdigest() != shard.sha256:
                 raise InputError(
                     storage.full_path(path), "its SHA-256 is not the manifest's", PREPARE_AGAIN
@@ -65,9 +65,9 @@ def verify_corpus(storage: Storage, folder: str) -> Manifest:
 
 
 def check_shards(storage: Storage, folder: str) -> None:
-    """What can be checked within seconds: a small corpus whole, of a large one every shard's size.
+    """Check what takes seconds only: all of a small corpus, of a large one the size of each shard.
 
-    Raises InputError that names the shard. Reads during training verify every row all the same.
+    Raises InputError that names the shard. Training verifies every row that it reads in any case.
     """
     manifest = load_manifest(storage, folder)
     shards = [*manifest.train.shards, *manifest.validation.shards]
@@ -86,7 +86,7 @@ def check_shards(storage: Storage, folder: str) -> None:
 
 
 class CorpusReader:
-    """Verified reads of contiguous rows of one split; pickles without what it has cached."""
+    """Verified reads of contiguous rows of one split. Its cache of checksums is not pickled."""
 
     def __init__(
         self, storage: Storage, folder: str, manifest: Manifest, split: SplitName = "train"
@@ -108,7 +108,7 @@ class CorpusReader:
         return int(self._begins[-1])
 
     def read(self, first: int, count: int) -> np.ndarray:
-        """Rows [first, first + count) as [count, row_length]: one range read a shard touched.
+        """Rows [first, first + count) as [count, row_length], by one range read for each shard.
 
         Raises ValueError outside the split, InputError where a shard is damaged or missing.
         """
@@ -179,7 +179,10 @@ def _row_checksums(rows: np.ndarray) -> np.ndarray:
 
 
 def _header(rows: np.ndarray) -> bytes:
-    """A version 1.0 header, padded to a fixed length (NumPy's own may differ by version)."""
+    """A header of version 1.0, padded to a fixed length.
+
+    The header that NumPy writes may change in length with its version.
+    """
     fields = {"descr": rows.dtype.str, "fortran_order": False, "shape": rows.shape}
     length = HEADER_BYTES - len(_NPY_MAGIC) - 2
     text = repr(fields).ljust(length - 1) + "\n"
