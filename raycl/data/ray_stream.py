@@ -46,7 +46,10 @@ def block_bounds(start: int, stop: int, step_bytes: int) -> list[tuple[int, int]
 
 
 def rank_batches(training: Training, storage: Storage, rank: int, world: int) -> Batches:
-    """The rows of this rank for each step, read ahead by Ray Data. Close the iterator to stop early."""
+    """The rows of this rank for each step, read ahead by Ray Data.
+
+    Close the iterator to stop early.
+    """
     reader = rank_reader(training, storage, rank, world)
     return partial(_stream, reader)
 
