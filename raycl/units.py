@@ -1,6 +1,6 @@
-"""Numbers as people write and read them: `300B`, `1.2M`, `5%`, `3e-4`, `120 steps`, `1.4 MB`.
+"""Numbers as people write and read them: `300B`, `5%`, `3e-4`, `120 steps`, `1.4 MB`, `12 min`.
 
-What a person writes becomes an exact rational first, so that 5 % is 1/20 and not 0.05000000000000000277.
+What a person writes becomes an exact rational first: 5 % is 1/20, not 0.05000000000000000277.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The commands on what storage keeps: list the states, remove what nothing needs."""
+"""`raycl states` lists the states of a storage; `raycl prune` removes those that nothing needs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def states(
             f"{line['steps']:,}" if trained else "–",
             format_count(line["tokens"]) if trained else "–",
             format_seconds(line["seconds"]) if trained else "–",
-            # A line a state: what is too long for the terminal ends in "…"; --json has all of it.
+            # One line for each state: what is too long ends in "…"; --json has all of it.
             Text(_users(line), no_wrap=True, overflow="ellipsis"),
         )
     console.print(table)

@@ -1,7 +1,7 @@
-"""The held-out documents of a prepared corpus, taken back from its validation shards.
+"""The held-out documents of a prepared corpus, made again from its validation shards.
 
 A shard is one stream of documents, each followed by the end token, cut into rows that overlap by
-one token and shuffled by a known seed (raycl/data/prepare/pack.py). Undone, that is the text again.
+one token and shuffled by a known seed (raycl/data/prepare/pack.py). All of this can be undone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from raycl.errors import InputError
 from raycl.storage import Storage, layout
 
 _MOST_EMPTY_BUCKETS = 64
-"""Training buckets without a row leave no shard, but count in the seeds of those after them."""
+"""How many training buckets without a row are tried.
+
+Such a bucket has no shard, but it counts in the seeds of the buckets that follow it.
+"""
 
 
 def stored_tokenizer(storage: Storage, fingerprint: str) -> Tokenizer:
@@ -38,9 +41,10 @@ def stored_tokenizer(storage: Storage, fingerprint: str) -> Tokenizer:
 def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:
     """Whole validation documents of a corpus, in the order of its shards.
 
-    Only those that the tokenizer encodes to the very tokens of the shard: its text is then exact.
-    The last document of a shard is left out where its end did not fill a row. Raises InputError
-    where the corpus is missing or damaged, or its rows cannot be put in order.
+    A document is left out if the tokenizer does not encode its text to the very tokens of the
+    shard, since the text is then not exact, and if it is the last of a shard and its end did not
+    fill a row. Raises InputError if the corpus is missing or damaged, or its rows cannot be put in
+    order.
     """
     manifest = load_manifest(storage, layout.corpus(corpus))
     tokenizer = stored_tokenizer(storage, manifest.tokenizer)
@@ -58,7 +62,7 @@ def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:
 def join_rows(rows: np.ndarray, seed: tuple[int, ...]) -> np.ndarray | None:
     """The stream that rows [count, length + 1] were cut from and shuffled with `seed`.
 
-    None where neighbours do not share their token: it was another seed.
+    None if neighbouring rows do not share a token: they were shuffled with another seed.
     """
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
     ordered = np.empty_like(rows)
@@ -82,7 +86,7 @@ def _stream(manifest: Manifest, shard: Shard, rows: np.ndarray, storage: Storage
 
 
 def _documents(stream: np.ndarray, end: int) -> Iterator[list[int]]:
-    """Token ids between end tokens; what follows the last one is not whole."""
+    """Token ids between end tokens; the document after the last one is not whole."""
     places = np.flatnonzero(stream == end)
     for begin, stop in itertools.pairwise(places):
         if stop > begin + 1:

@@ -48,7 +48,7 @@ def write_shard(
 
 
 def verify_corpus(storage: Storage, folder: str, manifest: Manifest | None = None) -> Manifest:
-    """Read every shard and compare its SHA-256 and row checksums. Raises InputError.
+    """Read every shard and compare its SHA-256 and the checksums of its rows. Raises InputError.
 
     `manifest` is that of the folder, where it has been read already.
     """
@@ -58,7 +58,7 @@ def verify_corpus(storage: Storage, folder: str, manifest: Manifest | None = Non
         first = 0
         for shard in manifest.split(name).shards:
             path = f"{folder}/{shard.file}"
-            reader.read(first, shard.rows)  # names the row, which the sum over the file cannot
+            reader.read(first, shard.rows)  # its error names the row, which a SHA-256 cannot
             if hashlib.sha256(storage.read_bytes(path)).hexdigest() != shard.sha256:
                 raise InputError(
                     storage.full_path(path), "its SHA-256 is not the manifest's", PREPARE_AGAIN
@@ -68,10 +68,10 @@ def verify_corpus(storage: Storage, folder: str, manifest: Manifest | None = Non
 
 
 def check_shards(storage: Storage, folder: str, manifest: Manifest | None = None) -> None:
-    """What can be checked within seconds: a small corpus whole, of a large one every shard's size.
+    """Check what takes seconds only: all of a small corpus, of a large one the size of each shard.
 
     `manifest` is that of the folder, where it has been read already. Raises InputError that names
-    the shard. Reads during training verify every row all the same.
+    the shard. Training verifies every row that it reads in any case.
     """
     manifest = manifest or load_manifest(storage, folder)
     shards = [*manifest.train.shards, *manifest.validation.shards]
@@ -90,7 +90,7 @@ def check_shards(storage: Storage, folder: str, manifest: Manifest | None = None
 
 
 class CorpusReader:
-    """Verified reads of contiguous rows of one split; pickles without what it has cached."""
+    """Verified reads of contiguous rows of one split. Its cache of checksums is not pickled."""
 
     def __init__(
         self, storage: Storage, folder: str, manifest: Manifest, split: SplitName = "train"
@@ -112,7 +112,7 @@ class CorpusReader:
         return int(self._begins[-1])
 
     def read(self, first: int, count: int) -> np.ndarray:
-        """Rows [first, first + count) as [count, row_length]: one range read a shard touched.
+        """Rows [first, first + count) as [count, row_length], by one range read for each shard.
 
         Raises ValueError outside the split, InputError where a shard is damaged or missing.
         """
@@ -183,7 +183,10 @@ def _row_checksums(rows: np.ndarray) -> np.ndarray:
 
 
 def _header(rows: np.ndarray) -> bytes:
-    """A version 1.0 header, padded to a fixed length (NumPy's own may differ by version)."""
+    """A header of version 1.0, padded to a fixed length.
+
+    The header that NumPy writes may change in length with its version.
+    """
     fields = {"descr": rows.dtype.str, "fortran_order": False, "shape": rows.shape}
     length = HEADER_BYTES - len(_NPY_MAGIC) - 2
     text = repr(fields).ljust(length - 1) + "\n"

@@ -25,7 +25,7 @@ _UNKNOWN = ValidationFacts(rows=64, micro_batch=8, precision="auto")
 
 @dataclass(frozen=True)
 class Measure:
-    """How a state's training validated: the same again gives the same number."""
+    """How the training of a state validated: measured so again, a loss is the same to the bit."""
 
     rows: int
     micro_batch: int

@@ -1,1 +1,1 @@
-"""What storage holds of training: which states there are, who needs them, what may go."""
+"""The states that a storage holds: which there are, who refers to them, which may be removed."""

@@ -1,4 +1,4 @@
-"""What storage holds below `states/`: complete states and left-overs, their size and cost."""
+"""The states that a storage holds: complete ones and left-overs, with their size and cost."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from raycl.storage import Storage, layout
 from raycl.storage.backend import Found
 
 _NAME = re.compile(r"[0-9]{9,}-[0-9a-f]{32}")
-"""Steps and half a hash: whatever else lies in the folder is nobody's state, and left alone."""
+"""Steps and half a hash. A folder with another name is no state and is left alone."""
 
 
 @dataclass(frozen=True)
 class StateFacts:
-    """A state's folder; `mark` is its state.json, None for what a killed writer has left over."""
+    """The folder of a state; without a `mark` it is what a killed writer has left over."""
 
     name: str
     bytes: int
     modified: datetime | None
-    """Of the newest file; None where the store does not tell."""
+    """When the newest file was written; None where the store does not tell."""
     mark: StateMark | None
 
     @property
     def step(self) -> int:
-        """Steps of its chain; a merged state has none."""
+        """Steps of its chain; 0 for a merged state."""
         return int(self.name.partition("-")[0])
 
     @property
@@ -37,24 +37,24 @@ class StateFacts:
 
     @property
     def stays(self) -> bool:
-        """Whether it is no intermediate state: a node's end, kept by `keep_every`, or merged."""
+        """Whether it is no intermediate state: the end of a node, by `keep_every`, or merged."""
         return self.mark is not None and self.mark.kept
 
     @property
     def merged_from(self) -> tuple[str, ...]:
-        """The states that it was merged from, their base first."""
+        """The states that it was merged from, the base first."""
         origin = self.mark.merged if self.mark else None
         return (origin.base, *origin.states) if origin else ()
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """States without which it is not whole: its origins; those its history goes on from."""
+        """States that it needs: those it was merged from, and the one its history goes on from."""
         previous = self.mark.previous if self.mark else None
         return self.merged_from + ((previous,) if previous else ())
 
     @property
     def written(self) -> datetime | None:
-        """When it was made: as its mark says, else when its newest file was written."""
+        """When it was made, by its mark; without one, when its newest file was written."""
         try:
             created = datetime.fromisoformat((self.mark and self.mark.created) or "")
         except ValueError:
@@ -72,7 +72,7 @@ class StateFacts:
 
     @property
     def own_steps(self) -> int:
-        """Steps trained since the state before it: `previous` in its mark, else the start."""
+        """Steps since the state `previous` of its mark; without one, since the start."""
         return self.step - self.mark.previous_step if self.mark else 0
 
     @property
@@ -102,14 +102,18 @@ def stored_states(storage: Storage) -> list[StateFacts]:
 
 
 def facts_of(storage: Storage, name: str) -> StateFacts:
-    """One state or left-over as it is now; two requests. Without files: no bytes, no time."""
+    """One state or left-over as it is now; two requests.
+
+    A folder that is gone has no bytes and no time.
+    """
     entries = storage.everything_below(layout.state(name))
     return _facts(storage, name, [replace(e, path=f"{name}/{e.path}") for e in entries])
 
 
 def _facts(storage: Storage, name: str, entries: Sequence[Found]) -> StateFacts:
     files = [entry for entry in entries if entry.is_file]
-    # The folder's own time changes when a file in it goes: it counts only where none is left.
+    # The time of the folder changes when a file in it is removed, so that it counts only where no
+    # file is left.
     telling = files or [entry for entry in entries if entry.path == name]
     times = [entry.modified for entry in telling if entry.modified is not None]
     size = sum(entry.bytes for entry in files)

@@ -1,11 +1,12 @@
 """Which stored states nothing needs any more, and their removal.
 
-`removable` decides from facts alone. What it takes for needed, with no lease to say who is at work:
+`removable` decides from facts alone and does not ask for leases. A state counts as needed if it is
 
-- the end of every node of a stored sweep, and states inside a node that were made to stay;
-- of a node that is not finished, which may be training now, the deepest states as well;
-- states with evaluations, and merged states one of whose origins stays;
-- whatever is younger than a given age; and what any of these is merged from or continues.
+- the end of a node of a stored sweep, or a state inside a node that is marked to stay;
+- one of the deepest states of a node that is not finished, since it may be training now;
+- evaluated, or merged from a state that stays;
+- younger than a given age; or
+- a state that one of these was merged from, or whose history one of these goes on from.
 """
 
 from __future__ import annotations
@@ -112,8 +113,9 @@ def remove(
 ) -> int:
     """Remove the states one after another, each mark first; the bytes of those that went.
 
-    May be interrupted: what was begun is a left-over then, and goes the next time. Each is looked
-    at once more right before: one that has been written or asked to stay meanwhile is left.
+    An interrupted call leaves at most a left-over, which the next call removes. Each state is read
+    again right before it is removed: one that has changed meanwhile, since it was written anew or
+    is to stay now, is left.
     """
     freed = 0
     for removal in removals:

@@ -1,4 +1,4 @@
-"""Local paths and object stores behind one small face: `Storage`."""
+"""One interface to local folders and object stores: `Storage`."""
 
 from raycl.storage.store import Storage, scratch_folder
 

@@ -1,4 +1,4 @@
-"""Files in a store that pyarrow knows (gs://). Complete writes, but none on a condition."""
+"""Files in a store that pyarrow knows (gs://): written whole, but never on a condition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 _GS_RETRY_SECONDS = 60
-"""Google's library tries again by itself, without this for 15 minutes; so also for credentials."""
+"""How long Google's own library tries again, credentials included; by default 15 minutes."""
 
 
 def open_arrow(url: str) -> tuple[arrow_fs.FileSystem, str]:
@@ -32,7 +32,7 @@ def open_arrow(url: str) -> tuple[arrow_fs.FileSystem, str]:
 
 
 class ArrowFiles(Files):
-    """Files below a URL that pyarrow opens. Raises InputError where it does not."""
+    """Files below a URL. Raises InputError where pyarrow cannot open it."""
 
     def __init__(self, url: str, retries: Retries) -> None:
         self.url, self._retries = url, retries
@@ -78,7 +78,7 @@ class ArrowFiles(Files):
     def read_range(self, path: str, start: int, length: int) -> bytes:
         def read() -> bytes:
             with self._fs.open_input_file(self._at(path)) as file:
-                if start >= file.size():  # the store would call it an error
+                if start >= file.size():  # such a read would be an error
                     return b""
                 return bytes(file.read_at(length, start))
 
@@ -87,7 +87,7 @@ class ArrowFiles(Files):
     @override
     def write(self, path: str, data: bytes | memoryview) -> None:
         def write() -> None:
-            # Not `with`: that would close the stream after an error, and so publish half a file.
+            # Not `with`: it would close the stream after an error too, and so publish half a file.
             stream = self._fs.open_output_stream(self._at(path))
             stream.write(data)
             stream.close()
@@ -96,7 +96,7 @@ class ArrowFiles(Files):
 
     @override
     def entries(self, path: str) -> Iterator[Entry]:
-        # Listing one level, pyarrow leaves out the folders that are nothing but parts of names.
+        # In a listing of one level pyarrow leaves out folders that are only parts of names.
         folders: dict[str, bool] = {}
         for found in self.found(path):
             name, below, _ = found.path.partition("/")
@@ -118,7 +118,7 @@ class ArrowFiles(Files):
 
     @override
     def remove_folder(self, path: str) -> None:
-        # `delete_dir` would miss the folder's own object, which only pyarrow ever makes.
+        # `delete_dir` fails if the folder has no object of its own, which only pyarrow creates.
         at = self._at(path)
         self._run("deleting", path, lambda: self._fs.delete_dir_contents(at, missing_dir_ok=True))
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from raycl.storage.options import S3Options
 
 PARTIAL = ".partial-"
-"""In the name of every file that is not (yet) one of the user's."""
+"""Part of the name of every file that is not finished, or is there for raycl's own use."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Found:
     bytes: int
     """0 for a folder."""
     modified: datetime | None
-    """None where the store does not tell, as of an object store's folders."""
+    """None where the store does not tell: object stores have no times of folders."""
     is_file: bool = True
 
 
@@ -98,8 +98,8 @@ class Files(ABC):
 class ConditionalFiles(Protocol):
     """Files that can be written on the condition that nobody else has.
 
-    A version names a file's content: equal content may have an equal version, so whoever needs to
-    tell writes apart writes something unique.
+    A version names a file's content. Equal contents may have equal versions, so that a writer that
+    must tell its own write from others' writes something unique.
     """
 
     def read_version(self, path: str) -> tuple[bytes, str]:

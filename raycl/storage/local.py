@@ -66,7 +66,8 @@ class LocalFiles(Files):
         """Write a new file; see `ConditionalFiles`."""
         with self._beside(path, data) as partial:
             try:
-                os.link(partial, self._at(path))  # whole at once, and only where nothing is
+                # A link appears with all its content at once, and only where there is no file.
+                os.link(partial, self._at(path))
             except FileExistsError:
                 return None
         return _version(data)
@@ -123,7 +124,7 @@ class LocalFiles(Files):
 
     @contextmanager
     def _beside(self, path: str, data: bytes | memoryview) -> Iterator[Path]:
-        """A finished file beside its place, for the length of the block."""
+        """A temporary file beside its place that holds `data` on disk, until the block ends."""
         target = self._at(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{target.name}{PARTIAL}{uuid.uuid4().hex[:8]}")
@@ -133,7 +134,7 @@ class LocalFiles(Files):
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-            except OSError as error:  # a full disk's own message names no file
+            except OSError as error:  # the message of a full disk names no file
                 reason = error.strerror or str(error)
                 raise OSError(error.errno, reason, str(target)) from error
             yield partial
@@ -142,7 +143,10 @@ class LocalFiles(Files):
 
     @contextmanager
     def _lock(self, path: str) -> Iterator[None]:
-        """One lock a folder, for compare and replace; the system frees that of a killed process."""
+        """The lock of the file's folder, held while a version is compared and the file replaced.
+
+        The system frees the lock of a killed process.
+        """
         parent = self._at(path).parent
         parent.mkdir(parents=True, exist_ok=True)
         with open(parent / f"{PARTIAL}lock", "ab") as file:

@@ -1,7 +1,7 @@
-"""Which S3 store is meant, read from the environment. Nothing here is a secret: it may travel.
+"""Which S3 store is meant, as the environment says. No option is a secret: all may be sent on.
 
-Credentials are found by boto3's own chain on each machine (environment, ~/.aws, the instance's
-identity), and are never read by raycl.
+On each machine boto3 finds the credentials by itself: in the environment, in ~/.aws, or by the
+instance's identity. They are never read by raycl.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class S3Options:
     endpoint: str | None = None
     region: str | None = None
     addressing: str = "auto"
-    """`path` (endpoint/bucket), `virtual` (bucket.endpoint), `auto`: path where an endpoint is."""
+    """`path`: endpoint/bucket; `virtual`: bucket.endpoint; `auto`: `path` with an endpoint."""
 
     @property
     def style(self) -> str:
@@ -37,7 +37,7 @@ class S3Options:
 
 
 def s3_options(environment: Mapping[str, str] | None = None) -> S3Options:
-    """What the environment says. Raises InputError that names the variable."""
+    """The options that the environment sets. Raises InputError that names the variable."""
     variables = os.environ if environment is None else environment
     endpoint = _first(variables, _ENDPOINTS)
     addressing = variables.get(_ADDRESSING) or "auto"
@@ -45,15 +45,15 @@ def s3_options(environment: Mapping[str, str] | None = None) -> S3Options:
         _check_endpoint(next(n for n in _ENDPOINTS if variables.get(n)), endpoint)
     if addressing not in _STYLES:
         raise InputError(
-            f"{_ADDRESSING}={addressing!r}", "no addressing style", f"Use {', '.join(_STYLES)}"
+            f"{_ADDRESSING}={addressing!r}", "not an addressing style", f"Use {', '.join(_STYLES)}"
         )
     return S3Options(endpoint, _first(variables, _REGIONS), addressing)
 
 
 def shared_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The variables set here that workers on other machines need as well; no secret is among them.
+    """The variables of this machine that workers on other machines need as well.
 
-    Raises InputError where an endpoint holds one.
+    No secret is among them: raises InputError where an endpoint holds one.
     """
     variables = os.environ if environment is None else environment
     s3_options(variables)
@@ -62,7 +62,7 @@ def shared_variables(environment: Mapping[str, str] | None = None) -> dict[str, 
 
 
 def arrow_arguments(options: S3Options) -> dict[str, Any]:
-    """The same for pyarrow's S3FileSystem, which reads raw text."""
+    """The same options as arguments of pyarrow's S3FileSystem, which reads raw text."""
     arguments: dict[str, Any] = {"force_virtual_addressing": options.style == "virtual"}
     if options.endpoint:
         scheme, _, host = options.endpoint.rstrip("/").partition("://")

@@ -1,7 +1,12 @@
-"""Requests tried again: exponential backoff with full jitter, bounded in number and in time."""
+"""Requests that are tried again: exponential backoff with full jitter, bounded in number and time.
+
+Written here and not taken from tenacity, whose clock a test cannot replace: with a clock of our own
+for the bound in time, its use is as long as this loop.
+"""
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Callable
@@ -12,7 +17,7 @@ Result = TypeVar("Result")
 
 
 class GaveUpError(OSError):
-    """A request failed as often as it was to be tried; says how often and for how long."""
+    """A request failed in every attempt; the text says how often and for how long it was tried."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Retries:
     first_seconds: float = 0.2
     longest_seconds: float = 20.0
     within_seconds: float = 300.0
-    """No further attempt begins when so much time would have passed since the first one."""
+    """No attempt begins later than this after the first one."""
 
     def run(
         self,
@@ -38,12 +43,13 @@ class Retries:
         sleep: Callable[[float], None] = time.sleep,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> Result:
-        """What `action` returns; `what` names it in the error.
+        """What `action` returns; `what` names the request in the error.
 
-        Raises at once what is not transient, GaveUpError where the last attempt failed.
+        Raises an error that is not transient at once, and GaveUpError when the last attempt failed.
+        `clock`, `sleep` and `uniform` are there for tests.
         """
-        began, longest, attempt = clock(), self.first_seconds, 1
-        while True:
+        began, longest = clock(), self.first_seconds
+        for attempt in itertools.count(1):
             try:
                 return action()
             except Exception as error:
@@ -56,4 +62,5 @@ class Retries:
                         f"{what}: tried {attempt} times in {spent:.1f} s, the last time: {error}"
                     ) from error
             sleep(pause)
-            attempt, longest = attempt + 1, min(2 * longest, self.longest_seconds)
+            longest = min(2 * longest, self.longest_seconds)
+        raise AssertionError("the loop ends only by a result or an error")

@@ -1,4 +1,4 @@
-"""Local paths and object stores behind one small face.
+"""One interface to local paths and object stores.
 
 A `Storage` is a root URL (`/some/path`, `file:///…`, `s3://bucket/prefix`, `gs://…`); every other
 argument is a path relative to it, with forward slashes. Files appear complete or not at all: a
@@ -30,8 +30,9 @@ _COPY_BYTES = 16 * 2**20
 class Storage:
     """The files below one root URL.
 
-    `options` say which S3 store is meant (default: the environment does); they travel to other
-    machines with it, credentials never do. `retries` hold for every request to a remote store.
+    `options` say which S3 store is meant; without them the environment does. They are sent to other
+    machines together with the storage, credentials never are. `retries` hold for every request to a
+    remote store.
     """
 
     def __init__(
@@ -59,9 +60,9 @@ class Storage:
         return hash((self.url, self.options))
 
     def full_path(self, path: str) -> str:
-        """The path with its root in front (for messages, and for local tools).
+        """The path with its root in front, for messages and for local tools.
 
-        Raises InputError where it leaves the root: by its words, or through a link on disk.
+        Raises InputError where the path leaves the root, by ".." or through a link on disk.
         """
         return f"{self.url}/{self._checked(path)}" if path else self.url
 
@@ -116,29 +117,29 @@ class Storage:
     def read_version(self, path: str) -> tuple[bytes, str]:
         """The whole file, and its version for `replace` and `delete_if`.
 
-        A version names the content: who must tell two writes apart writes something unique.
+        A version names the content: two writes of equal content may have the same version.
         Raises FileNotFoundError; InputError where the store has no conditional writes (gs://).
         """
         return self._conditional().read_version(self._checked(path))
 
     def create(self, path: str, data: bytes) -> str | None:
-        """Write a file where there is none: its version, or None where there is one.
+        """Write a new file and return its version; None, and nothing written, if there is one.
 
-        Of any number who try at once, one succeeds.
+        Of any number of writers that try at once, exactly one succeeds.
         """
         return self._conditional().create(self._checked(path), data)
 
     def replace(self, path: str, data: bytes, version: str) -> str | None:
-        """Replace the file if it still has this version: the new one, or None where it has not.
+        """Replace the file if it still has `version` and return the new version; else None.
 
-        Where the answer was lost and others have replaced it since, None as well: who has to know
-        writes something unique and looks for it.
-        Files that are written on a condition must not be written by `write_bytes` as well.
+        None is also the result where the write succeeded, its answer was lost, and others have
+        replaced the file since. A writer that has to know writes something unique and looks for it.
+        A file that is written on a condition must not be written by `write_bytes` as well.
         """
         return self._conditional().replace(self._checked(path), data, version)
 
     def delete_if(self, path: str, version: str) -> bool:
-        """Remove the file if it still has this version: whether it had."""
+        """Remove the file if it still has this version; returns whether it had."""
         return self._conditional().delete_if(self._checked(path), version)
 
     @property
@@ -188,7 +189,7 @@ class Storage:
     def upload_file(self, local: Path, path: str) -> None:
         """Write the content of a local file, which is not read into memory as a whole."""
         with local.open("rb") as file:
-            empty = os.fstat(file.fileno()).st_size == 0  # which cannot be mapped
+            empty = os.fstat(file.fileno()).st_size == 0  # an empty file cannot be mapped
             data = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             self._files.write(self._checked(path), memoryview(data))
 
@@ -211,7 +212,7 @@ class Storage:
                 file.write(self.read_range(path, start, _COPY_BYTES))
 
     def check_writable(self) -> None:
-        """Raise InputError where there is no such place, or nothing can be written there."""
+        """Raise InputError if the place does not exist or nothing can be written there."""
         probe = f".write-probe-{uuid.uuid4().hex[:8]}"
         try:
             self._files.check()

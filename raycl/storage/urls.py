@@ -1,11 +1,11 @@
-"""What a user's words may become part of: folders in storage, and URLs that results repeat."""
+"""Checks of names and URLs that a user writes: they become folders, and results repeat them."""
 
 from __future__ import annotations
 
 from raycl.errors import InputError
 
 CORPUS_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-"""What a corpus may be called: it becomes a folder in storage."""
+"""A regular expression of the names that a corpus may have: the name becomes a folder."""
 
 _SECRETS = ("secret", "password", "token", "access_key")
 
@@ -13,15 +13,16 @@ _SECRETS = ("secret", "password", "token", "access_key")
 def refuse_secret(url: str, where: str) -> None:
     """Raise InputError where a URL holds credentials; the error does not repeat them.
 
-    `s3://KEY:SECRET@bucket` is Arrow's notation, and a name alone may be a key as well;
-    `gs://anonymous@bucket` holds no secret and stays.
+    `s3://KEY:SECRET@bucket` is Arrow's notation for credentials. A name without a colon before the
+    "@" may be a key as well. `gs://anonymous@bucket` holds no secret and is accepted.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme == "file":
         return
     before, _, query = rest.partition("?")
     user = before.rpartition("@")[0]
-    # A secret may hold a slash; a bucket never holds a colon. An "@" after a slash is in a key.
+    # A colon always means credentials: a secret may hold a slash, and a bucket never holds a colon.
+    # Without a colon, an "@" after a slash belongs to the key of an object.
     names_somebody = ":" in user or ("/" not in user and user not in ("", "anonymous"))
     if names_somebody or any(word in query.lower() for word in _SECRETS):
         raise InputError(

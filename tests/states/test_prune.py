@@ -32,7 +32,7 @@ def name(step: int, chain: int = 0) -> str:
     return f"{step:09d}-{chain:032x}"
 
 
-def state(
+def state(  # noqa: PLR0913 (each test names the two or three facts that it is about)
     step: int,
     chain: int = 0,
     age: timedelta | None = 2 * DAY,

@@ -84,7 +84,7 @@ def check_origin(
 
 
 def record_of(spec: CorpusSpec, files: list[InputFile] | None) -> dict[str, Any]:
-    """What determines the content of a corpus, as plain JSON values."""
+    """Everything that determines the content of a corpus, as plain JSON values."""
     return {
         "patterns": list(spec.source.files),
         "text_field": spec.source.text_field,

@@ -1,1 +1,1 @@
-"""S3 through boto3: requests, what their refusals mean, whole and conditional writes."""
+"""S3 through boto3: requests, the meaning of refusals, whole writes and conditional ones."""

@@ -1,4 +1,4 @@
-"""Requests to one S3 bucket, each tried again where that may help. Needs the extra `s3` (boto3)."""
+"""Requests to one S3 bucket, tried again where that may help. Needs the extra `s3` (boto3)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from raycl.storage.s3.errors import explained, is_transient, whole
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 20
-"""Silence after which a request counts as failed: a stalled one is tried again, not waited for."""
+"""A request without an answer for so long counts as failed and is tried again."""
 CONNECTIONS = 32
 
 Result = TypeVar("Result")
 
 
 class S3Client:
-    """What is below `s3://bucket/prefix`. Errors: InputError, FileNotFoundError, OSError."""
+    """Requests about what is below `s3://bucket/prefix`.
+
+    They raise InputError, FileNotFoundError or another OSError.
+    """
 
     def __init__(self, url: str, options: S3Options, retries: Retries) -> None:
         self.url, self._options, self._retries = url, options, retries
@@ -33,7 +36,7 @@ class S3Client:
         return {"Bucket": self.bucket, "Key": f"{self._prefix}{path}"}
 
     def folder(self, path: str) -> str:
-        """What the keys of everything below a folder begin with."""
+        """The prefix of all keys below a folder."""
         return f"{self._prefix}{path}/" if path else self._prefix
 
     def address(self, path: str) -> str:
@@ -78,7 +81,10 @@ class S3Client:
         call: Callable[[Any], Result],
         retries: Retries | None = None,
     ) -> Result:
-        """The same, with refusals as boto3 raises them, for those who can make sense of some."""
+        """What `call(client)` returns; refusals are raised as boto3 raises them.
+
+        For callers to whom some refusals are an answer.
+        """
         client = self._client()
         return (retries or self._retries).run(
             f"{address}: {what}", lambda: call(client), is_transient
@@ -90,7 +96,7 @@ class S3Client:
             return _client(self._options, _surroundings())
         except ImportError as error:
             raise InputError(where, "boto3 is not installed", "pip install 'raycl[s3]'") from error
-        except Exception as error:  # boto3's own, of a profile or a configuration file
+        except Exception as error:  # of many classes: a missing profile, a broken file
             raise InputError(
                 where, f"boto3 cannot be set up ({error})", "Check AWS_PROFILE and ~/.aws/config"
             ) from error
@@ -101,20 +107,20 @@ class S3Client:
 
 
 def _surroundings() -> tuple[tuple[str, str], ...]:
-    """What boto3 may read from the environment: other credentials are another client."""
+    """What boto3 may read from the environment: with other credentials it is another client."""
     return tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
 
 
 @lru_cache(maxsize=8)
 def _client(options: S3Options, _: tuple[tuple[str, str], ...]) -> Any:
-    """Making one takes a tenth of a second, and one serves every thread."""
+    """A client, which serves every thread; to make one takes a tenth of a second."""
     import boto3
     from botocore.config import Config
 
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        retries={"total_max_attempts": 1},  # one place decides about retries, and it is not this
+        retries={"total_max_attempts": 1},  # `Retries` alone decides about further attempts
         max_pool_connections=CONNECTIONS,
         s3={"addressing_style": options.style},
         # Trailing checksums are Amazon's alone; Content-MD5 is understood everywhere.

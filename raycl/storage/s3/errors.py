@@ -1,4 +1,4 @@
-"""What an S3 store's refusal means: try again, not there, or a sentence for the user."""
+"""What a refusal of an S3 store means: try again, nothing there, or a sentence for the user."""
 
 from __future__ import annotations
 
@@ -50,13 +50,14 @@ _STATUS_CODES = {301: "PermanentRedirect", 401: "AccessDenied", 403: "AccessDeni
 
 
 class CutShortError(Exception):
-    """An answer lacks what it has to hold: somewhere on its way the rest was lost."""
+    """An answer lacks something that every whole answer holds: the rest was lost on its way."""
 
 
 def whole(answer: Mapping[str, Any], *fields: str) -> dict[str, Any]:
-    """The answer with all of these fields. Raises CutShortError, which is worth another try.
+    """The answer, if it has all of these fields. Raises CutShortError, which is transient.
 
-    A connection that ends among the headers gives an answer without the others, and no error.
+    When a connection ends in the middle of the headers, boto3 returns an answer without the
+    remaining ones and raises no error.
     """
     if missing := [field for field in fields if field not in answer]:
         raise CutShortError(f"the answer was cut short, it lacks {', '.join(missing)}")
@@ -107,7 +108,7 @@ def explained(error: Exception, url: str, address: str) -> Exception:
 
     if isinstance(error, boto.ClientError):
         code = _code(error)
-        if code not in _PERMANENT:  # the answer to a HEAD has no body to hold a name
+        if code not in _PERMANENT:  # the answer to a HEAD has no body that could name the error
             code = _STATUS_CODES.get(_status(error), code)
         if code in _PERMANENT:
             return InputError(f"storage {url!r}", *_PERMANENT[code])

@@ -1,4 +1,4 @@
-"""Objects in an S3 bucket as files. A PUT, or the completion of a multipart upload, is atomic."""
+"""Objects in an S3 bucket as files. A PUT and the end of a multipart upload are both atomic."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class S3Files(Files):
                 parts = [data]
                 for start in range(len(data), total, RANGE_BYTES):
                     parts.append(self._range(path, start, RANGE_BYTES, IfMatch=version)[0])
-            except _ChangedError:  # replaced meanwhile: all bytes are to be of one version
+            except _ChangedError:  # replaced meanwhile: all bytes must be of one version
                 continue
             return (data if len(parts) == 1 else b"".join(parts)), version
 
