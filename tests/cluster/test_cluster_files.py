@@ -1,5 +1,8 @@
-"""The cluster files, as far as they can be judged without a cloud: by Ray's own schema, loader and
-scheduler, by EC2's own parameters, and by what they must never say."""
+"""The cluster files, as far as they can be judged without a cloud.
+
+Ray's own schema, loader and scheduler judge them, EC2's own parameters, and a list of what they
+must never say.
+"""
 
 from __future__ import annotations
 
