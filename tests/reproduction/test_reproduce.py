@@ -11,12 +11,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.made_up_sweeps import write_state
+from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.recipe.sweep_plan import joint_recipe, plan_sweeps
+from raycl.reproduction import run
 from raycl.reproduction.experiments import (
     Experiment,
     load_experiments,
 )
+from raycl.storage import Storage
+from tests.helpers.fakes import make_corpus
 from tests.helpers.paths import ROOT
 
 CONFIGS = ROOT / "configs/paper"
@@ -83,6 +88,31 @@ def test_experiments_in_one_storage_mean_the_same_corpora(tmp_path: Path) -> Non
     assert set(joint_recipe(left).corpora) == {"docs", "code"}
     with pytest.raises(InputError, match=r"corpora\.docs: another recipe file defines it"):
         joint_recipe([*left, *right])
+
+
+def test_experiments_that_are_trained_need_no_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever their states come from, each is described and the document is written."""
+    monkeypatch.setattr("raycl.cluster.connect.cluster", lambda *_: pytest.fail("a cluster"))
+    scale, storage = small_scale(tmp_path / "text"), Storage(tmp_path / "runs")
+    for name in ("docs", "code"):
+        make_corpus(storage, name)
+    experiments = load(scale, "e5")
+    plan = plan_sweeps([experiment.definition for experiment in experiments], storage)
+    for node in plan.tree.nodes:
+        write_state(node.training, storage)
+    said: list[str] = []
+    out = tmp_path / "docs/reproduction.md"
+    assert run.reproduce(experiments, storage, ClusterOptions(), out, said.append) == {}
+    assert said[0] == "Nothing to train: every state is in storage already."
+    assert len(said) == 1 + len(experiments)
+    assert f"| recipes | {len(plan.tree.recipes)} in {len(plan.tree.nodes)} nodes |" in (
+        out.read_text(encoding="utf-8")
+    )
+    for planned in plan.sweeps:
+        for file in ("recipe.yaml", "tree.json", "results.parquet"):
+            assert storage.exists(f"sweeps/{planned.name}/{file}")
 
 
 def reproduce(scale: str, folder: Path) -> str:

@@ -44,6 +44,7 @@ def listening(root: psutil.Process) -> set[tuple[str, str]]:
 
 
 @pytest.mark.ray
+@pytest.mark.timeout(1200)  # it waits for the end of a sweep, which a busy machine delays
 def test_all_servers_of_a_sweep_listen_on_loopback(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "runs")
     for name in ("old", "new"):
@@ -59,12 +60,12 @@ def test_all_servers_of_a_sweep_listen_on_loopback(tmp_path: Path) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 found |= listening(psutil.Process(process.pid))
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(0.2)
+                process.wait(1)
         output.seek(0)
         assert process.returncode == 0, output.read()
     names = {name for name, _ in found}
     assert {"raylet", "gcs_server"} <= names, names
-    assert any(name.startswith("ray::") for name in names), names
+    assert "ray::RayTrainWorker" in names, names
     assert not {entry for entry in found if not is_loopback(entry[1])}
 
 
