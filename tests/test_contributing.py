@@ -67,7 +67,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=550,  # pytest ends a test after 600 s
     )
     assert report.exists(), result.stdout + result.stderr
     wrong = dict.fromkeys(examples(), "no test of it has run\n" + result.stdout)
