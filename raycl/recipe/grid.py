@@ -37,6 +37,10 @@ class Variant:
     recipe: Recipe
     branch: Branch | None = None
     """Of the recipe's last stage, in a variant of kind `anneal`."""
+    trunk: str = ""
+    """Label of the recipe that a variant of kind `anneal` is a branch of."""
+    arm: str = ""
+    """The `label` that the recipe's grid has in the file; empty where it has none."""
 
 
 def expand(data: Mapping[str, Any], where: str) -> list[Variant]:
@@ -49,10 +53,10 @@ def expand(data: Mapping[str, Any], where: str) -> list[Variant]:
     variants: list[Variant] = []
     points, contents = Points(data, base, where), Contents()
     seen: set[tuple[tuple[int, ...], Branch | None]] = set()
-    for name, point in _points(base):
+    for arm, name, point in _points(base):
         recipe = points.recipe(name, point)
         fields = {field: _value(recipe, field) for field in swept}
-        trunk = Variant(name or recipe.name, "sweep", fields, recipe)
+        trunk = Variant(name or recipe.name, "sweep", fields, recipe, arm=arm)
         for variant in (trunk, *_branches(trunk)):
             key = (contents.key(variant.recipe), variant.branch)
             if key not in seen:
@@ -72,11 +76,15 @@ def _branches(trunk: Variant) -> Iterator[Variant]:
         for at in stage.anneal.at if stage.anneal else ():
             recipe = trunk.recipe.model_copy(update={"stages": stages[: number + 1]})
             label = f"{trunk.label}, anneal {stage.name} at {at}"
-            yield Variant(label, "anneal", trunk.fields, recipe, Branch(stage.name, at))
+            branch = Branch(stage.name, at)
+            yield Variant(label, "anneal", trunk.fields, recipe, branch, trunk.label, trunk.arm)
 
 
-def _points(base: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each grid's combinations with their labels; one nameless point without a sweep."""
+def _points(base: Recipe) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(grid's own label, whole label, fields) of each combination of each grid.
+
+    Both labels are empty without a sweep, which is one point without fields.
+    """
     for grid in base.sweep or ({},):
         axes = {field: values for field, values in grid.items() if field != "label"}
         for values in itertools.product(*axes.values()):
@@ -84,8 +92,8 @@ def _points(base: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
             shown = point
             if "label" in grid:  # the label stands for what does not vary
                 shown = {field: v for field, v in point.items() if len(axes[field]) > 1}
-            parts = [str(grid["label"])] if "label" in grid else []
-            yield ", ".join([*parts, *([_label(shown)] if shown else [])]), point
+            arm = str(grid.get("label", ""))
+            yield arm, ", ".join([part for part in (arm, _label(shown)) if part]), point
 
 
 def _label(point: Mapping[str, Any]) -> str:

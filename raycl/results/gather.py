@@ -14,7 +14,7 @@ from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
 from raycl.recipe import Variant
 from raycl.recipe.definition import Definition, corpus_facts, trainings
-from raycl.results.outcome import VALIDATION, RecipeOutcome, StageFact
+from raycl.results.outcome import VALIDATION, BranchFact, RecipeOutcome, StageFact
 from raycl.states.lookup import complete_states
 from raycl.states.mark import read_mark
 from raycl.storage import Storage
@@ -124,7 +124,15 @@ def _outcome(
         starts_trained=training.model.pretrained is not None,
         final_steps=variant.recipe.validation.final_steps,
         tasks=read_tasks(states.storage, state) if state and finished else {},
+        branch=_branch_fact(variant),
+        arm=variant.arm,
     )
+
+
+def _branch_fact(variant: Variant) -> BranchFact | None:
+    if variant.branch is None:
+        return None
+    return BranchFact(variant.trunk, variant.branch.stage, variant.branch.at)
 
 
 def _stage_facts(training: Training) -> list[StageFact]:

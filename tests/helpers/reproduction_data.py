@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from raycl.reproduction import paper_numbers as paper
 from raycl.reproduction.evidence import Evidence
-from raycl.results.outcome import RecipeOutcome, StageFact
+from raycl.reproduction.tables import paper_numbers as paper
+from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
+from raycl.units import parse_length
 
 STEPS, EVERY, TOKENS = 120, 5, 8192  # a stage's steps, steps between validations, tokens a step
 Losses = tuple[float, float]
@@ -187,11 +188,14 @@ def outcome(
     label: str,
     parts: Sequence[Part],
     kind: str = "sweep",
-    fields: Mapping[str, object] | None = None,
     noise: float = 0.001,
     experiment: str = "",
 ) -> RecipeOutcome:
-    """One recipe's history; a seed moves all its losses alike, a recipe its own a little."""
+    """One recipe with its history.
+
+    A seed shifts the losses of all its recipes by the same amount, and a recipe shifts its own a
+    little more (`noise`, nats/token). `experiment` tells apart recipes of one label.
+    """
     own = np.random.default_rng([seed, zlib.crc32(f"{experiment}{label}".encode())])
     common = np.random.default_rng(seed).normal(0, 0.02)
     steps = STEPS * len(parts)
@@ -224,7 +228,7 @@ def outcome(
         )
         for number, part in enumerate(parts)
     )
-    return RecipeOutcome(label, kind, fields or {}, facts, table, TOKENS)
+    return RecipeOutcome(label, kind, {}, facts, table, TOKENS)
 
 
 def _pair(names: Sequence[str], losses: Losses) -> dict[str, float]:
@@ -249,7 +253,8 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
         bump = 0.04 + 20 * float(rates.max()) if share == 0 else 0.0
         last = Part((names[1],), rates, _pair(names, losses), share, bump, opening=opening)
         given = {f"{names[1]}.{name}": value for name, value in fields.items()}
-        return outcome(seed, label, [first, last], "sweep", given, world.noise, experiment)
+        made = outcome(seed, label, [first, last], "sweep", world.noise, experiment)
+        return replace(made, fields=given)
 
     ending = _pair(names, world.union[shift])
     scratch = (2.51, 2.53) if shift == "weak" else (3.97, 1.17)
@@ -349,7 +354,10 @@ def _single(world: World, seed: int) -> list[RecipeOutcome]:
     labels = ("cosine", *INFINITE, "constant")
     shapes = [cosine(), *(infinite(label, 17) for label in INFINITE), constant(PEAK, 2)]
     return [
-        outcome(seed, label, [Part(("english",), rates, {"english": loss})], noise=world.noise)
+        replace(
+            outcome(seed, label, [Part(("english",), rates, {"english": loss})], noise=world.noise),
+            arm=label,
+        )
         for label, rates, loss in zip(labels, shapes, world.single, strict=True)
     ]
 
@@ -372,8 +380,10 @@ def _stages(world: World, seed: int) -> list[RecipeOutcome]:
             ends = {"english": world.annealed[number - 1] + 0.10 * (2 - stage)}
             branch = [*parts[:-1], replace(parts[-1], rates=annealed, ends=ends)]
             called = f"{label}, anneal {name} at 100%"
-            branches.append(outcome(seed, called, branch, "anneal", noise=world.noise))
-        trunk = outcome(seed, label, parts, noise=world.noise)
+            made = outcome(seed, called, branch, "anneal", noise=world.noise)
+            fact = BranchFact(label, name, parse_length("100%"))
+            branches.append(replace(made, branch=fact, arm=label))
+        trunk = replace(outcome(seed, label, parts, noise=world.noise), arm=label)
         found += [trunk, *(_leaves_late(branch, trunk) for branch in branches)]
     return found
 
@@ -401,13 +411,17 @@ def _many(
             for place, name in enumerate(DOMAIN_NAMES)
         }
         parts.append(Part((DOMAIN_NAMES[number],), cosine(), ends, share if number else 0.0))
-    return outcome(seed, label, parts, fields={"later.replay": f"{100 * share:g}%"}, noise=noise)
+    made = outcome(seed, label, parts, noise=noise)
+    return replace(made, fields={"later.replay": f"{100 * share:g}%"})
 
 
 def _domains(world: World, seed: int) -> list[RecipeOutcome]:
     arms = [(label, share) for label in ("cosine", INFINITE[1]) for share in (0.0, 0.05)]
     found = [
-        _many(seed, f"{label}, replay {100 * share:g}%", mean, 0.5, share, world.noise)
+        replace(
+            _many(seed, f"{label}, replay {100 * share:g}%", mean, 0.5, share, world.noise),
+            arm=label,
+        )
         for (label, share), mean in zip(arms, world.domains, strict=True)
     ]
     mixed = Part(DOMAIN_NAMES, cosine(), dict.fromkeys(DOMAIN_NAMES, world.mixed))

@@ -14,18 +14,13 @@ import pytest
 from rich.console import Console
 
 from raycl.results.outcome import RecipeOutcome, StageFact
-from raycl.results.report.canvas import spread
 from raycl.results.report.figures import draw_figures
+from raycl.results.report.groups import rate_groups
 from raycl.results.report.headline import headline
+from raycl.results.report.labels import spread
+from raycl.results.report.number_text import loss_text, rate_text, share_text, tokens_text
 from raycl.results.report.page import write_report
-from raycl.results.report.palette import (
-    looks,
-    loss_text,
-    rate_groups,
-    rate_text,
-    share_text,
-    tokens_text,
-)
+from raycl.results.report.palette import looks
 from raycl.results.report.table import print_results
 from raycl.results.table import results_table
 from raycl.storage import Storage

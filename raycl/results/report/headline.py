@@ -9,14 +9,8 @@ import pandas as pd
 
 from raycl.results.metrics import adaptation, final_loss, forgetting
 from raycl.results.outcome import BASELINES, RecipeOutcome, corpora_of
-from raycl.results.report.palette import (
-    last_stage,
-    loss_text,
-    rate_groups,
-    rate_text,
-    replay_groups,
-    share_text,
-)
+from raycl.results.report.groups import last_stage, rate_groups, replay_groups
+from raycl.results.report.number_text import loss_text, rate_text, share_text
 
 
 def _known(values: dict[str, float]) -> dict[str, float]:

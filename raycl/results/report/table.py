@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from raycl.results.outcome import BASELINES
-from raycl.results.report.palette import loss_text, share_text, tokens_text
+from raycl.results.report.number_text import loss_text, share_text, tokens_text
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Line:
 
     @property
     def is_baseline(self) -> bool:
+        """Whether recipes are measured against it; it is never marked as the best."""
         return self.kind in BASELINES
 
 

@@ -9,7 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from raycl.results.outcome import RecipeOutcome
-from raycl.results.report.palette import QUIET, last_stage, swept, tokens_text
+from raycl.results.report.groups import last_stage, swept
+from raycl.results.report.number_text import tokens_text
+from raycl.results.report.palette import QUIET
 
 
 def scratch_offset(outcome: RecipeOutcome, outcomes: Sequence[RecipeOutcome]) -> int:
