@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from raycl.reproduction.evidence.evidence import Corpora
-from raycl.results.metrics import final_loss, forgetting, loss_after, validation_curve
-from raycl.results.outcome import RecipeOutcome, StageFact
+from raycl.results.metrics import final_loss, forgetting
+from raycl.results.outcome import RecipeOutcome, StageFact, loss_after, validation_curve
 
 
 def last_loss(outcome: RecipeOutcome, corpus: str) -> float:
