@@ -38,8 +38,8 @@ def results_table(outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
         "state": [outcome.state for outcome in outcomes],
         "status": [outcome.status for outcome in outcomes],
     }
-    parts = [columns, metric_columns(outcomes, corpora), after]
-    return pd.concat([pd.DataFrame(part) for part in parts], axis=1)
+    parts = [pd.DataFrame(columns), metric_columns(outcomes, corpora), pd.DataFrame(after)]
+    return pd.concat(parts, axis=1)
 
 
 def slugs(labels: Sequence[str]) -> list[str]:

@@ -29,10 +29,13 @@ from raycl.data.prepare import (
     tokenizer_fingerprint,
     train_tokenizer,
 )
-from raycl.data.prepare import run as run_module
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.inputs import find_files, plan_units
 from raycl.data.prepare.pack import cut_rows, pack_bucket
+from raycl.data.prepare.readers import READERS, Reader, register
+from raycl.data.prepare.readers.checks import decode
+from raycl.data.prepare.readers.compression import open_unpacked
+from raycl.data.prepare.source import Piece
 from raycl.data.prepare.spec import prepared
 from raycl.data.prepare.spool import Bucket, _cut
 from raycl.data.shards import CorpusReader, Manifest, verify_corpus
@@ -71,7 +74,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_tasks(task: Any, items: list[Any]) -> Iterator[Any]:
         yield from (json.loads(json.dumps(task(item))) for item in reversed(items))
 
-    monkeypatch.setattr(run_module, "run_tasks", run_tasks)
+    monkeypatch.setattr("raycl.data.prepare.ray_tasks.run_tasks", run_tasks)
 
 
 @pytest.fixture
@@ -187,6 +190,40 @@ def test_text_files_are_documents_or_hold_separated_ones(tmp_path: Path) -> None
     source = (str(tmp_path / "*.txt"),)
     assert read_all(TextSource(source)) == ["one\n\n\ntwo", "three\n\n  \n\n"]
     assert read_all(TextSource(source, document_separator="\n\n")) == ["one", "\ntwo", "three"]
+
+
+class Poems(Reader):
+    """A toy format: a poem a line, its lines divided by slashes."""
+
+    name = "poems"
+    suffixes = (".poems",)
+
+    def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:  # noqa: ARG002
+        with open_unpacked(piece.file) as stream:
+            for line in stream:
+                yield decode(line).strip().replace(" / ", "\n")
+
+
+def test_a_new_format_is_one_reader(tmp_path: Path) -> None:
+    (tmp_path / "a.poems").write_text("roses are red / violets are blue\n\nand so on\n")
+    (tmp_path / "b.poems.gz").write_bytes(gzip.compress(b"the end"))
+    (tmp_path / "c.txt").write_text("prose / text")
+    source = TextSource((str(tmp_path),))
+    register(Poems())
+    try:
+        found = read_all(source, 10)
+        named = read_all(TextSource((f"{tmp_path}/c.txt",), format="poems"))
+        for taken in (Poems, type("Other", (Poems,), {"name": "other"})):
+            with pytest.raises(ValueError, match="two readers"):
+                register(taken())
+    finally:
+        del READERS["poems"]
+    assert found == ["roses are red\nviolets are blue", "and so on", "the end", "prose / text"]
+    assert named == ["prose\ntext"]
+    with pytest.raises(InputError, match=r"unknown suffix '\.poems'. Use \.jsonl, .* set `format`"):
+        read_all(source)
+    with pytest.raises(InputError, match=r"format 'poems': there is no such .* Use auto, jsonl"):
+        read_all(TextSource((f"{tmp_path}/c.txt",), format="poems"))
 
 
 def test_globs_and_folders(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from raycl.data import shards
-from raycl.data.prepare.inputs import InputFile, TextSource, find_files
+from raycl.data.prepare.inputs import find_files
+from raycl.data.prepare.source import InputFile, TextSource
 from raycl.errors import InputError
 from raycl.storage import Storage
 from raycl.storage.urls import CORPUS_NAME

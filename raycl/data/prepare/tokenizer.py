@@ -13,7 +13,8 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from raycl.data.prepare.documents import read_documents
-from raycl.data.prepare.inputs import TextSource, Unit, find_files, plan_units
+from raycl.data.prepare.inputs import find_files, plan_units
+from raycl.data.prepare.source import TextSource, Unit
 from raycl.errors import InputError
 from raycl.storage import Storage
 

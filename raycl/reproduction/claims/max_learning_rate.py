@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from raycl.reproduction.claims.claim import Claim
 from raycl.reproduction.claims.decide import Verdict, is_above
@@ -49,7 +48,14 @@ def _constant_adapts_worst(evidence: Evidence, shift: Shift) -> Verdict:
     return is_above(minus(constant, others), "loss on D1, constant − worst of the others")
 
 
-_CLAIMED: tuple[tuple[str, str, Callable[[Evidence, Shift], Verdict]], ...] = (
+_Judge = Callable[[Evidence, Shift], Verdict]
+
+
+def _of_shift(judge: _Judge, shift: Shift) -> Callable[[Evidence], Verdict]:
+    return lambda evidence: judge(evidence, shift)
+
+
+_CLAIMED: tuple[tuple[str, str, _Judge], ...] = (
     ("higher-adapts", "a higher max learning rate adapts more", _higher_adapts),
     ("higher-forgets", "a higher max learning rate forgets more", _higher_forgets),
     (
@@ -69,7 +75,7 @@ MAX_LR_CLAIMS = tuple(
         f"{name}-{shift.name}",
         f"{shift.opening} {sentence}.",
         "Table 12",
-        partial(judge, shift=shift),
+        _of_shift(judge, shift),
     )
     for name, sentence, judge in _CLAIMED
     for shift in SHIFTS
