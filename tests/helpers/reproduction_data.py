@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from raycl.reproduction.evidence import Evidence
+from raycl.reproduction.evidence.experiment_names import INFINITE
 from raycl.reproduction.tables import paper_numbers as paper
 from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
 from raycl.units import parse_length
@@ -17,7 +18,6 @@ from raycl.units import parse_length
 STEPS, EVERY, TOKENS = 120, 5, 8192  # a stage's steps, steps between validations, tokens a step
 Losses = tuple[float, float]
 PEAK, FLOOR = 3e-3, 3e-4
-INFINITE = ("infinite cosine", "infinite inverse-sqrt")
 DOMAIN_NAMES = ("wiki", "books", "code", "news")
 
 
@@ -158,7 +158,7 @@ def infinite(label: str, anneal: int = 0, first: bool = True, steps: int = STEPS
         cooled = 0.6 * steps
         place = np.minimum(step / cooled, 1)
         fall = (1 + np.cos(np.pi * place)) / 2
-        if "sqrt" in label:
+        if label == INFINITE[1]:
             fall = 1 - ((1 + 10 * place) ** -0.5 - 1) / (11**-0.5 - 1)
         rates = np.minimum(plateau + (PEAK - plateau) * fall, PEAK * step / 2)
     else:
@@ -173,7 +173,7 @@ def _curve(start: float, end: float, bump: float, seen: bool) -> np.ndarray:
     place = np.arange(1, STEPS // EVERY + 1) * EVERY / STEPS
     fall = (1 + 50 * place) ** -0.8
     way = (1 - fall) / (1 - fall[-1]) if not seen else (1 - np.exp(-6 * place)) / (1 - np.exp(-6))
-    curve = start + (end - start) * way
+    curve: np.ndarray = start + (end - start) * way
     if seen and bump:
         hill = np.exp(-(((place - 0.12) / 0.10) ** 2))
         curve = curve + max((start + bump - curve[2]), 0.0) * hill if bump > 0 else curve
@@ -248,13 +248,13 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
         rates: np.ndarray,
         share: float = 0.0,
         opening: float = 0.0,
-        **fields: object,
     ) -> RecipeOutcome:
         bump = 0.04 + 20 * float(rates.max()) if share == 0 else 0.0
         last = Part((names[1],), rates, _pair(names, losses), share, bump, opening=opening)
-        given = {f"{names[1]}.{name}": value for name, value in fields.items()}
-        made = outcome(seed, label, [first, last], "sweep", world.noise, experiment)
-        return replace(made, fields=given)
+        return outcome(seed, label, [first, last], "sweep", world.noise, experiment)
+
+    def swept(made: RecipeOutcome, field: str, value: object) -> RecipeOutcome:
+        return replace(made, fields={f"{names[1]}.{field}": value})
 
     ending = _pair(names, world.union[shift])
     scratch = (2.51, 2.53) if shift == "weak" else (3.97, 1.17)
@@ -279,13 +279,16 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
             outcome(seed, "union", [Part(names, cosine(), ending)], noise=world.noise)
         ],
         f"e3-warmup-{shift}": [
-            two(
-                f"e3{shift}",
-                f"warmup {100 * w:g}%",
-                losses,
-                cosine(warm=round(w * 1000)),
-                opening=world.spike if w == 0 else 0.0,
-                **{"schedule.warmup": f"{100 * w:g}%"},
+            swept(
+                two(
+                    f"e3{shift}",
+                    f"warmup {100 * w:g}%",
+                    losses,
+                    cosine(warm=round(w * 1000)),
+                    opening=world.spike if w == 0 else 0.0,
+                ),
+                "schedule.warmup",
+                f"{100 * w:g}%",
             )
             for w, losses in world.warmups[shift].items()
         ],
@@ -293,7 +296,7 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
             two(f"e4{shift}", name, losses, shapes[name]) for name, losses in rates.items()
         ],
         replay: [
-            two(replay, f"replay {100 * share:g}%", losses, cosine(), share, replay=share)
+            swept(two(replay, f"replay {100 * share:g}%", losses, cosine(), share), "replay", share)
             for share, losses in world.replay[shift].items()
         ]
         + baselines,

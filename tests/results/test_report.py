@@ -44,8 +44,9 @@ def rates(max_lr: float, min_lr: float, steps: int) -> np.ndarray:
 
 def fall(start: float, end: float, steps: int, speed: float = 0.12) -> np.ndarray:
     place = np.arange(1, steps + 1) / steps
-    curve = (1 + place / speed * 6) ** -0.8
-    return end + (start - end) * (curve - curve[-1]) / (1 - curve[-1])
+    curve: np.ndarray = (1 + place / speed * 6) ** -0.8
+    fallen: np.ndarray = end + (start - end) * (curve - curve[-1]) / (1 - curve[-1])
+    return fallen
 
 
 def rise(start: float, end: float, steps: int) -> np.ndarray:

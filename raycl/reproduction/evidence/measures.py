@@ -128,4 +128,6 @@ def learning_rates(outcome: RecipeOutcome, stage: StageFact) -> np.ndarray:
         return np.empty(0)
     steps = outcome.history["step"].to_numpy(float)
     rates = outcome.history["learning_rate"].to_numpy(float)
-    return rates[(steps >= stage.first_step) & (steps < stage.last_step) & np.isfinite(rates)]
+    within = (steps >= stage.first_step) & (steps < stage.last_step)
+    recorded: np.ndarray = rates[within & np.isfinite(rates)]
+    return recorded

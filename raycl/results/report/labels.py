@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.text
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 from raycl.results.report.palette import INK, QUIET
 
@@ -43,6 +44,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 
 
 def _end(block: Sequence[float], gap: float) -> float:
+    """Where the next block may begin."""
     return block[0] / block[1] + block[1] * gap
 
 
@@ -101,6 +103,28 @@ _OFFSETS = [
         (-0.8, -0.8),
     )
 ]
+"""Places of a label around its point, in points (1/72 inch), the nearest first."""
+
+
+@dataclass
+class _Canvas:
+    """What a label should not cover, in dots of the figure."""
+
+    frame: Any
+    """Box of the axes."""
+    points: list[np.ndarray]
+    inked: list[np.ndarray]
+    """Places along the lines."""
+    labels: list[Any]
+    """Boxes of the labels that were written."""
+
+    def cost(self, box: Any) -> float:
+        """How bad a label in this box is; 0 where it covers nothing."""
+        cost = sum(box.overlaps(other) for other in self.labels) * 10.0
+        cost += sum(box.padded(4).contains(*dot) for dot in self.points)
+        cost += 0.3 * sum(box.contains(*dot) for dot in self.inked)
+        inside = self.frame.contains(box.x0, box.y0) and self.frame.contains(box.x1, box.y1)
+        return cost + 10.0 * (not inside)
 
 
 def label_points(
@@ -110,50 +134,64 @@ def label_points(
 ) -> None:
     """Write each label near its point where it covers no point, no label, no line and no edge."""
     axes.get_xlim(), axes.get_ylim()  # autoscaling is lazy: have it done before measuring
-    renderer = FigureCanvasAgg(axes.figure).get_renderer()  # type: ignore[arg-type]
-    frame = axes.get_window_extent(renderer).padded(-2)
-    dots = [axes.transData.transform(place) for place in points.values()]
-    inked = [dot for line in lines for dot in _sampled(axes.transData.transform(line))]
-    taken: list[Any] = []
+    make_canvas: Any = FigureCanvasAgg  # whose renderer has no types
+    renderer = make_canvas(axes.figure).get_renderer()
+    canvas = _Canvas(
+        axes.get_window_extent(renderer).padded(-2),
+        [axes.transData.transform(place) for place in points.values()],
+        [dot for line in lines for dot in _sampled(axes.transData.transform(line))],
+        [],
+    )
     for label, place in points.items():
-        best: tuple[float, Any] | None = None
-        for x, y in _OFFSETS:
-            side = "left" if x > 0 else "right" if x < 0 else "center"
-            text = axes.annotate(
-                shorten(label, 30),
-                place,
-                (x, y),
-                textcoords="offset points",
-                fontsize=9.5,
-                ha=side,
-                va="center",
-                color=INK[0],
-                arrowprops={
-                    "arrowstyle": "-",
-                    "color": QUIET[0],
-                    "linewidth": 0.7,
-                    "shrinkA": 0,
-                    "shrinkB": 5,
-                }
-                if abs(x) + abs(y) > 20
-                else None,
-            )
-            text.update_positions(renderer)
-            box = matplotlib.text.Text.get_window_extent(text, renderer).padded(1.5)
-            cost = sum(box.overlaps(other) for other in taken) * 10.0
-            cost += sum(box.padded(4).contains(*dot) for dot in dots)
-            cost += 0.3 * sum(box.contains(*dot) for dot in inked)
-            cost += 10.0 * (not (frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)))
-            if best is None or cost < best[0]:
-                if best is not None:
-                    best[1].remove()
-                best = (cost, text)
-            else:
-                text.remove()
-            if best[0] == 0:
-                break
-        if best is not None:
-            taken.append(matplotlib.text.Text.get_window_extent(best[1], renderer))
+        text = _best_placed(axes, label, place, canvas, renderer)
+        canvas.labels.append(Text.get_window_extent(text, renderer))
+
+
+def _best_placed(
+    axes: Axes, label: str, place: tuple[float, float], canvas: _Canvas, renderer: Any
+) -> Any:
+    """The label at the first offset that costs nothing, else at the one that costs least."""
+    best: tuple[float, Any] | None = None
+    for offset in _OFFSETS:
+        text: Any = _annotation(axes, label, place, offset)
+        text.update_positions(renderer)
+        # Text's own method: that of an annotation counts its arrow.
+        cost = canvas.cost(Text.get_window_extent(text, renderer).padded(1.5))
+        if best is None or cost < best[0]:
+            if best is not None:
+                best[1].remove()
+            best = (cost, text)
+        else:
+            text.remove()
+        if best[0] == 0:
+            break
+    assert best is not None
+    return best[1]
+
+
+def _annotation(
+    axes: Axes, label: str, place: tuple[float, float], offset: tuple[float, float]
+) -> Any:
+    """The label beside its point, with a line to it where it stands further away."""
+    x, y = offset
+    leader = {
+        "arrowstyle": "-",
+        "color": QUIET[0],
+        "linewidth": 0.7,
+        "shrinkA": 0,
+        "shrinkB": 5,
+    }
+    return axes.annotate(
+        shorten(label, 30),
+        place,
+        offset,
+        textcoords="offset points",
+        fontsize=9.5,
+        ha="left" if x > 0 else "right" if x < 0 else "center",
+        va="center",
+        color=INK[0],
+        arrowprops=leader if abs(x) + abs(y) > 20 else None,
+    )
 
 
 def _sampled(corners: np.ndarray) -> np.ndarray:
