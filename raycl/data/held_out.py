@@ -1,7 +1,7 @@
-"""The held-out documents of a prepared corpus, taken back from its validation shards.
+"""The held-out documents of a prepared corpus, recovered from its validation shards.
 
 A shard is one stream of documents, each followed by the end token, cut into rows that overlap by
-one token and shuffled by a known seed (raycl/data/prepare/pack.py). Undone, that is the text again.
+one token and shuffled by a known seed (raycl/data/prepare/pack.py). Here both steps are undone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from raycl.errors import InputError
 from raycl.storage import Storage
 
 _MOST_EMPTY_BUCKETS = 64
-"""Training buckets without a row leave no shard, but count in the seeds of those after them."""
+"""A shard's seed has the number of its bucket. Training buckets that did not fill a row count in
+it but left no shard, so that their number is tried out, up to this many."""
 
 
 def stored_tokenizer(storage: Storage, fingerprint: str) -> Tokenizer:
@@ -37,9 +38,10 @@ def stored_tokenizer(storage: Storage, fingerprint: str) -> Tokenizer:
 def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:
     """Whole validation documents of a corpus, in the order of its shards.
 
-    Only those that the tokenizer encodes to the very tokens of the shard: its text is then exact.
-    The last document of a shard is left out where its end did not fill a row. Raises InputError
-    where the corpus is missing or damaged, or its rows cannot be put in order.
+    A document is left out where the tokenizer does not encode its text to the tokens of the shard,
+    as the text is then not exact; so is the last document of a shard where its end did not fill a
+    row. Raises InputError where the corpus is missing or damaged, or its rows cannot be put in
+    order.
     """
     manifest = load_manifest(storage, f"corpora/{corpus}")
     tokenizer = stored_tokenizer(storage, manifest.tokenizer)
@@ -57,7 +59,7 @@ def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:
 def join_rows(rows: np.ndarray, seed: tuple[int, ...]) -> np.ndarray | None:
     """The stream that rows [count, length + 1] were cut from and shuffled with `seed`.
 
-    None where neighbours do not share their token: it was another seed.
+    None where neighbouring rows do not share a token: they were shuffled with another seed.
     """
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
     ordered = np.empty_like(rows)
@@ -81,7 +83,7 @@ def _stream(manifest: Manifest, shard: Shard, rows: np.ndarray, storage: Storage
 
 
 def _documents(stream: np.ndarray, end: int) -> Iterator[list[int]]:
-    """Token ids between end tokens; what follows the last one is not whole."""
+    """Token ids between end tokens. What follows the last end token is no whole document."""
     places = np.flatnonzero(stream == end)
     for begin, stop in itertools.pairwise(places):
         if stop > begin + 1:

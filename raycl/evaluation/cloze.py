@@ -1,7 +1,7 @@
-"""A cloze task from any text: which word ends this sentence?
+"""A cloze task from any text, which asks for the word that ends a sentence.
 
-Like LAMBADA (Paperno et al. 2016) it asks for a last word with what came before it as context, but
-with four choices of similar frequency, so that small models can be above chance.
+Like LAMBADA (Paperno et al. 2016) it gives the text before a last word as context. Unlike LAMBADA
+it offers four words of similar frequency, so that small models can be above chance.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _CONTEXT_WORDS = 64
 _LEAST_WORDS = 8
 _LEAST_LETTERS = 4
 _NEIGHBOURS = 16
-"""Distractors are drawn from so many words on either side in the order of frequency."""
+"""Distractors are drawn from this many words on either side of the right one, by frequency."""
 _PER_DOCUMENT = 4
 _SENTENCE = re.compile(r"[^.!?]*[^\W\d_][.!?](?=\s)")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -33,10 +33,10 @@ class ClozeItem:
 
 
 def cloze_items(documents: Sequence[str], count: int, seed: int) -> list[ClozeItem]:
-    """Up to `count` items, at most four a document; the same for the same documents and seed.
+    """Up to `count` items, at most four of each document.
 
-    Distractors are written as the right word is: with a capital letter or without, so that the
-    spelling (a German noun's) does not give it away.
+    The same documents and seed give the same items. Distractors begin with a capital letter
+    exactly where the right word does: a German noun, for example, would be told by its spelling.
     """
     lists = {capital: _by_frequency(documents, capital) for capital in (False, True)}
     generator = random.Random(f"cloze {seed}")
@@ -59,7 +59,7 @@ def cloze_items(documents: Sequence[str], count: int, seed: int) -> list[ClozeIt
 
 
 def _endings(document: str) -> Iterator[tuple[str, str]]:
-    """(what comes before, last word) of every sentence long enough."""
+    """(text before the last word, last word) of every sentence that is long enough."""
     for match in _SENTENCE.finditer(document):
         sentence = match.group().split()
         word = sentence[-1][:-1] if sentence else ""
@@ -70,6 +70,7 @@ def _endings(document: str) -> Iterator[tuple[str, str]]:
 
 
 def _by_frequency(documents: Sequence[str], capital: bool) -> list[str]:
+    """All longer words, capitalised or not, the most frequent first."""
     counts = Counter(
         word
         for document in documents
@@ -80,7 +81,7 @@ def _by_frequency(documents: Sequence[str], capital: bool) -> list[str]:
 
 
 def _similar(words: Sequence[str], word: str) -> list[str]:
-    """Neighbours of the word in a list by frequency, itself in other spelling left out."""
+    """The word's neighbours in a list by frequency, without other spellings of the word."""
     place = words.index(word)
     near = words[max(0, place - _NEIGHBOURS) : place + _NEIGHBOURS + 1]
     return [other for other in near if other.lower() != word.lower()]

@@ -26,9 +26,10 @@ def gather(
     failed: frozenset[str] = frozenset(),
     states: StoredStates | None = None,
 ) -> list[RecipeOutcome]:
-    """The outcome of every recipe as far as storage holds it; `failed` names those that failed.
+    """The outcome of every recipe as far as storage holds it.
 
-    `states` are those of the storage, where several sweeps are gathered from it.
+    `failed` are labels of recipes that failed. `states` are given where several sweeps of one
+    storage are gathered, so that each state is read once.
     """
     facts = corpus_facts(definition, storage)
     bytes_per_token = _bytes_per_token(storage, {n: f.folder for n, f in facts.items()})
@@ -42,7 +43,7 @@ def gather(
 
 
 class StoredStates:
-    """The complete states of a storage, each read once however many recipes share it."""
+    """The complete states of a storage. Each is read once, however many recipes share it."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -60,8 +61,9 @@ class StoredStates:
     ) -> pd.DataFrame:
         """One line per step from the chain's first step to the state.
 
-        A validation loss that the last line of a state lacks, as its corpus came later, is what
-        `raycl evaluate` measured on as many rows of the corpus with this fingerprint, if it did.
+        The last line of a state lacks the loss on a corpus that was added after its training. It is
+        filled with what `raycl evaluate` measured on as many rows of the corpus with this
+        fingerprint, if it did.
         """
         parts: list[pd.DataFrame] = []
         while name is not None:

@@ -29,7 +29,7 @@ class StageFact:
     replay_share: float = 0.0
     max_lr: float | None = None
     schedule: str = ""
-    """Its kind; `anneal` where the recipe is a branch that leaves it."""
+    """The kind of its schedule; `anneal` where the recipe is a branch that leaves the stage."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class RecipeOutcome:
 def corpora_of(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     """Every corpus with a validation loss, in the order in which the recipes learn them."""
     measured = {corpus for outcome in outcomes for corpus in outcome.curves}
-    # The longest chain tells the order; a union baseline learns everything at once.
+    # The longest chain tells the order: a union baseline, for example, learns all at once.
     chains = sorted(outcomes, key=lambda outcome: -len(outcome.stages))
     learned = [name for outcome in chains for stage in outcome.stages for name in stage.new]
     ordered = [name for name in dict.fromkeys(learned) if name in measured]

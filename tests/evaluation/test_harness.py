@@ -17,7 +17,7 @@ from raycl.data.shards import load_manifest
 from raycl.errors import InputError
 from raycl.evaluation.document_loss import document_bits_per_byte, rolling_windows
 from raycl.evaluation.harness import check_harness, flat_metrics, score_state
-from raycl.evaluation.local_tasks import beginning, write_local_tasks
+from raycl.evaluation.local_tasks import TaskSizes, beginning, write_local_tasks
 from raycl.evaluation.store import TaskScores, read_task, read_tasks, write_task
 from raycl.evaluation.task_requests import LISTS, requests
 from raycl.results.table import results_table
@@ -47,7 +47,7 @@ def harness_tasks() -> Any:
 @harness
 def test_bits_per_byte_are_raycls_own(trained: tuple[Storage, str], tmp_path: Path) -> None:
     storage, state = trained
-    write_local_tasks(storage, ["prose"], tmp_path, ["bits-per-byte"], documents=8)
+    write_local_tasks(storage, ["prose"], tmp_path, ["bits-per-byte"], TaskSizes(documents=8))
     scores = score_state(storage, state, [str(tmp_path)])["bits_per_byte_prose"]
     tokenizer = stored_tokenizer(storage, load_manifest(storage, "corpora/prose").tokenizer)
     texts = [beginning(text) for text in held_out_documents(storage, "prose")][:8]

@@ -1,4 +1,4 @@
-"""The only module of preparation that knows Ray: tasks over items, run by Ray Data."""
+"""Runs tasks on Ray Data. No other module of preparation knows Ray."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Task = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def run_tasks(task: Task, items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Run `task` on every item as a Ray Data task of one CPU; results as they come."""
+    """Run `task` on every item, each with one CPU; yields results in the order of completion.
+
+    Raises the InputError of a task that fails with one.
+    """
     if not items:
         return
     import ray
@@ -29,7 +32,7 @@ def run_tasks(task: Task, items: list[dict[str, Any]]) -> Iterator[dict[str, Any
 
 
 def _guarded(task: Task, item: dict[str, Any]) -> dict[str, str]:
-    # As a value: an exception would reach the user wrapped in Ray's own and with two tracebacks.
+    # The error travels as a value: Ray would wrap an exception in its own, with two tracebacks.
     try:
         return {"result": json.dumps(task(item)), "error": ""}
     except InputError as error:
@@ -41,7 +44,8 @@ def _quiet_ray_data() -> Iterator[None]:
     from ray.data import DataContext
     from ray.util.debug import log_once
 
-    log_once("ray_data_progress_manager_disabled")  # spends its hint on how to enable the bars
+    # Ray shows its hint on how to enable progress bars once: this call uses that up.
+    log_once("ray_data_progress_manager_disabled")
     context, logger = DataContext.get_current(), logging.getLogger("ray.data")
     before = context.enable_progress_bars, logger.level
     context.enable_progress_bars = False

@@ -54,12 +54,12 @@ class Drawing:
 
 
 def house_style() -> AbstractContextManager[None]:
-    """Within it, matplotlib draws our way; texts read their settings when they are created."""
+    """A context in which matplotlib has our settings. Texts read them when they are created."""
     return matplotlib.rc_context(_SETTINGS)
 
 
 def new_axes(x_label: str, y_label: str, height: float = 3.7) -> tuple[Figure, Axes]:
-    """A figure as wide as a phone is at arm's length, so that its text is never shrunk much."""
+    """A figure 5.8 inches wide and `height` high: on a phone its text is hardly shrunk."""
     figure = Figure(figsize=(5.8, height), layout=None)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -69,7 +69,7 @@ def new_axes(x_label: str, y_label: str, height: float = 3.7) -> tuple[Figure, A
 
 
 def leave_room(figure: Figure, right: Sequence[str] = ()) -> None:
-    """Set the margins; the right one holds the longest of these labels."""
+    """Set the margins of the axes. The right one has room for the longest of these labels."""
     longest = max((len(text) for text in right), default=0)
     width, height = figure.get_size_inches()
     figure.subplots_adjust(
@@ -86,9 +86,10 @@ def png(figure: Figure, dots_per_inch: int = 200) -> bytes:
 
 
 def svg(figure: Figure, prefix: str, variables: Mapping[str, str]) -> str:
-    """The figure to be set inside a page: no reference leaves it, and its colours are variables.
+    """The figure as an SVG element for a page, without references to anything outside of it.
 
-    `prefix` keeps the ids of several figures on a page apart.
+    `variables` maps colours to the CSS variables that replace them. `prefix` begins every id, so
+    that the ids of several figures on a page differ.
     """
     text = _saved(figure, "svg", metadata={"Date": None, "Creator": None}).decode()
     text = text[text.index("<svg") :]

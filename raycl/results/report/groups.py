@@ -8,7 +8,7 @@ from raycl.results.outcome import RecipeOutcome, StageFact
 
 
 def last_stage(outcome: RecipeOutcome) -> StageFact:
-    """The stage that a sweep is about; an empty one where the recipe has none."""
+    """The last stage, which is what sweeps vary; an empty one where the recipe has none."""
     return outcome.stages[-1] if outcome.stages else StageFact("", 0, 0, 0, ())
 
 
@@ -18,7 +18,7 @@ def swept(outcomes: Sequence[RecipeOutcome]) -> list[RecipeOutcome]:
 
 
 def trunk(branch: RecipeOutcome, outcomes: Sequence[RecipeOutcome]) -> RecipeOutcome | None:
-    """The recipe that an annealed branch was taken from; None where it is not among them."""
+    """The recipe that an annealed branch was taken from; None where it is not in `outcomes`."""
     if branch.branch is None:
         return None
     label = branch.branch.trunk
@@ -37,9 +37,9 @@ def replay_groups(outcomes: Sequence[RecipeOutcome]) -> list[list[RecipeOutcome]
 
 
 def rate_groups(outcomes: Sequence[RecipeOutcome]) -> list[list[RecipeOutcome]]:
-    """Swept recipes that differ in their learning rate only, by rising max; two rates or more.
+    """Swept recipes that differ in their max learning rate only, by rising rate; largest first.
 
-    Those with another kind of schedule are no point on the same line.
+    Every group has two rates or more. Recipes with another kind of schedule form another group.
     """
     about_rate = ("replay", "max_lr", "min_lr", "schedule", "kind")
     groups: dict[object, list[RecipeOutcome]] = {}

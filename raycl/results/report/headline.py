@@ -22,7 +22,10 @@ def _total(outcome: RecipeOutcome, corpora: Sequence[str]) -> float:
 
 
 def _replay_sentence(outcomes: Sequence[RecipeOutcome]) -> str:
-    """From no replay to the smallest share that takes away at least half of the forgetting."""
+    """What the smallest replay share does that removes at least half of the forgetting.
+
+    Where no share does, it is about the one with the least forgetting.
+    """
     for group in replay_groups(outcomes):
         bare = group[0]
         old = list(_known({c: forgetting(bare, c) for c in corpora_of([bare])}))
@@ -92,9 +95,9 @@ def _best_sentence(table: pd.DataFrame) -> str:
 
 
 def headline(outcomes: Sequence[RecipeOutcome], table: pd.DataFrame) -> str:
-    """What was found, in plain words; what is missing where nothing has finished.
+    """What was found, in plain words, and how much is missing.
 
-    `table`: the outcomes' `results_table`.
+    `table` is the `results_table` of the outcomes.
     """
     found = _replay_sentence(outcomes) or _rate_sentence(outcomes)
     sentences = [found, _best_sentence(table)]

@@ -15,7 +15,7 @@ from raycl.results.report.palette import INK, QUIET
 
 
 def shorten(label: str, length: int = 26) -> str:
-    """A label that leaves the axes some room; what tells recipes apart may stand at its end."""
+    """The label with its middle left out where it is long: its end may tell recipes apart."""
     if len(label) <= length:
         return label
     kept = (length - 1) // 2
@@ -23,7 +23,7 @@ def shorten(label: str, length: int = 26) -> str:
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places at least `gap` apart, as near to the wanted ones as can be, within [low, high]."""
+    """Places in [low, high], at least `gap` apart and as near to the wanted ones as can be."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     gap = min(gap, (high - low) / max(len(order) - 1, 1))
     blocks: list[list[float]] = []  # [sum of wished-for first places, how many]
@@ -69,7 +69,7 @@ def label_ends(
             transform=axes.transAxes,
             color=colours[label],
             linewidth=1.2,
-            linestyle="-" if x > 0.9 else ":",  # a recipe that stopped early does not go on
+            linestyle="-" if x > 0.9 else ":",  # dotted: the recipe stopped before the others
             clip_on=False,
             scalex=False,
             scaley=False,
@@ -86,7 +86,7 @@ def label_ends(
 
 
 MOST_NAMED = 48
-"""Lines or points that a figure names: beyond, it would be a page of labels, and no picture."""
+"""A figure names at most this many lines or points: more labels would hide the picture."""
 TOO_MANY = "There are too many recipes to name them here: the table does."
 
 _OFFSETS = [
@@ -120,7 +120,7 @@ class _Canvas:
 
     def cost(self, box: Any) -> float:
         """How bad a label in this box is; 0 where it covers nothing."""
-        cost = sum(box.overlaps(other) for other in self.labels) * 10.0
+        cost: float = sum(box.overlaps(other) for other in self.labels) * 10.0
         cost += sum(box.padded(4).contains(*dot) for dot in self.points)
         cost += 0.3 * sum(box.contains(*dot) for dot in self.inked)
         inside = self.frame.contains(box.x0, box.y0) and self.frame.contains(box.x1, box.y1)

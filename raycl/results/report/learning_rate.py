@@ -29,7 +29,7 @@ def _rates(outcome: RecipeOutcome) -> pd.Series[float]:
 
 
 def _alike(outcomes: Sequence[RecipeOutcome]) -> list[list[RecipeOutcome]]:
-    """Recipes with the same learning rate in every step, together."""
+    """Groups of recipes that have the same learning rate in every step."""
     groups: dict[bytes, list[RecipeOutcome]] = {}
     for outcome in outcomes:
         rates = _rates(outcome)
@@ -39,10 +39,10 @@ def _alike(outcomes: Sequence[RecipeOutcome]) -> list[list[RecipeOutcome]]:
 
 
 def _schedules(outcomes: Sequence[RecipeOutcome]) -> list[list[RecipeOutcome]]:
-    """Groups with a line of their own, by falling max.
+    """Groups of recipes with the same schedule, each of which gets a line, by falling max.
 
-    A previous baseline is the beginning of other recipes, a branch goes with its trunk, and a
-    scratch baseline stands at another place.
+    Left out are a previous baseline, which is the beginning of other recipes; branches, which are
+    drawn with their trunk; and a scratch baseline that would be drawn at another place.
     """
     whole = [
         outcome
@@ -51,7 +51,8 @@ def _schedules(outcomes: Sequence[RecipeOutcome]) -> list[list[RecipeOutcome]]:
         and trunk(outcome, outcomes) is None
         and not scratch_offset(outcome, outcomes)
     ]
-    # All schedules may end at the same rate, so labels at their ends would tell nothing apart.
+    # There is a legend, by falling max: schedules may all end at one rate, so that labels at their
+    # ends would not tell them apart.
     return sorted(_alike(whole), key=lambda group: -(last_stage(group[0]).max_lr or 0.0))
 
 

@@ -28,7 +28,7 @@ def _shown(outcome: RecipeOutcome, corpus: str) -> bool:
     if curve.empty or outcome.kind == "sweep":
         return not curve.empty
     if outcome.kind == "previous" and last_stage(outcome).last_step not in curve.index:
-        return False  # what is drawn of it is its end
+        return False  # only its end is drawn, and it is not there
     # A baseline or a branch that never reads the corpus would only stretch the axis.
     return any(corpus in stage.new for stage in outcome.stages)
 
@@ -36,7 +36,7 @@ def _shown(outcome: RecipeOutcome, corpus: str) -> bool:
 def _curve(
     outcome: RecipeOutcome, corpus: str, outcomes: Sequence[RecipeOutcome]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(tokens, losses); of a branch only what it does not share with its trunk."""
+    """(tokens, losses) of a line. A branch is drawn from where it leaves its trunk."""
     curve = validation_curve(outcome, corpus)
     grown_from = trunk(outcome, outcomes)
     if grown_from is not None:
@@ -48,10 +48,11 @@ def _curve(
 
 
 def _settled(outcome: RecipeOutcome, corpus: str) -> pd.Series[float]:
-    """The losses that an axis must hold: of the last stage and of earlier hand-offs' spikes.
+    """The losses that the axis must hold: those of the last stage and of spikes before it.
 
-    A corpus learned before shows its spike (all but the first twentieth of the stage); of a new
-    one the first third falls so far that it would press the differences at the end together.
+    In a stage after the corpus was learned, the first twentieth is left out, so that the spike
+    stays. In a stage where it is new, the first third is left out: there the loss falls so far that
+    on such an axis the differences at the end could not be seen.
     """
     curve = validation_curve(outcome, corpus)
     if outcome.kind != "sweep":
@@ -69,7 +70,7 @@ def _settled(outcome: RecipeOutcome, corpus: str) -> pd.Series[float]:
 
 
 def _loss_limits(outcomes: Sequence[RecipeOutcome], corpus: str) -> tuple[float, float]:
-    """From the lowest loss to the highest settled one, without the steep fall that opens it."""
+    """From the lowest loss to the highest settled one, which leaves out the steep fall at first."""
     low, high = math.inf, -math.inf
     for outcome in outcomes:
         low = min(low, float(validation_curve(outcome, corpus).min()))
@@ -81,13 +82,14 @@ def _loss_limits(outcomes: Sequence[RecipeOutcome], corpus: str) -> tuple[float,
 def draw_hand_off(
     outcomes: Sequence[RecipeOutcome], corpus: str, appearance: Mapping[str, Look]
 ) -> Drawing | None:
-    """The loss on one corpus, a line per recipe; None where nobody measured it."""
+    """The loss on one corpus, a line per recipe; None where no recipe has a line."""
     lines = [outcome for outcome in outcomes if _shown(outcome, corpus)]
     if not lines:
         return None
     curves = {outcome.label: _curve(outcome, corpus, outcomes) for outcome in lines}
     furthest = max(float(tokens[-1]) for tokens, _ in curves.values()) or 1.0
-    # A branch is known by its colour and its place: labels would crowd out those of the recipes.
+    # Branches have no labels, which would crowd out those of the recipes: their colour and their
+    # place tell them apart.
     named = [outcome.label for outcome in lines if trunk(outcome, outcomes) is None]
     if crowded := len(named) > MOST_NAMED:
         named = []

@@ -19,7 +19,8 @@ from raycl.results.report.groups import last_stage, replay_groups, trunk
 
 LOSS = "validation loss (nats/token)"
 
-# Light and dark value of each tone; figures are drawn with the light one, the page swaps them.
+# Each tone has a value for light and one for dark paper. Figures are drawn with the light one,
+# which the page replaces where the reader prefers dark paper.
 INK = ("#22272e", "#e6e8eb")
 QUIET = ("#6a737d", "#9aa4af")
 GRID = ("#e4e7ea", "#30363d")

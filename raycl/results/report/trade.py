@@ -1,4 +1,4 @@
-"""Figures of what a setting buys: forgetting against adaptation, loss by max learning rate."""
+"""Forgetting against adaptation, one point for each recipe."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from raycl.results.report.palette import QUIET, Look
 def _measured(
     outcomes: Sequence[RecipeOutcome], measure: Callable[[RecipeOutcome, str], float]
 ) -> list[str]:
-    """Corpora that a whole recipe has this measure of."""
+    """Corpora for which a recipe of the sweep has this measure."""
     recipes = swept(outcomes)
     return [c for c in corpora_of(outcomes) if any(not math.isnan(measure(o, c)) for o in recipes)]
 
 
 def draw_trade(outcomes: Sequence[RecipeOutcome], appearance: Mapping[str, Look]) -> Drawing | None:
-    """Forgetting against adaptation, one point per recipe, replay shares joined by a line."""
+    """The figure, with a line along replay shares; None where fewer than two recipes have both."""
     lost, gained = _measured(outcomes, forgetting), _measured(outcomes, adaptation)
     if not lost or not gained:
         return None
     points = {}
-    # A branch off an earlier stage has other corpora to forget: no place beside whole recipes.
+    # A branch off an earlier stage forgets other corpora, so that it gets NaN and no point here.
     for outcome in outcomes:
         old = float(np.mean([forgetting(outcome, corpus) for corpus in lost]))
         new = float(np.mean([adaptation(outcome, corpus) for corpus in gained]))
@@ -54,7 +54,7 @@ def draw_trade(outcomes: Sequence[RecipeOutcome], appearance: Mapping[str, Look]
     if any(outcome.kind == "anneal" and outcome.label in points for outcome in outcomes):
         caption += " Star: an annealed branch, in the colour of its trunk."
     named = points
-    if len(points) > 10:  # the colour tells the shares between
+    if len(points) > 10:  # the colours tell the shares between the ends
         between = {place for line in lines for place in line[1:-1]}
         named = {label: place for label, place in points.items() if place not in between}
         caption += " Of each line the ends are labelled."
