@@ -17,7 +17,7 @@ import pytest
 from raycl.data.prepare import TextSource, train_tokenizer
 from raycl.data.shards import load_manifest, verify_corpus
 from raycl.storage import Storage
-from tests.data.test_prepare import texts, write_lines
+from tests.helpers.corpus_text import texts, write_lines
 from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.ray

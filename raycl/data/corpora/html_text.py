@@ -87,7 +87,7 @@ class _Paragraphs(HTMLParser):
             self._pieces.append(data)
 
     def updatepos(self, i: int, j: int) -> int:  # noqa: ARG002
-        """Does not count lines: nothing here uses their numbers, and it takes a tenth of the time."""
+        """Counts no lines: nothing here uses the numbers, and it takes a tenth of the time."""
         return j
 
     def end_block(self) -> None:
