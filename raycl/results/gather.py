@@ -126,12 +126,13 @@ def _outcome(
         starts_trained=training.model.pretrained is not None,
         final_steps=variant.recipe.validation.final_steps,
         tasks=read_tasks(states.storage, state) if state and finished else {},
-        branch=_branch_fact(variant),
+        branch=branch_fact(variant),
         arm=variant.arm,
     )
 
 
-def _branch_fact(variant: Variant) -> BranchFact | None:
+def branch_fact(variant: Variant) -> BranchFact | None:
+    """Where an anneal branch leaves its trunk; None for any other recipe."""
     if variant.branch is None:
         return None
     return BranchFact(variant.trunk, variant.branch.stage, variant.branch.at)

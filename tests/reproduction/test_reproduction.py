@@ -46,7 +46,8 @@ from raycl.reproduction.tables.paper_numbers import BASELINES, REPLAY, SCALE
 from raycl.reproduction.tables.replay import replay_table
 from raycl.reproduction.tables.starting_points import starting_points_table
 from raycl.reproduction.tables.table import markdown
-from raycl.results.outcome import BranchFact, RecipeOutcome
+from raycl.results.gather import branch_fact
+from raycl.results.outcome import RecipeOutcome
 from raycl.results.report.canvas import png
 from tests.helpers.paths import PAPER
 from tests.helpers.reproduction_data import made_evidence
@@ -163,8 +164,10 @@ def test_the_papers_recipes_have_the_arms_and_trunks_that_are_looked_for(
     by_label = {variant.label: variant for variant in swept}
     for branch in branches:
         assert by_label[branch.trunk].arm == branch.arm
-        assert branch.branch is not None
-        assert BranchFact(branch.trunk, branch.branch.stage, branch.branch.at).leaves_at_end
+        fact = branch_fact(branch)
+        assert fact is not None
+        assert fact.trunk == branch.trunk
+        assert fact.leaves_at_end
 
 
 def test_measures_by_hand() -> None:
