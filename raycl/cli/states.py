@@ -85,13 +85,13 @@ def tasks(
     seed: Annotated[int, typer.Option(help="Draws the cloze items.")] = 0,
 ) -> None:
     """Write tasks for lm-evaluation-harness from held-out documents: a cloze, and bits/byte."""
-    from raycl.evaluation.local_tasks import KINDS, write_local_tasks
+    from raycl.evaluation.local_tasks import KINDS, TaskSizes, write_local_tasks
     from raycl.evaluation.losses import validation_manifest
 
     place = Storage(storage)
     for corpus in corpora:
         validation_manifest(place, corpus)
-    for name in write_local_tasks(place, corpora, to, KINDS, documents, items, seed):
+    for name in write_local_tasks(place, corpora, to, KINDS, TaskSizes(documents, items), seed):
         print(to / f"{name}.yaml")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,16 @@ from raycl.evaluation.cloze import cloze_items
 from raycl.storage import Storage
 
 KINDS = ("cloze", "bits-per-byte")
-DOCUMENTS, ITEMS, CHARACTERS = 200, 500, 8192
-"""Of each corpus at most so many documents and cloze items, and of each document its beginning."""
+_CHARACTERS = 8192
+"""Of each document only its beginning is used, so that a task ends in reasonable time."""
+
+
+@dataclass(frozen=True)
+class TaskSizes:
+    """How much a task asks at most: documents of each corpus, and cloze items made from them."""
+
+    documents: int = 200
+    items: int = 500
 
 
 def write_local_tasks(
@@ -26,26 +34,26 @@ def write_local_tasks(
     corpora: Sequence[str],
     folder: Path,
     kinds: Sequence[str] = KINDS,
-    documents: int = DOCUMENTS,
-    items: int = ITEMS,
+    sizes: TaskSizes | None = None,
     seed: int = 0,
 ) -> list[str]:
-    """Write a task of each kind for each corpus into `folder`; their names.
+    """Write a task of each kind for each corpus into `folder`; the names of the tasks.
 
-    The same storage and numbers give the same files. Raises InputError where a corpus has no
+    The same storage, sizes and seed give the same files. Raises InputError where a corpus has no
     document to ask about.
     """
+    sizes = sizes or TaskSizes()
     folder.mkdir(parents=True, exist_ok=True)
     names = []
     for corpus in corpora:
         texts = [
             beginning(text)
-            for text in itertools.islice(held_out_documents(storage, corpus), documents)
+            for text in itertools.islice(held_out_documents(storage, corpus), sizes.documents)
         ]
         for kind in kinds:
             lines: list[dict[str, Any]]
             if kind == "cloze":
-                lines = [asdict(item) for item in cloze_items(texts, items, seed)]
+                lines = [asdict(item) for item in cloze_items(texts, sizes.items, seed)]
             else:
                 lines = [{"text": text} for text in texts]
             if not lines:
@@ -59,10 +67,10 @@ def write_local_tasks(
 
 
 def beginning(text: str) -> str:
-    """The first words of a document, for tasks that must end some time."""
-    if len(text) <= CHARACTERS:
+    """The whole words in the first 8192 characters of a document."""
+    if len(text) <= _CHARACTERS:
         return text
-    return text[:CHARACTERS].rsplit(None, 1)[0]
+    return text[:_CHARACTERS].rsplit(None, 1)[0]
 
 
 def _write(folder: Path, name: str, kind: str, lines: Sequence[dict[str, Any]]) -> str:
@@ -73,7 +81,8 @@ def _write(folder: Path, name: str, kind: str, lines: Sequence[dict[str, Any]]) 
         "dataset_path": "json",
         "dataset_kwargs": {
             "data_files": {"test": str(data)},
-            "cache_dir": str(data.parent / ".datasets"),  # goes when the folder goes
+            # Within the folder, so that the cache is removed together with it.
+            "cache_dir": str(data.parent / ".datasets"),
         },
         "test_split": "test",
         "metadata": {"version": 1},

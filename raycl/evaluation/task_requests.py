@@ -23,20 +23,20 @@ class TaskRequest:
 
     name: str
     shots: int | None = None
-    """Examples before each question; None: as the task itself says."""
+    """Examples before each question; None: as many as the task itself says."""
     folder: str | None = None
     """Where its YAML lies; None: in the harness itself."""
     digest: str | None = None
-    """What a local task asks: its results are read again only while this is the same."""
+    """Digest of what a local task asks: stored results are used only while it stays the same."""
 
 
 def requests(
     words: Sequence[str], storage: Storage, corpora: Sequence[str], scratch: Path
 ) -> list[TaskRequest]:
-    """The tasks behind the words of `--tasks`; local ones are written into `scratch`.
+    """The tasks that the words of `--tasks` name; local ones are written into `scratch`.
 
-    A word is `cloze` or `bits-per-byte` (a task for each corpus), a list in raycl/tasks, a folder
-    of task YAMLs, or a name of the harness. Raises InputError.
+    A word is `cloze` or `bits-per-byte` (a task for each corpus), the name of a list in
+    raycl/evaluation/tasks, a folder of task YAMLs, or a name of the harness. Raises InputError.
     """
     found = [request for word in words for request in _requests(word, storage, corpora, scratch)]
     return list({request.name: request for request in found}.values())
@@ -81,7 +81,7 @@ def _yaml_files(folder: Path) -> list[Path]:
 
 
 def _name(file: Path) -> str | None:
-    """The task in a file; None where it is only included by others."""
+    """The name of the task in a file; None where other files only include it."""
     try:
         data: Any = yaml.load(file.read_text("utf-8"), Loader=_Loader)
     except yaml.YAMLError as error:
@@ -91,14 +91,17 @@ def _name(file: Path) -> str | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads over the harness' own tags, such as !function."""
+    """Takes the harness' own tags, such as !function, for empty values."""
 
 
 _Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 
 def _digest(folder: Path) -> str:
-    """SHA-256 of what the folder's files hold, wherever it lies; hidden ones are caches."""
+    """SHA-256 of the folder's files, without hidden ones, which are caches.
+
+    The folder's own path, which its files may contain, does not count.
+    """
     digest, place = hashlib.sha256(), str(folder.resolve()).encode()
     files = [path for path in folder.rglob("*") if path.is_file()]
     shown = [p for p in files if not any(n.startswith(".") for n in p.relative_to(folder).parts)]

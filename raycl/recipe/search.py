@@ -29,6 +29,8 @@ class Point:
 
     label: str
     fields: Mapping[str, Any]
+    arm: str = ""
+    """The `label` that the point's grid has in the file; empty where it has none."""
 
 
 class Search(Protocol):
@@ -50,7 +52,7 @@ def grid_search(recipe: Recipe) -> Iterator[Point]:
                 parts.append(str(grid[LABEL]))
             if shown:
                 parts.append(label_of(shown))
-            yield Point(", ".join(parts), fields)
+            yield Point(", ".join(parts), fields, str(grid.get(LABEL, "")))
 
 
 def label_of(fields: Mapping[str, Any]) -> str:

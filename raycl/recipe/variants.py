@@ -36,6 +36,10 @@ class Variant:
     recipe: Recipe
     branch: Branch | None = None
     """Of the recipe's last stage, in a variant of kind `anneal`."""
+    trunk: str = ""
+    """Label of the recipe that a variant of kind `anneal` is a branch of."""
+    arm: str = ""
+    """The `label` that the recipe's grid has in the file; empty where it has none."""
 
 
 def expand(data: Mapping[str, Any], where: str, search: Search = grid_search) -> list[Variant]:
@@ -51,7 +55,7 @@ def expand(data: Mapping[str, Any], where: str, search: Search = grid_search) ->
         for point in search(base):
             recipe = parser.recipe(point)
             fields = {field: _value(recipe, field) for field in swept}
-            trunk = Variant(point.label or recipe.name, "sweep", fields, recipe)
+            trunk = Variant(point.label or recipe.name, "sweep", fields, recipe, arm=point.arm)
             for variant in (trunk, *_branches(trunk)):
                 variants.setdefault((variant.recipe, variant.branch), variant)
         found = list(variants.values())
@@ -114,7 +118,8 @@ def _branches(trunk: Variant) -> Iterator[Variant]:
         for at in stage.anneal.at if stage.anneal else ():
             recipe = trunk.recipe.model_copy(update={"stages": stages[: number + 1]})
             label = f"{trunk.label}, anneal {stage.name} at {at}"
-            yield Variant(label, "anneal", trunk.fields, recipe, Branch(stage.name, at))
+            branch = Branch(stage.name, at)
+            yield Variant(label, "anneal", trunk.fields, recipe, branch, trunk.label, trunk.arm)
 
 
 def _value(recipe: Recipe, field: str) -> Any:

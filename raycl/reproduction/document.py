@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from raycl.reproduction.claim import Claim
-from raycl.reproduction.claims import judge
-from raycl.reproduction.decide import FAILS, HOLDS, UNDECIDED, Verdict
+from raycl.reproduction.claims.claim import Claim
+from raycl.reproduction.claims.decide import FAILS, HOLDS, UNDECIDED, Verdict
+from raycl.reproduction.claims.ledger import judge
 from raycl.reproduction.evidence import Evidence
-from raycl.reproduction.figures import draw_all
-from raycl.reproduction.names import EXPERIMENTS
-from raycl.reproduction.table import markdown
-from raycl.reproduction.tables import all_tables
+from raycl.reproduction.evidence.experiment_names import EXPERIMENTS
+from raycl.reproduction.figures.all_figures import draw_all
+from raycl.reproduction.tables.all_tables import all_tables
+from raycl.reproduction.tables.table import markdown
 from raycl.results.report.canvas import Drawing, png
 from raycl.storage import Storage
 
@@ -51,8 +51,8 @@ here* if all this is so with the other sign.
 - **Margin** ("a reaches b"): *holds* if the mean difference is below the margin and the upper end \
 of its 95 % interval (Student's t) below twice the margin; *does not hold here* if the whole \
 interval lies above the margin. For "alike" it is the absolute difference. The margin is a share \
-of an effect which must be clear by the rule of direction; `raycl/reproduction/decide.py` gives \
-the reason for each share.
+of an effect which must be clear by the rule of direction; `raycl/reproduction/claims/decide.py` \
+gives the reason for each share.
 - Everything else is *undecided*, and so is every claim with fewer than three seeds.
 
 *Does not hold here* is about these models and tokens; it does not say that the paper is wrong. \
@@ -121,7 +121,7 @@ def _summary(verdicts: Sequence[Verdict]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that cannot end a table's cell."""
+    """The text without the characters that would end a table's cell."""
     return text.replace("|", "\\|").replace("\n", " ")
 
 

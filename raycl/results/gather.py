@@ -13,7 +13,7 @@ from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
 from raycl.recipe import Variant
 from raycl.recipe.sweep_plan import PlannedSweep
-from raycl.results.outcome import VALIDATION, RecipeOutcome, StageFact
+from raycl.results.outcome import VALIDATION, BranchFact, RecipeOutcome, StageFact
 from raycl.states.mark import StateMark, read_mark
 from raycl.storage import Storage, layout
 
@@ -21,7 +21,11 @@ from raycl.storage import Storage, layout
 def gather(
     sweep: PlannedSweep, states: StoredStates, failed: frozenset[str] = frozenset()
 ) -> list[RecipeOutcome]:
-    """The outcome of every recipe as far as storage holds it; `failed` names those that failed."""
+    """The outcome of every recipe as far as storage holds it.
+
+    `failed` are labels of recipes that failed. `states` may be shared by several sweeps of one
+    storage, so that each state is read once.
+    """
     bytes_per_token = _bytes_per_token(sweep.manifests)
     fingerprints = {name: fact.fingerprint for name, fact in sweep.facts.items()}
     return [
@@ -51,8 +55,9 @@ class StoredStates:
     ) -> pd.DataFrame:
         """One line per step from the chain's first step to the state.
 
-        A validation loss that the last line of a state lacks, as its corpus came later, is what
-        `raycl evaluate` measured on as many rows of the corpus with this fingerprint, if it did.
+        The last line of a state lacks the loss on a corpus that was added after its training. It is
+        filled with what `raycl evaluate` measured on as many rows of the corpus with this
+        fingerprint, if it did.
         """
         parts: list[pd.DataFrame] = []
         while name is not None:
@@ -115,7 +120,16 @@ def _outcome(
         starts_trained=training.model.pretrained is not None,
         final_steps=variant.recipe.validation.final_steps,
         tasks=read_tasks(states.storage, state) if state and finished else {},
+        branch=branch_fact(variant),
+        arm=variant.arm,
     )
+
+
+def branch_fact(variant: Variant) -> BranchFact | None:
+    """Where an anneal branch leaves its trunk; None for any other recipe."""
+    if variant.branch is None:
+        return None
+    return BranchFact(variant.trunk, variant.branch.stage, variant.branch.at)
 
 
 def _stage_facts(training: Training) -> list[StageFact]:

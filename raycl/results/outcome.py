@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 
 import pandas as pd
+
+from raycl.units import Length
 
 VALIDATION = "validation/"
 ROWS = "rows/"
@@ -26,7 +29,24 @@ class StageFact:
     replay_share: float = 0.0
     max_lr: float | None = None
     schedule: str = ""
-    """Its kind; `anneal` where the recipe is a branch that leaves it."""
+    """The kind of its schedule; `anneal` where the recipe is a branch that leaves the stage."""
+
+
+@dataclass(frozen=True)
+class BranchFact:
+    """Where an annealed branch leaves the recipe that it was taken from."""
+
+    trunk: str
+    """Label of that recipe."""
+    stage: str
+    """Name of the stage that the branch leaves."""
+    at: Length
+    """How much of the stage is done when the branch leaves it."""
+
+    @property
+    def leaves_at_end(self) -> bool:
+        """Whether the stage was through, so that the branch anneals all of it."""
+        return self.at == Length(Fraction(1), "fraction")
 
 
 @dataclass(frozen=True)
@@ -53,6 +73,10 @@ class RecipeOutcome:
     final_steps: int = 1
     tasks: Mapping[str, float] = field(default_factory=dict)
     """Main score by task of lm-evaluation-harness, of the state at the recipe's end."""
+    branch: BranchFact | None = None
+    """Given where `kind` is "anneal", and nowhere else."""
+    arm: str = ""
+    """The `label` of the recipe's grid in the recipe file; empty where it has none."""
 
     @property
     def steps(self) -> int:
@@ -79,7 +103,7 @@ class RecipeOutcome:
 def corpora_of(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     """Every corpus with a validation loss, in the order in which the recipes learn them."""
     measured = {corpus for outcome in outcomes for corpus in outcome.curves}
-    # The longest chain tells the order; a union baseline learns everything at once.
+    # The longest chain tells the order: a union baseline, for example, learns all at once.
     chains = sorted(outcomes, key=lambda outcome: -len(outcome.stages))
     learned = [name for outcome in chains for stage in outcome.stages for name in stage.new]
     ordered = [name for name in dict.fromkeys(learned) if name in measured]

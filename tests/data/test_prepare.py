@@ -1,10 +1,8 @@
-"""Preparation without Ray: reading, dealing out, packing, tokenizers, and what is refused."""
+"""Preparation without Ray: dealing out, packing, tokenizers, and what is refused."""
 
 from __future__ import annotations
 
-import bz2
 import dataclasses
-import gzip
 import json
 import subprocess
 import sys
@@ -14,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,39 +26,15 @@ from raycl.data.prepare import (
     tokenizer_fingerprint,
     train_tokenizer,
 )
-from raycl.data.prepare import run as run_module
-from raycl.data.prepare.documents import read_documents
-from raycl.data.prepare.inputs import find_files, plan_units
 from raycl.data.prepare.pack import cut_rows, pack_bucket
 from raycl.data.prepare.spec import prepared
 from raycl.data.prepare.spool import Bucket, _cut
 from raycl.data.shards import CorpusReader, verify_corpus
 from raycl.errors import InputError
 from raycl.storage import Storage
+from tests.helpers.corpus_text import texts, write_lines
 
-WORDS = ["the", "river", "ran", "over", "old", "stone", "while", "naïve", "birds", "你好", "sang"]
 END = 0  # the end of a document in the tests of packing
-
-
-def texts(count: int, seed: int = 0) -> list[str]:
-    """Documents of random words, all different."""
-    generator = np.random.default_rng(seed)
-    return [
-        f"{seed}.{number} " + " ".join(generator.choice(WORDS, generator.integers(5, 60)))
-        for number in range(count)
-    ]
-
-
-def write_lines(path: Path, documents: list[str]) -> Path:
-    """The documents as JSON lines."""
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
-    return path
-
-
-def read_all(source: TextSource, unit_bytes: int = 2**25) -> list[str]:
-    """All documents of a source, unit by unit."""
-    units, _ = plan_units(source, find_files(source), unit_bytes)
-    return [text for unit in units for text in read_documents(source, unit)]
 
 
 @pytest.fixture
@@ -72,7 +44,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def run_tasks(task: Any, items: list[Any]) -> Iterator[Any]:
         yield from (json.loads(json.dumps(task(item))) for item in reversed(items))
 
-    monkeypatch.setattr(run_module, "run_tasks", run_tasks)
+    monkeypatch.setattr("raycl.data.prepare.ray_tasks.run_tasks", run_tasks)
 
 
 @pytest.fixture
@@ -150,101 +122,6 @@ def test_a_long_text_is_cut_at_lines_and_loses_nothing(monkeypatch: pytest.Monke
     assert "".join(pieces) == text
     assert max(map(len, pieces)) <= 10
     assert pieces[1].startswith("\nthree")
-
-
-# Reading
-
-
-@pytest.mark.parametrize("unit_bytes", [1, 7, 64, 1000, 10**6])
-def test_json_lines_are_the_same_however_cut(tmp_path: Path, unit_bytes: int) -> None:
-    documents = texts(20)
-    path = write_lines(tmp_path / "a.jsonl", documents)
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().rstrip(b"\n"))
-    assert read_all(TextSource((str(path),)), unit_bytes) == documents
-
-
-@pytest.mark.parametrize("unit_bytes", [1, 1000, 10**6])
-def test_parquet_is_the_same_however_cut(tmp_path: Path, unit_bytes: int) -> None:
-    documents = texts(50)
-    table = pa.table({"n": range(50), "body": documents})
-    pq.write_table(table, tmp_path / "a.parquet", row_group_size=7)
-    source = TextSource((str(tmp_path / "a.parquet"),), text_field="body")
-    assert read_all(source, unit_bytes) == documents
-
-
-def test_compressed_files(tmp_path: Path) -> None:
-    documents = texts(9)
-    lines = [json.dumps({"text": text}).encode() + b"\n" for text in documents]
-    (tmp_path / "a.jsonl.gz").write_bytes(b"".join(gzip.compress(line) for line in lines[:3]))
-    (tmp_path / "b.jsonl.bz2").write_bytes(bz2.compress(b"".join(lines[3:6])))
-    with pa.CompressedOutputStream(str(tmp_path / "c.jsonl.zst"), "zstd") as stream:
-        stream.write(b"".join(lines[6:]))
-    assert read_all(TextSource((str(tmp_path),)), 10) == documents
-
-
-def test_text_files_are_documents_or_hold_separated_ones(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("one\n\n\ntwo")
-    (tmp_path / "b.txt").write_text("\ufeffthree\n\n  \n\n")
-    source = (str(tmp_path / "*.txt"),)
-    assert read_all(TextSource(source)) == ["one\n\n\ntwo", "three\n\n  \n\n"]
-    assert read_all(TextSource(source, document_separator="\n\n")) == ["one", "\ntwo", "three"]
-
-
-def test_globs_and_folders(tmp_path: Path) -> None:
-    for name in ("a.txt", "x/b.txt", "x/y/c.txt", "x/.hidden/d.txt"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(name)
-
-    def names(pattern: str) -> list[str]:
-        return read_all(TextSource((f"{tmp_path}/{pattern}",)))
-
-    assert names("") == names("**/*.txt") == names("**") == ["a.txt", "x/b.txt", "x/y/c.txt"]
-    assert names("*.txt") == ["a.txt"]
-    assert names("x/*.txt") == ["x/b.txt"]
-    assert names("[ab].txt") == ["a.txt"]
-    assert read_all(TextSource((f"file://{tmp_path}/x/?.txt",))) == ["x/b.txt"]
-
-
-GOOD = b'{"text": "fine"}\n'
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.jsonl", GOOD * 2 + b"{nope\n", r"a\.jsonl line 3: not valid JSON"),
-        ("a.jsonl", GOOD + b'{"body": ""}\n', r"line 2: there is no field 'text' \(it has body\)"),
-        ("a.jsonl", GOOD + b'{"text": null}\n', r"line 2: field 'text' is null, not text"),
-        ("a.jsonl", GOOD + b"[1]\n", r"line 2: not a JSON object"),
-        ("a.jsonl", GOOD + b'{"text": "\\ud800"}', r"line 2: .* surrogate"),
-        ("a.jsonl", GOOD + b'{"text": "\xff"}\n', r"line 2: not valid UTF-8 \(byte 0xff\)"),
-        ("a.txt", b"one\ntwo\n\xfe", r"a\.txt line 3: not valid UTF-8 \(byte 0xfe\)"),
-        ("a.doc", b"text", r"a\.doc: unknown suffix '\.doc'"),
-        ("a.parquet", b"no parquet", r"a\.parquet: not a Parquet file"),
-        ("a.txt.gz", gzip.compress(b"text" * 99, mtime=0)[:-9], r"a\.txt\.gz: it cannot be read"),
-    ],
-)
-def test_bad_input_names_file_and_line(
-    tmp_path: Path, name: str, content: bytes, message: str
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    for unit_bytes in (1, 2**25):
-        with pytest.raises(InputError, match=message):
-            read_all(TextSource((f"{tmp_path}/{name}",)), unit_bytes)
-
-
-def test_bad_parquet_names_column_and_row(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"text": ["a", "b", None, "c"]}), path, row_group_size=2)
-    with pytest.raises(InputError, match=r"a\.parquet row 2: field 'text' is null"):
-        read_all(TextSource((str(path),)), 1)
-    with pytest.raises(InputError, match=r"no column 'body'. Set `text_field` to one of text"):
-        read_all(TextSource((str(path),), text_field="body"))
-
-
-def test_no_files_match(tmp_path: Path) -> None:
-    for pattern in (f"{tmp_path}/*.txt", f"{tmp_path}/missing.txt", f"{tmp_path}/no/**/*.txt"):
-        with pytest.raises(InputError, match="no files match"):
-            find_files(TextSource((pattern,)))
 
 
 # Tokenizers

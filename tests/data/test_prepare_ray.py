@@ -18,7 +18,7 @@ from raycl.data.manifest import load_manifest
 from raycl.data.prepare import TextSource, train_tokenizer
 from raycl.data.shards import verify_corpus
 from raycl.storage import Storage
-from tests.data.test_prepare import texts, write_lines
+from tests.helpers.corpus_text import texts, write_lines
 from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.ray

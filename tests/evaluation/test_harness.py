@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,8 +17,9 @@ from raycl.data.prepare.tokenizer import end_of_document
 from raycl.errors import InputError
 from raycl.evaluation.document_loss import document_bits_per_byte, rolling_windows
 from raycl.evaluation.harness import check_harness, flat_metrics, score_state
-from raycl.evaluation.local_tasks import beginning, write_local_tasks
+from raycl.evaluation.local_tasks import TaskSizes, beginning, write_local_tasks
 from raycl.evaluation.store import TaskScores, read_task, read_tasks, write_task
+from raycl.evaluation.task_requests import LISTS, requests
 from raycl.results.table import results_table
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import load_model, read_state
@@ -34,10 +36,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Storage, str]:
     return storage, train_a_little(storage)
 
 
+@pytest.fixture(scope="session")
+def harness_tasks() -> Any:
+    """The harness' own tasks. Reading their thousands of files takes many seconds: done once."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager()
+
+
 @harness
 def test_bits_per_byte_are_raycls_own(trained: tuple[Storage, str], tmp_path: Path) -> None:
     storage, state = trained
-    write_local_tasks(storage, ["prose"], tmp_path, ["bits-per-byte"], documents=8)
+    write_local_tasks(storage, ["prose"], tmp_path, ["bits-per-byte"], TaskSizes(documents=8))
     scores = score_state(storage, state, [str(tmp_path)])["bits_per_byte_prose"]
     tokenizer = stored_tokenizer(storage, load_manifest(storage, "corpora/prose").tokenizer)
     texts = [beginning(text) for text in held_out_documents(storage, "prose")][:8]
@@ -100,10 +110,25 @@ def test_scores_are_kept_and_shown(
 
 
 @harness
-def test_tasks_that_are_not_there_are_named(trained: tuple[Storage, str], tmp_path: Path) -> None:
+def test_tasks_that_are_not_there_are_named(
+    trained: tuple[Storage, str],
+    tmp_path: Path,
+    harness_tasks: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     storage, state = trained
-    with pytest.raises(InputError, match=r"'hellaswagg'.*no such task.*hellaswag"):
-        score_state(storage, state, ["hellaswagg"])
+    asked: list[dict[str, object]] = []
+
+    def manager(**given: object) -> Any:
+        asked.append(given)
+        return harness_tasks
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lm_eval.tasks.TaskManager", manager)
+        with pytest.raises(InputError, match=r"'hellaswagg'.*no such task.*hellaswag"):
+            score_state(storage, state, ["hellaswagg"])
+    # What it was asked for is what the fixture has: the harness' own tasks and no others.
+    assert asked == [{"include_path": [], "include_defaults": True}]
     (tmp_path / "gone.yaml").write_text(
         f"task: gone\ndataset_path: json\ndataset_kwargs: {{data_files: {{test: {tmp_path}/x}}}}\n"
         "test_split: test\noutput_type: loglikelihood_rolling\ndoc_to_target: text\n"
@@ -115,15 +140,16 @@ def test_tasks_that_are_not_there_are_named(trained: tuple[Storage, str], tmp_pa
 
 @harness
 @pytest.mark.parametrize("words", ["paper-english", "paper-german"])
-def test_the_papers_lists_name_tasks_of_the_harness(words: str, tmp_path: Path) -> None:
+def test_the_papers_lists_name_tasks_of_the_harness(
+    words: str, tmp_path: Path, harness_tasks: Any
+) -> None:
     from lm_eval.tasks import TaskManager
 
-    from raycl.evaluation.task_requests import LISTS, requests
-
-    known = TaskManager(include_path=str(LISTS)).all_tasks
-    assert words in known  # the list works in the harness itself, too
+    # The list works in the harness itself, too: `lm_eval --include_path raycl/evaluation/tasks`.
+    lists = TaskManager(include_path=str(LISTS), include_defaults=False).all_tasks
+    assert words in lists
     names = [request.name for request in requests([words], Storage(tmp_path), [], tmp_path)]
-    assert set(names) <= set(known)
+    assert set(names) <= {*harness_tasks.all_tasks, *lists}
 
 
 @harness

@@ -14,8 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from raycl.data.manifest import load_manifest
-from raycl.data.prepare import CorpusSpec, TextSource, prepare_corpus, train_tokenizer
-from raycl.data.prepare import run as run_module
+from raycl.data.prepare import CorpusSpec, TextSource, prepare_corpus, ray_tasks, train_tokenizer
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.mixture import Mixture, Source
 from raycl.plan.optimizer import Optimizer
@@ -47,7 +46,7 @@ def prepare_text(folder: Path, shard_tokens: int = 2**14) -> Storage:
     source = TextSource((str(file),))
     reference, _ = train_tokenizer(storage, [source], 1024, 300_000, 0)
     spec = CorpusSpec("prose", source, LENGTH, "1/3", seed=5, shard_tokens=shard_tokens)
-    with patch.object(run_module, "run_tasks", run_here):
+    with patch.object(ray_tasks, "run_tasks", run_here):
         prepare_corpus(storage, spec, reference)
     return storage
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from raycl.results.outcome import RecipeOutcome, StageFact
+from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
+from raycl.units import parse_length
 
 STEPS = 1000  # of each stage
 ANNEAL = 140
@@ -101,7 +104,8 @@ def anneal(trunk: RecipeOutcome, count: int) -> RecipeOutcome:
         )
     lines = pd.concat([begun, branch], ignore_index=True)
     label = f"{trunk.label}, anneal {NAMES[count - 1]} at 100%"
-    return outcome(label, "anneal", stages(count, 0.0, ANNEAL), lines, **trunk.fields)
+    made = outcome(label, "anneal", stages(count, 0.0, ANNEAL), lines, **trunk.fields)
+    return replace(made, branch=BranchFact(trunk.label, NAMES[count - 1], parse_length("100%")))
 
 
 def with_rows(lines: pd.DataFrame, rows: dict[str, int]) -> pd.DataFrame:

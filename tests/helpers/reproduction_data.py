@@ -4,127 +4,20 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from raycl.reproduction import paper_numbers as paper
 from raycl.reproduction.evidence import Evidence
-from raycl.results.outcome import RecipeOutcome, StageFact
+from raycl.reproduction.evidence.experiment_names import INFINITE
+from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
+from raycl.units import parse_length
+from tests.helpers.reproduction_worlds import HOLDING, Losses, World
 
 STEPS, EVERY, TOKENS = 120, 5, 8192  # a stage's steps, steps between validations, tokens a step
-Losses = tuple[float, float]
 PEAK, FLOOR = 3e-3, 3e-4
-INFINITE = ("infinite cosine", "infinite inverse-sqrt")
 DOMAIN_NAMES = ("wiki", "books", "code", "news")
-
-
-def _replay() -> dict[str, dict[float, Losses]]:
-    return {
-        shift: {share: (row.old, row.new) for share, row in rows.items()}
-        for shift, rows in paper.REPLAY.items()
-    }
-
-
-def _rates() -> dict[str, dict[str, Losses]]:
-    found = {
-        shift: {name: (row.old, row.new) for name, row in rows.items()}
-        for shift, rows in paper.MAX_LR.items()
-    }
-    found["weak"]["warm"], found["strong"]["warm"] = (2.50, 2.53), (3.70, 1.15)
-    return found
-
-
-def _warmups() -> dict[str, dict[float, Losses]]:
-    lengths = (0.0, 0.005, 0.01, 0.02)
-    return {
-        "weak": dict.fromkeys(lengths, (2.44, 2.50)),
-        "strong": dict.fromkeys(lengths, (3.56, 1.11)),
-    }
-
-
-@dataclass(frozen=True)
-class World:
-    """Final losses (D0, D1) by experiment; as made, they are the paper's or like them."""
-
-    before: Losses = (2.17, 2.70)
-    strong_before: Losses = (2.17, 5.0)
-    replay: Mapping[str, Mapping[float, Losses]] = field(default_factory=_replay)
-    union: Mapping[str, Losses] = field(
-        default_factory=lambda: {"weak": (2.17, 2.53), "strong": (2.26, 1.25)}
-    )
-    rates: Mapping[str, Mapping[str, Losses]] = field(default_factory=_rates)
-    warmups: Mapping[str, Mapping[float, Losses]] = field(default_factory=_warmups)
-    spike: float = 0.8  # of the training loss without a warm-up
-    same_data: Sequence[float] = (0.05, 0.10, 0.20)  # peak rise by max LR
-    scale: Sequence[Losses] = ((1.98, 2.00), (1.79, 2.00))  # replay 0 and 5 %
-    single: Sequence[float] = (2.600, 2.605, 2.604, 2.700)  # cosine, two infinite ones, constant
-    trunk: Sequence[float] = (2.600, 2.680, 2.680)
-    annealed: Sequence[float] = (2.603, 2.604)
-    bumps: Sequence[float] = (0.06, -0.002, -0.002)
-    domains: Sequence[float] = (3.4, 3.0, 3.3, 2.9)  # cosine, inverse-sqrt, each 0 and 5 %
-    mixed: float = 2.6
-    history: Losses = (0.40, 0.08)  # mean forgetting at 0 and 5 %
-    merged: Mapping[str, Losses] = field(
-        default_factory=lambda: {"weak": (2.35, 2.60), "strong": (2.6, 2.4)}
-    )
-    noise: float = 0.001
-
-
-HOLDING = World()
-
-_WORSE_WITH_REPLAY = {
-    0.0: (2.40, 1.5),
-    0.005: (2.5, 1.5),
-    0.01: (2.55, 1.5),
-    0.05: (2.6, 1.5),
-    0.10: (2.7, 1.5),
-    0.25: (2.8, 1.5),
-    0.50: (2.9, 1.5),
-}
-_HARMLESS = {
-    "constant": (3.0, 1.0),
-    "warm": (2.8, 1.2),
-    "lowest": (2.9, 1.2),
-    "middle": (2.7, 1.3),
-    "highest": (2.5, 1.4),
-}
-REVERSED = World(
-    replay={"weak": _WORSE_WITH_REPLAY, "strong": _WORSE_WITH_REPLAY},
-    rates={"weak": _HARMLESS, "strong": _HARMLESS},
-    spike=-0.5,
-    same_data=(-0.02, -0.03, -0.04),
-    scale=((1.70, 2.0), (1.74, 2.0)),
-    single=(2.7, 2.7, 2.7, 2.6),
-    bumps=(-0.02, 0.02, 0.02),
-    mixed=4.0,
-    history=(0.10, 0.09),
-    merged={"weak": (1.5, 1.5), "strong": (1.0, 1.0)},
-)
-"""Every direction the other way round."""
-
-_DEAR = {
-    0.0: (2.9, 1.5),
-    0.005: (2.8, 1.9),
-    0.01: (2.7, 2.0),
-    0.05: (2.6, 2.0),
-    0.10: (2.5, 2.1),
-    0.25: (2.4, 2.2),
-    0.50: (2.3, 2.3),
-}
-_UNEQUAL = {0.0: (2.9, 1.5), 0.005: (2.7, 1.7), 0.01: (2.5, 1.9), 0.02: (2.3, 2.1)}
-FAR_APART = replace(
-    HOLDING,
-    replay={"weak": _DEAR, "strong": _DEAR},
-    union={"weak": (2.1, 1.3), "strong": (2.1, 1.3)},
-    warmups={"weak": _UNEQUAL, "strong": _UNEQUAL},
-    scale=((1.98, 2.00), (1.95, 2.00)),
-    single=(2.6, 2.68, 2.69, 2.7),
-    annealed=(2.64, 2.64),
-    bumps=(0.06, 0.05, 0.05),
-)
-"""Effects are there, but nothing comes near to what it is measured by."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +50,7 @@ def infinite(label: str, anneal: int = 0, first: bool = True, steps: int = STEPS
         cooled = 0.6 * steps
         place = np.minimum(step / cooled, 1)
         fall = (1 + np.cos(np.pi * place)) / 2
-        if "sqrt" in label:
+        if label == INFINITE[1]:
             fall = 1 - ((1 + 10 * place) ** -0.5 - 1) / (11**-0.5 - 1)
         rates = np.minimum(plateau + (PEAK - plateau) * fall, PEAK * step / 2)
     else:
@@ -172,7 +65,7 @@ def _curve(start: float, end: float, bump: float, seen: bool) -> np.ndarray:
     place = np.arange(1, STEPS // EVERY + 1) * EVERY / STEPS
     fall = (1 + 50 * place) ** -0.8
     way = (1 - fall) / (1 - fall[-1]) if not seen else (1 - np.exp(-6 * place)) / (1 - np.exp(-6))
-    curve = start + (end - start) * way
+    curve: np.ndarray = start + (end - start) * way
     if seen and bump:
         hill = np.exp(-(((place - 0.12) / 0.10) ** 2))
         curve = curve + max((start + bump - curve[2]), 0.0) * hill if bump > 0 else curve
@@ -187,11 +80,14 @@ def outcome(
     label: str,
     parts: Sequence[Part],
     kind: str = "sweep",
-    fields: Mapping[str, object] | None = None,
     noise: float = 0.001,
     experiment: str = "",
 ) -> RecipeOutcome:
-    """One recipe's history; a seed moves all its losses alike, a recipe its own a little."""
+    """One recipe with its history.
+
+    A seed shifts the losses of all its recipes by the same amount, and a recipe shifts its own a
+    little more (`noise`, nats/token). `experiment` tells apart recipes of one label.
+    """
     own = np.random.default_rng([seed, zlib.crc32(f"{experiment}{label}".encode())])
     common = np.random.default_rng(seed).normal(0, 0.02)
     steps = STEPS * len(parts)
@@ -224,7 +120,7 @@ def outcome(
         )
         for number, part in enumerate(parts)
     )
-    return RecipeOutcome(label, kind, fields or {}, facts, table, TOKENS)
+    return RecipeOutcome(label, kind, {}, facts, table, TOKENS)
 
 
 def _pair(names: Sequence[str], losses: Losses) -> dict[str, float]:
@@ -244,12 +140,13 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
         rates: np.ndarray,
         share: float = 0.0,
         opening: float = 0.0,
-        **fields: object,
     ) -> RecipeOutcome:
         bump = 0.04 + 20 * float(rates.max()) if share == 0 else 0.0
         last = Part((names[1],), rates, _pair(names, losses), share, bump, opening=opening)
-        given = {f"{names[1]}.{name}": value for name, value in fields.items()}
-        return outcome(seed, label, [first, last], "sweep", given, world.noise, experiment)
+        return outcome(seed, label, [first, last], "sweep", world.noise, experiment)
+
+    def swept(made: RecipeOutcome, field: str, value: object) -> RecipeOutcome:
+        return replace(made, fields={f"{names[1]}.{field}": value})
 
     ending = _pair(names, world.union[shift])
     scratch = (2.51, 2.53) if shift == "weak" else (3.97, 1.17)
@@ -274,13 +171,16 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
             outcome(seed, "union", [Part(names, cosine(), ending)], noise=world.noise)
         ],
         f"e3-warmup-{shift}": [
-            two(
-                f"e3{shift}",
-                f"warmup {100 * w:g}%",
-                losses,
-                cosine(warm=round(w * 1000)),
-                opening=world.spike if w == 0 else 0.0,
-                **{"schedule.warmup": f"{100 * w:g}%"},
+            swept(
+                two(
+                    f"e3{shift}",
+                    f"warmup {100 * w:g}%",
+                    losses,
+                    cosine(warm=round(w * 1000)),
+                    opening=world.spike if w == 0 else 0.0,
+                ),
+                "schedule.warmup",
+                f"{100 * w:g}%",
             )
             for w, losses in world.warmups[shift].items()
         ],
@@ -288,7 +188,7 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
             two(f"e4{shift}", name, losses, shapes[name]) for name, losses in rates.items()
         ],
         replay: [
-            two(replay, f"replay {100 * share:g}%", losses, cosine(), share, replay=share)
+            swept(two(replay, f"replay {100 * share:g}%", losses, cosine(), share), "replay", share)
             for share, losses in world.replay[shift].items()
         ]
         + baselines,
@@ -349,7 +249,10 @@ def _single(world: World, seed: int) -> list[RecipeOutcome]:
     labels = ("cosine", *INFINITE, "constant")
     shapes = [cosine(), *(infinite(label, 17) for label in INFINITE), constant(PEAK, 2)]
     return [
-        outcome(seed, label, [Part(("english",), rates, {"english": loss})], noise=world.noise)
+        replace(
+            outcome(seed, label, [Part(("english",), rates, {"english": loss})], noise=world.noise),
+            arm=label,
+        )
         for label, rates, loss in zip(labels, shapes, world.single, strict=True)
     ]
 
@@ -372,8 +275,10 @@ def _stages(world: World, seed: int) -> list[RecipeOutcome]:
             ends = {"english": world.annealed[number - 1] + 0.10 * (2 - stage)}
             branch = [*parts[:-1], replace(parts[-1], rates=annealed, ends=ends)]
             called = f"{label}, anneal {name} at 100%"
-            branches.append(outcome(seed, called, branch, "anneal", noise=world.noise))
-        trunk = outcome(seed, label, parts, noise=world.noise)
+            made = outcome(seed, called, branch, "anneal", noise=world.noise)
+            fact = BranchFact(label, name, parse_length("100%"))
+            branches.append(replace(made, branch=fact, arm=label))
+        trunk = replace(outcome(seed, label, parts, noise=world.noise), arm=label)
         found += [trunk, *(_leaves_late(branch, trunk) for branch in branches)]
     return found
 
@@ -401,13 +306,17 @@ def _many(
             for place, name in enumerate(DOMAIN_NAMES)
         }
         parts.append(Part((DOMAIN_NAMES[number],), cosine(), ends, share if number else 0.0))
-    return outcome(seed, label, parts, fields={"later.replay": f"{100 * share:g}%"}, noise=noise)
+    made = outcome(seed, label, parts, noise=noise)
+    return replace(made, fields={"later.replay": f"{100 * share:g}%"})
 
 
 def _domains(world: World, seed: int) -> list[RecipeOutcome]:
     arms = [(label, share) for label in ("cosine", INFINITE[1]) for share in (0.0, 0.05)]
     found = [
-        _many(seed, f"{label}, replay {100 * share:g}%", mean, 0.5, share, world.noise)
+        replace(
+            _many(seed, f"{label}, replay {100 * share:g}%", mean, 0.5, share, world.noise),
+            arm=label,
+        )
         for (label, share), mean in zip(arms, world.domains, strict=True)
     ]
     mixed = Part(DOMAIN_NAMES, cosine(), dict.fromkeys(DOMAIN_NAMES, world.mixed))

@@ -14,18 +14,13 @@ import pytest
 from rich.console import Console
 
 from raycl.results.outcome import RecipeOutcome, StageFact
-from raycl.results.report.canvas import spread
 from raycl.results.report.figures import draw_figures
+from raycl.results.report.groups import rate_groups
 from raycl.results.report.headline import headline
+from raycl.results.report.labels import spread
+from raycl.results.report.number_text import loss_text, rate_text, share_text, tokens_text
 from raycl.results.report.page import write_report
-from raycl.results.report.palette import (
-    looks,
-    loss_text,
-    rate_groups,
-    rate_text,
-    share_text,
-    tokens_text,
-)
+from raycl.results.report.palette import looks
 from raycl.results.report.table import print_results
 from raycl.results.table import results_table
 from raycl.storage import Storage
@@ -49,8 +44,9 @@ def rates(max_lr: float, min_lr: float, steps: int) -> np.ndarray:
 
 def fall(start: float, end: float, steps: int, speed: float = 0.12) -> np.ndarray:
     place = np.arange(1, steps + 1) / steps
-    curve = (1 + place / speed * 6) ** -0.8
-    return end + (start - end) * (curve - curve[-1]) / (1 - curve[-1])
+    curve: np.ndarray = (1 + place / speed * 6) ** -0.8
+    fallen: np.ndarray = end + (start - end) * (curve - curve[-1]) / (1 - curve[-1])
+    return fallen
 
 
 def rise(start: float, end: float, steps: int) -> np.ndarray:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from raycl.errors import InputError
+from raycl.results.metrics import final_loss
+from raycl.results.metrics.registry import METRICS, per_corpus
 from raycl.results.outcome import RecipeOutcome, StageFact
 from raycl.results.table import (
     read_results,
@@ -177,6 +181,47 @@ def test_written_tables_come_back(tmp_path: object) -> None:
     names = storage.list("sweeps/one/history")
     assert names == ["replay-0.parquet", "replay-25.parquet", "union.parquet"]
     assert storage.exists("sweeps/one/results.csv")
+
+
+def test_tables_say_their_format_and_older_ones_are_read(tmp_path: Path) -> None:
+    storage, path = Storage(tmp_path), tmp_path / "sweeps/one/results.parquet"
+    written = write_results(storage, "sweeps/one", [replayed()])
+    for file in (path, path.parent / "history/replay-25.parquet"):
+        assert pq.read_schema(file).metadata[b"raycl_format"] == b"1"
+    pd.testing.assert_frame_equal(pd.read_parquet(path), written)
+    history = pd.read_parquet(path.parent / "history/replay-25.parquet")
+    pd.testing.assert_frame_equal(history, replayed().history)
+    written.to_parquet(path, index=False)  # as before formats were counted
+    pd.testing.assert_frame_equal(read_results(storage, "sweeps/one"), written)
+
+
+def test_a_newer_or_damaged_table_is_told(tmp_path: Path) -> None:
+    storage, path = Storage(tmp_path), tmp_path / "sweeps/one/results.parquet"
+    write_results(storage, "sweeps/one", [replayed()])
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({b"raycl_format": b"2"}), path)
+    with pytest.raises(InputError, match=r"results\.parquet.*format 2; this raycl reads .* to 1"):
+        read_results(storage, "sweeps/one")
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"results\.parquet: not a readable Parquet file"):
+        read_results(storage, "sweeps/one")
+
+
+def test_a_new_metric_is_one_function() -> None:
+    def loss_in_bits(outcome: RecipeOutcome, corpus: str) -> float:
+        return final_loss(outcome, corpus) / math.log(2)
+
+    per_corpus("loss_in_bits")(loss_in_bits)
+    try:
+        table = results_table([replayed(), union()])
+        with pytest.raises(ValueError, match="two metrics are called 'loss_in_bits'"):
+            per_corpus("loss_in_bits")(final_loss)
+    finally:
+        del METRICS["loss_in_bits"]
+    bits = [loss / math.log(2) for loss in (5.0, 5.2)]
+    assert table["loss_in_bits/german"].tolist() == pytest.approx(bits)
+    assert table.columns.tolist()[-3:] == ["loss_in_bits/german", "state", "status"]
+    assert "loss_in_bits/german" not in results_table([replayed()])
 
 
 def test_missing_results_are_said_to_be_missing(tmp_path: object) -> None:

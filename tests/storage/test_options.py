@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyarrow import fs as arrow_fs
 
 from raycl.cluster.connect import worker_environment
-from raycl.data.prepare.inputs import open_file_system
+from raycl.data.prepare.file_systems import open_file_system
 from raycl.errors import InputError
 from raycl.storage import Storage
 from raycl.storage.options import S3Options, arrow_arguments, s3_options, shared_variables

@@ -18,7 +18,8 @@ import pytest
 
 from raycl.cluster.connect import free_port
 from raycl.data.prepare.documents import read_documents
-from raycl.data.prepare.inputs import TextSource, find_files, plan_units
+from raycl.data.prepare.inputs import find_files, plan_units
+from raycl.data.prepare.source import TextSource
 from raycl.errors import InputError
 from raycl.storage import Storage
 from raycl.storage.retries import GaveUpError, Retries

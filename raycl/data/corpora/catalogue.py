@@ -20,7 +20,7 @@ class _Entry(BaseModel):
 
 
 class Source(_Entry):
-    """Files of one Debian package; `package` lists names of which one suffices."""
+    """Files of one Debian package. `package` lists its names; the first that can be had is used."""
 
     package: tuple[str, ...]
     path: str
@@ -39,7 +39,7 @@ class Known(_Entry):
 
 
 class Hub(_Entry):
-    """A Hugging Face data set that stands in where there are no Debian packages."""
+    """A Hugging Face data set that is used where there are no Debian packages."""
 
     dataset: str
     config: str
@@ -60,7 +60,7 @@ class Corpus(_Entry):
     hub: Hub | None = None
 
     def known_sha256(self, versions: dict[str, str]) -> str | None:
-        """The sha256 for exactly these package versions; None where they are new to us."""
+        """The sha256 for exactly these package versions; None where the catalogue lacks them."""
         return next((known.sha256 for known in self.known if known.versions == versions), None)
 
 

@@ -12,7 +12,7 @@ DOWNLOAD_SECONDS = 900
 
 
 class NotObtainable(Exception):
-    """Why a way to a corpus does not work on this machine; another one may."""
+    """The reason why a corpus cannot be had in one way on this machine; another way may work."""
 
 
 def cache_folder() -> Path:
@@ -25,11 +25,11 @@ def package_file(
 ) -> tuple[str, Path]:
     """(name, file) of the first of the packages that can be had. Raises NotObtainable.
 
-    A package in the cache is used as it is, so that a corpus stays the same until the cache is
-    emptied; it needs no network.
+    A package in the cache is used as it is, without a network, so that a corpus stays the same
+    until the cache is emptied.
     """
     for name in names:
-        # Only complete files are moved into the cache. The name's last part is the architecture.
+        # Files in the cache are complete: they are moved there after the download.
         found = sorted(cache.glob(f"{name}_*.deb"), key=lambda file: file.stat().st_mtime)
         if found:
             return name, found[-1]

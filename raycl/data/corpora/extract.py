@@ -18,7 +18,7 @@ ENTRIES_PER_DOCUMENT = 40
 
 Document = list[str]
 
-# Control characters, Windows quotation marks that were taken for Latin-1, spaces of no width.
+# Control characters, Windows quotation marks in text that was read as Latin-1, spaces of no width.
 _ODD = re.compile("[\x00-\x07\x0b-\x1f\x7f-\xa0\xad\u200b\ufeff]")
 _STAND_INS = {"\x0c": "\n", "\xa0": " ", "\x85": "…", "\x91": "‘", "\x92": "’", "\x93": "“"}
 _STAND_INS |= {"\x94": "”", "\x96": "–", "\x97": "—"}
@@ -82,7 +82,7 @@ def _grouped(blocks: list[str], size: int) -> list[Document]:
 
 
 def text_blocks(text: str) -> Document:
-    """What empty lines separate, as it is: program code keeps its indentation."""
+    """The parts between empty lines, unchanged, so that program code keeps its indentation."""
     blocks = re.split(r"\n(?:[ \t]*\n)+", text)
     return [block.rstrip() for block in blocks if block.strip()]
 

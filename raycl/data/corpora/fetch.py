@@ -1,7 +1,7 @@
-"""`fetch`: a real corpus for a first run: `<folder>/<name>.jsonl`, its description beside it.
+"""Fetches a real corpus for a first run: `<folder>/<name>.jsonl`, with its description beside it.
 
-Debian packages come first, since their text can be checked against a known sha256; the hub is the
-way out where there is no Debian.
+Debian packages are tried first, since their text can be checked against a known sha256. The hub is
+tried where there are no Debian packages.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def fetch(name: str, folder: Path, progress: Progress = print) -> Path:
         return target
     fetched = _from_anywhere(name, corpus, progress)
     description = _description(corpus, fetched)
-    # The description goes first: if we die in between there is no text, and we begin again.
+    # The description is written first. If the process ends in between, there is no text, and the
+    # next call fetches it again.
     storage = Storage(folder)
     storage.write_json(f"{name}.json", description)
     storage.write_bytes(target.name, fetched.selection.data)
@@ -137,7 +138,7 @@ def _unpacked_documents(
 def _check_known(
     name: str, corpus: Corpus, versions: dict[str, str], selection: Selection, progress: Progress
 ) -> None:
-    """Hold the text against the catalogue, which knows it for some package versions."""
+    """Compare the text with the catalogue, which has its sha256 for some package versions."""
     if selection.documents == 0:
         raise NotObtainable(f"there is no text where it used to be in {', '.join(versions)}")
     shown = ", ".join(f"{package} {version}" for package, version in versions.items())

@@ -1,4 +1,4 @@
-"""The other way to a corpus: the first megabytes of a data set on Hugging Face, streamed."""
+"""The first megabytes of a data set on Hugging Face, for machines without Debian packages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def hub_documents(hub: Hub) -> Iterator[tuple[str, list[str]]]:
             yield f"{hub.dataset}/{hub.config}#{number}", [text]
             if taken >= hub.max_bytes:
                 return
-    # Its transports raise errors of four libraries with no common base; each means "not here".
+    # The transports raise errors of four libraries that have no common base class.
     except Exception as error:
         message = (str(error).splitlines() or [type(error).__name__])[0]
         raise NotObtainable(f"{hub.dataset} could not be read ({message})") from error

@@ -47,7 +47,7 @@ def rst_blocks(text: str) -> list[str]:
 
 
 def _spoken_lines(lines: list[str]) -> Iterator[str]:
-    """The lines without comments, targets and dropped directives, the others' names in words."""
+    """The lines without comments, targets and dropped directives; others become words."""
     hidden_above: int | None = None  # lines indented deeper than this belong to something dropped
     after_directive = False
     for line in lines:
@@ -70,7 +70,7 @@ def _spoken_lines(lines: list[str]) -> Iterator[str]:
 
 
 def _spoken_directive(rest: str) -> str | None:
-    """What stands for a directive in the text; None where it and its body are left out."""
+    """The words that replace a directive; None where it and its body are left out."""
     match = _DIRECTIVE_NAME.match(rest)
     if match is None or match["name"] in _DROPPED or rest.startswith("|"):
         return None  # a comment, a link target, a footnote, a substitution

@@ -1,4 +1,4 @@
-"""Which blocks of the extracted documents become text: the wanted language, each of them once."""
+"""Chooses the blocks that become text: those in the wanted language, each of them once."""
 
 # ruff: noqa: SIM905 -- lists of words read better as words
 
@@ -14,8 +14,11 @@ from itertools import pairwise
 from raycl.data.corpora.catalogue import Language
 from raycl.data.corpora.extract import Document
 
-SHORT_BLOCK = 40  # characters; headings and the like: too short to tell a language, or a copy
-SHORTEST_DOCUMENT = 200  # characters in longer blocks
+SHORT_BLOCK = 40
+"""Characters. Shorter blocks, such as headings, show neither their language nor that they are
+copies."""
+SHORTEST_DOCUMENT = 200
+"""Characters in blocks that are not short."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 _GERMAN = frozenset(
@@ -85,7 +88,7 @@ def _is_new(block: str, seen: set[bytes]) -> bool:
 
 
 def _without_empty_headings(blocks: Document) -> Document:
-    """Without the short blocks at the end: their text was dropped, or they led to other pages."""
+    """The blocks without short ones at the end, whose text was dropped or on another page."""
     end = len(blocks)
     while end and len(blocks[end - 1]) < SHORT_BLOCK:
         end -= 1
@@ -93,7 +96,7 @@ def _without_empty_headings(blocks: Document) -> Document:
 
 
 def _joined(blocks: Document) -> str:
-    """Paragraphs with an empty line between them, list items without."""
+    """The blocks as one text: an empty line between paragraphs, none between list items."""
     text = blocks[0]
     for previous, block in pairwise(blocks):
         in_list = previous.startswith("- ") and block.startswith("- ")

@@ -5,110 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
-from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs as arrow_fs
 
+from raycl.data.prepare.file_systems import open_file_system
+from raycl.data.prepare.readers import READERS, reader_for_suffix, reader_named
+from raycl.data.prepare.readers.compression import COMPRESSIONS
+from raycl.data.prepare.source import InputFile, Piece, TextSource, Unit
 from raycl.errors import InputError
-from raycl.storage.arrow import open_arrow
-from raycl.storage.options import S3Options, arrow_arguments, s3_options
-from raycl.storage.urls import refuse_secret
 
-_ATTEMPTS = 10
 UNIT_BYTES = 32 * 2**20
-Format = Literal["text", "jsonl", "parquet"]
-_FORMATS: dict[str, Format] = {
-    ".txt": "text",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
-# Only for the number of shards: what text usually shrinks by.
-_TYPICAL_RATIO = {None: 1, "gzip": 3, "zstd": 3, "bz2": 4}
-
-
-@dataclass(frozen=True)
-class TextSource:
-    """The documents of a corpus: files, globs or folders, local or on an object store.
-
-    A text file is one document, unless `document_separator` says where documents end.
-    """
-
-    files: tuple[str, ...]
-    text_field: str = "text"
-    format: Literal["auto", "text", "jsonl", "parquet"] = "auto"
-    document_separator: str | None = None
-
-    def __post_init__(self) -> None:
-        if isinstance(self.files, str):
-            raise InputError(f"files {self.files!r}", "not a list", "Give a list of paths")
-        object.__setattr__(self, "files", tuple(self.files))
-        if self.document_separator == "":
-            raise InputError("document_separator ''", "it is empty", "Leave it out, or give text")
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """One file as found; `version` (size and time) tells whether it has changed since."""
-
-    url: str
-    format: Format
-    compression: str | None
-    size: int
-    modified: int
-
-    @property
-    def version(self) -> list[Any]:
-        """What a manifest records of this file."""
-        return [self.url, self.size, self.modified]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Part of a file: bytes [start, stop) of text, or row groups [start, stop) of Parquet."""
-
-    file: InputFile
-    start: int
-    stop: int
-
-
-Unit = tuple[Piece, ...]
-
-
-@cache
-def _object_store(scheme_and_bucket: str) -> tuple[arrow_fs.FileSystem, str]:
-    return open_arrow(scheme_and_bucket)
-
-
-@cache
-def _s3_store(options: S3Options) -> arrow_fs.FileSystem:
-    strategy = arrow_fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS)
-    return arrow_fs.S3FileSystem(**arrow_arguments(options), retry_strategy=strategy)
-
-
-def open_file_system(url: str) -> tuple[arrow_fs.FileSystem, str]:
-    """The file system that holds `url`, and the path by which it knows it."""
-    if "://" not in url or url.startswith("file://"):
-        local = os.path.expanduser(url.removeprefix("file://"))
-        return arrow_fs.LocalFileSystem(), os.path.abspath(local)
-    refuse_secret(url, "input")
-    scheme, _, rest = url.partition("://")
-    bucket, _, key = rest.partition("?")[0].partition("/")
-    query = url.partition("?")[2] if scheme in ("s3", "gs") else ""
-    if scheme == "s3" and not query and s3_options() != S3Options():
-        return _s3_store(s3_options()), f"{bucket}/{key}" if key else bucket
-    try:
-        file_system, root = _object_store(f"{scheme}://{bucket}" + (f"?{query}" if query else ""))
-    except (pa.ArrowInvalid, ValueError, OSError) as error:
-        raise InputError(
-            f"input {url!r}", str(error), "Give a local path, or an s3:// or gs:// URL"
-        ) from error
-    return file_system, f"{root}/{key}" if key else root
 
 
 def find_files(source: TextSource) -> list[InputFile]:
@@ -169,28 +76,30 @@ def _glob_expression(pattern: str) -> str:
 
 def _input_file(source: TextSource, url: str, info: arrow_fs.FileInfo) -> InputFile:
     stem, suffix = os.path.splitext(url.partition("?")[0])
-    compression = _COMPRESSIONS.get(suffix)
+    compression = COMPRESSIONS.get(suffix)
     if compression:
         suffix = os.path.splitext(stem)[1]
-    kind = _FORMATS.get(suffix) if source.format == "auto" else source.format
-    if kind is None:
+    by_suffix = source.format == "auto"
+    reader = reader_for_suffix(suffix) if by_suffix else reader_named(source.format)
+    if reader is None:
+        known = ", ".join(suffix for known in READERS.values() for suffix in known.suffixes)
         raise InputError(
             url,
             f"unknown suffix {suffix!r}",
-            f"Use {', '.join(_FORMATS)} (also with {', '.join(_COMPRESSIONS)}), or set `format`",
+            f"Use {known} (also with {', '.join(COMPRESSIONS)}), or set `format`",
         )
-    return InputFile(url, kind, compression, int(info.size), int(info.mtime_ns or 0))
+    return InputFile(url, reader.name, compression, int(info.size), int(info.mtime_ns or 0))
 
 
 def plan_units(
     source: TextSource, files: list[InputFile], unit_bytes: int = UNIT_BYTES
 ) -> tuple[list[Unit], int]:
-    """Cut the files into units of about `unit_bytes`; also the bytes of text to expect."""
+    """Cut the files into units of about `unit_bytes` bytes of text; also all bytes to expect."""
     units: list[Unit] = []
     small: list[Piece] = []
     total = room = 0
     for file in files:
-        for piece, size in _pieces(source, file, unit_bytes):
+        for piece, size in reader_named(file.format).pieces(source, file, unit_bytes):
             total += size
             if small and room + size > unit_bytes:
                 units.append(tuple(small))
@@ -200,41 +109,3 @@ def plan_units(
     if small:
         units.append(tuple(small))
     return units, total
-
-
-def _pieces(source: TextSource, file: InputFile, unit: int) -> Iterator[tuple[Piece, int]]:
-    """Pieces of one file, each with the bytes of text to expect in it."""
-    if file.format == "parquet":
-        yield from _row_groups(source, file, unit)
-    elif file.format == "jsonl" and file.compression is None:
-        for start in range(0, file.size, unit):
-            stop = min(start + unit, file.size)
-            yield Piece(file, start, stop), stop - start
-    else:
-        yield Piece(file, 0, file.size), file.size * _TYPICAL_RATIO[file.compression]
-
-
-def _row_groups(source: TextSource, file: InputFile, unit: int) -> Iterator[tuple[Piece, int]]:
-    file_system, path = open_file_system(file.url)
-    try:
-        metadata = pq.read_metadata(path, filesystem=file_system)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(file.url, f"not a Parquet file ({error})", "Give a valid file") from error
-    names = metadata.schema.to_arrow_schema().names
-    if source.text_field not in names:
-        raise InputError(
-            file.url,
-            f"there is no column {source.text_field!r}",
-            f"Set `text_field` to one of {', '.join(names)}",
-        )
-    start = size = 0
-    for group in range(metadata.num_row_groups):
-        columns = (metadata.row_group(group).column(i) for i in range(metadata.num_columns))
-        size += sum(
-            column.total_uncompressed_size
-            for column in columns
-            if column.path_in_schema.split(".")[0] == source.text_field
-        )
-        if size >= unit or group == metadata.num_row_groups - 1:
-            yield Piece(file, start, group + 1), size
-            start, size = group + 1, 0

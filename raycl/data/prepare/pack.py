@@ -24,9 +24,9 @@ class Packed:
 def pack_bucket(
     bucket: Bucket, end_of_document: int, sequence_length: int, seed: tuple[int, ...]
 ) -> Packed:
-    """Sort documents by key, keep one of each, join them and cut the stream into shuffled rows.
+    """Sort documents by key, keep one of each, join them, cut the stream into rows and shuffle.
 
-    Nothing here depends on the order in which the documents came.
+    Keys are hashes of the text, so that the result does not depend on the order of the documents.
     """
     order, duplicates = _distinct(bucket.keys)
     stream = join_documents(bucket, order, end_of_document)
@@ -54,10 +54,10 @@ def _distinct(keys: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def join_documents(bucket: Bucket, order: np.ndarray, end_of_document: int) -> np.ndarray:
-    """The chosen documents' tokens, each followed by the end token.
+    """The tokens of the documents in this order, with an end token after each document.
 
-    The stream begins with one end token more, so that the first document's first token is
-    predicted from the same thing as every other's.
+    One more end token begins the stream, so that the first token of the first document is predicted
+    from an end token, as that of every other document is.
     """
     ends = np.cumsum(bucket.lengths)
     stream = np.full(
@@ -75,7 +75,8 @@ def join_documents(bucket: Bucket, order: np.ndarray, end_of_document: int) -> n
 def cut_rows(stream: np.ndarray, sequence_length: int) -> np.ndarray:
     """A view of the stream as rows of sequence_length + 1 that overlap by one token.
 
-    Every token but the first is thus predicted exactly once; a rest shorter than a row is left.
+    So every token but the first is predicted exactly once. What does not fill a last row is left
+    out.
     """
     if len(stream) <= sequence_length:
         return np.empty((0, sequence_length + 1), dtype=stream.dtype)

@@ -1,4 +1,4 @@
-"""What a corpus is to be made from, and whether it has been made from that already."""
+"""What a corpus is made from, and whether a stored corpus was made from the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from raycl.data.binding import is_bound
 from raycl.data.manifest import Manifest, has_manifest, load_manifest
-from raycl.data.prepare.inputs import InputFile, TextSource, find_files
+from raycl.data.prepare.inputs import find_files
+from raycl.data.prepare.source import InputFile, TextSource
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
 from raycl.storage.urls import CORPUS_NAME
@@ -50,10 +51,10 @@ class CorpusSpec:
 
 
 def prepared(storage: Storage, spec: CorpusSpec, tokenizer_fingerprint: str) -> Manifest | None:
-    """The finished corpus, if there is one and it was made from the same input and settings.
+    """The manifest of the finished corpus; None where there is none.
 
-    Raises InputError where it was made from others. Input that is gone altogether cannot have
-    changed: then only the settings are compared.
+    Raises InputError where it was made from other input, settings or another tokenizer. Where the
+    input cannot be found, only the rest is compared, so that a corpus outlives its text.
     """
     if not has_manifest(storage, spec.folder):
         return None
@@ -75,7 +76,7 @@ def check_origin(
     if files is None:
         made_from["files"] = wanted["files"] = None
     else:
-        # Other words for the same files are no difference.
+        # The same files may be named by other patterns.
         made_from["patterns"] = wanted["patterns"]
     wanted["tokenizer"], made_from["tokenizer"] = tokenizer_fingerprint, manifest.tokenizer
     changed = [key for key in wanted if wanted[key] != made_from[key]]

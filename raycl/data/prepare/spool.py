@@ -1,7 +1,7 @@
-"""Tokenised documents between the two halves of preparation, one set of files a unit.
+"""Tokenised documents between the two halves of preparation, one set of files for each unit.
 
-A spool file begins with a table (int64: offset, documents, tokens for each bucket), so that a
-bucket's documents are one range read. A unit is done when its `.done` file exists.
+A spool file begins with a table that holds offset, documents and tokens (int64) of each bucket, so
+that a bucket's documents in it are one range read. A unit is done when its `.done` file exists.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ _KEY_BYTES = 16
 
 @dataclass(frozen=True)
 class Buckets:
-    """How documents are dealt out: by a hash of seed and text, so that order plays no part."""
+    """Which bucket a document goes to: a hash of seed and text tells, whatever the order is."""
 
     seed: int
     validation: Fraction
     train: int
+    """Buckets of the training split."""
     held_out: int
+    """Buckets of the validation split."""
 
     @property
     def count(self) -> int:
@@ -164,6 +166,7 @@ def _tokenise(
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in lists of about a megabyte, which the tokenizer encodes together."""
     batch: list[str] = []
     size = 0
     for text in texts:
@@ -177,7 +180,10 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _cut(text: str) -> Iterator[str]:
-    """A very long text in pieces at line ends: encoding takes some fifty times its memory."""
+    """A very long text in pieces that end at line ends, where there are any.
+
+    The tokenizer takes some fifty times the memory of the text that it encodes at once.
+    """
     begin = 0
     while len(text) - begin > _ENCODED_AT_ONCE:
         line_end = text.rfind("\n", begin, begin + _ENCODED_AT_ONCE)
@@ -188,6 +194,7 @@ def _cut(text: str) -> Iterator[str]:
 
 
 def _segment(documents: list[_Document]) -> bytes:
+    """The documents of one bucket as `_read_segment` reads them: keys, numbers, tokens."""
     lengths = [len(document.tokens) for document in documents]
     text_bytes = [document.text_bytes for document in documents]
     keys = b"".join(document.key for document in documents)

@@ -1,4 +1,4 @@
-"""Tokenizers: trained here, a local file, or a name on the hub; known by their fingerprint."""
+"""Tokenizers: trained here, from a local file, or from the hub. A fingerprint identifies each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from raycl.data.prepare.documents import read_documents
-from raycl.data.prepare.inputs import TextSource, Unit, find_files, plan_units
+from raycl.data.prepare.inputs import find_files, plan_units
+from raycl.data.prepare.source import TextSource, Unit
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
 from raycl.storage.record import Record, find_record, write_record
@@ -45,7 +46,7 @@ def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
 
 
 def vocabulary_size(tokenizer: Tokenizer) -> int:
-    """One more than the largest token id (a vocabulary may have holes)."""
+    """One more than the largest token id: a vocabulary may have unused ids."""
     return max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
 
 
@@ -61,7 +62,10 @@ def end_of_document(tokenizer: Tokenizer) -> int:
 
 
 def load_tokenizer(storage: Storage, reference: str) -> Tokenizer:
-    """The tokenizer at a path in storage, a local file or folder, or of a hub model."""
+    """The tokenizer at a path in storage, in a local file or folder, or of a model on the hub.
+
+    Raises InputError where there is none, or it cannot be used.
+    """
     for data in _candidates(storage, reference):
         try:
             return _for_whole_documents(Tokenizer.from_str(data.decode()))
@@ -106,7 +110,7 @@ def _from_hub(reference: str) -> Tokenizer:
 
 
 def _for_whole_documents(tokenizer: Tokenizer) -> Tokenizer:
-    """Without truncation and padding, and with special tokens in the text taken as plain text."""
+    """The tokenizer set to encode whole documents, and special tokens in them as plain text."""
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
@@ -120,9 +124,10 @@ def train_tokenizer(
     sample_bytes_per_corpus: int,
     seed: int,
 ) -> tuple[str, str]:
-    """Train a byte-level BPE on as many bytes of each corpus; its path in storage and fingerprint.
+    """Train a byte-level BPE on a sample of each corpus; its path in storage and its fingerprint.
 
-    A corpus smaller than the sample gives all it has. The same request finds what it made before.
+    Every corpus gives `sample_bytes_per_corpus` bytes, or all that it has. The same request returns
+    the tokenizer that it made before. Raises InputError where the text is too little.
     """
     if vocabulary < 257:
         raise InputError(
@@ -179,11 +184,11 @@ def _train(texts: Iterator[str], vocabulary: int) -> Tokenizer:
 
 
 def _sample(source: TextSource, wanted: int, seed: int) -> Iterator[str]:
-    """About `wanted` bytes of text, the same few from each of many places in the corpus."""
+    """About `wanted` bytes of text, an equal share from each of many places in the corpus."""
     units, _ = plan_units(source, find_files(source), _SAMPLE_UNIT_BYTES)
     order: list[Any] = list(np.random.default_rng(seed).permutation(len(units)))
     chosen = min(len(units), _SAMPLED_UNITS)
-    # Where the chosen units give too little, the others follow, whole.
+    # Where the chosen units have too little text, the others follow, each as a whole.
     share = -(-wanted // max(chosen, 1))
     left = wanted
     for place, index in enumerate(order):

@@ -1,4 +1,4 @@
-"""Paper and pencil for the figures: axes, labels that keep clear of each other, SVG and PNG."""
+"""What all figures are drawn on: the house style, axes, margins, and their SVG and PNG."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -55,12 +54,12 @@ class Drawing:
 
 
 def house_style() -> AbstractContextManager[None]:
-    """Within it, matplotlib draws our way; texts read their settings when they are created."""
+    """A context in which matplotlib has our settings. Texts read them when they are created."""
     return matplotlib.rc_context(_SETTINGS)
 
 
 def new_axes(x_label: str, y_label: str, height: float = 3.7) -> tuple[Figure, Axes]:
-    """A figure as wide as a phone is at arm's length, so that its text is never shrunk much."""
+    """A figure 5.8 inches wide and `height` high: on a phone its text is hardly shrunk."""
     figure = Figure(figsize=(5.8, height), layout=None)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -70,7 +69,7 @@ def new_axes(x_label: str, y_label: str, height: float = 3.7) -> tuple[Figure, A
 
 
 def leave_room(figure: Figure, right: Sequence[str] = ()) -> None:
-    """Set the margins; the right one holds the longest of these labels."""
+    """Set the margins of the axes. The right one has room for the longest of these labels."""
     longest = max((len(text) for text in right), default=0)
     width, height = figure.get_size_inches()
     figure.subplots_adjust(
@@ -81,167 +80,16 @@ def leave_room(figure: Figure, right: Sequence[str] = ()) -> None:
     )
 
 
-def shorten(label: str, length: int = 26) -> str:
-    """A label that leaves the axes some room; what tells recipes apart may stand at its end."""
-    if len(label) <= length:
-        return label
-    kept = (length - 1) // 2
-    return f"{label[: length - 1 - kept].rstrip()}…{label[-kept:].lstrip()}"
-
-
-def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Places at least `gap` apart, as near to the wanted ones as can be, within [low, high]."""
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    gap = min(gap, (high - low) / max(len(order) - 1, 1))
-    blocks: list[list[float]] = []  # [sum of wished-for first places, how many]
-    for index in order:
-        blocks.append([wanted[index], 1])
-        # Pool neighbours that would overlap, and set them about their common mean.
-        while len(blocks) > 1 and _end(blocks[-2], gap) > blocks[-1][0] / blocks[-1][1]:
-            total, count = blocks.pop()
-            blocks[-1][0] += total - count * blocks[-1][1] * gap
-            blocks[-1][1] += count
-    placed = [0.0] * len(wanted)
-    position = 0
-    flat = [total / count + offset * gap for total, count in blocks for offset in range(int(count))]
-    for position, index in enumerate(order):
-        ceiling = high - gap * (len(order) - 1 - position)
-        placed[index] = min(max(flat[position], low + gap * position), ceiling)
-    return placed
-
-
-def _end(block: Sequence[float], gap: float) -> float:
-    return block[0] / block[1] + block[1] * gap
-
-
-def label_ends(
-    axes: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]
-) -> None:
-    """Write each label to the right of the axes, beside the end (x, y) of its line."""
-    if not ends:
-        return
-    axes.get_xlim(), axes.get_ylim()  # autoscaling is lazy: have it done before measuring
-    size = axes.get_window_extent().size
-    to_axes = axes.transData + axes.transAxes.inverted()
-    starts = [min(max(float(to_axes.transform(end)[1]), 0.0), 1.0) for end in ends.values()]
-    across = [min(float(to_axes.transform(end)[0]), 1.0) for end in ends.values()]
-    dots = axes.figure.dpi
-    heights = spread(starts, 13.5 / 72 * dots / size[1], 0.01, 0.99)
-    near, far = 1 + 0.04 * dots / size[0], 1 + 0.22 * dots / size[0]
-    for label, x, start, height in zip(ends, across, starts, heights, strict=True):
-        axes.plot(
-            [x, near, far, far + 0.07 * dots / size[0]],
-            [start, start, height, height],
-            transform=axes.transAxes,
-            color=colours[label],
-            linewidth=1.2,
-            linestyle="-" if x > 0.9 else ":",  # a recipe that stopped early does not go on
-            clip_on=False,
-            scalex=False,
-            scaley=False,
-        )
-        axes.text(
-            far + 0.11 * dots / size[0],
-            height,
-            shorten(label),
-            transform=axes.transAxes,
-            fontsize=9.5,
-            va="center",
-            color=INK[0],
-        )
-
-
-MOST_NAMED = 48
-"""Lines or points that a figure names: beyond, it would be a page of labels, and no picture."""
-TOO_MANY = "There are too many recipes to name them here: the table does."
-
-_OFFSETS = [
-    (x * distance, y * distance)
-    for distance in (9, 16, 26, 38, 52, 68)
-    for x, y in (
-        (1, 0),
-        (-1, 0),
-        (0, 1),
-        (0, -1),
-        (0.8, 0.8),
-        (-0.8, 0.8),
-        (0.8, -0.8),
-        (-0.8, -0.8),
-    )
-]
-
-
-def label_points(
-    axes: Axes,
-    points: Mapping[str, tuple[float, float]],
-    lines: Sequence[Sequence[tuple[float, float]]] = (),
-) -> None:
-    """Write each label near its point where it covers no point, no label, no line and no edge."""
-    axes.get_xlim(), axes.get_ylim()  # autoscaling is lazy: have it done before measuring
-    renderer = FigureCanvasAgg(axes.figure).get_renderer()  # type: ignore[arg-type]
-    frame = axes.get_window_extent(renderer).padded(-2)
-    dots = [axes.transData.transform(place) for place in points.values()]
-    inked = [dot for line in lines for dot in _sampled(axes.transData.transform(line))]
-    taken: list[Any] = []
-    for label, place in points.items():
-        best: tuple[float, Any] | None = None
-        for x, y in _OFFSETS:
-            side = "left" if x > 0 else "right" if x < 0 else "center"
-            text = axes.annotate(
-                shorten(label, 30),
-                place,
-                (x, y),
-                textcoords="offset points",
-                fontsize=9.5,
-                ha=side,
-                va="center",
-                color=INK[0],
-                arrowprops={
-                    "arrowstyle": "-",
-                    "color": QUIET[0],
-                    "linewidth": 0.7,
-                    "shrinkA": 0,
-                    "shrinkB": 5,
-                }
-                if abs(x) + abs(y) > 20
-                else None,
-            )
-            text.update_positions(renderer)
-            box = matplotlib.text.Text.get_window_extent(text, renderer).padded(1.5)
-            cost = sum(box.overlaps(other) for other in taken) * 10.0
-            cost += sum(box.padded(4).contains(*dot) for dot in dots)
-            cost += 0.3 * sum(box.contains(*dot) for dot in inked)
-            cost += 10.0 * (not (frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1)))
-            if best is None or cost < best[0]:
-                if best is not None:
-                    best[1].remove()
-                best = (cost, text)
-            else:
-                text.remove()
-            if best[0] == 0:
-                break
-        if best is not None:
-            taken.append(matplotlib.text.Text.get_window_extent(best[1], renderer))
-
-
-def _sampled(corners: np.ndarray) -> np.ndarray:
-    """Points every few pixels along a line of these corners."""
-    if len(corners) < 2:
-        return corners
-    walked = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(corners, axis=0).T))])
-    places = np.arange(0.0, walked[-1], 4.0)
-    return np.stack([np.interp(places, walked, corners[:, axis]) for axis in (0, 1)], axis=1)
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG of twice the screen's resolution."""
-    return _saved(figure, "png", dpi=200)
+def png(figure: Figure, dots_per_inch: int = 200) -> bytes:
+    """The figure as a PNG, of twice the screen's resolution unless another one is given."""
+    return _saved(figure, "png", dpi=dots_per_inch)
 
 
 def svg(figure: Figure, prefix: str, variables: Mapping[str, str]) -> str:
-    """The figure to be set inside a page: no reference leaves it, and its colours are variables.
+    """The figure as an SVG element for a page, without references to anything outside of it.
 
-    `prefix` keeps the ids of several figures on a page apart.
+    `variables` maps colours to the CSS variables that replace them. `prefix` begins every id, so
+    that the ids of several figures on a page differ.
     """
     text = _saved(figure, "svg", metadata={"Date": None, "Creator": None}).decode()
     text = text[text.index("<svg") :]

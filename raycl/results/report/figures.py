@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from raycl.results.outcome import RecipeOutcome, corpora_of
 from raycl.results.report.canvas import Drawing, house_style
-from raycl.results.report.curves import draw_hand_off
+from raycl.results.report.learning_rate import draw_learning_rate
+from raycl.results.report.loss_by_tokens import draw_hand_off
+from raycl.results.report.max_learning_rate import draw_by_max_rate
 from raycl.results.report.palette import looks
-from raycl.results.report.rates import draw_learning_rate
-from raycl.results.report.trades import draw_by_max_rate, draw_trade
+from raycl.results.report.trade import draw_trade
 
 
 def draw_figures(outcomes: Sequence[RecipeOutcome]) -> list[Drawing]:

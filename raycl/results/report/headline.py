@@ -9,14 +9,8 @@ import pandas as pd
 
 from raycl.results.metrics import adaptation, final_loss, forgetting
 from raycl.results.outcome import BASELINES, RecipeOutcome, corpora_of
-from raycl.results.report.palette import (
-    last_stage,
-    loss_text,
-    rate_groups,
-    rate_text,
-    replay_groups,
-    share_text,
-)
+from raycl.results.report.groups import last_stage, rate_groups, replay_groups
+from raycl.results.report.number_text import loss_text, rate_text, share_text
 
 
 def _known(values: dict[str, float]) -> dict[str, float]:
@@ -28,7 +22,10 @@ def _total(outcome: RecipeOutcome, corpora: Sequence[str]) -> float:
 
 
 def _replay_sentence(outcomes: Sequence[RecipeOutcome]) -> str:
-    """From no replay to the smallest share that takes away at least half of the forgetting."""
+    """What the smallest replay share does that removes at least half of the forgetting.
+
+    Where no share does, it is about the one with the least forgetting.
+    """
     for group in replay_groups(outcomes):
         bare = group[0]
         old = list(_known({c: forgetting(bare, c) for c in corpora_of([bare])}))
@@ -98,9 +95,9 @@ def _best_sentence(table: pd.DataFrame) -> str:
 
 
 def headline(outcomes: Sequence[RecipeOutcome], table: pd.DataFrame) -> str:
-    """What was found, in plain words; what is missing where nothing has finished.
+    """What was found, in plain words, and how much is missing.
 
-    `table`: the outcomes' `results_table`.
+    `table` is the `results_table` of the outcomes.
     """
     found = _replay_sentence(outcomes) or _rate_sentence(outcomes)
     sentences = [found, _best_sentence(table)]

@@ -47,7 +47,7 @@ def render(
     drawings: Sequence[Drawing],
     facts: Mapping[str, object],
 ) -> str:
-    """The page as HTML. Everything but our own drawings is escaped by the template."""
+    """The page as HTML. The template escapes everything except our own drawings."""
     tones = _tones(outcomes)
     variables = {light: name for name, (light, _) in tones.items()}
     table = results_table(outcomes) if outcomes else pd.DataFrame()

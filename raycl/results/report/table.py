@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from raycl.results.outcome import BASELINES
-from raycl.results.report.palette import loss_text, share_text, tokens_text
+from raycl.results.report.number_text import loss_text, share_text, tokens_text
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Line:
 
     @property
     def is_baseline(self) -> bool:
+        """Whether recipes are measured against it; it is never marked as the best."""
         return self.kind in BASELINES
 
 
@@ -51,7 +52,7 @@ class PaperTable:
 
 
 def _loss_columns(table: pd.DataFrame, unit: str) -> dict[str, tuple[pd.Series[float], int]]:
-    """Title -> (numbers, direction); direction -1: less is better, 1: more is, 0: neither."""
+    """Title -> (numbers, direction): -1 where less is better, 1 where more is, 0 where neither."""
     columns: dict[str, tuple[pd.Series[float], int]] = {}
     losses = [name for name in table.columns if name.startswith(f"{unit}/")]
     for name in losses:
@@ -62,10 +63,10 @@ def _loss_columns(table: pd.DataFrame, unit: str) -> dict[str, tuple[pd.Series[f
 
 
 def _of_the_sweep(table: pd.DataFrame, measure: str) -> list[str]:
-    """The measure's columns that whole recipes have values in.
+    """The measure's columns in which recipes of the sweep have values.
 
-    A branch off an earlier stage changes other corpora: it has values in all of these columns or
-    no place in a comparison.
+    A branch off an earlier stage changes other corpora. It is compared with the recipes only where
+    it has values in all of these columns.
     """
     names = [name for name in table.columns if name.startswith(f"{measure}/")]
     whole = table.loc[table["kind"] == "sweep", names]
@@ -88,7 +89,7 @@ def _change_columns(table: pd.DataFrame) -> dict[str, tuple[pd.Series[float], in
 def _cells(
     values: pd.Series[float], direction: int, signed: bool, rows: pd.Series[bool]
 ) -> list[Cell]:
-    """The column's cells; the best of the recipes is marked, with all that print alike."""
+    """The column's cells. The best among `rows` is marked, and every value that prints like it."""
     shown = values[rows].dropna().round(2)
     best = math.nan
     if shown.nunique() > 1 and direction:
@@ -153,9 +154,9 @@ def _recovery_cells(table: pd.DataFrame, corpus: str) -> list[Cell]:
 def transfer_table(table: pd.DataFrame) -> PaperTable:
     """What stages do to each other: transfer, and the last hand-off's spikes with their recovery.
 
-    Transfer and spikes that no recipe has a value for are left out; recovery is in tokens, the
-    rest in nats/token. A branch off an earlier stage stands at another hand-off: it is shown, but
-    is no rival for the best.
+    Columns that no recipe has a value for are left out. Recovery is in tokens, the rest in
+    nats/token. A branch off an earlier stage was at another hand-off: it is shown, but never marked
+    as the best.
     """
     rows = ~table["kind"].isin(BASELINES)
     rows &= table[_of_the_sweep(table, "forgetting")].notna().all(axis=1)
@@ -192,6 +193,6 @@ def print_results(table: pd.DataFrame, console: Console) -> None:
 
 
 def statuses(table: pd.DataFrame) -> Sequence[tuple[str, str, str]]:
-    """(recipe, state, status) of each line, for those who want to continue from one."""
+    """(recipe, state, status) of each line, for those who want to train on from a state."""
     columns = table[["recipe", "state", "status"]].astype(str)
     return list(columns.itertuples(index=False, name=None))

@@ -1,4 +1,4 @@
-"""What figures over the tokens trained on share: the axis, its hand-offs, where branches begin."""
+"""What figures over the tokens trained on have in common: axis, hand-offs, starts of branches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from raycl.results.outcome import RecipeOutcome
-from raycl.results.report.palette import QUIET, last_stage, swept, tokens_text
+from raycl.results.report.groups import last_stage, swept
+from raycl.results.report.number_text import tokens_text
+from raycl.results.report.palette import QUIET
 
 
 def scratch_offset(outcome: RecipeOutcome, outcomes: Sequence[RecipeOutcome]) -> int:
@@ -22,7 +24,7 @@ def scratch_offset(outcome: RecipeOutcome, outcomes: Sequence[RecipeOutcome]) ->
 
 
 def mark_hand_offs(axes: Axes, outcomes: Sequence[RecipeOutcome]) -> None:
-    """A dashed line at every place where a recipe's next stage begins."""
+    """Draw a dashed line at every place where a recipe's next stage begins."""
     recipes = swept(outcomes)
     places = {s.first_step * o.tokens_per_step for o in recipes for s in o.stages[1:]}
     for place in sorted(places):
@@ -43,13 +45,13 @@ def mark_hand_offs(axes: Axes, outcomes: Sequence[RecipeOutcome]) -> None:
 
 
 def format_tokens(axes: Axes) -> None:
-    """Few round numbers of tokens below the axis."""
+    """Number the axis with a few round numbers of tokens."""
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tokens, _: tokens_text(max(tokens, 0))))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
 
 
 def own_part(branch: pd.Series[float], trunk: pd.Series[float]) -> pd.Series[float]:
-    """A branch's curve from the last point that it shares with its trunk's (both by step)."""
+    """A branch's curve (by step) from the last point that it has in common with its trunk's."""
     count = min(len(branch), len(trunk))
     same = branch.index[:count] == trunk.index[:count]
     same &= branch.to_numpy()[:count] == trunk.to_numpy()[:count]

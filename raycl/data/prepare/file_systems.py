@@ -1,0 +1,50 @@
+"""The file systems that input is read from: local ones and object stores."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import pyarrow as pa
+from pyarrow import fs as arrow_fs
+
+from raycl.errors import InputError
+from raycl.storage.arrow import open_arrow
+from raycl.storage.options import S3Options, arrow_arguments, s3_options
+from raycl.storage.urls import refuse_secret
+
+_ATTEMPTS = 10
+
+
+@cache
+def _object_store(scheme_and_bucket: str) -> tuple[arrow_fs.FileSystem, str]:
+    return open_arrow(scheme_and_bucket)
+
+
+@cache
+def _s3_store(options: S3Options) -> arrow_fs.FileSystem:
+    strategy = arrow_fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS)
+    return arrow_fs.S3FileSystem(**arrow_arguments(options), retry_strategy=strategy)
+
+
+def open_file_system(url: str) -> tuple[arrow_fs.FileSystem, str]:
+    """The file system that holds `url`, and the path of the file there.
+
+    Raises InputError where the URL names a store that is not known, or holds a secret.
+    """
+    if "://" not in url or url.startswith("file://"):
+        local = os.path.expanduser(url.removeprefix("file://"))
+        return arrow_fs.LocalFileSystem(), os.path.abspath(local)
+    refuse_secret(url, "input")
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("?")[0].partition("/")
+    query = url.partition("?")[2] if scheme in ("s3", "gs") else ""
+    if scheme == "s3" and not query and s3_options() != S3Options():
+        return _s3_store(s3_options()), f"{bucket}/{key}" if key else bucket
+    try:
+        file_system, root = _object_store(f"{scheme}://{bucket}" + (f"?{query}" if query else ""))
+    except (pa.ArrowInvalid, ValueError, OSError) as error:
+        raise InputError(
+            f"input {url!r}", str(error), "Give a local path, or an s3:// or gs:// URL"
+        ) from error
+    return file_system, f"{root}/{key}" if key else root

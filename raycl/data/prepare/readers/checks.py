@@ -1,0 +1,47 @@
+"""Whether bytes and values are text, with what is wrong where they are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from raycl.errors import InputError
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class BadDocumentError(Exception):
+    """What is wrong with one document; the reader adds the place and raises an InputError."""
+
+    def __init__(self, problem: str, remedy: str, lines_into_it: int = 0) -> None:
+        super().__init__(problem)
+        self.problem, self.remedy, self.lines_into_it = problem, remedy, lines_into_it
+
+    def at(self, place: str) -> InputError:
+        """The error for the user, with the place of the document."""
+        return InputError(place, self.problem, self.remedy)
+
+
+def checked_text(value: Any, text_field: str) -> str:
+    """The value of a field or column, which must be text. Raises BadDocumentError."""
+    if not isinstance(value, str):
+        kind = "null" if value is None else type(value).__name__
+        raise BadDocumentError(
+            f"field {text_field!r} is {kind}, not text", "Correct or drop this document"
+        )
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise BadDocumentError(
+            f"field {text_field!r} holds half of a surrogate pair", "Correct or drop this document"
+        )
+    return value
+
+
+def decode(data: bytes) -> str:
+    """UTF-8 bytes as text, without a byte order mark. Raises BadDocumentError."""
+    try:
+        return data.removeprefix(_BYTE_ORDER_MARK).decode()
+    except UnicodeDecodeError as error:
+        raise BadDocumentError(
+            f"not valid UTF-8 (byte {data[error.start] if error.start < len(data) else 0:#04x})",
+            "Convert the file to UTF-8",
+            lines_into_it=data[: error.start].count(b"\n"),
+        ) from error

@@ -1,0 +1,70 @@
+"""What a reader of a format does, and which readers there are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from raycl.data.prepare.readers.compression import expected_bytes
+from raycl.data.prepare.source import InputFile, Piece, TextSource
+from raycl.errors import InputError
+
+
+class Reader(ABC):
+    """Cuts files of one format into pieces and reads the documents of a piece.
+
+    Every document belongs to exactly one piece, however a file is cut.
+    """
+
+    name: ClassVar[str]
+    """As `format` of a TextSource calls it, and as manifests record it."""
+    suffixes: ClassVar[tuple[str, ...]]
+    """Of its files, without that of a compression: `.jsonl`."""
+
+    def pieces(
+        self,
+        source: TextSource,  # noqa: ARG002
+        file: InputFile,
+        unit_bytes: int,  # noqa: ARG002
+    ) -> Iterator[tuple[Piece, int]]:
+        """Pieces of about `unit_bytes` of text, each with the bytes of text to expect in it.
+
+        Unless a reader knows better, a file is one piece. Raises InputError where the file does not
+        hold what the source says.
+        """
+        yield Piece(file, 0, file.size), expected_bytes(file)
+
+    @abstractmethod
+    def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:
+        """Every document of a piece, blank ones too.
+
+        Raises InputError that names the file and the line of a document that is not text; OSError
+        and pyarrow's errors where the file cannot be read.
+        """
+
+
+READERS: dict[str, Reader] = {}
+"""Name -> reader."""
+
+
+def register(reader: Reader) -> None:
+    """Add a reader. ValueError where its name or one of its suffixes is taken."""
+    taken = {suffix for known in READERS.values() for suffix in known.suffixes}
+    if reader.name in (*READERS, "auto") or taken.intersection(reader.suffixes):
+        raise ValueError(f"two readers for {reader.name!r} or one of {reader.suffixes}")
+    READERS[reader.name] = reader
+
+
+def reader_for_suffix(suffix: str) -> Reader | None:
+    """The reader of files with this suffix; None where there is none."""
+    return next((reader for reader in READERS.values() if suffix in reader.suffixes), None)
+
+
+def reader_named(name: str) -> Reader:
+    """The reader with this name. Raises InputError."""
+    if name not in READERS:
+        raise InputError(
+            f"format {name!r}", "there is no such format", f"Use auto, {', '.join(READERS)}"
+        )
+    return READERS[name]

@@ -1,0 +1,43 @@
+"""Plain text: a file is one document, unless a separator says where documents end."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+from raycl.data.prepare.readers.checks import BadDocumentError, decode
+from raycl.data.prepare.readers.compression import CHUNK_BYTES, open_unpacked
+from raycl.data.prepare.readers.reader import Reader, register
+from raycl.data.prepare.source import Piece, TextSource
+
+
+class TextReader(Reader):
+    """Reads a file from its beginning: a separator cannot be found from within."""
+
+    name = "text"
+    suffixes = (".txt",)
+
+    def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:
+        """What stands between separators, or the whole text."""
+        separator = (source.document_separator or "").encode()
+        line = 1
+        with open_unpacked(piece.file) as stream:
+            for document in _split(stream, separator) if separator else [stream.read()]:
+                try:
+                    text = decode(document)
+                except BadDocumentError as bad:
+                    raise bad.at(f"{piece.file.url} line {line + bad.lines_into_it}") from bad
+                yield text
+                line += document.count(b"\n") + separator.count(b"\n")
+
+
+def _split(stream: io.BufferedReader, separator: bytes) -> Iterator[bytes]:
+    """Everything between separators, which may lie across two chunks of the stream."""
+    rest = b""
+    while chunk := stream.read(CHUNK_BYTES):
+        *documents, rest = (rest + chunk).split(separator)
+        yield from documents
+    yield rest
+
+
+register(TextReader())

@@ -1,0 +1,63 @@
+"""What a corpus is read from: its source as a person names it, files, and parts of files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from raycl.errors import InputError
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """The documents of a corpus: files, globs or folders, local or on an object store.
+
+    A text file is one document, unless `document_separator` says where documents end.
+    """
+
+    files: tuple[str, ...]
+    text_field: str = "text"
+    """The field of a JSON line, or the column of a Parquet file, that holds the text."""
+    format: str = "auto"
+    """The name of a reader, such as `jsonl`; `auto`: each file's suffix tells."""
+    document_separator: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.files, str):
+            raise InputError(f"files {self.files!r}", "not a list", "Give a list of paths")
+        object.__setattr__(self, "files", tuple(self.files))
+        if self.document_separator == "":
+            raise InputError("document_separator ''", "it is empty", "Leave it out, or give text")
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file as it was found; its `version` tells whether it has changed since."""
+
+    url: str
+    format: str
+    """The name of the reader for it."""
+    compression: str | None
+    """Name of its compression, as pyarrow calls it; None where it has none."""
+    size: int
+    """Bytes, compressed."""
+    modified: int
+    """Nanoseconds since 1970; 0 where the store does not tell."""
+
+    @property
+    def version(self) -> list[Any]:
+        """What a manifest records of this file."""
+        return [self.url, self.size, self.modified]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of a file, [start, stop) in what its reader counts: bytes, or row groups of Parquet."""
+
+    file: InputFile
+    start: int
+    stop: int
+
+
+Unit = tuple[Piece, ...]
+"""What one task reads."""

@@ -1,0 +1,44 @@
+"""The first half of a preparation: every unit of text becomes tokens in the spool."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from functools import lru_cache, partial
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from raycl.data.prepare import ray_tasks
+from raycl.data.prepare.documents import read_documents
+from raycl.data.prepare.plan import Job, PreparationPlan, Progress
+from raycl.data.prepare.tokenizer import load_tokenizer
+from raycl.storage import Storage, layout
+
+
+def tokenise_units(plan: PreparationPlan, report: Progress) -> None:
+    """Tokenise the units that are not in the spool yet, one Ray task each. Raises InputError."""
+    done = plan.job.spool.done()
+    missing = [
+        {"unit": number, "pieces": pickle.dumps(unit)}
+        for number, unit in enumerate(plan.units)
+        if number not in done
+    ]
+    report("tokenise", len(done), len(plan.units))
+    results = ray_tasks.run_tasks(partial(_spool_unit, plan.job), missing)
+    for count, _ in enumerate(results, start=len(done) + 1):
+        report("tokenise", count, len(plan.units))
+
+
+def _spool_unit(job: Job, item: dict[str, Any]) -> dict[str, Any]:
+    # Ray runs one task on each CPU; threads within a task would only compete with the others.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    tokenizer = _tokenizer(job.storage, layout.tokenizer(job.tokenizer))
+    texts = read_documents(job.spec.source, pickle.loads(item["pieces"]))
+    job.spool.write_unit(item["unit"], texts, tokenizer)
+    return {}
+
+
+@lru_cache(maxsize=2)
+def _tokenizer(storage: Storage, path: str) -> Tokenizer:
+    return load_tokenizer(storage, path)

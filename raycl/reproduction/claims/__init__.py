@@ -1,0 +1,1 @@
+"""The paper's claims, one file for each subject, and the rule that decides them."""
