@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -14,6 +15,9 @@ import pytest
 
 from raycl.storage import Storage
 from tests.helpers.gcs_server import GcsServer, gcs_server
+from tests.helpers.heads import Head, start_head
+from tests.helpers.markers import only_if_marked
+from tests.helpers.orphans import Orphans
 from tests.helpers.paths import ROOT
 from tests.helpers.s3_server import CannotStartError, S3Server, s3_server
 
@@ -26,18 +30,40 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 # Ray's workers import the tests' stand-ins, and raycl itself where it is not installed.
-Server = TypeVar("Server", S3Server, GcsServer)
-_LONGEST = ("test_end_to_end", "test_jobs")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
 ).strip(os.pathsep)
 
+Server = TypeVar("Server", S3Server, GcsServer)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start clusters come first: two processes share the tests by file, and one that
-    begins with a long file last would be waited for alone."""
-    clusters = {item.path for item in items if item.get_closest_marker("ray")}
-    items.sort(key=lambda item: (item.path not in clusters, item.path.stem not in _LONGEST))
+    """Put the files that take longest first.
+
+    Two processes share the tests by file, and one that began with a long file last would be waited
+    for alone. tests/durations.json has the seconds of each file; one that is not in it counts as
+    short.
+    """
+    seconds = json.loads((ROOT / "tests/durations.json").read_text(encoding="utf-8"))
+
+    def order(item: pytest.Item) -> float:
+        return -float(seconds.get(item.path.relative_to(ROOT).as_posix(), 0))
+
+    items.sort(key=order)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Let only marked tests start Ray or a server in their fixtures."""
+    with only_if_marked(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Let only marked tests start Ray or a server."""
+    with only_if_marked(item):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +73,25 @@ def ray_cluster() -> Iterator[None]:
 
     with cluster(None, 2):
         yield
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[Head]:
+    """A real head for a module's tests: it takes as long to start and end as a job to run."""
+    with start_head("--num-cpus=2") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def orphans() -> Iterator[list[Orphans]]:
+    """What was left by drivers that a test killed, which must be gone when all tests have run.
+
+    Ray's agents notice the death of their node after about two minutes, for which no test waits.
+    """
+    left: list[Orphans] = []
+    yield left
+    for orphan in left:
+        orphan.assert_gone()
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +142,7 @@ def any_new_storage(
 def makes_storages(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> NewStorage:
-    """Of the kind that the fixture's parameter names."""
+    """Make storages of the kind that the fixture's parameter names."""
     if request.param == LOCAL:
         return lambda: Storage(tmp_path_factory.mktemp("storage") / "root")
     bucket = request.getfixturevalue(request.param).new_bucket()

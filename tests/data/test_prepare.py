@@ -38,24 +38,9 @@ from raycl.data.prepare.spool import Bucket, _cut
 from raycl.data.shards import CorpusReader, Manifest, verify_corpus
 from raycl.errors import InputError
 from raycl.storage import Storage
+from tests.helpers.random_text import texts, write_lines
 
-WORDS = ["the", "river", "ran", "over", "old", "stone", "while", "naïve", "birds", "你好", "sang"]
 END = 0  # the end of a document in the tests of packing
-
-
-def texts(count: int, seed: int = 0) -> list[str]:
-    """Documents of random words, all different."""
-    generator = np.random.default_rng(seed)
-    return [
-        f"{seed}.{number} " + " ".join(generator.choice(WORDS, generator.integers(5, 60)))
-        for number in range(count)
-    ]
-
-
-def write_lines(path: Path, documents: list[str]) -> Path:
-    """The documents as JSON lines."""
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
-    return path
 
 
 def read_all(source: TextSource, unit_bytes: int = 2**25) -> list[str]:

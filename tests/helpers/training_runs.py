@@ -97,7 +97,7 @@ def make_storage(folder: Path) -> Storage:
 def make_batches(
     task: Training, storage: Storage, rank: int = 0, world: int = 1
 ) -> Callable[[int], Iterator[np.ndarray]]:
-    """This rank's contiguous part of every global batch, read without Ray."""
+    """A rank's contiguous part of every global batch, read without Ray."""
     readers = {
         name: CorpusReader(storage, folder, load_manifest(storage, folder))
         for name, folder in task.corpora.items()
@@ -134,14 +134,15 @@ def poison(task: Training, storage: Storage, steps: Sequence[int], value: float)
             return loss * torch.where(found, value, 1.0)
         return loss + torch.where(found, value, 0.0)
 
-    LanguageModel.forward = poisoned  # type: ignore[method-assign]
+    LanguageModel.forward = poisoned  # type: ignore[method-assign, assignment]
 
 
 def run(storage: Storage, rank: int = 0, world: int = 1, **fields: Any) -> list[dict[str, Any]]:
     """Train a task of `make_task`; everything it reported."""
     from raycl.train.loop import train
 
-    task, reports = make_task(**fields), []
+    task = make_task(**fields)
+    reports: list[dict[str, Any]] = []
     train(task, storage, make_batches(task, storage, rank, world), reports.append)
     return reports
 
@@ -165,7 +166,7 @@ def launch(
         )
         for rank in range(world)
     ]
-    return next((status for p in processes if (status := p.wait(timeout=120)) != 0), 0)
+    return next((status for p in processes if (status := p.wait(timeout=400)) != 0), 0)
 
 
 def main() -> None:

@@ -119,7 +119,7 @@ def test_processes_lose_no_update(storage: Storage) -> None:
         )
         for me in range(3)
     ]
-    outputs = [process.communicate(timeout=120)[0].strip() for process in processes]
+    outputs = [process.communicate(timeout=240)[0].strip() for process in processes]
     assert storage.read_bytes("counter") == b"30"
     assert sorted(outputs) == ["False", "False", "True"]
     assert json.loads(storage.read_bytes("first")) == outputs.index("True")

@@ -12,7 +12,8 @@ import pytest
 from raycl.cluster.connect import free_port
 from raycl.storage import Storage
 from tests.helpers import fake_loops, fakes
-from tests.helpers.heads import ROOT, start_head
+from tests.helpers.heads import start_head
+from tests.helpers.paths import ROOT
 
 HEAD_NODE = "f" * 51 + "00000"
 SWEEP = """
@@ -22,6 +23,7 @@ from raycl.storage import Storage
 from raycl.sweep.driver import run_sweep
 import ray
 from tests.helpers import fake_loops, fakes
+from tests.helpers.waiting import wait_until
 
 def cpus():
     return int(ray.cluster_resources().get("CPU", 0))
@@ -37,10 +39,8 @@ with cluster(sys.argv[2], None):
     tree = fakes.make_tree([("a", None, 2), ("b", "a", 1), ("c", "a", 1)])
     outcome = run_sweep(tree, Storage(sys.argv[1]), train=fake_loops.read_all)
     print("finished", *outcome.finished, flush=True)
-    deadline = time.monotonic() + 90
-    while cpus() and time.monotonic() < deadline:
-        time.sleep(0.5)
-    time.sleep(0.5)
+    wait_until(lambda: not cpus(), "the machines are gone")
+    wait_until(lambda: not seen[-1], "the other thread has seen it")
     print("cpus", *seen, flush=True)
 """
 
