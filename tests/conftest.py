@@ -14,6 +14,7 @@ from typing import TypeVar
 import pytest
 
 from raycl.storage import Storage
+from raycl.storage.retries import Retries
 from tests.helpers.gcs_server import GcsServer, gcs_server
 from tests.helpers.heads import Head, start_head
 from tests.helpers.markers import only_if_marked
@@ -147,4 +148,6 @@ def makes_storages(
         return lambda: Storage(tmp_path_factory.mktemp("storage") / "root")
     bucket = request.getfixturevalue(request.param).new_bucket()
     root = f"gs://anonymous@{bucket}" if request.param == "gcs" else f"s3://{bucket}"
-    return lambda: Storage(f"{root}/{uuid.uuid4().hex[:8]}")
+    # Of many who race, most are told to come again, and need not wait long.
+    retries = Retries(attempts=60, first_seconds=0.01, longest_seconds=0.1)
+    return lambda: Storage(f"{root}/{uuid.uuid4().hex[:8]}", retries=retries)

@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +155,11 @@ def test_sweeps_and_states_are_looked_up_below_the_root(tmp_path: Path, name: st
 def test_evaluations_stay_below_the_root(tmp_path: Path) -> None:
     storage = Storage(tmp_path / "root")
     scores = TaskScores("../../../../out", None, None, "1", None, {"acc": 1.0}, {})
-    for attempt in (
+    attempts: list[Callable[[], None]] = [
         lambda: write_task(storage, "state", scores),
         lambda: add_losses(storage, "../../out", {("c", "f", 1): 1.0}),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(InputError, match="leaves the storage root"):
             attempt()
     assert not list(tmp_path.glob("out*"))

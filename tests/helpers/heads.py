@@ -96,7 +96,8 @@ def write_small_recipe(folder: Path, steps: int = 4) -> Path:
     """`my.yaml` over documents of its own in `text/`, named by relative paths."""
     texts = folder / "text"
     texts.mkdir(parents=True)
-    for file in [*(ROOT / "raycl/recipe").glob("*.py"), *(ROOT / "raycl/results").rglob("*.py")]:
+    sources = [*(ROOT / "raycl/recipe").glob("*.py"), *(ROOT / "raycl/results").rglob("*.py")]
+    for file in sources:
         shutil.copy(file, texts / f"{file.stem}.txt")
     recipe = {
         "name": "job",

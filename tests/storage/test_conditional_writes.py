@@ -65,34 +65,31 @@ def test_nothing_there_is_no_version(storage: Storage) -> None:
     assert not storage.exists("no/such")
 
 
-def test_one_of_many_creates(storage: Storage) -> None:
-    for number in range(5):
-        found = race(lambda me, n=number: storage.create(f"lease-{n}", str(me).encode()))
-        winners = [me for me, version in enumerate(found) if version is not None]
-        assert len(winners) == 1
-        assert storage.read_version(f"lease-{number}") == (
-            str(winners[0]).encode(),
-            found[winners[0]],
-        )
+@pytest.mark.parametrize("turn", range(5))
+def test_one_of_many_creates(storage: Storage, turn: int) -> None:
+    found = race(lambda me: storage.create("lease", f"{turn} {me}".encode()))
+    (winner,) = [me for me, version in enumerate(found) if version is not None]
+    assert storage.read_version("lease") == (f"{turn} {winner}".encode(), found[winner])
 
 
-def test_one_of_many_replaces(storage: Storage) -> None:
+@pytest.mark.parametrize("turn", range(5))
+def test_one_of_many_replaces(storage: Storage, turn: int) -> None:
     version = storage.create("lease", b"start")
     assert version is not None
-    for turn in range(5):
-        found = race(
-            lambda me, v=version, t=turn: storage.replace("lease", f"{t} {me}".encode(), v)
-        )
-        (winner,) = [me for me, new in enumerate(found) if new is not None]
-        assert storage.read_version("lease") == (f"{turn} {winner}".encode(), found[winner])
-        version = found[winner]
+    found = race(lambda me: storage.replace("lease", f"{turn} {me}".encode(), version))
+    (winner,) = [me for me, new in enumerate(found) if new is not None]
+    assert storage.read_version("lease") == (f"{turn} {winner}".encode(), found[winner])
+    again = race(lambda me: storage.replace("lease", f"again {me}".encode(), found[winner]))
+    (second,) = [me for me, new in enumerate(again) if new is not None]
+    assert storage.read_version("lease") == (f"again {second}".encode(), again[second])
 
 
-def test_one_of_many_deletes(storage: Storage) -> None:
-    for number in range(5):
-        version = storage.create("lease", str(number).encode())
-        assert version is not None
-        assert sum(race(lambda _, v=version: storage.delete_if("lease", v))) == 1
+@pytest.mark.parametrize("turn", range(5))
+def test_one_of_many_deletes(storage: Storage, turn: int) -> None:
+    version = storage.create("lease", str(turn).encode())
+    assert version is not None
+    assert sum(race(lambda _: storage.delete_if("lease", version))) == 1
+    assert not storage.exists("lease")
 
 
 COUNT = """

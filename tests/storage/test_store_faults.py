@@ -16,6 +16,7 @@ from raycl.storage import Storage
 from raycl.storage.options import S3Options
 from raycl.storage.retries import GaveUpError, Retries
 from raycl.storage.s3 import client as s3_client
+from raycl.storage.s3 import files as s3_files
 from raycl.storage.s3 import writes as s3_writes
 from tests.helpers.fault_proxy import (
     KINDS,
@@ -40,7 +41,17 @@ FAULTS = [
     for after in (False, True)
     if after or kind not in ("truncated", "shortened")
 ]
-BIG = os.urandom(s3_writes.PART_BYTES + 12_345)
+PART = 2**18
+BIG = os.urandom(PART + 12_345)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_parts() -> Iterator[None]:
+    """Two parts and two ranges in an object that goes through a loaded machine in a moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(s3_writes, "PART_BYTES", PART)
+        patch.setattr(s3_files, "RANGE_BYTES", PART)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def test_asked_to_stop_it_saves_at_once_and_goes_on_there(tmp_path: Path) -> Non
     files = [file for file in storage.list(f"states/{name}") if file.endswith(".safetensors")]
     assert files
     for file in files:  # as tensors: headers differ in the order of their entries
-        wanted = load(undisturbed.read_bytes(f"states/{name}/{file}"))
+        whole = load(undisturbed.read_bytes(f"states/{name}/{file}"))
         found = load(storage.read_bytes(f"states/{name}/{file}"))
-        assert wanted.keys() == found.keys()
-        assert all(torch.equal(tensor, found[key]) for key, tensor in wanted.items())
+        assert whole.keys() == found.keys()
+        assert all(torch.equal(tensor, found[key]) for key, tensor in whole.items())

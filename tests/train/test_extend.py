@@ -17,9 +17,16 @@ from raycl.plan.schedule import Annealed, BaseSchedule, Constant, Infinite
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.train.loop import train
+from raycl.units import parse_length
 from tests.helpers.training_runs import BATCH, LENGTH, make_batches, make_storage, make_task
 
-TRUNK = Infinite(max_lr=1e-2, constant_lr=5e-3, min_lr=1e-3, warmup="1 steps", cooldown="3 steps")
+TRUNK = Infinite(
+    max_lr=1e-2,
+    constant_lr=5e-3,
+    min_lr=1e-3,
+    warmup=parse_length("1 steps"),
+    cooldown=parse_length("3 steps"),
+)
 
 
 def task_of(schedule: BaseSchedule | Annealed, steps: int) -> Training:
