@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 from raycl.storage import Storage
 from raycl.storage.retries import Retries
@@ -34,6 +35,10 @@ if threading.current_thread() is threading.main_thread():
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
 ).strip(os.pathsep)
+
+# A loaded machine takes its time for an example.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 Server = TypeVar("Server", S3Server, GcsServer)
 

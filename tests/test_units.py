@@ -47,7 +47,7 @@ WRITTEN = {
     0.1 + 0.2: Fraction("0.30000000000000004"),
     Fraction(1, 3): Fraction(1, 3),
 }
-NO_NUMBERS = (
+NO_NUMBERS: tuple[object, ...] = (
     "",
     "B",
     "%",

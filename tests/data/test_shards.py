@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,7 +183,9 @@ def test_fingerprint_covers_content_and_not_the_name(tmp_path: Path) -> None:
         ({"train": {"shards": []}}, "train.rows: "),
     ],
 )
-def test_a_wrong_manifest_names_the_field(tmp_path: Path, change: dict, message: str) -> None:
+def test_a_wrong_manifest_names_the_field(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
     storage = Storage(tmp_path)
     make_corpus(storage, [3])
     record = storage.read_json(f"{FOLDER}/manifest.json")

@@ -31,17 +31,17 @@ from tests.helpers.fault_proxy import (
 from tests.helpers.s3_server import CannotStartError, S3Server, s3_server
 
 pytestmark = pytest.mark.s3
-PATIENT = Retries(attempts=60, first_seconds=0.01, longest_seconds=0.05)
+PATIENT = Retries(attempts=200, first_seconds=0.01, longest_seconds=0.05)
 """On a loaded machine, requests fail for want of an answer in time without any fault."""
 HASTY = Retries(attempts=4, first_seconds=0.01, longest_seconds=0.05)
-SILENCE, STALL = 0.25, 0.4
+SILENCE, STALL = 0.5, 0.7
 FAULTS = [
     Fault(kind, after)
     for kind in KINDS
     for after in (False, True)
     if after or kind not in ("truncated", "shortened")
 ]
-PART = 2**18
+PART = 5 * 2**20  # stores take no smaller part
 BIG = os.urandom(PART + 12_345)
 
 
