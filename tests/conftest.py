@@ -25,10 +25,10 @@ from tests.helpers.s3_server import CannotStartError, S3Server, s3_server
 
 # Read when Ray is first imported, which may be before the cluster below starts.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-# No hub is asked, and torch's threads do not fight over two cores.
+# No test asks Hugging Face's hub, and torch's threads do not fight over two cores.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# What a shell or CI starts in the background ignores Ctrl-C, and so would all that tests start.
+# A shell or CI makes what it starts in the background ignore Ctrl-C; children inherit that.
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 # Ray's workers import the tests' stand-ins, and raycl itself where it is not installed.
@@ -113,7 +113,7 @@ def gcs() -> Iterator[GcsServer]:
 
 
 def served(starting: AbstractContextManager[Server]) -> Iterator[Server]:
-    """The server, while its block lasts; a skip says why there is none."""
+    """Yield the server while its block lasts; where it cannot start, skip the test and say why."""
     with ExitStack() as stack:
         try:
             server = stack.enter_context(starting)
@@ -133,7 +133,7 @@ NewStorage = Callable[[], Storage]
 def new_storage(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> NewStorage:
-    """Makes empty storages, on either side of the face, which can write on a condition."""
+    """A function that makes empty storages, local and on S3, which both write on a condition."""
     return makes_storages(request, tmp_path_factory)
 
 
@@ -141,7 +141,7 @@ def new_storage(
 def any_new_storage(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> NewStorage:
-    """Makes empty storages of every kind."""
+    """A function that makes empty storages: local, on S3, on Google Cloud Storage."""
     return makes_storages(request, tmp_path_factory)
 
 

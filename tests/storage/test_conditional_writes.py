@@ -1,4 +1,4 @@
-"""Writes on a condition: of many who try at once, one succeeds, on either side of the face."""
+"""Conditional writes: of many who try at once, one succeeds, on a local disk and on S3 alike."""
 
 from __future__ import annotations
 
