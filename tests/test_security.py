@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,11 @@ def test_evaluations_stay_below_the_root(tmp_path: Path) -> None:
         metrics={"acc": 1.0},
         errors={},
     )
-    for attempt in (
+    attempts: list[Callable[[], None]] = [
         lambda: write_task(storage, "state", scores),
         lambda: add_losses(storage, "../../out", {("c", "f", 1): 1.0}),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(InputError, match="leaves the storage root"):
             attempt()
     assert not list(tmp_path.glob("out*"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from raycl.errors import InputError
 from raycl.plan.mixture import Run
 from raycl.storage import Storage
 from tests.helpers import fakes
+from tests.helpers.waiting import wait_until
 
 STEPS = 150
 
@@ -119,10 +119,7 @@ def test_stopping_early_leaves_no_thread(storage: Storage) -> None:
     assert executors()  # the name is Ray's: without this the test could pass for no reason
     assert isinstance(iterator, Generator)
     iterator.close()
-    deadline = time.monotonic() + 5
-    while executors() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not executors()
+    wait_until(lambda: not executors(), "Ray's threads have ended")
 
 
 @pytest.mark.ray

@@ -6,7 +6,6 @@ import atexit
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from raycl.storage import Storage
 from tests.helpers import slow_loop
 from tests.helpers.machines import start_machines, train_on
 from tests.helpers.training_runs import make_task
+from tests.helpers.waiting import wait_until
 
 STEPS = 160
 RAY = Path(sys.executable).parent / "ray"
@@ -47,8 +47,7 @@ def take_away_and_bring_back(storage: Storage, machines: Any) -> None:
         ],
         check=True,
     )
-    while not complete_states(storage):
-        time.sleep(0.1)
+    wait_until(lambda: complete_states(storage), "the notice has been heeded")
     machines.remove_node(machine)
     wait_for(storage, workers=1, steps=10)
     machines.add_node(num_cpus=1)
@@ -56,8 +55,11 @@ def take_away_and_bring_back(storage: Storage, machines: Any) -> None:
 
 def wait_for(storage: Storage, workers: int, steps: int) -> None:
     """Until so many have made so many steps together."""
-    while sum(w == workers for _, w in slow_loop.steps_and_workers(storage)) < steps:
-        time.sleep(0.1)
+
+    def made() -> bool:
+        return sum(w == workers for _, w in slow_loop.steps_and_workers(storage)) >= steps
+
+    wait_until(made, f"{workers} workers have made {steps} steps")
 
 
 def main() -> None:

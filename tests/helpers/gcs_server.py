@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -15,9 +14,9 @@ from pathlib import Path
 
 from raycl.cluster.connect import free_port
 from tests.helpers.s3_server import CannotStartError
+from tests.helpers.waiting import wait_until
 
 _PROGRAM = "vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64"
-_READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class GcsServer:
         """The answer to a GET, or to a POST of JSON."""
         request = urllib.request.Request(f"{self.endpoint}{path}", body)
         request.add_header("content-type", "application/json")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return bytes(answer.read())
 
 
@@ -78,11 +77,12 @@ def gcs_server() -> Iterator[GcsServer]:
 
 
 def _wait(server: GcsServer, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise CannotStartError("fake-gcs-server did not start")
         try:
-            server.request("/storage/v1/b?project=test")
-            return
+            return bool(server.request("/storage/v1/b?project=test"))
         except OSError:
-            time.sleep(0.1)
-    raise CannotStartError("fake-gcs-server did not start")
+            return False
+
+    wait_until(answers, "fake-gcs-server answers")

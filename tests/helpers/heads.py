@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import yaml
 
 from raycl.cluster.connect import free_port
 from tests.helpers.paths import ROOT
+from tests.helpers.waiting import wait_until
 
 RAY = Path(sys.executable).parent / "ray"
 
@@ -34,13 +33,6 @@ class Head:
     environment: dict[str, str]
     folder: Path
     """Ray's sessions: logs and packages."""
-
-
-@pytest.fixture(scope="module")
-def head() -> Iterator[Head]:
-    """One for all tests of a module: it takes as long to start and end as a job to run."""
-    with start_head("--num-cpus=2") as started:
-        yield started
 
 
 @contextmanager
@@ -77,7 +69,7 @@ def start_head(*arguments: str, port: int | None = None, **variables: str) -> It
     )
     try:
         address = f"http://127.0.0.1:{dashboard}"
-        wait_for(address)
+        wait_until(lambda: answers(address), "the head's dashboard answers", every=0.5)
         yield Head(address, environment, Path(folder))
     finally:
         process.terminate()
@@ -89,28 +81,23 @@ def start_head(*arguments: str, port: int | None = None, **variables: str) -> It
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_for(address: str) -> None:
-    """Until the dashboard answers, were it only to ask for the token."""
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(f"{address}/api/version", timeout=2)
-            return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError("no head")
+def answers(address: str) -> bool:
+    """Whether the dashboard answers, were it only to ask for the token."""
+    try:
+        urllib.request.urlopen(f"{address}/api/version", timeout=30)
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def write_small_recipe(folder: Path, steps: int = 4) -> Path:
     """`my.yaml` over documents of its own in `text/`, named by relative paths."""
     texts = folder / "text"
     texts.mkdir(parents=True)
-    for file in [
-        *(ROOT / "raycl/recipe").glob("*.py"),
-        *(ROOT / "raycl/results/report").glob("*.py"),
-    ]:
+    sources = [*(ROOT / "raycl/recipe").glob("*.py"), *(ROOT / "raycl/results").rglob("*.py")]
+    for file in sources:
         shutil.copy(file, texts / f"{file.stem}.txt")
     recipe = {
         "name": "job",

@@ -45,7 +45,7 @@ def prepare_text(folder: Path, shard_tokens: int = 2**14) -> Storage:
     file.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts()), "utf-8")
     source = TextSource((str(file),))
     reference, _ = train_tokenizer(storage, [source], 1024, 300_000, 0)
-    spec = CorpusSpec("prose", source, LENGTH, "1/3", seed=5, shard_tokens=shard_tokens)
+    spec = CorpusSpec("prose", source, LENGTH, Fraction(1, 3), seed=5, shard_tokens=shard_tokens)
     with patch.object(ray_tasks, "run_tasks", run_here):
         prepare_corpus(storage, spec, reference)
     return storage

@@ -17,6 +17,7 @@ from raycl.storage import Storage
 from tests.helpers import slow_loop
 from tests.helpers.machines import start_machines, train_on
 from tests.helpers.training_runs import make_task
+from tests.helpers.waiting import wait_until
 
 STEPS, SAVE_EVERY, STEPS_BEFORE_A_KILL = 60, 4, 6
 PROCESSES = ("TrainController", "RayTrainWorker", "ray::ImplicitFunc")
@@ -32,9 +33,12 @@ def kill_in_turn(storage: Storage, machines: Any) -> None:
     """Each as soon as some steps have been made since the one before."""
     steps = slow_loop.steps_and_workers
     for title in (*PROCESSES, "raylet"):
-        before = len(steps(storage))
-        while len(steps(storage)) < before + STEPS_BEFORE_A_KILL:
-            time.sleep(0.05)
+        enough = len(steps(storage)) + STEPS_BEFORE_A_KILL
+        wait_until(
+            lambda enough=enough: len(steps(storage)) >= enough,  # type: ignore[misc]
+            f"{STEPS_BEFORE_A_KILL} steps are made before {title} is killed",
+            every=0.05,
+        )
         storage.write_json(f"killed/{time.time():.3f}", title)
         if title == "raylet":
             machine = machines.worker_nodes.copy().pop()

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.helpers.waiting import wait_until
+
 ACCESS_KEY, SECRET_KEY = "raycl-tests", "planted-secret-7f3c9a"
 _ADMIN, _ADMIN_SECRET = "admin", "admin-secret"
-_READY_SECONDS = 200.0
-_TERMINATE_SECONDS = 2.0  # it would take its time, and the folder is thrown away
+_READY_SECONDS = 240.0
 _PORTS = (
     "master.port",
     "master.port.grpc",
@@ -147,25 +147,32 @@ def s3_server() -> Iterator[S3Server]:
         ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
         server = S3Server(f"http://127.0.0.1:{ports['s3.port']}", folder, _command(folder, ports))
         stack.callback(_remove_sockets, list(ports.values()))
-        stack.callback(_end, server)
+        stack.callback(server.kill)  # to end by itself it takes seconds, and its folder goes anyway
         server.start()
         yield server
 
 
 def _wait(server: S3Server, log: Path) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
     port = int(server.endpoint.rpartition(":")[2])
-    while time.monotonic() < deadline and server.process and server.process.poll() is None:
+
+    def answers() -> bool:
+        if server.process is None or server.process.poll() is not None:
+            raise CannotStartError(f"the server did not start: {_end_of(log)}")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             bucket, client = server.new_bucket(), server.client()
             client.put_object(Bucket=bucket, Key="ready", Body=b"ready")
             client.delete_object(Bucket=bucket, Key="ready")
             client.delete_bucket(Bucket=bucket)
-            return
         except Exception:  # no port, or no filer or volume that answers yet
-            time.sleep(0.2)
-    raise CannotStartError(f"the server did not start: {log.read_text(errors='replace')[-2000:]}")
+            return False
+        return True
+
+    wait_until(answers, "the S3 server answers", _READY_SECONDS)
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
 
 
 def _remove_sockets(ports: list[int]) -> None:
@@ -173,13 +180,3 @@ def _remove_sockets(ports: list[int]) -> None:
     for port in ports:
         for socket_file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
             socket_file.unlink(missing_ok=True)
-
-
-def _end(server: S3Server) -> None:
-    if server.process is None:
-        return
-    server.process.terminate()
-    try:
-        server.process.wait(_TERMINATE_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()

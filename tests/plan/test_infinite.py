@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from raycl.plan.curves import descend
@@ -21,6 +23,7 @@ from raycl.plan.schedule import (
     Schedule,
     WarmupStableDecay,
 )
+from raycl.units import parse_length
 
 TOTAL = 132_366
 PEAK, PLATEAU, FLOOR = 3e-4, 1.65e-4, 3e-5
@@ -30,6 +33,11 @@ parse = TypeAdapter(Schedule).validate_python
 def written(kind: Any, **fields: Any) -> Any:
     """A schedule from fields as a recipe writes them, such as `warmup="1%"`."""
     return kind(**fields)
+
+
+def steps_of(count: int) -> NDArray[np.float64]:
+    """The first steps of a stage, as schedules take them."""
+    return np.arange(count, dtype=np.float64)
 
 
 def authors_rate(t: int, style: str, total: int = TOTAL) -> float:
@@ -56,12 +64,12 @@ def test_infinite_is_the_authors(style: Any) -> None:
         max_lr=PEAK,
         constant_lr=PLATEAU,
         min_lr=FLOOR,
-        warmup="1%",
-        cooldown="60%",
+        warmup=parse_length("1%"),
+        cooldown=parse_length("60%"),
         shape=style,
-        anneal="14%",
+        anneal=parse_length("14%"),
     )
-    rates = schedule.rates(np.arange(TOTAL), TOTAL, 1)
+    rates = schedule.rates(steps_of(TOTAL), TOTAL, 1)
     expected = [authors_rate(t, style) for t in range(TOTAL)]
     np.testing.assert_allclose(rates, expected, rtol=1e-10)
     plateau = (rates == PLATEAU).sum() / TOTAL
@@ -77,7 +85,7 @@ def test_a_trunk_needs_no_total() -> None:
         cooldown="500 steps",
         shape="linear",
     )
-    short, long = (trunk.rates(np.arange(n), n, 1) for n in (1000, 5000))
+    short, long = (trunk.rates(steps_of(n), n, 1) for n in (1000, 5000))
     assert (short == long[:1000]).all()
     assert (long[600:] == PLATEAU).all()
     assert long[350] == pytest.approx((PEAK + PLATEAU) / 2, rel=1e-12)
@@ -98,13 +106,13 @@ def test_infinite_never_leaves_its_bounds(
         max_lr=PEAK,
         constant_lr=PLATEAU,
         min_lr=FLOOR,
-        warmup=f"{warm}%",
-        cooldown=f"{cool}%",
+        warmup=parse_length(f"{warm}%"),
+        cooldown=parse_length(f"{cool}%"),
         shape=shape,
         steepness=steepness,
-        anneal="20%",
+        anneal=parse_length("20%"),
     )
-    rates = schedule.rates(np.arange(total), total, 1)
+    rates = schedule.rates(steps_of(total), total, 1)
     top = math.floor(warm * total / 100)
     assert (np.diff(rates[top + 1 :]) <= 1e-18).all()
     assert rates.max() <= PEAK * (1 + 1e-12)
@@ -112,8 +120,12 @@ def test_infinite_never_leaves_its_bounds(
 
 
 def test_warmup_stable_decay() -> None:
-    steps, total = np.arange(1000), 1000
-    for shape, fall in (("linear", lambda x: 1 - x), ("1-sqrt", lambda x: 1 - math.sqrt(x))):
+    steps, total = steps_of(1000), 1000
+    falls: dict[Any, Callable[[float], float]] = {
+        "linear": lambda x: 1 - x,
+        "1-sqrt": lambda x: 1 - math.sqrt(x),
+    }
+    for shape, fall in falls.items():
         schedule = written(
             WarmupStableDecay, max_lr=1e-3, min_lr=0, warmup="5%", decay="20%", shape=shape
         )
@@ -125,7 +137,7 @@ def test_warmup_stable_decay() -> None:
 
 def test_linear_decay_and_starts() -> None:
     linear = written(Linear, max_lr=1e-3, min_lr="10%", warmup="10%", start_lr=5e-4)
-    rates = linear.rates(np.arange(100), 100, 1)
+    rates = linear.rates(steps_of(100), 100, 1)
     assert rates[0] == 5e-4
     assert rates[5] == pytest.approx(7.5e-4, rel=1e-12)
     assert rates[55] == pytest.approx((1e-3 + 1e-4) / 2, rel=1e-12)
@@ -137,7 +149,7 @@ def test_an_anneal_leaves_the_trunk_and_ends_at_its_floor(at: int, length: int, 
         Infinite, max_lr=PEAK, constant_lr=PLATEAU, warmup="10 steps", cooldown="100 steps"
     )
     branch: Any = Annealed(trunk, 300, at, length, FLOOR, shape)
-    steps = np.arange(at + length + 1)
+    steps = steps_of(at + length + 1)
     rates, own = branch.rates(steps, at + length, 1), trunk.rates(steps, 300, 1)
     assert (rates[: at + 1] == own[: at + 1]).all()
     assert rates[at + length] == pytest.approx(FLOOR, rel=1e-12)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +16,7 @@ from raycl.storage import Storage
 from raycl.storage.options import S3Options
 from raycl.storage.retries import GaveUpError, Retries
 from raycl.storage.s3 import client as s3_client
+from raycl.storage.s3 import files as s3_files
 from raycl.storage.s3 import writes as s3_writes
 from tests.helpers.fault_proxy import (
     KINDS,
@@ -30,16 +31,27 @@ from tests.helpers.fault_proxy import (
 from tests.helpers.s3_server import CannotStartError, S3Server, s3_server
 
 pytestmark = pytest.mark.s3
-QUICK = Retries(attempts=8, first_seconds=0.01, longest_seconds=0.05)
-SILENCE, STALL = 0.6, 0.9
-TRIED = f"tried {QUICK.attempts} times"
+PATIENT = Retries(attempts=200, first_seconds=0.01, longest_seconds=0.05)
+"""On a loaded machine, requests fail for want of an answer in time without any fault."""
+HASTY = Retries(attempts=4, first_seconds=0.01, longest_seconds=0.05)
+SILENCE, STALL = 0.5, 0.7
 FAULTS = [
     Fault(kind, after)
     for kind in KINDS
     for after in (False, True)
     if after or kind not in ("truncated", "shortened")
 ]
-BIG = os.urandom(s3_writes.PART_BYTES + 12_345)
+PART = 5 * 2**20  # stores take no smaller part
+BIG = os.urandom(PART + 12_345)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_parts() -> Iterator[None]:
+    """Two parts and two ranges in an object that goes through a loaded machine in a moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(s3_writes, "PART_BYTES", PART)
+        patch.setattr(s3_files, "RANGE_BYTES", PART)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +71,7 @@ def bucket(s3: S3Server) -> str:
 def storage(proxy: FaultProxy, bucket: str) -> Storage:
     proxy.schedule = nothing
     url = f"s3://{bucket}/{uuid.uuid4().hex[:8]}"
-    return Storage(url, S3Options(proxy.endpoint, "us-east-1"), QUICK)
+    return Storage(url, S3Options(proxy.endpoint, "us-east-1"), PATIENT)
 
 
 @pytest.fixture
@@ -135,41 +147,40 @@ def test_what_does_not_pass_ends_with_a_clear_error(
     storage: Storage, direct: Storage, proxy: FaultProxy, kind: Any
 ) -> None:
     direct.write_bytes("f", b"0123456789")
+    hasty = Storage(storage.url, storage.options, HASTY)
+    tried, before = f"tried {HASTY.attempts} times", proxy.injected.total()
     proxy.schedule = lambda _: Fault(kind, after=False)
-    began = time.monotonic()
-    with pytest.raises(GaveUpError, match=rf"s3://.*/f: reading: {TRIED} in \d"):
-        storage.read_bytes("f")
+    with pytest.raises(GaveUpError, match=rf"s3://.*/f: reading: {tried} in \d"):
+        hasty.read_bytes("f")
+    assert proxy.injected.total() == before + HASTY.attempts
     if kind not in ("truncated", "shortened"):  # those have been carried out
-        with pytest.raises(GaveUpError, match=rf"/g: put_object: {TRIED} in \d"):
-            storage.write_bytes("g", b"x")
-    assert time.monotonic() - began < 4 * QUICK.attempts * SILENCE
+        with pytest.raises(GaveUpError, match=rf"/g: put_object: {tried} in \d"):
+            hasty.write_bytes("g", b"x")
+        assert proxy.injected.total() == before + 2 * HASTY.attempts
     proxy.schedule = nothing
-    assert storage.read_bytes("f") == b"0123456789"
+    assert hasty.read_bytes("f") == b"0123456789"
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_conditional_writes_under_random_faults_are_exact(
     storage: Storage, proxy: FaultProxy, seed: int
 ) -> None:
-    """Writers append their names to one file under faults: each name is there once.
+    """Writers append their names to one file, and each name is there once.
 
-    A third of all requests is disturbed.
-
-    As leases do, a writer whose write seems refused looks whether its name is there: its answer may
-    have been lost, and the file replaced by the next one since.
+    A third of all requests is disturbed. As leases do, a writer whose write seems refused looks
+    whether its name is there: its answer may have been lost, and the file replaced since.
     """
-    patient = Storage(storage.url, storage.options, Retries(30, 0.01, 0.05))
-    patient.create("names", b"")
+    storage.create("names", b"")
     proxy.schedule = at_random(seed, 0.33, [kind for kind in KINDS if kind != "stall"])
     names = [[f"{writer}.{turn}" for turn in range(8)] for writer in range(3)]
     told: list[str] = []
 
     def write(name: str) -> None:
         while True:
-            data, version = patient.read_version("names")
+            data, version = storage.read_version("names")
             if name in data.decode().split():
                 return
-            if patient.replace("names", data + f" {name}".encode(), version) is not None:
+            if storage.replace("names", data + f" {name}".encode(), version) is not None:
                 told.append(name)
                 return
 
@@ -180,7 +191,7 @@ def test_conditional_writes_under_random_faults_are_exact(
     with ThreadPoolExecutor(len(names)) as pool:
         list(pool.map(write_all, names))
     proxy.schedule = nothing
-    found = patient.read_bytes("names").decode().split()
+    found = storage.read_bytes("names").decode().split()
     assert sorted(found) == sorted(name for own in names for name in own)
     assert set(told) <= set(found)
 
@@ -196,57 +207,55 @@ def mortal(s3: S3Server) -> Iterator[S3Server]:
         pytest.skip(str(error))
 
 
-def kill_at(server: S3Server, method: str, part: str, number: int) -> Callable[[Request], None]:
-    """A schedule without faults that kills the server when this request comes."""
-    seen = [0]
+def kill_when_both_are_under_way(server: S3Server) -> Callable[[Request], None]:
+    """A schedule without faults: the server dies at an upload's second part and in a read's midst.
+
+    Whichever comes first waits a moment for the other one.
+    """
+    seen: Counter[str] = Counter()
+    lock, gone = threading.Lock(), threading.Event()
 
     def schedule(request: Request) -> None:
-        if request.method == method and part in request.path:
-            seen[0] += 1
-            if seen[0] == number:
+        upload = request.method == "PUT" and "partNumber=2" in request.path
+        read = request.method == "GET" and request.path.endswith("/old")
+        if gone.is_set() or not (upload or read):
+            return
+        with lock:
+            seen["upload" if upload else "read"] += 1
+            if seen["upload"] >= 1 and seen["read"] >= 2 and not gone.is_set():
                 server.kill()
+                gone.set()
+        if upload or seen["read"] >= 2:  # the first range is let through
+            gone.wait(10)
 
     return schedule
 
 
 @pytest.mark.parametrize("comes_back", [True, False])
-@pytest.mark.parametrize("doing", ["upload", "read"])
-def test_the_server_is_killed(mortal: S3Server, doing: str, comes_back: bool) -> None:
+def test_the_server_is_killed(
+    mortal: S3Server, monkeypatch: pytest.MonkeyPatch, comes_back: bool
+) -> None:
     """In mid-upload and in mid-read: it goes on when the server is back, or a clear error."""
-    url = f"s3://{mortal.new_bucket()}/{doing}"
-    retries = Retries(200, 0.05, 0.2, within_seconds=60 if comes_back else 2)
-    with fault_proxy(mortal.endpoint) as proxy:
+    monkeypatch.setattr(s3_client, "READ_SECONDS", 20)
+    url = f"s3://{mortal.new_bucket()}/killed"
+    retries = Retries(1000, 0.05, 0.2, within_seconds=240 if comes_back else 2)
+    with fault_proxy(mortal.endpoint) as proxy, ThreadPoolExecutor(2) as pool:
         storage = Storage(url, S3Options(proxy.endpoint, "us-east-1"), retries)
-        direct = Storage(url, S3Options(mortal.endpoint, "us-east-1"), retries)
+        direct = Storage(url, S3Options(mortal.endpoint, "us-east-1"), PATIENT)
         direct.write_bytes("old", BIG)
-        result: list[Any] = []
-
-        def work() -> None:
-            try:
-                if doing == "read":
-                    result.append(storage.read_bytes("old"))
-                else:
-                    storage.write_bytes("old", BIG[::-1])
-                    result.append(None)
-            except BaseException as error:
-                result.append(error)
-
-        method, part = ("GET", "") if doing == "read" else ("PUT", "partNumber=2")
-        proxy.schedule = kill_at(mortal, method, part, 2 if doing == "read" else 1)
-        thread = threading.Thread(target=work)
-        thread.start()
+        direct.write_bytes("new", b"before")
+        proxy.schedule = kill_when_both_are_under_way(mortal)
+        uploading = pool.submit(storage.write_bytes, "new", BIG[::-1])
+        reading = pool.submit(storage.read_bytes, "old")
         if not comes_back:
-            thread.join(30)
-        while mortal.process is not None and mortal.process.poll() is None:
-            time.sleep(0.02)
+            for doing, place in ((uploading, "/new: "), (reading, "/old: ")):
+                with pytest.raises(GaveUpError, match=place):
+                    doing.result(240)
+        assert mortal.process is not None
+        mortal.process.wait(240)
         mortal.start()
-        thread.join(90)
-        assert not thread.is_alive()
-        (found,) = result
-        expected = BIG if doing == "read" or not comes_back else BIG[::-1]
-        if not comes_back:
-            assert isinstance(found, GaveUpError)
-            assert "/old: " in str(found)
-        else:
-            assert found == (BIG if doing == "read" else None)
-        assert direct.read_bytes("old") == expected
+        if comes_back:
+            assert reading.result(240) == BIG
+            uploading.result(240)
+        assert direct.read_bytes("old") == BIG
+        assert direct.read_bytes("new") == (BIG[::-1] if comes_back else b"before")

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,10 @@ import pytest
 
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
-from tests.helpers.heads import RAY, Head, head, write_small_recipe
+from tests.helpers.heads import RAY, Head, write_small_recipe
 from tests.helpers.paths import ROOT
+from tests.helpers.waiting import wait_until
 from tests.helpers.wheel import build_wheel, install_wheel
-
-__all__ = ["head"]
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 SECRET = "planted-7f3a9c51"
@@ -121,7 +119,7 @@ def job_descriptions(head: Head) -> str:
     request = urllib.request.Request(
         f"{head.address}/api/jobs/", headers={"Authorization": f"Bearer {token}"}
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return str(answer.read().decode())
 
 
@@ -132,18 +130,16 @@ def interrupt(process: subprocess.Popen[str]) -> str:
         return process.communicate(timeout=8)[0]
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
-        return process.communicate(timeout=60)[0]
+        return process.communicate(timeout=240)[0]
 
 
 def wait_until_running(head: Head, job: str) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    def runs() -> bool:
         found = {j["submission_id"]: j["status"] for j in json.loads(job_descriptions(head))}
-        if found[job] == "RUNNING":
-            return
-        assert found[job] == "PENDING", found
-        time.sleep(0.5)
-    raise AssertionError("the job does not start")
+        assert found[job] in ("PENDING", "RUNNING"), found
+        return bool(found[job] == "RUNNING")
+
+    wait_until(runs, f"job {job} runs", every=0.5)
 
 
 def test_raycl_submit(head: Head, user: User, tmp_path: Path) -> None:

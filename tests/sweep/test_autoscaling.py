@@ -24,6 +24,7 @@ from raycl.storage import Storage
 from raycl.sweep.driver import TrialSettings, run_sweep
 import ray
 from tests.helpers import fake_loops, fakes
+from tests.helpers.waiting import wait_until
 
 def cpus():
     return int(ray.cluster_resources().get("CPU", 0))
@@ -41,10 +42,8 @@ with cluster(ClusterOptions(sys.argv[2])):
         tree, Storage(sys.argv[1]), trials=TrialSettings(train=fake_loops.read_all)
     )
     print("finished", *outcome.finished, flush=True)
-    deadline = time.monotonic() + 90
-    while cpus() and time.monotonic() < deadline:
-        time.sleep(0.5)
-    time.sleep(0.5)
+    wait_until(lambda: not cpus(), "the machines are gone")
+    wait_until(lambda: not seen[-1], "the other thread has seen it")
     print("cpus", *seen, flush=True)
 """
 

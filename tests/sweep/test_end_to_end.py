@@ -1,15 +1,17 @@
-"""The command as people run it: from text to report, killed with -9, and run again."""
+"""The command as people run it: from text to report, killed in three ways, and run again.
+
+The undisturbed sweep works in a bucket and the disturbed one on the local disk, so that the same
+bits at the end show both: that no kill and no kind of storage changes a result.
+"""
 
 from __future__ import annotations
 
 import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +23,12 @@ import yaml
 from safetensors.torch import load
 
 from raycl.storage import Storage
+from tests.helpers.orphans import Orphans
 from tests.helpers.paths import ROOT
 from tests.helpers.s3_server import SECRET_KEY, S3Server
+from tests.helpers.waiting import wait_until
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.timeout(1200)]
 
 SCHEDULE = {"kind": "cosine", "max_lr": "1e-3"}
 RECIPE = {
@@ -36,7 +40,7 @@ RECIPE = {
     "global_batch": 8,
     "stages": [
         {"name": "old", "steps": 8, "schedule": SCHEDULE, "workers": 2},
-        {"name": "new", "steps": 12, "replay": "25%", "schedule": SCHEDULE},
+        {"name": "new", "steps": 24, "replay": "25%", "schedule": SCHEDULE},
     ],
     "validation": {"every": 4, "rows": 8},
     "execution": {"save_every": 3},
@@ -64,21 +68,12 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def sweep(recipe: Path, storage: Path | str) -> subprocess.Popen[str]:
+def sweep(recipe: Path, storage: str) -> subprocess.Popen[str]:
     """`raycl sweep` in a session of its own."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    command = [sys.executable, "-m", "raycl", "sweep", str(recipe)]
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "raycl",
-            "sweep",
-            str(recipe),
-            "--storage",
-            str(storage),
-            "--workers",
-            "2",
-        ],
+        [*command, "--storage", storage, "--workers", "2"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -94,109 +89,23 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
-@pytest.fixture(scope="module")
-def undisturbed(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    storage = tmp_path_factory.mktemp("undisturbed")
-    finish(sweep(recipe, storage))
-    return storage
+@dataclass(frozen=True)
+class Undisturbed:
+    """A sweep that ended well in a bucket: its recipe, which reads its text there, and output."""
 
-
-@dataclass
-class Gone:
-    """A driver that was killed, and the processes it had."""
-
-    pid: int
-    children: list[psutil.Process]
+    recipe: Path
+    storage: Storage
+    output: str
 
 
 @pytest.fixture(scope="module")
-def gone() -> list[Gone]:
-    return []
-
-
-def end_states(storage: Storage) -> dict[str, dict[str, torch.Tensor]]:
-    """Tensors of every recipe's end state, by the state's name."""
-    table = pd.read_parquet(io.BytesIO(storage.read_bytes("sweeps/code/results.parquet")))
-    assert list(table["status"]) == ["finished", "finished"]
-    return {
-        name: {
-            f"{file}:{key}": tensor
-            for file in storage.list(f"states/{name}")
-            if file.endswith(".safetensors")
-            for key, tensor in load(storage.read_bytes(f"states/{name}/{file}")).items()
-        }
-        for name in table["state"]
-    }
-
-
-def test_results_are_complete_and_a_second_run_trains_nothing(
-    recipe: Path, undisturbed: Path
-) -> None:
-    table = pd.read_parquet(undisturbed / "sweeps/code/results.parquet")
-    assert list(table["status"]) == ["finished", "finished"]
-    assert list(table["new.replay"]) == [0.0, 0.25]
-    assert list(table["realised_replay"]) == [0.0, 0.25]
-    losses = ["loss/old", "loss/new", "average", "forgetting/old", "adaptation/new"]
-    assert table[losses].notna().all(axis=None)
-    assert (table["loss/old"] < 6.3).all()  # ln 512 = 6.24 before it learned anything
-    page = (undisturbed / "sweeps/code/report.html").read_text(encoding="utf-8")
-    assert "<svg" in page
-    states = sorted((undisturbed / "states").iterdir())
-    assert len(states) == 3  # the stage both share, trained once, and two branches
-    output = finish(sweep(recipe, undisturbed))
-    assert "Nothing to train" in output
-    assert sorted((undisturbed / "states").iterdir()) == states
-
-
-def test_interrupted_then_killed_and_run_again_gives_the_same_bits(
-    recipe: Path, undisturbed: Path, tmp_path: Path, gone: list[Gone]
-) -> None:
-    """SIGINT leaves nothing and says what to do; after kill -9 the same command is the recovery."""
-    process = sweep(recipe, tmp_path)
-    wait_for_state(Storage(tmp_path), process, first_step=3)
-    children = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, output
-    assert "Run the same command again" in output
-    _, alive = psutil.wait_procs(children, timeout=40)
-    assert not alive
-    assert not list(Path("/tmp").glob(f"raycl-{process.pid}-*"))
-
-    process = sweep(recipe, tmp_path)
-    wait_for_state(Storage(tmp_path), process, first_step=9)
-    gone.append(Gone(process.pid, psutil.Process(process.pid).children(recursive=True)))
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    finish(sweep(recipe, tmp_path))
-    assert_same_end_states(Storage(undisturbed), Storage(tmp_path))
-
-
-@pytest.mark.s3
-def test_in_a_bucket_and_with_a_worker_killed_the_same_bits(
-    recipe: Path, undisturbed: Path, tmp_path: Path, s3: S3Server
-) -> None:
-    """Raw text, shards, states, results and report in a bucket; the secret is in none of them."""
+def undisturbed(
+    recipe: Path, s3: S3Server, tmp_path_factory: pytest.TempPathFactory
+) -> Undisturbed:
     bucket = s3.new_bucket()
     text, storage = Storage(f"s3://{bucket}/text"), Storage(f"s3://{bucket}/runs")
-    process = sweep(with_text_in(text, recipe, tmp_path), storage.url)
-    wait_for_state(storage, process, first_step=11)
-    workers = [
-        child
-        for child in psutil.Process(process.pid).children(recursive=True)
-        if "ray::ImplicitFunc" in " ".join(child.cmdline())
-    ]
-    assert workers
-    for worker in workers:
-        worker.kill()
-    output = finish(process)
-    assert "retried" in output
-    assert_same_end_states(Storage(undisturbed), storage)
-    assert b"<svg" in storage.read_bytes("sweeps/code/report.html")
-    assert f"Report: {storage.url}/sweeps/code/report.html" in output
-    assert SECRET_KEY not in output
-    assert not [p for p in storage.sizes() if SECRET_KEY.encode() in storage.read_bytes(p)]
-    assert "Nothing to train" in finish(sweep(tmp_path / "recipe.yaml", storage.url))
+    in_bucket = with_text_in(text, recipe, tmp_path_factory.mktemp("bucket"))
+    return Undisturbed(in_bucket, storage, finish(sweep(in_bucket, storage.url)))
 
 
 def with_text_in(text: Storage, recipe: Path, folder: Path) -> Path:
@@ -211,6 +120,103 @@ def with_text_in(text: Storage, recipe: Path, folder: Path) -> Path:
     return path
 
 
+def results(storage: Storage) -> pd.DataFrame:
+    table = pd.read_parquet(io.BytesIO(storage.read_bytes("sweeps/code/results.parquet")))
+    assert list(table["status"]) == ["finished", "finished"]
+    return table
+
+
+def end_states(storage: Storage) -> dict[str, dict[str, torch.Tensor]]:
+    """Tensors of every recipe's end state, by the state's name."""
+    return {
+        name: {
+            f"{file}:{key}": tensor
+            for file in storage.list(f"states/{name}")
+            if file.endswith(".safetensors")
+            for key, tensor in load(storage.read_bytes(f"states/{name}/{file}")).items()
+        }
+        for name in results(storage)["state"]
+    }
+
+
+def test_results_are_complete_and_a_second_run_trains_nothing(undisturbed: Undisturbed) -> None:
+    storage, table = undisturbed.storage, results(undisturbed.storage)
+    assert list(table["new.replay"]) == [0.0, 0.25]
+    assert list(table["realised_replay"]) == [0.0, 0.25]
+    losses = ["loss/old", "loss/new", "average", "forgetting/old", "adaptation/new"]
+    assert table[losses].notna().all(axis=None)
+    assert (table["loss/old"] < 6.3).all()  # ln 512 = 6.24 before it learned anything
+    assert b"<svg" in storage.read_bytes("sweeps/code/report.html")
+    assert f"Report: {storage.url}/sweeps/code/report.html" in undisturbed.output
+    states = storage.list("states")
+    assert len(states) == 3  # the stage both share, trained once, and two branches
+    assert "Nothing to train" in finish(sweep(undisturbed.recipe, storage.url))
+    assert storage.list("states") == states
+
+
+def test_the_stores_secret_is_written_nowhere(undisturbed: Undisturbed) -> None:
+    storage = undisturbed.storage
+    assert SECRET_KEY not in undisturbed.output
+    assert len(storage.sizes()) > 20
+    assert not [p for p in storage.sizes() if SECRET_KEY.encode() in storage.read_bytes(p)]
+
+
+def test_interrupted_and_killed_in_two_ways_it_gives_the_same_bits(
+    recipe: Path, undisturbed: Undisturbed, tmp_path: Path, orphans: list[Orphans]
+) -> None:
+    """After SIGINT and after kill -9 of the driver, the same command is the recovery.
+
+    SIGINT leaves nothing and says what to do; a killed worker is retried.
+    """
+    storage = Storage(tmp_path)
+    process = sweep(recipe, storage.url)
+    wait_until(
+        lambda: states_while_running(storage, process, first_step=3), "step 3 is saved", every=0.05
+    )
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 130, output
+    assert "Run the same command again" in output
+    Orphans(process.pid, children).assert_gone()
+
+    killed = sweep(recipe, storage.url)
+    wait_until(
+        lambda: states_while_running(storage, killed, first_step=9), "step 9 is saved", every=0.05
+    )
+    children = psutil.Process(killed.pid).children(recursive=True)
+    killed.kill()
+    killed.communicate()
+    orphans.append(Orphans(killed.pid, children))
+
+    begun = complete_states(storage)
+    process = sweep(recipe, storage.url)
+    wait_until(lambda: states_while_running(storage, process) - begun, "it goes on", every=0.05)
+    assert kill_workers(process)
+    assert "retried" in finish(process)
+    assert_same_end_states(undisturbed.storage, storage)
+
+
+def kill_workers(driver: subprocess.Popen[str]) -> int:
+    """End every trial of a running sweep with kill -9; how many there were."""
+    workers = [
+        child
+        for child in psutil.Process(driver.pid).children(recursive=True)
+        if "ray::ImplicitFunc" in command_line(child)
+    ]
+    for worker in workers:
+        worker.kill()
+    return len(workers)
+
+
+def command_line(process: psutil.Process) -> str:
+    """Empty where the process has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def assert_same_end_states(undisturbed: Storage, storage: Storage) -> None:
     """Same names, and every tensor the same to the bit."""
     expected, found = end_states(undisturbed), end_states(storage)
@@ -221,36 +227,30 @@ def assert_same_end_states(undisturbed: Storage, storage: Storage) -> None:
         assert all(torch.equal(tensor, found[name][key]) for key, tensor in tensors.items())
 
 
-def wait_for_state(storage: Storage, process: subprocess.Popen[str], first_step: int) -> str:
-    """Name of the first complete state of at least so many steps."""
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and process.poll() is None:
-        for name in storage.list("states"):
-            deep = int(name.partition("-")[0]) >= first_step
-            if deep and storage.exists(f"states/{name}/state.json"):
-                return name
-        time.sleep(0.05)
-    raise AssertionError(f"no state of {first_step} steps: {process.communicate()[0]}")
+def states_while_running(
+    storage: Storage, process: subprocess.Popen[str], first_step: int = 0
+) -> set[str]:
+    """Complete states of at least so many steps while the sweep runs, which it must."""
+    assert process.poll() is None, process.communicate()[0]
+    names = complete_states(storage)
+    return {name for name in names if int(name.partition("-")[0]) >= first_step}
+
+
+def complete_states(storage: Storage) -> set[str]:
+    names = storage.list("states")
+    return {name for name in names if storage.exists(f"states/{name}/state.json")}
 
 
 def test_a_damaged_shard_is_named_before_ray_starts(
-    recipe: Path, undisturbed: Path, tmp_path: Path
+    undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
-    shutil.copytree(undisturbed / "corpora", tmp_path / "corpora")
+    undisturbed.storage.download_folder("corpora", tmp_path / "corpora")
     shard = tmp_path / "corpora/new/train/00000.npy"
     data = bytearray(shard.read_bytes())
     data[-5] ^= 1
     shard.write_bytes(data)
-    process = sweep(recipe, tmp_path)
-    output, _ = process.communicate(timeout=60)
+    process = sweep(undisturbed.recipe, str(tmp_path))
+    output, _ = process.communicate(timeout=240)
     assert process.returncode == 2
     assert "00000.npy" in output
     assert "Starting Ray" not in output
-
-
-def test_a_killed_drivers_cluster_is_gone_by_itself(gone: list[Gone]) -> None:
-    """The last test: Ray's agents notice the death of their node after about two minutes."""
-    for driver in gone:
-        _, alive = psutil.wait_procs(driver.children, timeout=200)
-        assert not alive
-        assert not list(Path("/tmp").glob(f"raycl-{driver.pid}-*"))

@@ -1,4 +1,4 @@
-"""kill -9 of what trains a node of several workers, and of the machine under it."""
+"""A node of two workers ends with the same bits though its processes and machine are killed."""
 
 from __future__ import annotations
 

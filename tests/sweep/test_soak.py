@@ -1,4 +1,4 @@
-"""What a soak draws, and what it counts steps by."""
+"""The soak: which faults it draws, how it logs steps, and a short one from end to end."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_short_soak() -> None:
 
 
 def test_every_step_of_another_process_is_logged(tmp_path: Path) -> None:
-    """Once, with what it read: the same for the same rows, and again where it is made again."""
+    """Each step is logged with a checksum of the rows it read, once for each time it is made."""
     step_log.install(tmp_path)
     code = (
         "import sys; from pathlib import Path\n"

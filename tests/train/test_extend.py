@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from raycl.plan.anneal import Annealed
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.execution import Execution
 from raycl.plan.mixture import Mixture, Source
-from raycl.plan.anneal import Annealed
 from raycl.plan.schedule import BaseSchedule, Constant, Infinite
 from raycl.plan.training import Training
 from raycl.storage import Storage
