@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from raycl.errors import InputError
 from raycl.recipe.lengths import tokens_per_step
-from raycl.recipe.load import parse_recipe, read_yaml
+from raycl.recipe.load import parse_recipe, problem_of, read_yaml
 from raycl.recipe.scale_values import Factors, scaled_field
 from raycl.recipe.schema import Recipe
 from raycl.units import Count, Weight
@@ -85,8 +85,9 @@ def _validated(kind: type[Scale], data: Any, where: str) -> Scale:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
+        problem, remedy = problem_of(first)
         raise InputError(
-            f"{where}: {field}", first["msg"], "See raycl/recipe/scales/tiny.yaml"
+            f"{where}: {field}", problem, remedy or "See raycl/recipe/scales/tiny.yaml"
         ) from error
 
 
@@ -100,9 +101,9 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
     try:
         chosen = chosen.of(recipe.name)
     except ValidationError as error:
-        problem = error.errors()[0]["msg"]
+        problem, remedy = problem_of(error.errors()[0])
         raise InputError(
-            f"--scale {scale}: recipes.{recipe.name}", problem, "Give fields of a scale"
+            f"--scale {scale}: recipes.{recipe.name}", problem, remedy or "Give fields of a scale"
         ) from error
     small = {**data, **chosen.fields}
     bindings = _bindings(recipe, chosen, f"{where}: corpora", scale)

@@ -169,10 +169,10 @@ def test_far_steps_cost_what_the_first_ones_cost() -> None:
     times = {}
     for step in (0, 10**6, 10**9, 10**11):
         mixture.rows(step)
-        began = time.perf_counter()
+        began = time.thread_time()
         for offset in range(20):
             assert sum(run.count for run in mixture.rows(step + offset)) == 1104
-        times[step] = time.perf_counter() - began
+        times[step] = time.thread_time() - began
     assert max(times.values()) < 10 * min(times.values()) + 0.05
     with pytest.raises(OverflowError):
         mixture.rows(10**13)

@@ -204,9 +204,9 @@ def _grid(count: int, first: Sequence[ChainStage]) -> dict[str, Training]:
 
 def test_a_thousand_recipes() -> None:
     recipes = _grid(1000, [stage(1300, new="old")])
-    began = time.perf_counter()
+    began = time.thread_time()
     tree = build_tree(recipes)
-    taken = time.perf_counter() - began
+    taken = time.thread_time() - began
     assert tree.steps == 1300 + 1000 * 700
     assert len(tree.nodes) == 1001
     assert all(len(tree.path(label)) == 2 for label in list(recipes)[::50])
@@ -217,8 +217,8 @@ def test_a_thousand_recipes_of_two_rates() -> None:
     """All in few nodes: the cost is in comparing recipes that share everything."""
     first = [stage(1300, new="old")]
     recipes = {f"r{k}": training(*first, stage(700, (k % 2 + 1) * 1e-3)) for k in range(1000)}
-    began = time.perf_counter()
+    began = time.thread_time()
     tree = build_tree(recipes)
-    assert time.perf_counter() - began < 15
+    assert time.thread_time() - began < 15
     assert tree.steps == 1300 + 2 * 700
     assert len(tree.nodes) == 3

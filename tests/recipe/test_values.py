@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -58,7 +59,7 @@ def test_a_value_that_is_valid_does_not_stand_for_one_that_equals_it(value: obje
 
 def test_a_frozen_dictionary_refuses_every_change() -> None:
     value: FrozenDict[str, int] = FrozenDict(a=1)
-    changes = [
+    changes: list[Callable[[], object]] = [
         lambda: value.update(b=2),
         lambda: value.pop("a"),
         lambda: value.popitem(),
