@@ -15,6 +15,9 @@ class _CountedFiles:
     def __init__(self, files: Any, log: str) -> None:
         self._files, self._log = files, log
 
+    def conditional(self) -> _CountedFiles:
+        return self  # a local folder, which has conditional writes: they are counted too
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._files, name)
 
