@@ -1,7 +1,7 @@
 """The cluster files, as far as they can be judged without a cloud.
 
-Ray's own schema, loader and scheduler read them, botocore checks EC2's parameters, and searches
-look for what they must never say.
+Ray's own schema, loader and scheduler judge them, EC2's own parameters, and a list of what they
+must never say.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
 from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
 from ray.autoscaler.v2.utils import ResourceRequestUtil
-from ray.core.generated.autoscaler_pb2 import (  # type: ignore[attr-defined]  # made by protobuf
-    ResourceRequestByCount,
-)
+from ray.core.generated import autoscaler_pb2
 
 from tests.helpers.paths import ROOT
 
@@ -110,7 +108,8 @@ def launched(file: str, bundle: dict[str, float], unavailable: str = "") -> list
     data = config(file)
     data["auth"] = {**data["auth"], "ssh_private_key": str(ROOT / "README.md")}  # hashed only
     kinds = AutoscalingConfig(data, skip_content_hash=True).get_node_type_configs()
-    demand = ResourceRequestByCount(request=ResourceRequestUtil.make(bundle), count=1)
+    messages: Any = autoscaler_pb2  # generated, without types
+    demand = messages.ResourceRequestByCount(request=ResourceRequestUtil.make(bundle), count=1)
     scores = {name: 0.0 if name == unavailable else 1.0 for name in kinds}
     reply = ResourceDemandScheduler().schedule(
         SchedulingRequest(
