@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cProfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,16 +14,16 @@ import pytest
 
 from benchmarks import made_up_sweeps
 from benchmarks.counted_requests import CountedStorage
-from raycl.plan import chain_hash as beginnings
+from raycl.plan import chain_hash, stage
 from raycl.plan.cost import make_plan
 from raycl.plan.state_index import StateIndex
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import corpus_facts, make_tree
 from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.results.gather import StoredStates, gather
-from raycl.results.report import curves, rates, trades
-from raycl.results.report.canvas import TOO_MANY
+from raycl.results.report import learning_rate, loss_by_tokens, trade
 from raycl.results.report.figures import draw_figures
+from raycl.results.report.labels import TOO_MANY
 from raycl.sweep.claims import NodeClaims
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases
@@ -63,15 +63,16 @@ def test_comparing_each_with_each_would_be_noticed() -> None:
 
 
 @pytest.fixture
-def hashed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Steps whose words were made, by call."""
-    plain, steps = beginnings.step_words, []
+    steps: list[int] = []
+    plain = stage.step_words
 
-    def counted(stage: Any, start: int, stop: int, *rest: Any) -> Any:
+    def counted(of: Any, start: int, stop: int, *rest: Any) -> Any:
         steps.append(stop - start)
-        return plain(stage, start, stop, *rest)
+        return plain(of, start, stop, *rest)
 
-    monkeypatch.setattr(beginnings, "step_words", counted)
+    monkeypatch.setattr(chain_hash, "step_words", counted)
     return steps
 
 
@@ -89,7 +90,7 @@ def test_a_trunk_is_hashed_once_however_many_anneals_leave_it(hashed: list[int])
     assert len(tree.nodes) == 2 * branches
     assert tree.steps <= trunk + branches * length
     # Each branch's words begin with the block in which it leaves.
-    assert sum(hashed) < trunk + branches * (length + 2 * beginnings.BLOCK)
+    assert sum(hashed) < trunk + branches * (length + 2 * chain_hash.BLOCK)
     assert tree.steps_alone > 25 * tree.steps
 
 
@@ -152,13 +153,14 @@ def test_the_next_trial_is_looked_for_among_the_living() -> None:
     )
     living = [running, second, first]
     controller = SimpleNamespace(get_live_trials=lambda: living)  # and nothing else
-    assert LiveTrials().choose_trial_to_run(controller) is first
+    scheduler: Any = LiveTrials()  # type: ignore[no-untyped-call]  # Ray's own constructor
+    assert scheduler.choose_trial_to_run(controller) is first
     first.status = "PAUSED"
-    assert LiveTrials().choose_trial_to_run(controller) is second
+    assert scheduler.choose_trial_to_run(controller) is second
     living = [running, first]
-    assert LiveTrials().choose_trial_to_run(controller) is first
+    assert scheduler.choose_trial_to_run(controller) is first
     living = [running]
-    assert LiveTrials().choose_trial_to_run(controller) is None
+    assert scheduler.choose_trial_to_run(controller) is None
 
 
 def test_figures_of_many_recipes_keep_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,8 +176,8 @@ def test_figures_of_many_recipes_keep_their_size(monkeypatch: pytest.MonkeyPatch
         assert {TOO_MANY in drawing.caption for drawing in losses} == {count > 5}
         return {drawing.name: drawing.figure.get_figheight() for drawing in drawn}
 
-    monkeypatch.setattr(curves, "MOST_NAMED", 5)
-    monkeypatch.setattr(rates, "MOST_NAMED", 5)
-    monkeypatch.setattr(trades, "MOST_NAMED", 5)
+    monkeypatch.setattr(loss_by_tokens, "MOST_NAMED", 5)
+    monkeypatch.setattr(learning_rate, "MOST_NAMED", 5)
+    monkeypatch.setattr(trade, "MOST_NAMED", 5)
     assert heights(5).keys() == heights(12).keys()
     assert heights(30) == heights(12)

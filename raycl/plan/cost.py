@@ -123,5 +123,5 @@ def _memory(config: Mapping[str, Any], node: Node) -> float:
     workers = training.fewest_workers or training.workers  # when each of them has most to hold
     share = training.chain.global_batch // workers
     rows = training.execution.micro_batch or share
-    logits = rows * training.sequence_length * config["vocab_size"] * 4 * 2
+    logits = rows * training.sequence_length * int(config["vocab_size"]) * 4 * 2
     return 16 * parameters / workers + logits

@@ -25,6 +25,11 @@ def compute_dtype(
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
+def precision_name(dtype: torch.dtype) -> Literal["float32", "bfloat16"]:
+    """How a recipe calls the type that `compute_dtype` gave."""
+    return "bfloat16" if dtype == torch.bfloat16 else "float32"
+
+
 def shard_model(
     model: LanguageModel,
     world: World,

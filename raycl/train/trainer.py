@@ -19,7 +19,13 @@ from raycl.train.cadence import saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import StoredState, deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.tensors import named_tensors
-from raycl.train.fsdp import accumulate_gradients, clip_gradients, compute_dtype, shard_model
+from raycl.train.fsdp import (
+    accumulate_gradients,
+    clip_gradients,
+    compute_dtype,
+    precision_name,
+    shard_model,
+)
 from raycl.train.history import History, not_finite
 from raycl.train.model import LanguageModel, attention_implementation, build_model
 from raycl.train.optimizer import (
@@ -219,7 +225,7 @@ class Trainer:
             validation=ValidationFacts(
                 rows=task.validation.rows,
                 micro_batch=task.execution.micro_batch or self._share,
-                precision=str(self._dtype).removeprefix("torch."),
+                precision=precision_name(self._dtype),
             ),
             previous=self._previous_name,
             previous_step=self._previous_step,

@@ -22,7 +22,7 @@ from raycl.results.gather import StoredStates, gather
 from raycl.results.table import results_table
 from raycl.states.lookup import find_state, swept_states
 from raycl.storage import Storage
-from raycl.sweep.pipeline import write_description
+from raycl.sweep.description import write_description
 from raycl.train.checkpoint.load import load_history, read_state
 from raycl.train.loop import train
 from tests.helpers.recipe_data import defined

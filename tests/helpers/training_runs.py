@@ -138,7 +138,7 @@ def poison(task: Training, storage: Storage, steps: Sequence[int], value: float)
             return loss * torch.where(found, value, 1.0)
         return loss + torch.where(found, value, 0.0)
 
-    LanguageModel.forward = poisoned  # type: ignore[method-assign, assignment]
+    LanguageModel.forward = poisoned  # type: ignore[method-assign]
 
 
 class Notice(Observer):

@@ -22,6 +22,7 @@ from raycl.plan.chain_hash import CHUNK as _CHUNK
 from raycl.plan.mixture import Mixture, Run, Source
 from raycl.plan.schedule import Constant, Cosine
 from raycl.units import parse_length
+from tests.helpers.schedules import written
 
 ROWS = 10**9
 PRINTS = {name: f"{index:x}" * 16 for index, name in enumerate(("old", "new", "other"), 1)}
@@ -85,9 +86,9 @@ def stages(draw: st.DrawFn) -> ChainStage:
     schedule = draw(
         st.sampled_from(
             [
-                Constant(max_lr=1e-3),
+                written(Constant, max_lr=1e-3),
                 Constant(max_lr=1e-3, warmup=parse_length("3 steps")),
-                Cosine(max_lr=1e-3),
+                written(Cosine, max_lr=1e-3),
                 Cosine(max_lr=2e-3, warmup=parse_length("0%")),
             ]
         )

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from raycl.plan.anneal import Annealed
 from raycl.plan.curves import descend
 from raycl.plan.schedule import (
-    Annealed,
     Constant,
     Cosine,
     Infinite,
@@ -24,20 +23,11 @@ from raycl.plan.schedule import (
     WarmupStableDecay,
 )
 from raycl.units import parse_length
+from tests.helpers.schedules import steps_of, written
 
 TOTAL = 132_366
 PEAK, PLATEAU, FLOOR = 3e-4, 1.65e-4, 3e-5
 parse = TypeAdapter(Schedule).validate_python
-
-
-def written(kind: Any, **fields: Any) -> Any:
-    """A schedule from fields as a recipe writes them, such as `warmup="1%"`."""
-    return kind(**fields)
-
-
-def steps_of(count: int) -> NDArray[np.float64]:
-    """The first steps of a stage, as schedules take them."""
-    return np.arange(count, dtype=np.float64)
 
 
 def authors_rate(t: int, style: str, total: int = TOTAL) -> float:

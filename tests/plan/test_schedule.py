@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from raycl.plan.schedule import Constant, Cosine, Schedule
 from raycl.units import parse_length
+from tests.helpers.schedules import steps_of, written
 
 settings.register_profile("unhurried", deadline=None)  # other tests may load the machine
 settings.load_profile("unhurried")
@@ -47,7 +48,7 @@ def warm_steps(text: str, total: int) -> float:
 def test_cosine_is_the_papers(data: Any, total: int, warmup: str, peak: float, share: int) -> None:
     warm = warm_steps(warmup, total)
     assume(warm < total)
-    schedule = Cosine(max_lr=peak, min_lr=f"{share}%", warmup=warmup)
+    schedule = written(Cosine, max_lr=peak, min_lr=f"{share}%", warmup=warmup)
     steps = data.draw(st.lists(st.integers(0, total - 1), min_size=1, max_size=20))
     steps += [0, total - 1, min(total - 1, int(warm)), min(total - 1, int(warm) + 1)]
     rates = schedule.rates(np.array(steps, dtype=np.float64), total, PER_STEP)
@@ -62,7 +63,9 @@ def test_constant_is_the_papers(data: Any, total: int, warmup: str, peak: float)
     warm = warm_steps(warmup, total)
     assume(warm < total)
     steps = data.draw(st.lists(st.integers(0, total - 1), min_size=1, max_size=20))
-    rates = Constant(max_lr=peak, warmup=warmup).rates(np.array(steps), total, PER_STEP)
+    rates = written(Constant, max_lr=peak, warmup=warmup).rates(
+        np.array(steps, dtype=np.float64), total, PER_STEP
+    )
     expected = [paper_rate(t, total, warm, peak, None) for t in steps]
     np.testing.assert_allclose(rates, expected, rtol=1e-12, atol=0)
 
@@ -71,10 +74,10 @@ def test_check_values_of_the_paper() -> None:
     """§1.2: 405M, T = 132,366: 2.605e-4, 1.65e-4 and 3e-5 after 25, 50 and 100 % of the decay."""
     warm = 0.01 * TOTAL
     at = np.array([warm + share * (TOTAL - warm) for share in (0.0, 0.25, 0.5, 1.0)])
-    rates = Cosine(max_lr=3e-4, min_lr=3e-5, warmup="1%").rates(at, TOTAL, 1104 * 2048)
+    rates = written(Cosine, max_lr=3e-4, min_lr=3e-5, warmup="1%").rates(at, TOTAL, 1104 * 2048)
     np.testing.assert_allclose(rates[[0, 2, 3]], [3e-4, 1.65e-4, 3e-5], rtol=1e-12)
     assert rates[1] == pytest.approx(2.605e-4, abs=5e-8)
-    whole = Cosine(max_lr=3e-4).rates(np.arange(TOTAL), TOTAL, 1104 * 2048)
+    whole = Cosine(max_lr=3e-4).rates(steps_of(TOTAL), TOTAL, 1104 * 2048)
     expected = [paper_rate(t, TOTAL, 1323.66, 3e-4, 3e-5) for t in range(TOTAL)]
     np.testing.assert_allclose(whole, expected, rtol=1e-12)
     assert int(np.argmax(whole)) == 1324  # T_w = 1323.66 is not rounded: no update has η_max
@@ -82,9 +85,11 @@ def test_check_values_of_the_paper() -> None:
     assert 3e-5 < whole[-1] < 3e-5 * (1 + 1e-8)  # η_T = η_min would be one step later
 
 
-@pytest.mark.parametrize("schedule", [Cosine(max_lr=3e-4), Constant(max_lr=3e-4, warmup="1%")])
+@pytest.mark.parametrize(
+    "schedule", [Cosine(max_lr=3e-4), written(Constant, max_lr=3e-4, warmup="1%")]
+)
 def test_the_first_update_of_a_warm_up_is_zero(schedule: Cosine | Constant) -> None:
-    rates = schedule.rates(np.arange(300), 1000, 1)
+    rates = schedule.rates(steps_of(300), 1000, 1)
     assert rates[0] == 0.0
     assert rates[10] == 3e-4
     assert (np.diff(rates[:11]) > 0).all()
@@ -95,15 +100,15 @@ def test_the_first_update_of_a_warm_up_is_zero(schedule: Cosine | Constant) -> N
 def test_without_warm_up_the_first_update_has_max_lr(
     peak: float, share: int, total: int, warmup: Any
 ) -> None:
-    cosine = Cosine(max_lr=peak, min_lr=f"{share}%", warmup=warmup)
+    cosine = written(Cosine, max_lr=peak, min_lr=f"{share}%", warmup=warmup)
     assert cosine.rates(np.array([0.0]), total, 1)[0] == pytest.approx(peak, rel=1e-15)
-    assert Constant(max_lr=peak, warmup=warmup).rates(np.array([0.0]), total, 1)[0] == peak
+    assert written(Constant, max_lr=peak, warmup=warmup).rates(np.array([0.0]), total, 1)[0] == peak
 
 
 @given(st.integers(2, 5000), st.integers(0, 99), RATES, st.integers(0, 100))
 def test_up_then_down(total: int, warm: int, peak: float, share: int) -> None:
-    schedule = Cosine(max_lr=peak, min_lr=f"{share}%", warmup=f"{warm}%")
-    rates = schedule.rates(np.arange(total), total, 1)
+    schedule = written(Cosine, max_lr=peak, min_lr=f"{share}%", warmup=f"{warm}%")
+    rates = schedule.rates(steps_of(total), total, 1)
     top = int(warm * total / 100)
     assert (np.diff(rates[: top + 1]) >= 0).all()
     assert (np.diff(rates[top + 1 :]) <= 1e-15 * peak).all()
@@ -112,15 +117,17 @@ def test_up_then_down(total: int, warm: int, peak: float, share: int) -> None:
 
 @given(st.integers(1, 2000), st.integers(0, 100))
 def test_a_warm_up_over_the_whole_stage(total: int, share: int) -> None:
-    rates = Cosine(max_lr=1.0, min_lr=f"{share}%", warmup="100%").rates(np.arange(total), total, 1)
-    np.testing.assert_allclose(rates, np.arange(total) / total, rtol=1e-12)
+    rates = written(Cosine, max_lr=1.0, min_lr=f"{share}%", warmup="100%").rates(
+        steps_of(total), total, 1
+    )
+    np.testing.assert_allclose(rates, steps_of(total) / total, rtol=1e-12)
 
 
 @given(st.integers(1, 3000), st.integers(0, 200), st.integers(1, 300), st.integers(0, 99))
 def test_a_rate_has_the_same_bits_alone_and_in_any_range(
     total: int, start: int, count: int, warm: int
 ) -> None:
-    schedule = Cosine(max_lr=3e-4, warmup=f"{warm}%")
+    schedule = written(Cosine, max_lr=3e-4, warmup=f"{warm}%")
     whole = schedule.rates(np.arange(total, dtype=np.float64), total, PER_STEP)
     part = schedule.rates(np.arange(start, min(start + count, total)), total, PER_STEP)
     assert part.tobytes() == whole[start : start + count].tobytes()
@@ -146,8 +153,8 @@ def test_schedules_round_trip(
     peak: float, share: int, as_percentage: bool, warmup: str, other: float
 ) -> None:
     minimum: Any = f"{share / 10}%" if as_percentage else peak * share / 1000
-    cosine = Cosine(max_lr=peak, min_lr=minimum, warmup=warmup)
-    for schedule in (cosine, Constant(max_lr=peak, warmup=warmup)):
+    cosine = written(Cosine, max_lr=peak, min_lr=minimum, warmup=warmup)
+    for schedule in (cosine, written(Constant, max_lr=peak, warmup=warmup)):
         holder = _Holder(schedule=schedule)
         assert _Holder.model_validate(holder.model_dump()) == holder
         assert _Holder.model_validate_json(holder.model_dump_json()) == holder
@@ -158,10 +165,10 @@ def test_schedules_round_trip(
 
 @given(st.integers(0, 10**15))
 def test_a_warm_up_round_trips_to_the_same_bits(digits: int) -> None:
-    cosine = Cosine(max_lr=3e-4, warmup=f"{digits}e-15")
+    cosine = written(Cosine, max_lr=3e-4, warmup=f"{digits}e-15")
     again = Cosine.model_validate_json(cosine.model_dump_json())
     assert again.warmup == cosine.warmup
-    steps = np.arange(10)
+    steps = steps_of(10)
     assert again.rates(steps, TOTAL, 1).tobytes() == cosine.rates(steps, TOTAL, 1).tobytes()
 
 

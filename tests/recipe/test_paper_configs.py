@@ -174,8 +174,8 @@ def test_replay_over_four_stages_is_the_published_one() -> None:
             for part in parts[1:3]
         )
         third = next(s.weight for s in parts[3].sources if s.corpus == corpus and s.replay)
-        expected = Fraction("0.961875") * first + Fraction("0.95") * second
-        assert 100 * third * parts[3].replay == expected
+        percent = Fraction("0.961875") * first + Fraction("0.95") * second
+        assert 100 * third * parts[3].replay == percent
 
 
 def _replayed(stage: object) -> dict[str, Fraction]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from raycl.errors import InputError
+from raycl.plan.schedule import Cosine
 from raycl.recipe import expand, parse_recipe, read_yaml, resolve, with_field
 from raycl.recipe.lengths import whole_steps
 from raycl.recipe.schema import Workers
@@ -61,7 +62,9 @@ def test_a_sweep_as_mapping_takes_every_combination_in_order() -> None:
     last = made["replay 25%, max_lr 2e-3"]
     assert last.fields == {"new.replay": 0.25, "new.schedule.max_lr": 2e-3}
     assert last.recipe.stages[1].schedule.max_lr == 2e-3
-    assert last.recipe.stages[1].schedule.floor == pytest.approx(2e-4)  # 10% follows max_lr
+    schedule = last.recipe.stages[1].schedule
+    assert isinstance(schedule, Cosine)
+    assert schedule.floor == pytest.approx(2e-4)  # 10% follows max_lr
 
 
 def test_grids_in_a_list_merge_what_is_equal_and_report_every_swept_field() -> None:
@@ -94,7 +97,12 @@ def test_union_weighs_stages_by_their_tokens() -> None:
     data["stages"][1] |= {"steps": 60, "mixture": {"new": 300, "old": 100}, "workers": 2}
     _, union = expand(data, WHERE)
     (stage,) = union.recipe.stages
-    assert (union.kind, stage.steps, stage.replay, stage.workers.max) == ("union", 80, 0, 2)
+    assert (union.kind, stage.steps, stage.replay_share, stage.workers.max) == (
+        "union",
+        80,
+        Fraction(0),
+        2,
+    )
     # 20 steps of old, 60 of which a quarter is old: 35 of 80
     assert stage.mixture == {"old": Fraction(35, 80), "new": Fraction(45, 80)}
     whole = resolved(data | {"baselines": []}).chain.tokens_per_step * 80
@@ -113,7 +121,7 @@ def test_scratch_is_the_last_stage_alone_with_the_first_schedule() -> None:
     scratch = expand(data, WHERE)[1]
     (stage,) = scratch.recipe.stages
     assert (scratch.label, scratch.kind) == ("new from scratch", "scratch")
-    assert (stage.name, stage.steps, stage.replay) == ("new", 20, 0)
+    assert (stage.name, stage.steps, stage.replay_share) == ("new", 20, Fraction(0))
     assert stage.mixture == {"new": 1}
     assert stage.schedule.kind == "cosine"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from raycl.recipe.grid import expand
 
 from raycl.recipe.load import read_yaml
+from raycl.recipe.variants import expand
 from raycl.reproduction import document
 from raycl.reproduction.claims.claim import Claim
 from raycl.reproduction.claims.decide import (
