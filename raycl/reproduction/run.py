@@ -20,7 +20,7 @@ from raycl.reproduction.seconds import add_seconds, training_seconds
 from raycl.results.gather import StoredStates, gather
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.table import write_results
-from raycl.storage import Storage, layout
+from raycl.storage import Storage
 from raycl.sweep.pipeline import Trained, train_sweeps
 
 Report = Callable[[str], None]
@@ -60,7 +60,7 @@ def gather_evidence(
     for experiment, planned in zip(experiments, plan.sweeps, strict=True):
         outcomes = gather(planned, states)
         outcomes += merged_outcomes(experiment.name, planned.trainings, outcomes, storage)
-        write_results(storage, layout.sweep(planned.name), outcomes)
+        write_results(storage, planned.name, outcomes)
         runs.setdefault(experiment.name, {})[experiment.seed] = outcomes
         done = sum(outcome.status == "finished" for outcome in outcomes)
         report(f"{planned.name}: {done} of {len(outcomes)} recipes finished")

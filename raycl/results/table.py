@@ -12,7 +12,7 @@ from raycl.errors import InputError
 from raycl.results.metrics import metric_columns
 from raycl.results.outcome import RecipeOutcome, corpora_of
 from raycl.results.parquet import read_parquet, write_parquet
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 
 
 def _one_type(values: list[object]) -> list[object]:
@@ -56,22 +56,25 @@ def slugs(labels: Sequence[str]) -> list[str]:
     return names
 
 
-def write_results(storage: Storage, folder: str, outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
-    """Write history/<recipe>.parquet, results.csv and results.parquet; returns the table."""
+def write_results(storage: Storage, sweep: str, outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
+    """Write the history of each recipe and the table of a sweep, as Parquet and as CSV.
+
+    Returns the table.
+    """
     table = results_table(outcomes)
     for slug, outcome in zip(slugs([o.label for o in outcomes]), outcomes, strict=True):
-        write_parquet(storage, f"{folder}/history/{slug}.parquet", outcome.history)
-    storage.write_bytes(f"{folder}/results.csv", table.to_csv(index=False).encode())
-    write_parquet(storage, f"{folder}/results.parquet", table)
+        write_parquet(storage, layout.sweep_history(sweep, slug), outcome.history)
+    storage.write_bytes(layout.sweep_results(sweep, "csv"), table.to_csv(index=False).encode())
+    write_parquet(storage, layout.sweep_results(sweep, "parquet"), table)
     return table
 
 
-def read_results(storage: Storage, folder: str) -> pd.DataFrame:
-    """The table that `write_results` left.
+def read_results(storage: Storage, sweep: str) -> pd.DataFrame:
+    """The table that `write_results` left of a sweep.
 
     Raises InputError where there is none, it is damaged, or a newer raycl wrote it.
     """
-    path = f"{folder}/results.parquet"
+    path = layout.sweep_results(sweep, "parquet")
     if not storage.exists(path):
         raise InputError(
             storage.full_path(path), "there are no results yet", "Run the sweep first, or wait"

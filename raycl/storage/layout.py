@@ -143,6 +143,6 @@ def sweep_report(name: str) -> str:
     return f"{sweep(name)}/report.html"
 
 
-def sweep_figures(name: str) -> str:
-    """The folder of the page's figures."""
-    return f"{sweep(name)}/figures"
+def sweep_figure(name: str, figure: str) -> str:
+    """One figure of the page of a sweep, as a picture."""
+    return f"{sweep(name)}/figures/{figure}.png"

@@ -175,10 +175,9 @@ def write_all(
         label for node in plan.tree.nodes if node.name in failed for label in node.recipes
     )
     outcomes = gather(planned, StoredStates(storage, plan.states), labels)
-    folder = layout.sweep(planned.name)
-    table = write_results(storage, folder, outcomes)
+    table = write_results(storage, planned.name, outcomes)
     facts = _facts(plan, storage)
-    page = write_report(storage, folder, f"Sweep {planned.name}", outcomes, facts)
+    page = write_report(storage, planned.name, f"Sweep {planned.name}", outcomes, facts)
     return SweepResult(table, storage.full_path(page), failed)
 
 

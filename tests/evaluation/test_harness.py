@@ -24,7 +24,7 @@ from raycl.results.table import results_table
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import load_model, read_state
 from tests.helpers.held_out_text import LENGTH, prepare_text, train_a_little
-from tests.results.test_table import replayed
+from tests.helpers.outcomes import replayed
 
 INSTALLED = importlib.util.find_spec("lm_eval") is not None
 harness = pytest.mark.skipif(not INSTALLED, reason="lm_eval (the extra `evaluation`) is missing")

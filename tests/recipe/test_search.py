@@ -46,8 +46,8 @@ def test_a_grid_takes_every_combination_and_a_label_names_what_varies() -> None:
     grid = {"label": "weak", "new.replay": ["5%"], "seed": [1, 2]}
     points = list(grid_search(parse_recipe(recipe_data(sweep=grid), WHERE)))
     assert points == [
-        Point("weak, seed 1", {"new.replay": "5%", "seed": 1}),
-        Point("weak, seed 2", {"new.replay": "5%", "seed": 2}),
+        Point("weak, seed 1", {"new.replay": "5%", "seed": 1}, "weak"),
+        Point("weak, seed 2", {"new.replay": "5%", "seed": 2}, "weak"),
     ]
     assert list(grid_search(parse_recipe(recipe_data(), WHERE))) == [Point("", {})]
 

@@ -139,7 +139,7 @@ def page(outcomes: list[RecipeOutcome], tmp_path_factory: pytest.TempPathFactory
     root = tmp_path_factory.mktemp("report")
     planted = "<script>window.planted = 1</script> & $x^$"
     hostile = [*outcomes, recipe(planted, 0.1, 3e-3, 5.05, 4.7)]
-    path = write_report(Storage(str(root)), "sweeps/one", "English → German", hostile, FACTS)
+    path = write_report(Storage(str(root)), "one", "English → German", hostile, FACTS)
     return root / path
 
 
@@ -204,7 +204,7 @@ def test_a_grid_of_replay_and_rate_is_drawn() -> None:
 def test_an_empty_and_a_failed_sweep_still_have_a_page(tmp_path: Path) -> None:
     failed = RecipeOutcome("one", "sweep", {}, (), pd.DataFrame(), 1, status="failed")
     for outcomes in ([], [failed]):
-        path = write_report(Storage(str(tmp_path)), "sweeps/one", "Nothing yet", outcomes, {})
+        path = write_report(Storage(str(tmp_path)), "one", "Nothing yet", outcomes, {})
         assert "recipes have finished" in (tmp_path / path).read_text() or not outcomes
     print_results(results_table([failed]), Console(file=io.StringIO()))
 

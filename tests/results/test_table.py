@@ -23,48 +23,8 @@ from raycl.results.table import (
     write_results,
 )
 from raycl.storage import Storage
+from tests.helpers.outcomes import NAN, history, replayed, union
 from tests.helpers.paths import ROOT
-
-NAN = math.nan
-ENGLISH = StageFact("english", 0, 2, 2000, ("english",), 0.0, 3e-3)
-GERMAN = StageFact("german", 2, 4, 2000, ("german",), 0.25, 3e-3)
-
-
-def history(english: list[float], german: list[float], **columns: list[float]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "step": range(-1, len(english) - 1),
-            "seconds": [NAN] + [2.0] * (len(english) - 1),
-            "validation/english": english,
-            "validation/german": german,
-            **columns,
-        }
-    )
-
-
-def replayed(label: str = "replay 25%", **changes: object) -> RecipeOutcome:
-    rows: dict[str, list[float]] = {
-        "rows/english": [NAN, 4, 4, 1, 1],
-        "rows/german": [NAN, 0, 0, 3, 3],
-    }
-    given = {
-        "label": label,
-        "kind": "sweep",
-        "fields": {"german.replay": "25%"},
-        "stages": (ENGLISH, GERMAN),
-        "history": history([9.0, NAN, 4.0, 3.9, 4.5], [9.0, NAN, 7.0, NAN, 5.0], **rows),
-        "tokens_per_step": 1000,
-        "bytes_per_token": {"english": 4.0, "german": 5.0},
-        "state": "000000004-abc",
-        "status": "finished",
-    }
-    return RecipeOutcome(**(given | changes))  # type: ignore[arg-type]
-
-
-def union() -> RecipeOutcome:
-    stage = StageFact("union", 0, 4, 4000, ("english", "german"))
-    curves = history([9.0, NAN, NAN, NAN, 4.2], [9.0, NAN, NAN, NAN, 5.2])
-    return replayed("union", kind="union", fields={}, stages=(stage,), history=curves)
 
 
 def test_the_numbers_by_hand() -> None:
@@ -175,8 +135,8 @@ def test_trained_weights_can_forget_what_the_recipe_never_taught() -> None:
 def test_written_tables_come_back(tmp_path: object) -> None:
     storage = Storage(str(tmp_path))
     mixed = replayed("replay 0", fields={"german.replay": 0, "german.schedule.max_lr": 3e-3})
-    written = write_results(storage, "sweeps/one", [replayed(), mixed, union()])
-    pd.testing.assert_frame_equal(read_results(storage, "sweeps/one"), written)
+    written = write_results(storage, "one", [replayed(), mixed, union()])
+    pd.testing.assert_frame_equal(read_results(storage, "one"), written)
     assert written["german.replay"].tolist()[:2] == ["25%", "0"]
     names = storage.list("sweeps/one/history")
     assert names == ["replay-0.parquet", "replay-25.parquet", "union.parquet"]
@@ -185,26 +145,26 @@ def test_written_tables_come_back(tmp_path: object) -> None:
 
 def test_tables_say_their_format_and_older_ones_are_read(tmp_path: Path) -> None:
     storage, path = Storage(tmp_path), tmp_path / "sweeps/one/results.parquet"
-    written = write_results(storage, "sweeps/one", [replayed()])
+    written = write_results(storage, "one", [replayed()])
     for file in (path, path.parent / "history/replay-25.parquet"):
         assert pq.read_schema(file).metadata[b"raycl_format"] == b"1"
     pd.testing.assert_frame_equal(pd.read_parquet(path), written)
     history = pd.read_parquet(path.parent / "history/replay-25.parquet")
     pd.testing.assert_frame_equal(history, replayed().history)
     written.to_parquet(path, index=False)  # as before formats were counted
-    pd.testing.assert_frame_equal(read_results(storage, "sweeps/one"), written)
+    pd.testing.assert_frame_equal(read_results(storage, "one"), written)
 
 
 def test_a_newer_or_damaged_table_is_told(tmp_path: Path) -> None:
     storage, path = Storage(tmp_path), tmp_path / "sweeps/one/results.parquet"
-    write_results(storage, "sweeps/one", [replayed()])
+    write_results(storage, "one", [replayed()])
     table = pq.read_table(path)
     pq.write_table(table.replace_schema_metadata({b"raycl_format": b"2"}), path)
     with pytest.raises(InputError, match=r"results\.parquet.*format 2; this raycl reads .* to 1"):
-        read_results(storage, "sweeps/one")
+        read_results(storage, "one")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(InputError, match=r"results\.parquet: not a readable Parquet file"):
-        read_results(storage, "sweeps/one")
+        read_results(storage, "one")
 
 
 def test_a_new_metric_is_one_function() -> None:
@@ -226,7 +186,7 @@ def test_a_new_metric_is_one_function() -> None:
 
 def test_missing_results_are_said_to_be_missing(tmp_path: object) -> None:
     with pytest.raises(InputError, match="no results yet"):
-        read_results(Storage(str(tmp_path)), "sweeps/none")
+        read_results(Storage(str(tmp_path)), "none")
 
 
 def test_slugs_differ() -> None:

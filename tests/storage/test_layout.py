@@ -53,22 +53,10 @@ def literals(module: Path) -> Iterator[str]:
             yield node.value
 
 
-STILL_SPELLED = {
-    "raycl/cli/main.py",
-    "raycl/recipe/definition.py",
-    "raycl/results/report/page.py",
-    "raycl/results/table.py",
-    "raycl/sweep/pipeline.py",
-}
-MODULES = [
-    pytest.param(path, marks=[pytest.mark.xfail(reason="not moved to the layout yet")] * known)
-    for path in sorted((ROOT / "raycl").rglob("*.py"))
-    if path != LAYOUT
-    for known in (str(path.relative_to(ROOT)) in STILL_SPELLED,)
-]
+MODULES = [path for path in sorted((ROOT / "raycl").rglob("*.py")) if path != LAYOUT]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=str)
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_other_module_spells_a_path_of_a_storage(module: Path) -> None:
     allowed = OTHER_FILES.get(str(module.relative_to(ROOT)), set())
     spelled = {t for t in literals(module) if " " not in t.strip() and PATH.search(t)} - allowed

@@ -20,6 +20,7 @@ from raycl.recipe.definition import Definition
 from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.reproduction.experiments import Experiment
 from raycl.reproduction.run import gather_evidence, train_experiments
+from raycl.states.tree_record import read_tree_record
 from raycl.storage import Storage
 from raycl.sweep.driver import SweepOutcome
 from raycl.sweep.pipeline import sweep, train_sweeps
@@ -171,9 +172,9 @@ def test_several_sweeps_are_one_tree(
     assert trained.plan.is_trained
     assert_looked_at_once(storage, resolved, listings=2)
     for planned in trained.plan.sweeps:
-        nodes = storage.read_json(f"sweeps/{planned.name}/tree.json")
-        assert {label for node in nodes for label in node["recipes"]} == set(planned.trainings)
-        assert [node["name"] for node in nodes] == [
+        nodes = read_tree_record(storage, planned.name).nodes
+        assert {label for node in nodes for label in node.recipes} == set(planned.trainings)
+        assert [node.name for node in nodes] == [
             node.name for node in plan_sweeps((planned.definition,), storage).tree.nodes
         ]
 

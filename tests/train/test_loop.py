@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,15 +11,14 @@ from signal import SIGKILL
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from raycl.errors import InputError
 from raycl.plan.optimizer import Optimizer
 from raycl.storage import Storage
 from raycl.train.loop import train
+from tests.helpers.stored_tensors import difference, history, state_folder, tensors
 from tests.helpers.training_runs import (
     BATCH,
     FIRST_STAGE,
@@ -47,25 +45,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Storage:
     return storage
 
 
-def state_folder(storage: Storage, step: int, **fields: Any) -> Path:
-    assert storage.local_root is not None
-    return storage.local_root / "states" / make_task(**fields).chain.name(step)
-
-
-def tensors(storage: Storage, step: int, **fields: Any) -> dict[str, torch.Tensor]:
-    """All tensors of a state; the parts of several ranks joined along dimension 0."""
-    parts: dict[str, list[torch.Tensor]] = {}
-    for file in sorted(state_folder(storage, step, **fields).glob("*.safetensors")):
-        for name, tensor in load_file(file).items():
-            parts.setdefault(name, []).append(tensor)
-    return {name: torch.cat(tensors) for name, tensors in parts.items()}
-
-
-def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
-    assert one.keys() == other.keys()
-    return max(float((one[name] - other[name]).abs().max()) for name in one)
-
-
 def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
     """Equal up to rounding: first moments to 1e-7, and 99.5 % of the weights to 1e-6.
 
@@ -81,12 +60,6 @@ def assert_close(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
     weights = torch.cat([gap for name, gap in gaps.items() if name.startswith("model.")])
     assert float(moments.max()) < 1e-7
     assert float((weights > 1e-6).float().mean()) < 0.005
-
-
-def history(storage: Storage, step: int, **fields: Any) -> list[dict[str, Any]]:
-    data = (state_folder(storage, step, **fields) / "history.parquet").read_bytes()
-    lines: list[dict[str, Any]] = pq.read_table(io.BytesIO(data)).to_pylist()
-    return lines
 
 
 def test_finished_node_trains_nothing(undisturbed: Storage) -> None:

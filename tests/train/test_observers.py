@@ -10,8 +10,8 @@ import pytest
 
 from raycl.train.loop import train
 from raycl.train.observers import Observer
+from tests.helpers.stored_tensors import difference, tensors
 from tests.helpers.training_runs import make_batches, make_storage, make_task
-from tests.train.test_loop import difference, tensors
 
 
 class LowestLoss(Observer):

@@ -16,29 +16,28 @@ from raycl.results.report.headline import headline
 from raycl.results.report.palette import GRID, INK, PAPER, QUIET, looks
 from raycl.results.report.table import PaperTable, paper_table, statuses, transfer_table
 from raycl.results.table import results_table
-from raycl.storage import Storage
-
-PAGE = "report.html"
+from raycl.storage import Storage, layout
 
 
 def write_report(
     storage: Storage,
-    folder: str,
+    sweep: str,
     title: str,
     outcomes: Sequence[RecipeOutcome],
     facts: Mapping[str, object],
 ) -> str:
-    """Write report.html and figures/*.png below `folder`; returns the path of the page.
+    """Write the page and the figures of a sweep; returns the path of the page.
 
     `facts` are printed under the figures: a mapping becomes a list of terms, a text of several
     lines (or one that begins with "$ ") becomes a block to copy.
     """
     drawings = draw_figures(outcomes)
     for drawing in drawings:
-        storage.write_bytes(f"{folder}/figures/{drawing.name}.png", png(drawing.figure))
+        storage.write_bytes(layout.sweep_figure(sweep, drawing.name), png(drawing.figure))
     page = render(title, outcomes, drawings, facts)
-    storage.write_bytes(f"{folder}/{PAGE}", page.encode())
-    return f"{folder}/{PAGE}"
+    path = layout.sweep_report(sweep)
+    storage.write_bytes(path, page.encode())
+    return path
 
 
 def render(
