@@ -19,7 +19,8 @@ class InputError(Exception):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
-        # Without it the error cannot cross a Ray process border: Exception pickles its one message.
+        # Ray pickles an error to hand it to another process. `Exception` would pickle the message
+        # alone, and this class cannot be made from its message.
         return type(self), (self.where, self.problem, self.remedy)
 
 
@@ -40,9 +41,9 @@ def within(where: str) -> Iterator[None]:
 
 
 class FieldError(ValueError):
-    """A value that a field cannot have. Whoever reads the field makes an `InputError` of it.
+    """A value that a field cannot have. The code that reads the field makes an `InputError` of it.
 
-    `remedy` is a sentence of its own, such as "Write for example 300B", or empty.
+    `remedy` is a sentence of its own, such as "Write for example 300B", or it is empty.
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The recipes that a sweep is compared with, made from the recipe itself."""
+"""Baselines: recipes that a sweep is compared with, each made from the sweep's own recipe."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Baseline = Literal["union", "scratch", "previous"]
 
 
 def baseline(kind: Baseline, base: Recipe) -> tuple[str, Recipe]:
-    """Label and recipe of a baseline. Raises InputError where the recipe cannot define it."""
+    """Label and recipe of a baseline. Raises InputError where the recipe has only one stage."""
     if len(base.stages) < 2:
         raise InputError(
             f"baselines {kind!r}", "the recipe has one stage", "Baselines need two or more"
@@ -29,12 +29,16 @@ def baseline(kind: Baseline, base: Recipe) -> tuple[str, Recipe]:
 
 
 def _of_stages(base: Recipe, stages: tuple[Stage, ...]) -> Recipe:
+    # A baseline is one recipe: without anneal branches, without a sweep, without baselines.
     plain = tuple(stage.model_copy(update={"anneal": None}) for stage in stages)
     return base.model_copy(update={"stages": plain, "sweep": (), "baselines": ()})
 
 
 def _union(base: Recipe) -> Stage:
-    """All stages' new data at once, from scratch, for as many tokens as all stages together."""
+    """One stage from scratch on the new data of all stages, as long as all stages together.
+
+    Each corpus has the share that it has of the new data over the whole recipe.
+    """
     lengths = [trained_steps(base, stage) for stage in base.stages]
     total = sum(lengths)
     mixture: dict[str, Fraction] = {}
@@ -57,12 +61,16 @@ def _union(base: Recipe) -> Stage:
 
 
 def _most_workers(base: Recipe) -> Workers:
+    """The range of workers whose ends are the largest among all stages."""
     ranges = [stage.workers for stage in base.stages]
     return Workers(min=max(w.min for w in ranges), max=max(w.max for w in ranges))
 
 
 def _scratch(base: Recipe) -> Stage:
-    """The last stage's new data alone, from random weights, with the first stage's schedule."""
+    """The last stage's new data alone, from random weights, with the first stage's schedule.
+
+    The first stage starts there too, so its schedule is the one that fits.
+    """
     last = base.stages[-1]
     mixture = shares(last)
     return last.model_copy(

@@ -1,4 +1,4 @@
-"""A recipe file and its fields, and errors that say what would be right."""
+"""Reads a recipe file, and says in its errors what would be right."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(str(path), "no such file", "Give the path of a recipe") from error
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise InputError(str(path), f"not readable as YAML ({error})", "Mend the file") from error
+        raise InputError(str(path), f"not readable as YAML ({error})", "Fix the file") from error
     if not isinstance(data, dict):
         raise InputError(str(path), "not a mapping of fields", "See configs/quickstart.yaml")
     return data
@@ -43,9 +43,14 @@ def parse_recipe(data: Mapping[str, Any], where: str) -> Recipe:
 
 
 def with_field(data: Mapping[str, Any], field: str, value: Any, where: str) -> dict[str, Any]:
-    """A copy of a recipe's data in which one field, `german.replay` or `seed`, has a value."""
+    """A copy of a recipe's data in which one field, `german.replay` or `seed`, has a value.
+
+    The first word is a stage, `later` for all stages but the first, or a field of the recipe.
+    Raises InputError, with the nearest known name, where it is none of these.
+    """
     parts = field.split(".")
     copy = dict(data)
+    # The data is not validated yet, so `stages` may be anything.
     written = data.get("stages")
     stages = list(written) if isinstance(written, list) else []
     names = [stage.get("name") if isinstance(stage, dict) else None for stage in stages]
@@ -66,13 +71,14 @@ def with_field(data: Mapping[str, Any], field: str, value: Any, where: str) -> d
 
 
 def _replaced(data: Any, parts: Sequence[str], value: Any) -> dict[str, Any]:
+    """A copy of nested mappings with `value` at the path `parts`; it adds mappings on the way."""
     copy = dict(data) if isinstance(data, Mapping) else {}
     copy[parts[0]] = value if len(parts) == 1 else _replaced(copy.get(parts[0]), parts[1:], value)
     return copy
 
 
 def input_error(error: ValidationError) -> InputError:
-    """The first of the errors in a recipe's data, with the field that is meant."""
+    """The first of pydantic's errors in a recipe's data, as an InputError that names the field."""
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
     field = ".".join(location) or "recipe"
@@ -84,13 +90,14 @@ def input_error(error: ValidationError) -> InputError:
         return InputError(field, "missing", "Add it; see docs/recipes.md")
     if first["type"] == "union_tag_not_found":
         return InputError(field, "`kind` is missing", f"Give {', '.join(KINDS)}")
+    # A whole mapping would bury the message; any other value helps to find the mistake.
     shown = "" if isinstance(value, dict) else f" is {value!r}"
     problem, remedy = problem_of(first)
     return InputError(f"{field}{shown}", problem, remedy or "See docs/recipes.md")
 
 
 def problem_of(error: Mapping[str, Any]) -> tuple[str, str]:
-    """Problem and remedy of one of pydantic's errors; its own kinds of errors have no remedy."""
+    """Problem and remedy of one of pydantic's errors; only a FieldError of ours has a remedy."""
     raised = error.get("ctx", {}).get("error")
     if isinstance(raised, FieldError):
         return raised.problem, raised.remedy
@@ -111,7 +118,7 @@ def _known_fields(location: Sequence[str]) -> list[str]:
         inner = [m.model_fields[part].annotation for m in models if part in m.model_fields]
         if inner:
             models = [model for annotation in inner for model in _models_in(annotation)]
-        else:  # the tag of a union, such as `constant`, or a key or index of its own
+        else:  # not a field: the tag of a union, such as `constant`, or a key or an index
             models = [m for m in models if _kind(m) == part] or models
     return sorted({name for model in models for name in model.model_fields})
 

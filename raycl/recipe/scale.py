@@ -1,8 +1,8 @@
 """A recipe at another size: the same stages, schedules, ratios and grids with less of everything.
 
-Works on a recipe's plain data before its sweep is expanded. Percentages and `parent` are ratios
-and stay. Counts of steps and tokens shrink by one exact factor, learning rates grow by another,
-and corpora are replaced by small ones.
+A scale changes a recipe's plain data before its sweep is expanded. Percentages and `parent` are
+ratios, so they stay. Counts of steps and tokens shrink by one exact factor, learning rates grow by
+another, and small corpora take the place of large ones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from raycl.errors import InputError
+from raycl.errors import InputError, within
 from raycl.recipe.lengths import tokens_per_step
 from raycl.recipe.load import parse_recipe, problem_of, read_yaml
 from raycl.recipe.scale_values import Factors, scaled_field
@@ -24,6 +24,7 @@ from raycl.units import Count, Weight
 
 _SIZES = ("sequence_length", "global_batch")
 _FIXED = (*_SIZES, "tokenizer", "validation", "execution", "corpora")
+"""Fields of a recipe that the scale decides, so that a sweep over them has no meaning."""
 
 
 class _Entry(BaseModel):
@@ -31,7 +32,7 @@ class _Entry(BaseModel):
 
 
 class Steps(_Entry):
-    """So many steps of the full size become so many here."""
+    """A stage of `full` steps at full size has `here` steps at this scale."""
 
     full: Count = Field(gt=0)
     here: Count = Field(gt=0)
@@ -47,7 +48,7 @@ class Scale(_Entry):
     corpora: dict[str, dict[str, Any]]
     bindings: dict[str, str]
     recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """By recipe name, fields of the scale that differ; mappings are merged."""
+    """The fields of this scale that differ for a recipe, by its name; mappings are merged."""
 
     def of(self, name: str) -> Scale:
         """The scale for the recipe of that name."""
@@ -76,25 +77,25 @@ def load_scale(name: str) -> Scale:
     else:
         known = ", ".join(known_scales())
         raise InputError(where, "no such scale", f"Known: {known}; or give a YAML file")
-    return _validated(Scale, data, where)
+    with within(where):
+        return _validated(data)
 
 
-def _validated(kind: type[Scale], data: Any, where: str) -> Scale:
+def _validated(data: Any) -> Scale:
     try:
-        return kind.model_validate(data)
+        return Scale.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         problem, remedy = problem_of(first)
-        raise InputError(
-            f"{where}: {field}", problem, remedy or "See raycl/recipe/scales/tiny.yaml"
-        ) from error
+        raise InputError(field, problem, remedy or "See raycl/recipe/scales/tiny.yaml") from error
 
 
 def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
-    """The data of a recipe at the scale of that name, or in that file. Raises InputError.
+    """The data of a recipe at another scale: `scale` is a packaged scale's name, or a YAML file.
 
-    Raises it also where the recipe itself is not valid, as its author wrote it.
+    `where` names the recipe's file in errors. Raises InputError where the scale does not fit the
+    recipe, and where the recipe is not valid as its author wrote it.
     """
     recipe = parse_recipe(data, where)
     chosen = load_scale(scale)
@@ -106,35 +107,40 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
             f"--scale {scale}: recipes.{recipe.name}", problem, remedy or "Give fields of a scale"
         ) from error
     small = {**data, **chosen.fields}
-    bindings = _bindings(recipe, chosen, f"{where}: corpora", scale)
-    factors = _factors(recipe, small, chosen, bindings, where)
-    small["model"] = _model(dict(data["model"]), chosen, f"{where}: model", scale)
-    small["corpora"] = _corpora(recipe, data["corpora"], chosen, bindings)
-    small["stages"] = [_stage(stage, factors) for stage in data["stages"]]
-    if recipe.sweep:
-        grids = [dict(grid) for grid in recipe.sweep]
-        small["sweep"] = [_grid(grid, factors, chosen, where, scale) for grid in grids]
+    sizes = {field: small[field] for field in _SIZES}
+    resized = parse_recipe({**recipe.model_dump(), **sizes}, where)
+    with within(where):
+        bindings = _bindings(recipe, chosen, scale)
+        factors = _factors(recipe, resized, chosen, bindings)
+        small["model"] = _model(dict(data["model"]), chosen, scale)
+        small["corpora"] = _corpora(recipe, data["corpora"], chosen, bindings)
+        small["stages"] = [_stage(stage, factors) for stage in data["stages"]]
+        if recipe.sweep:
+            small["sweep"] = [_grid(grid, factors, chosen, scale) for grid in recipe.sweep]
     return small
 
 
-def _factors(
-    recipe: Recipe, small: Mapping[str, Any], scale: Scale, bindings: Mapping[str, str], where: str
-) -> Factors:
-    """The factors of a recipe; a step's tokens change with the batch and the sequences."""
+def _factors(recipe: Recipe, resized: Recipe, scale: Scale, bindings: Mapping[str, str]) -> Factors:
+    """The factors from `recipe` to `resized`, which has the scale's batch and sequence length.
+
+    Both change the tokens of a step, so counts of tokens have a factor of their own.
+    """
     steps = Fraction(scale.steps.here, scale.steps.full)
-    sizes = {field: small[field] for field in _SIZES}
-    per_step = tokens_per_step(parse_recipe({**recipe.model_dump(), **sizes}, where))
+    per_step = tokens_per_step(resized)
     tokens = steps * Fraction(per_step, tokens_per_step(recipe))
     return Factors(steps, tokens, per_step, scale.learning_rate, bindings)
 
 
-def _bindings(recipe: Recipe, scale: Scale, where: str, name: str) -> dict[str, str]:
-    """Every corpus of the recipe and the one that takes its place; fetched ones are small."""
+def _bindings(recipe: Recipe, scale: Scale, name: str) -> dict[str, str]:
+    """From every corpus of the recipe to the one that takes its place.
+
+    A corpus that raycl fetches is small already, so it may keep its own place.
+    """
     bound = {}
     for corpus, entry in recipe.corpora.items():
         if corpus not in scale.bindings and not entry.fetch:
             raise InputError(
-                f"{where}.{corpus}",
+                f"corpora.{corpus}",
                 f"scale {name!r} has no small corpus in its place",
                 "Bind it in a scale file of your own: `bindings`, `corpora`",
             )
@@ -152,18 +158,19 @@ def _corpora(
     return corpora
 
 
-def _model(model: dict[str, Any], scale: Scale, where: str, name: str) -> dict[str, Any]:
-    """The small model; its vocabulary is that of the small tokenizer."""
-    model["preset"] = _preset(model.get("preset"), scale, where, name)
+def _model(model: dict[str, Any], scale: Scale, name: str) -> dict[str, Any]:
+    """The small model. Its `vocab_size` is left out, because the small tokenizer decides it."""
+    with within("model"):
+        model["preset"] = _preset(model.get("preset"), scale, name)
     config = {k: v for k, v in (model.get("config") or {}).items() if k != "vocab_size"}
     others = {k: v for k, v in model.items() if k != "config"}
     return {**others, "config": config} if config else others
 
 
-def _preset(preset: Any, scale: Scale, where: str, name: str) -> str:
+def _preset(preset: Any, scale: Scale, name: str) -> str:
     if preset not in scale.models:
         raise InputError(
-            where,
+            "",
             f"scale {name!r} has no small model for {preset or 'a model without preset'}",
             f"Known presets there: {', '.join(scale.models)}; or write a scale file of your own",
         )
@@ -171,7 +178,7 @@ def _preset(preset: Any, scale: Scale, where: str, name: str) -> str:
 
 
 def _stage(stage: Mapping[str, Any], factors: Factors) -> dict[str, Any]:
-    """A stage whose mixture was left to its name says which corpus that is now."""
+    """The small stage. It names its corpus where that is no longer the corpus of its own name."""
     small = {field: scaled_field(field, value, factors) for field, value in stage.items()}
     name = stage["name"]
     if not stage.get("mixture") and factors.corpora.get(name, name) != name:
@@ -179,32 +186,30 @@ def _stage(stage: Mapping[str, Any], factors: Factors) -> dict[str, Any]:
     return small
 
 
-def _grid(
-    grid: dict[str, Any], factors: Factors, scale: Scale, where: str, name: str
-) -> dict[str, Any]:
+def _grid(grid: Mapping[str, Any], factors: Factors, scale: Scale, name: str) -> dict[str, Any]:
     small: dict[str, Any] = {}
     for field, values in grid.items():
         if field == "label":
             small[field] = values
             continue
-        _check_swept(field, where, name)
-        if field == "model.preset":
-            small[field] = [_preset(v, scale, f"{where}: sweep.{field}", name) for v in values]
-        else:
-            last = field.rpartition(".")[2]
-            small[field] = [scaled_field(last, value, factors) for value in values]
+        with within(f"sweep.{field}"):
+            _check_swept(field, name)
+            if field == "model.preset":
+                small[field] = [_preset(value, scale, name) for value in values]
+            else:
+                last = field.rpartition(".")[2]
+                small[field] = [scaled_field(last, value, factors) for value in values]
     return small
 
 
-def _check_swept(field: str, where: str, name: str) -> None:
+def _check_swept(field: str, name: str) -> None:
+    """Raise InputError for a field whose values have no counterpart at the scale."""
     first, *rest = field.split(".")
     if first in _FIXED or (first == "model" and rest != ["preset"]):
-        raise InputError(
-            f"{where}: sweep.{field}", f"scale {name!r} fixes it", "Sweep it at full size"
-        )
+        raise InputError("", f"scale {name!r} fixes it", "Sweep it at full size")
     if rest[:-1] and rest[-2] in ("mixture", "replay"):
         raise InputError(
-            f"{where}: sweep.{field}",
-            "a scale merges corpora, and one share alone cannot be",
+            "",
+            "a scale merges corpora, so one share alone cannot be scaled",
             f"Sweep the whole {rest[-2]}",
         )

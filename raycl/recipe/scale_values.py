@@ -1,4 +1,4 @@
-"""The value of a recipe's field at another scale, by the field's name."""
+"""Computes the value of a recipe's field at another scale; the field's name says how."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from raycl.plan.schedule import PARENT, PRESETS
 from raycl.units import Length, format_number, parse_length, parse_number
 
+# A field's last word tells what kind of value it has, in whatever part of a recipe it stands.
 _RATES = ("max_lr", "min_lr", "constant_lr", "start_lr")
 _LENGTHS = ("warmup", "decay", "cooldown", "anneal", "at", "length", "stop_after")
 _SHARES = ("mixture", "replay")
@@ -17,12 +18,12 @@ _SHARES = ("mixture", "replay")
 
 @dataclass(frozen=True)
 class Factors:
-    """What counts and rates are multiplied by, and what corpora are called."""
+    """The factors of a scale for counts and rates, and the new names of corpora."""
 
     steps: Fraction
     tokens: Fraction
     tokens_per_step: int
-    """At the new scale: the least that a stage may have."""
+    """Tokens of one step at the new scale. A stage cannot have fewer."""
     learning_rate: Fraction
     corpora: Mapping[str, str]
 
@@ -30,13 +31,13 @@ class Factors:
 def scaled_field(field: str, value: Any, factors: Factors) -> Any:
     """The value that a field has at the new scale; the field is named without its stage.
 
-    Values are those of a valid recipe. What is not a count, a length, a rate, a share by corpus
-    or made of such stays as it is.
+    The value comes from a valid recipe. Counts, lengths, rates and shares by corpus change, also
+    inside lists and mappings; every other value stays.
     """
     if value is None:
         return None
     if field == "schedule" and isinstance(value, str):
-        value = PRESETS[value]
+        value = PRESETS[value]  # the preset's rates are written out, since the scale changes them
     if field == "workers":
         return 1
     if isinstance(value, Mapping) and field in _SHARES:
@@ -57,7 +58,7 @@ def scaled_field(field: str, value: Any, factors: Factors) -> Any:
 
 
 def _rate(value: Any, factor: Fraction) -> Any:
-    """A rate; `parent` and percentages of another rate are ratios already."""
+    """The rate times `factor`. `parent` and a percentage are ratios to another rate: they stay."""
     if value == PARENT or str(value).strip().endswith("%"):
         return value
     return float(parse_number(value) * factor)
@@ -71,7 +72,7 @@ def _length(length: Length, factors: Factors) -> str:
 
 
 def _merged(shares: Mapping[str, Any], corpora: Mapping[str, str]) -> dict[str, str]:
-    """Shares by the corpora's new names; those of one name are added up, exactly."""
+    """Shares by the corpora's new names. Where corpora have the same one, shares add up exactly."""
     merged: dict[str, Fraction] = {}
     for corpus, share in shares.items():
         name = corpora.get(corpus, corpus)

@@ -38,6 +38,10 @@ from raycl.units import (
 
 
 def _sequences_or_tokens(value: Any) -> int | str:
+    """A global batch: a number of sequences as an int, or a number of tokens as it was written.
+
+    Tokens stay text because only the whole recipe knows how many tokens a sequence has.
+    """
     text = str(value).strip()
     if text.endswith(("tokens", "token")):
         parse_whole(text.removesuffix("s").removesuffix("token"))
@@ -46,7 +50,10 @@ def _sequences_or_tokens(value: Any) -> int | str:
 
 
 def _or(short: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
-    """Let a JSON schema accept a short form beside the one it describes."""
+    """A change of a JSON schema: it then accepts `short` as well as the form it describes.
+
+    Title, description and default stay outside of `anyOf`, since they hold for both forms.
+    """
 
     def extend(schema: dict[str, Any]) -> None:
         full = {key: schema.pop(key) for key in list(schema) if key not in _ANNOTATIONS}
@@ -56,7 +63,7 @@ def _or(short: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
 
 
 LATER = "later"
-"""In a field's name: every stage but the first."""
+"""The word in a field's name that stands for every stage but the first, as in `later.replay`."""
 
 _ANNOTATIONS = ("title", "description", "default")
 
@@ -94,7 +101,7 @@ class TrainTokenizer(Configuration):
 
 
 class Tokenizer(Configuration):
-    """Where the tokenizer comes from: exactly one of the two."""
+    """The source of the tokenizer: exactly one of `load` and `train` is given."""
 
     load: str | None = Field(default=None, description="tokenizer.json, its folder or a hub name")
     train: TrainTokenizer | None = None
@@ -138,10 +145,11 @@ class Corpus(Configuration):
 
 
 def _replay(value: Any) -> Fraction | dict[str, Fraction]:
+    """One share of old data for the stage, or a share for each corpus that is named."""
     if not isinstance(value, Mapping):
         share = parse_share(value)
         if share == 1:
-            raise FieldError("a stage of old data only is no replay", "Give less than 100%")
+            raise FieldError("a stage with only old data has nothing new", "Give less than 100%")
         return share
     shares = {str(corpus): parse_share(share) for corpus, share in value.items()}
     if not shares or any(share == 0 for share in shares.values()):
@@ -280,6 +288,7 @@ class Recipe(Configuration):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
+        # These checks need several fields at once, so that no single field can make them.
         if self.rows_per_step < 1:
             raise FieldError(
                 f"global_batch {self.global_batch} is less than one sequence", "Give a larger one"
@@ -287,7 +296,7 @@ class Recipe(Configuration):
         for name in self.corpora:
             if not re.fullmatch(CORPUS_NAME, name):
                 raise FieldError(
-                    f"corpus {name!r} would be a folder of that name",
+                    f"corpus {name!r} has a name that cannot be the name of a folder",
                     "Use letters, digits, '.', '_' and '-'",
                 )
         names = [stage.name for stage in self.stages]
@@ -298,6 +307,7 @@ class Recipe(Configuration):
             )
         for grid in self.sweep:
             for name, values in grid.items():
+                # A grid's label is the only entry that is text; every other one lists values.
                 if isinstance(values, str) != (name == "label"):
                     raise FieldError(f"sweep.{name} is {thawed(values)!r}", "Give a list of values")
                 if not values:
