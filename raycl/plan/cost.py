@@ -1,4 +1,4 @@
-"""What a sweep will do and cost, calculated before any cluster exists."""
+"""Calculates what a sweep will train and what it will cost, before any cluster exists."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class NodePlan:
     memory_per_worker: float
     """Bytes for weights, gradients, AdamW state and logits; activations come on top."""
     done: int
-    """How many of its first steps storage holds; all of them where its end state is there."""
+    """How many of the node's first steps storage holds; `steps` where its end state is stored."""
 
     @property
     def exists(self) -> bool:
-        """Whether its end state is in storage."""
+        """Whether the node's end state is in storage."""
         return self.done == self.steps
 
 
@@ -43,7 +43,8 @@ class Plan:
     """A sweep in numbers."""
 
     parameters: int | None
-    """None where the model has to be built to count them: a checkpoint, or another model type."""
+    """None where no closed form counts them: for a checkpoint, or another model type."""
+    # Counting them would then need the model itself, which a plan does not build.
     steps: int
     steps_alone: int
     tokens: int
@@ -72,7 +73,10 @@ def make_plan(tree: Tree, existing: Collection[str]) -> Plan:
 
 
 def _done(node: Node, stored: StateIndex) -> int:
-    """Steps up to the deepest stored state inside the node, which another sweep may have left."""
+    """How many steps of the node come before its deepest stored state.
+
+    The state may be another sweep's: states are named by their content.
+    """
     start, stop = node.training.start, node.training.stop
     deepest = next(stored.along(node.training.chain, stop, above=start), None)
     return deepest[0] - start if deepest else 0
@@ -101,9 +105,9 @@ def _node_plan(node: Node, stored: StateIndex) -> NodePlan:
 
 
 def _closed_form(count: Callable[[Mapping[str, Any]], T], config: Mapping[str, Any]) -> T | None:
-    """What `count` says of a configuration; None where it has no closed form for it.
+    """The result of `count` for a configuration; None where `count` has no closed form for it.
 
-    That is another model type, or a configuration that leaves sizes to the model class.
+    It has none for other model types, and where a configuration leaves sizes to the model class.
     """
     try:
         return count(config)
@@ -112,16 +116,18 @@ def _closed_form(count: Callable[[Mapping[str, Any]], T], config: Mapping[str, A
 
 
 def _memory(config: Mapping[str, Any], node: Node) -> float:
-    """Bytes for a worker's shard of fp32 weights, gradients and both AdamW moments, and for logits.
+    """Bytes of one worker: its shard of weights, gradients and both AdamW moments, and its logits.
 
-    Logits and their gradient are not sharded.
+    A parameter takes 16 bytes: four float32 numbers. Logits and their gradient are not sharded.
     """
     parameters = _closed_form(presets.parameter_count, config)
     if parameters is None:
         return 0.0
     training = node.training
-    workers = training.fewest_workers or training.workers  # when each of them has most to hold
+    # With the fewest workers, each of them has the most to hold.
+    workers = training.fewest_workers or training.workers
     share = training.chain.global_batch // workers
     rows = training.execution.micro_batch or share
+    # Four bytes for each logit, and as many for its gradient.
     logits = rows * training.sequence_length * int(config["vocab_size"]) * 4 * 2
     return 16 * parameters / workers + logits

@@ -1,6 +1,7 @@
 """The curves along which a learning rate falls from one value to another; schedules use them.
 
-Every bit is the same on every machine (see `exact_math`), as states are named by their rates.
+A curve gives the same bits on every machine (see `exact_math`), because states are named by the
+exact bits of their rates.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ def descend(
     if shape == "inverse-sqrt":
         return start + (end - start) * (_inverse_root(x, steepness) / _inverse_root(1.0, steepness))
     if shape == "exponential":
-        # Decimal's logarithm is correctly rounded, so the same everywhere.
+        # Decimal rounds its logarithm correctly, so the result is the same on every machine.
         return start * exp(x * float((Decimal(end) / Decimal(start)).ln()))
     raise ValueError(f"no shape {shape!r}")
 
 
 def _inverse_root(x: Array | float, steepness: float) -> Array:
+    """g(x) = 1/√(1 + αx) − 1 with steepness α."""
     return np.asarray(1 / np.sqrt(1 + steepness * np.asarray(x, dtype=np.float64)) - 1)

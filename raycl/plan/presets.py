@@ -1,8 +1,9 @@
-"""Model sizes by name, and closed forms of their parameters and FLOPs. Imports no torch.
+"""Model sizes by name, and closed forms of their parameters and FLOPs; torch is not imported.
 
 The GPT-NeoX sizes are the paper's (§2): 49M and 3B are its authors' test sizes, 405M and 9.6B its
-experiments. llama-1b and llama-8b are those of Llama 3, with 1,235,814,400 and 8,030,261,248
-parameters at its vocabulary of 128,256. A preset lacks `vocab_size`, which the tokenizer decides.
+experiments. llama-1b and llama-8b are the sizes of Llama 3: they have 1,235,814,400 and
+8,030,261,248 parameters at its vocabulary of 128,256. A preset has no `vocab_size`, because the
+tokenizer decides it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def _llama(layers: int, hidden: int, heads: int, intermediate: int, tied: bool) 
 
 
 def _llama_3(layers: int, hidden: int, intermediate: int, tied: bool) -> dict[str, Any]:
-    """Llama 3: 32 heads that share 8 keys and values, 8,192 positions."""
+    """Llama 3 has 32 heads that share 8 keys and values, and 8,192 positions."""
     return {
         **_llama(layers, hidden, 32, intermediate, tied),
         "num_key_value_heads": 8,
@@ -78,7 +79,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 def parameter_count(config: Mapping[str, Any]) -> int:
     """Parameters of a `gpt_neox` or `llama` configuration, embeddings included.
 
-    GPT-NeoX: 12h² + 13h a layer with FFN 4h, a final norm of 2h, two vocabulary matrices.
+    GPT-NeoX has 12h² + 13h parameters in a layer whose FFN is 4h wide, 2h in the final norm, and
+    two vocabulary matrices.
     Raises ValueError for another model type.
     """
     hidden, vocabulary = config["hidden_size"], config["vocab_size"]
@@ -87,6 +89,7 @@ def parameter_count(config: Mapping[str, Any]) -> int:
 
 
 def _block_parameters(config: Mapping[str, Any]) -> int:
+    """Parameters of all layers and of the final norm, without the vocabulary matrices."""
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
     inner = config["intermediate_size"]
     if config["model_type"] == "gpt_neox":
@@ -101,10 +104,10 @@ def _block_parameters(config: Mapping[str, Any]) -> int:
 
 
 def flops_per_token(config: Mapping[str, Any], sequence_length: int) -> float:
-    """Training FLOPs a token: 6 for each weight in a matrix product, and causal attention.
+    """Training FLOPs per token: 6 for each weight in a matrix product, and those of attention.
 
-    The input embedding is a look-up and costs none, the output matrix does. Attention costs
-    12 · layers · hidden · sequence_length, half of it for the causal mask.
+    The input embedding is a look-up and costs nothing; the output matrix is a product and counts.
+    Full attention would cost 12 · layers · hidden · sequence_length; causal attention costs half.
     """
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
     weights = _block_parameters(config) + int(config["vocab_size"] * hidden)

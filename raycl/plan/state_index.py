@@ -1,4 +1,4 @@
-"""Finds which of many stored states lie on a chain, by the number of steps in their names."""
+"""Finds which of many stored states lie on a chain. The names begin with numbers of steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ class NamedSteps(Protocol):
 
 
 class StateIndex:
-    """Names of states by the number of steps with which they begin; other names are ignored."""
+    """Names of states, sorted by the number of steps with which each begins.
+
+    Names that do not begin with a number are ignored.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._by_step: dict[int, set[str]] = {}
@@ -26,10 +29,10 @@ class StateIndex:
         self._steps = sorted(self._by_step)
 
     def along(self, chain: NamedSteps, stop: int, above: int = -1) -> Iterator[tuple[int, str]]:
-        """(steps, name) of the states on the chain after more than `above`, at most `stop` steps.
+        """(steps, name) of each state on the chain with `above` < steps ≤ `stop`, deepest first.
 
-        The deepest comes first. The chain is asked for one name for each number of steps in that
-        range that any state has.
+        A chain computes a name by hashing. So it computes names only for numbers of steps in this
+        range that some stored state has.
         """
         first, last = bisect_right(self._steps, above), bisect_right(self._steps, stop)
         for step in reversed(self._steps[first:last]):

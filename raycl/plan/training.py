@@ -1,4 +1,4 @@
-"""What the training of one node needs: plain data that travels to the workers."""
+"""All that the training of one node needs, as plain data that can be sent to workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Training:
-    """Steps [start, stop) of a chain, and all that its training needs."""
+    """Steps [start, stop) of a chain, and all that training them needs."""
 
     chain: Chain
     start: int
@@ -36,13 +36,14 @@ class Training:
     seed: int
     sequence_length: int
     corpora: Mapping[str, str]
-    """Corpus name to its folder in the storage."""
+    """From the name of a corpus to its folder in the storage."""
     stage: str = ""
     workers: int = 1
     fewest_workers: int | None = None
-    """How far the workers may shrink while machines are away; None: not at all."""
+    """The least number of workers while machines are away; None: always `workers`."""
     validation: Validation = field(default_factory=Validation)
-    """`every` None: validate only before a chain's first step and at the node's end."""
+    """With `every` None, validation happens before a chain's first step and at the node's end."""
     execution: Execution = field(default_factory=Execution)
-    """`micro_batch` None: the worker's whole share of the batch; `save_every` and `keep_every`
-    None: only the end state is saved. The end state is kept whatever `keep_last` says."""
+    """With `micro_batch` None, a worker takes its whole share of the batch at once. With
+    `save_every` and `keep_every` None, only the end state is saved. The end state is always kept,
+    whatever `keep_last` says."""

@@ -1,7 +1,7 @@
 """Recipes as a tree of nodes: each run of steps that recipes share is trained once.
 
-A node ends where recipes part and where a stage ends, as the state there is wanted: to branch
-from, to compare with, or to keep.
+A node ends where recipes part and where a stage ends, because the state there is needed: to branch
+from it, to compare it with others, or to keep it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class Node:
     """A run of steps between two states, trained once for all recipes that share it."""
 
     name: str
-    """Name of its end state."""
+    """Name of the node's end state, which is also the node's own name."""
     parent: str | None
-    """Name of the parent's end state; None where training begins."""
+    """Name of the parent node; None where training begins."""
     training: Training
     recipes: tuple[str, ...]
-    """Labels of the recipes that take these steps."""
+    """Labels of the recipes that share these steps."""
 
     @property
     def steps(self) -> int:
@@ -40,12 +40,12 @@ class Tree:
 
     @property
     def steps(self) -> int:
-        """Steps that the tree trains."""
+        """Number of steps that the whole tree trains, each of them once."""
         return sum(node.steps for node in self.nodes)
 
     @property
     def steps_alone(self) -> int:
-        """Steps that would be trained if every recipe ran by itself."""
+        """Number of steps that would be trained if every recipe ran by itself."""
         return sum(training.chain.steps for training in self.recipes.values())
 
     def path(self, label: str) -> tuple[Node, ...]:
@@ -54,10 +54,10 @@ class Tree:
 
 
 def build_tree(recipes: Mapping[str, Training], least_shared: int = 1) -> Tree:
-    """The tree of labelled recipes; each `Training` covers its whole chain.
+    """The tree of recipes by label; each `Training` covers its whole chain.
 
-    Recipes that share fewer than `least_shared` steps from a state on train those steps each for
-    itself, because saving a state to branch from costs more than training them again.
+    Recipes that share fewer than `least_shared` steps after a state do not share them: each trains
+    them itself, because saving a state to branch from costs more than training them again.
     """
     nodes: list[Node] = []
     roots: dict[str, list[str]] = {}
@@ -75,6 +75,8 @@ def _grow(
     least_shared: int,
 ) -> None:
     """Add the nodes below an initial state that the recipes `labels` share."""
+    # Each entry: recipes that share a state, its number of steps, and the node that ends there.
+    # A queue, so that parents come before children.
     pending: deque[tuple[list[str], int, str | None]] = deque([(list(labels), 0, None)])
     while pending:
         members, begin, above = pending.popleft()
@@ -89,7 +91,10 @@ def _grow(
 def _groups(
     recipes: Mapping[str, Training], labels: Sequence[str], begin: int, least_shared: int
 ) -> list[list[str]]:
-    """Groups of recipes that share `least_shared` steps from a state on, or their stage's rest."""
+    """Groups of recipes that share `least_shared` steps after a state, or the rest of its stage.
+
+    Recipes share steps where the states after these steps have one name.
+    """
     groups: dict[str, list[str]] = {}
     for label in labels:
         chain = recipes[label].chain
@@ -99,7 +104,7 @@ def _groups(
 
 
 def _common_stop(recipes: Mapping[str, Training], labels: Sequence[str], begin: int) -> int:
-    """First step at which the recipes part or one of their stages ends."""
+    """The first step after `begin` at which the recipes part or a stage of one of them ends."""
     first = recipes[labels[0]].chain
     stop = min(end for label in labels for end in recipes[label].chain.starts[1:] if end > begin)
     return min(first.divergence(recipes[label].chain, stop) for label in labels)
@@ -113,6 +118,8 @@ def _node(
     stages = [
         recipes[label].chain.stages[recipes[label].chain.stage_index(start)] for label in labels
     ]
+    # Recipes may ask for different numbers of workers on the steps that they share: a number of
+    # workers is no part of a state's name. The largest one serves them all.
     workers = max(other.workers for other in stages)
     fewest = max(other.fewest_workers or other.workers for other in stages)
     # Each recipe that shares the node needs its own corpora validated at the node's end.
