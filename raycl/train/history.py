@@ -1,4 +1,4 @@
-"""One line per training step, without waiting for the device at every step."""
+"""Keeps one line of numbers per training step, without waiting for the device at every step."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from raycl.errors import InputError
 from raycl.train.optimizer import is_spike
 from raycl.train.world import World
 
+# Reading a number from the device stalls it, so losses are read for many steps at once.
 _SECONDS_BETWEEN_RESOLVES = 1.0
 _MOST_STEPS_BETWEEN_RESOLVES = 100
 
@@ -32,11 +33,11 @@ class _Pending:
 
 
 class History:
-    """Lines since the node's start; losses are resolved about once a second, all ranks together.
+    """Lines since the node's start; all ranks together read losses about once a second.
 
-    `skipped` is 1 in the line of a step whose update was not made: without a finite loss and
-    gradient norm, or with a norm above `most_norm`. `latest_skipped` holds the steps at the end
-    that were skipped in a row, and `most_skipped` the longest such row of this process.
+    `skipped` is 1 in the line of a step whose update was skipped, because its loss or gradient norm
+    was not finite, or its norm was above `most_norm`. `latest_skipped` holds the steps at the end
+    that were skipped in a row, and `most_skipped` the longest such row in this process.
     """
 
     def __init__(
@@ -69,11 +70,11 @@ class History:
         self._pending.append(_Pending(line, loss, norm.detach(), data_wait))
 
     def due(self) -> bool:
-        """Whether about a second of steps is unresolved (the same answer on every rank)."""
+        """Whether about a second of steps is pending. The answer is the same on every rank."""
         return len(self._pending) >= self._every
 
     def resolve(self) -> None:
-        """Turn pending steps into lines (collective)."""
+        """Read the losses of pending steps and turn the steps into lines (collective)."""
         if not self._pending:
             return
         losses, norms, spikes, elapsed, waited = self._synchronize()
@@ -86,12 +87,14 @@ class History:
                     "loss": loss,
                     "gradient_norm": norm,
                     "skipped": int(skipped),
-                    # A device runs behind the host, so only the window as a whole can be timed.
+                    # The device runs behind the host, so only all pending steps together can be
+                    # timed.
                     "seconds": elapsed / count,
                     "tokens_per_second": self._tokens_per_step * count / elapsed,
                     "data_wait_share": min(1.0, waited / elapsed),
                 }
             )
+        # `elapsed` is a mean over ranks, so that all ranks choose the same number of steps.
         wanted = _SECONDS_BETWEEN_RESOLVES * count / elapsed
         self._every = max(1, min(_MOST_STEPS_BETWEEN_RESOLVES, round(wanted)))
         self._pending.clear()
@@ -103,16 +106,16 @@ class History:
             self.most_skipped = self.latest_skipped
 
     def _synchronize(self) -> tuple[list[float], list[float], list[bool], float, float]:
-        """What is known of the pending steps once the device has caught up (collective).
+        """Wait for the device and read the numbers of the pending steps (collective).
 
         Returns each step's loss summed over ranks, its gradient norm, and whether it was skipped;
-        then the seconds of the window and the seconds spent waiting for rows, each the mean over
-        ranks. Whether a step was skipped is computed as the device did, so that both agree to the
-        bit.
+        then the seconds since the clock's start and the seconds spent waiting for rows, each the
+        mean over ranks. The device has decided whether a step was skipped by the same function
+        (`is_spike`), so both agree.
         """
         losses = torch.stack([pending.loss for pending in self._pending]).double()
         norms = torch.stack([pending.norm for pending in self._pending])
-        spikes = is_spike(norms, self._most_norm).tolist()  # waits here
+        spikes = is_spike(norms, self._most_norm).tolist()  # this call waits for the device
         elapsed = time.perf_counter() - self._window_start
         waited = sum(pending.data_wait for pending in self._pending)
         times = torch.tensor([elapsed, waited], dtype=torch.float64, device=losses.device)
@@ -120,11 +123,14 @@ class History:
         return summed[:-2], norms.tolist(), spikes, summed[-2], summed[-1]
 
     def restart_clock(self) -> None:
-        """Start to measure time anew, as a validation or a save is not time of training steps."""
+        """Measure time from now on. Called after a validation or a save, which is no training."""
         self._window_start = time.perf_counter()
 
     def add_validation(self, steps_done: int, losses: Mapping[str, float]) -> None:
-        """Validation after `steps_done` steps, in the line of the last of them (-1 before any)."""
+        """Add validation losses after `steps_done` steps to the line of the last of these steps.
+
+        Before the first step they get a line of their own with step -1.
+        """
         if not self.lines or self.lines[-1]["step"] != steps_done - 1:
             self.lines.append({"step": steps_done - 1})
         self.lines[-1] |= {f"validation/{corpus}": loss for corpus, loss in losses.items()}
@@ -135,7 +141,7 @@ class History:
         return bool(losses) and all(map(math.isfinite, losses))
 
     def to_parquet(self) -> bytes:
-        """All resolved lines as a Parquet file; a value that a line lacks is null."""
+        """All lines as a Parquet file, without pending steps; a value that a line lacks is null."""
         names = dict.fromkeys(["step", *(name for line in self.lines for name in line)])
         whole = {n for n in names if n in ("step", "skipped") or n.startswith("rows/")}
         schema = pa.schema([(n, pa.int64() if n in whole else pa.float64()) for n in names])
@@ -145,7 +151,7 @@ class History:
 
 
 def not_finite(history: History, steps: Sequence[int], good: str | None) -> FloatingPointError:
-    """The error for steps skipped in a row; `good` names the last state with a finite loss."""
+    """The error for `steps`, skipped in a row; `good` names the last state with a finite loss."""
     line = next(line for line in history.lines if line["step"] == steps[0])
     return FloatingPointError(
         f"step {steps[0]}: loss {line['loss']:g}, gradient norm {line['gradient_norm']:g} at "
@@ -155,7 +161,7 @@ def not_finite(history: History, steps: Sequence[int], good: str | None) -> Floa
 
 
 def read_lines(data: bytes, last_step: int, where: str) -> list[dict[str, Any]]:
-    """The lines of a Parquet history that must end with `last_step`. Raises InputError."""
+    """The lines of a Parquet history. Raises InputError where it does not end with `last_step`."""
     table = pq.read_table(io.BytesIO(data)).to_pylist()
     lines = [{k: v for k, v in line.items() if v is not None} for line in table]
     if not lines or lines[-1]["step"] != last_step:

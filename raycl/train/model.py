@@ -1,4 +1,4 @@
-"""Causal language models from Hugging Face: built, initialised, their loss, and out again."""
+"""Builds and initialises causal language models of Hugging Face, with their loss; exports them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _OUTPUT_PROJECTIONS = (
 class LanguageModel(nn.Module):
     """A Hugging Face causal LM whose forward pass is the summed next-token loss of rows.
 
-    The head and the loss run inside `forward`, so that FSDP has the head's weight gathered.
-    Parameter names are `model.` and the Hugging Face name.
+    The head and the loss run inside `forward`, because FSDP gathers the head's weight only there.
+    A parameter's name is `model.` followed by its Hugging Face name.
     """
 
     def __init__(self, model: transformers.PreTrainedModel) -> None:
@@ -46,17 +46,18 @@ class LanguageModel(nn.Module):
         self.model = model
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Sum of cross entropies (nats) over all targets of rows [count, length + 1] (int64)."""
+        """Sum of cross entropies (nats) over all targets; `rows` is [count, length + 1] int64."""
         inputs, targets = rows[:, :-1], rows[:, 1:].reshape(-1)
         if self.model.config.model_type not in PLAIN_HEADS:
             logits = self.model(input_ids=inputs, use_cache=False).logits
             return functional.cross_entropy(logits.flatten(0, 1).float(), targets, reduction="sum")
+        # In float32 this makes the logits in chunks, so that all of them never exist at once.
         hidden = self.model.base_model(input_ids=inputs, use_cache=False)[0].flatten(0, 1)
         return summed_cross_entropy(hidden, self.model.get_output_embeddings().weight, targets)
 
 
 def attention_implementation(attention: Attention, device: torch.device, dtype: torch.dtype) -> str:
-    """The name by which transformers knows the attention. Raises InputError without flash-attn."""
+    """The attention's name in transformers. Raises InputError where `flash` cannot be used."""
     usable = device.type == "cuda" and dtype != torch.float32
     usable = usable and importlib.util.find_spec("flash_attn") is not None
     if attention == "flash" and not usable:
@@ -77,10 +78,10 @@ def build_model(
     initialize: bool = True,
     dtype: torch.dtype = torch.float32,
 ) -> LanguageModel:
-    """The model on the CPU, whole: the same weights for the same seed on any number of workers.
+    """The whole model on the CPU. A seed gives the same weights on any number of workers.
 
-    `initialize=False` leaves random weights unset, for a state that is loaded right after.
-    Raises InputError where the sequence is too long or the configuration is not usable.
+    `initialize=False` leaves weights unset where a stored state is loaded right after. Raises
+    InputError where the sequence is too long for the model, or the configuration is not usable.
     """
     if spec.pretrained is not None:
         model = _pretrained(spec.pretrained, attention, dtype)
@@ -98,7 +99,7 @@ def build_model(
 
 
 def hugging_face_config(config: Mapping[str, Any]) -> transformers.PretrainedConfig:
-    """The configuration object of a complete configuration. Raises InputError."""
+    """The object for a complete configuration. Raises InputError where transformers refuses it."""
     fields = dict(config)
     name = fields.pop("model_type", None)
     try:
@@ -116,6 +117,7 @@ def _from_config(
     arguments = {"attn_implementation": attention, "dtype": dtype, "trust_remote_code": False}
     model: transformers.PreTrainedModel
     if initialize and spec.initialization == "transformers":
+        # The model class draws from the global generator, which must be left unchanged.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
@@ -134,7 +136,7 @@ def _pretrained(source: str, attention: str, dtype: torch.dtype) -> transformers
             source,
             dtype=dtype,
             attn_implementation=attention,
-            use_safetensors=True,  # the other format is a pickle
+            use_safetensors=True,  # the other format is a pickle, which can run code
             trust_remote_code=False,
         )
     except (OSError, ValueError) as error:
@@ -149,9 +151,10 @@ def _pretrained(source: str, attention: str, dtype: torch.dtype) -> transformers
 def initialize_gpt_neox(model: transformers.PreTrainedModel, seed: int) -> None:
     """GPT-NeoX's `small_init` and `wang_init` (paper §2).
 
-    As in gpt-neox's megatron/model/init_functions.py. Matrices and embeddings: std √(2 / 5h); the
-    two projections that end in the residual stream: 2 / (L √h); biases 0, norms 1. Every tensor
-    draws from a generator of its own, seeded by its name: no weight depends on the modules' order.
+    As in gpt-neox's megatron/model/init_functions.py, the standard deviation is √(2 / 5h) for
+    matrices and embeddings, and 2 / (L √h) for the two projections that end in the residual stream;
+    biases are 0 and norms 1. Every tensor draws from a generator of its own that its name seeds, so
+    that no weight depends on the order of the modules.
     """
     hidden, layers = model.config.hidden_size, model.config.num_hidden_layers
     for name, parameter in model.named_parameters():
@@ -166,7 +169,10 @@ def initialize_gpt_neox(model: transformers.PreTrainedModel, seed: int) -> None:
 
 
 def transformer_blocks(model: LanguageModel) -> list[nn.Module]:
-    """The transformer blocks: the first list of modules as long as the model has layers."""
+    """The transformer blocks: the first list of modules with as many entries as there are layers.
+
+    Empty where the model has no such list.
+    """
     layers = model.model.config.get_text_config().num_hidden_layers
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == layers:
@@ -175,13 +181,13 @@ def transformer_blocks(model: LanguageModel) -> list[nn.Module]:
 
 
 def checkpoint_activations(model: LanguageModel) -> None:
-    """Compute activations again in the backward pass instead of keeping them."""
-    # Two names of one method: transformers 5.23 deprecates the one that all before it have.
+    """Have the backward pass compute activations again, so that they need no memory until then."""
+    # The method has two names. transformers 5.23 deprecates the only name in earlier versions.
     enable = getattr(model.model, "activation_checkpointing_enable", None)
     (enable or model.model.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
 def save_hugging_face(model: LanguageModel, folder: Path) -> None:
     """Write config.json and safetensors weights that `from_pretrained` reads."""
-    model.model.config.use_cache = True
+    model.model.config.use_cache = True  # off while training; users who generate text want it
     model.model.save_pretrained(folder)

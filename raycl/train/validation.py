@@ -1,4 +1,4 @@
-"""Validation: the mean loss of fixed rows of every corpus."""
+"""Validation: the mean loss on fixed rows of every corpus."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from raycl.train.world import World
 
 @dataclass(frozen=True)
 class ValidationRows:
-    """One rank's part of the rows of a corpus, and how many there are over all ranks."""
+    """One rank's part of a corpus' validation rows, and the number of rows over all ranks."""
 
     local: np.ndarray
-    """[count, length + 1] token ids; count differs by at most one between ranks, and may be 0."""
+    """Token ids [count, length + 1]. `count` differs by at most one between ranks; it may be 0."""
     total: int
 
 
@@ -33,7 +33,7 @@ def read_validation_rows(
     rows: int,
     world: World,
 ) -> dict[str, ValidationRows]:
-    """The first `rows` rows of each validation split, the same ones every time.
+    """The rank's part of the first `rows` rows of each validation split, the same every time.
 
     A corpus without validation rows is left out. Raises InputError where a shard is damaged.
     """
@@ -55,7 +55,7 @@ def validation_losses(
     dtype: torch.dtype,
     micro_batch: int,
 ) -> dict[str, float]:
-    """Nats per token of each corpus, over all ranks (collective)."""
+    """The mean loss of each corpus over all ranks, in nats per token (collective)."""
     model.eval()
     sums = torch.zeros(len(rows), dtype=torch.float64, device=world.device)
     for index, part in enumerate(rows.values()):
@@ -66,7 +66,8 @@ def validation_losses(
                 sums[index] += loss.double()
     model.train()
     if isinstance(model, FSDPModule):
-        model.reshard()  # without a backward pass the root's weights would stay gathered
+        # FSDP frees the root's gathered weights after a backward pass, and here there is none.
+        model.reshard()
     tokens = [part.total * (part.local.shape[1] - 1) for part in rows.values()]
     summed = world.sum(sums).tolist()
     return {corpus: summed[i] / tokens[i] for i, corpus in enumerate(rows)}
@@ -75,9 +76,10 @@ def validation_losses(
 def _pieces(
     part: ValidationRows, world: World, micro_batch: int
 ) -> Iterator[tuple[torch.Tensor, bool]]:
-    """Pieces [≤ micro_batch, length + 1], as many on every rank: FSDP's forward is collective.
+    """Pieces of rows [≤ micro_batch, length + 1], each with whether its loss counts.
 
-    A rank that has run out of rows gets one row of zeros, marked as not to be counted.
+    Every rank gets as many pieces as the others, because FSDP's forward pass is collective. A rank
+    that has no more rows gets one row of zeros, whose loss does not count.
     """
     most = -(-part.total // world.size)
     for first in range(0, most, micro_batch):

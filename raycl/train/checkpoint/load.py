@@ -1,8 +1,8 @@
-"""States on storage: found by their place on a chain, verified, loaded, exported.
+"""Finds stored states by their place on a chain, verifies them, loads them and exports them.
 
 A state is a folder `states/<name>/` of safetensors shards (PyTorch's distributed checkpoint in
-Hugging Face form), `history.parquet`, and `state.json`, written last: without it there is no state.
-Nothing here reads or writes a pickle.
+Hugging Face form), `history.parquet`, and `state.json`. `state.json` is written last: a folder
+without it is no state. Nothing here reads or writes a pickle.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from raycl.train.checkpoint.verify import check_names, verify
 from raycl.train.model import LanguageModel, build_model, save_hugging_face
 from raycl.train.world import World
 
-# One process without a process group is a normal case here.
+# PyTorch warns of a process without a process group, which is a normal case here.
 warnings.filterwarnings("ignore", message="torch.distributed is disabled")
 
 
 @dataclass(frozen=True)
 class StoredState:
-    """A complete state; `mark` is its state.json."""
+    """A complete state in storage; `mark` is the content of its state.json."""
 
     name: str
     step: int
@@ -43,7 +43,7 @@ class StoredState:
 
     @property
     def kept(self) -> bool:
-        """Whether it stays: the end of a node, not an intermediate state."""
+        """Whether the state stays, as the end of a node does; an intermediate state is removed."""
         return self.mark.kept
 
     def path(self, file: str) -> str:
@@ -54,24 +54,28 @@ class StoredState:
 def read_state(storage: Storage, name: str) -> StoredState:
     """The state called `name`.
 
-    Raises FileNotFoundError where there is no complete one, InputError where its mark is damaged.
+    Raises FileNotFoundError where no complete state has this name, and InputError where its mark
+    is damaged.
     """
     mark = read_mark(storage, name)
     return StoredState(name, mark.step, mark)
 
 
 def deepest_state(storage: Storage, chain: NamedSteps, stop: int) -> StoredState | None:
-    """The complete state on the chain with the most steps, at most `stop`; from one listing."""
+    """The complete state on the chain with the most steps, at most `stop`. One listing of states.
+
+    None where storage holds no state of the chain.
+    """
     for _, name in StateIndex(storage.list(layout.STATES)).along(chain, stop):
         try:
             return read_state(storage, name)
-        except FileNotFoundError:  # not committed, or removed since the listing
+        except FileNotFoundError:  # its mark is not written yet, or it was removed meanwhile
             continue
     return None
 
 
 def keep_state(storage: Storage, state: StoredState) -> None:
-    """Turn an intermediate state into one that stays."""
+    """Turn an intermediate state into one that stays; nothing happens where it stays already."""
     if not state.kept:
         write_mark(storage, state.name, state.mark.model_copy(update={"kept": True}))
 
@@ -85,12 +89,14 @@ def load_state(
 ) -> None:
     """Read weights, and AdamW's state where an optimizer is given, in place (collective).
 
-    The number of workers may differ from the one that saved. `optimizer=None` is a hand-off's
-    weights-only load. Raises InputError naming the file that is damaged or missing.
+    The number of workers may differ from the number that saved the state. A hand-off gives
+    `optimizer=None` to load the weights alone. Raises InputError, which names the file that is
+    damaged or missing.
     """
     where = storage.full_path(layout.state(state.name))
     check_names(storage, state)
     if optimizer is not None:
+        # AdamW's step count is a number in the mark and no tensor among the shards.
         restore_step_count(model, optimizer, state.mark.optimizer_steps)
     with _local_copy(storage, state) as folder:
         world.everywhere(lambda: verify(Path(folder), state, where, world))
@@ -106,7 +112,7 @@ def load_state(
 
 
 def load_history(storage: Storage, state: StoredState) -> list[dict[str, Any]]:
-    """The history lines kept with a state. Raises InputError where they are damaged."""
+    """The lines of a state's history. Raises InputError where the file is damaged or missing."""
     path = layout.state_history(state.name)
     where = storage.full_path(path)
     try:
@@ -135,9 +141,9 @@ def export_hugging_face(storage: Storage, name: str, folder: Path) -> None:
 def load_model(
     storage: Storage, state: StoredState, sequence_length: int, attention: str = "sdpa"
 ) -> LanguageModel:
-    """The state's model, float32, whole, on the CPU, fit for rows of `sequence_length` tokens.
+    """The state's whole model in float32 on the CPU, for rows of `sequence_length` tokens.
 
-    Raises InputError where a file is damaged or missing, or the model has too few positions.
+    Raises InputError where a file is damaged or missing, or where the model has fewer positions.
     """
     model = build_model(
         state.mark.model, sequence_length, seed=0, attention=attention, initialize=False
@@ -147,14 +153,14 @@ def load_model(
 
 
 def _local_copy(storage: Storage, state: StoredState) -> Any:
-    """A context that gives a local folder with the state's files."""
+    """A context whose value is a local folder with the state's files."""
     if storage.local_root is not None:
         return nullcontext(storage.full_path(layout.state(state.name)))
     return _Download(storage, state)
 
 
 class _Download:
-    """A scratch copy of a remote state, removed at the end of the `with` block."""
+    """A scratch copy of a remote state, which is removed at the end of the `with` block."""
 
     def __init__(self, storage: Storage, state: StoredState) -> None:
         self._storage, self._state = storage, state

@@ -1,4 +1,4 @@
-"""States written in the background: copied at once, on storage a little later, marked last."""
+"""Writes states in the background: it copies the tensors at once and writes the mark last."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ from raycl.train.world import World
 
 
 class StateWriter:
-    """Writes the states of one node; at most one is under way."""
+    """Writes the states of one node, at most one at a time."""
 
     def __init__(self, storage: Storage, world: World, keep_last: int) -> None:
         self._storage, self._world, self._keep_last = storage, world, keep_last
         self._intermediates: list[str] = []
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        _ = world.group  # made by all ranks together, before any thread asks for it
+        # `world.group` makes the group on first use, and all ranks have to make it together. The
+        # writing threads of the ranks would each do so at their own time.
+        _ = world.group
 
     def save(
         self,
@@ -40,10 +42,10 @@ class StateWriter:
         history_file: bytes,
         kept: bool,
     ) -> None:
-        """Copy the tensors and return; the writing goes on in a thread (collective).
+        """Copy the tensors and return; a thread writes the copies (collective).
 
-        `mark` becomes state.json, with `kept` and the files that were written. Raises what an
-        earlier write raised.
+        `mark` becomes state.json, with `kept` and the written files added. Raises the error of an
+        earlier write, if it had one.
         """
         self.wait()
         copies = {key: tensor.to("cpu", copy=True) for key, tensor in tensors.items()}
@@ -51,18 +53,19 @@ class StateWriter:
             target=self._run,
             args=(name, copies, mark.model_copy(update={"kept": kept}), history_file),
             name=f"raycl-save-{name[:9]}",
-            daemon=True,  # an error elsewhere must not wait for a write that may never end
+            # A process that ends with an error must not wait for a write that may never end.
+            daemon=True,
         )
         self._thread.start()
 
     def check(self) -> None:
-        """Raise what the thread raised, if it ended in an error."""
+        """Raise the thread's error, if it has ended with one."""
         if self._error is not None:
             error, self._error = self._error, None
             raise error
 
     def wait(self) -> None:
-        """Return when nothing is under way. Raises what the thread raised."""
+        """Wait until the write is done. Raises the thread's error, if it has ended with one."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -77,7 +80,8 @@ class StateWriter:
     def _write(
         self, name: str, tensors: dict[str, torch.Tensor], mark: StateMark, history_file: bytes
     ) -> None:
-        # Another sweep may have committed the same state meanwhile: same name, same content.
+        # Another sweep may have written the same state meanwhile. Nothing is left to do then,
+        # because states of one name have one content.
         if self._world.agree(lambda: self._make_room(name, mark.kept)):
             return
         with ExitStack() as stack:
@@ -96,10 +100,13 @@ class StateWriter:
             shares = self._world.everywhere(lambda: self._own_files(Path(folder), name))
         files = {file: facts for share in shares for file, facts in share.items()}
         self._world.agree(lambda: self._commit(name, mark, files, history_file))
-        self._world.gather(None)  # no rank goes on before the commit
+        self._world.gather(None)  # a barrier: no rank goes on before rank 0 has written the mark
 
     def _make_room(self, name: str, kept: bool) -> bool:
-        """Wipe an incomplete leftover. Returns whether a complete state is there already."""
+        """Remove what an unfinished write has left. Returns whether the state is complete already.
+
+        A complete state that is now to be kept is marked so.
+        """
         if is_complete(self._storage, name):
             if kept:
                 keep_state(self._storage, read_state(self._storage, name))
@@ -108,9 +115,9 @@ class StateWriter:
         return False
 
     def _own_files(self, folder: Path, name: str) -> dict[str, FileFacts]:
-        """Sizes and checksums of the files of one rank, which are uploaded to a remote storage."""
+        """Sizes and checksums of this rank's files. Uploads the files where storage is remote."""
         files: dict[str, FileFacts] = {}
-        # DCP numbers the shards by rank, from one; a rank without tensors writes no file.
+        # PyTorch numbers the shards by rank, from one. A rank without tensors writes no file.
         for path in sorted(folder.glob(f"shard-{self._world.rank + 1:05d}-*.safetensors")):
             files[path.name] = FileFacts(bytes=path.stat().st_size, crc32=checksum(path))
             if self._storage.local_root is None:
@@ -120,19 +127,20 @@ class StateWriter:
     def _commit(
         self, name: str, mark: StateMark, files: dict[str, FileFacts], history_file: bytes
     ) -> None:
-        """History, then the mark, then room for the next intermediate state (rank 0)."""
+        """Write the history, then the mark; then remove older intermediate states (rank 0)."""
         self._storage.write_bytes(layout.state_history(name), history_file)
         facts = FileFacts(bytes=len(history_file), crc32=zlib.crc32(history_file))
         files = {**files, layout.STATE_HISTORY: facts}
         write_mark(self._storage, name, mark.model_copy(update={"files": files}))
         if not mark.kept:
             self._intermediates.append(name)
+        # Training can resume from a kept state too, which makes the intermediate ones useless.
         room = 0 if mark.kept else self._keep_last
         while len(self._intermediates) > room:
             self._remove_intermediate(self._intermediates.pop(0))
 
     def _remove_intermediate(self, name: str) -> None:
-        """Remove a state that this run wrote, unless somebody has since asked to keep it."""
+        """Remove a state that this run wrote, unless another sweep has marked it as kept since."""
         try:
             if read_state(self._storage, name).kept:
                 return
@@ -142,9 +150,9 @@ class StateWriter:
 
 
 def _reason(error: CheckpointException, folder: str) -> OSError:
-    """What went wrong, such as a full disk, on the first rank that failed, and where.
+    """The cause of a failed write, such as a full disk, on the first rank that failed.
 
-    PyTorch's own error is a BaseException, which code that catches Exception would let pass.
+    PyTorch's own error is a BaseException, which code that catches Exception would let through.
     """
     rank, (cause, _) = next(iter(error.failures.items()))
     if isinstance(cause, OSError) and cause.errno:
