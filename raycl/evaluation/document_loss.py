@@ -1,7 +1,7 @@
-"""raycl's own bits/byte of whole documents, over the windows of the evaluation harness.
+"""Measures bits/byte of whole documents with raycl's own model, in the harness' windows.
 
 Training measures rows of a stream of documents; the harness measures each document by itself.
-This is the second measure by the first one's code, to compare the two.
+This module measures each document by itself with training's code, to check the harness' numbers.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from raycl.train.model import LanguageModel
 def rolling_windows(
     tokens: Sequence[int], prefix: int, length: int
 ) -> Iterator[tuple[list[int], int]]:
-    """(row, targets): rows of ≤ `length` + 1 ids, of which the last `targets` ids are predicted.
+    """Pairs (row, targets): a row of ≤ `length` + 1 ids, whose last `targets` ids are predicted.
 
-    Every token is predicted once. The first follows `prefix`; a later window begins with the
-    last token before it, and the last window reaches back so far that it is full (lm_eval's
-    get_rolling_token_windows with context_len 1).
+    Every token is predicted once. The first token follows `prefix`. Each later window begins with
+    the last token of the window before it, and the last window reaches back so far that it is full
+    (lm_eval's get_rolling_token_windows with context_len 1).
     """
     stream = [prefix, *tokens]
     for begin in range(0, len(tokens), length):
@@ -34,7 +34,7 @@ def rolling_windows(
 def document_bits_per_byte(
     model: LanguageModel, documents: Sequence[str], tokenizer: Tokenizer, prefix: int, length: int
 ) -> float:
-    """Σ bits of all documents' tokens / Σ UTF-8 bytes; `prefix` stands before each document."""
+    """Bits of all documents' tokens by their UTF-8 bytes; `prefix` stands before each document."""
     model.eval()
     device = next(model.parameters()).device
     nats = 0.0
@@ -44,7 +44,9 @@ def document_bits_per_byte(
             ids = torch.tensor([row], device=device)
             nats += float(model(ids))
             known = ids[:, : len(row) - targets]
-            if known.shape[1] > 1:  # the model's forward sums over all targets: take off the rest
+            # The model sums the loss over all ids of the row. The ids that an earlier window has
+            # predicted are subtracted.
+            if known.shape[1] > 1:
                 nats -= float(model(known))
     model.train()
     return nats / math.log(2) / sum(len(document.encode()) for document in documents)

@@ -1,7 +1,8 @@
-"""A stored state in lm-evaluation-harness (the `evaluation` extra), offline where it can be.
+"""Scores a stored state in lm-evaluation-harness (the `evaluation` extra).
 
-Scores are kept in storage and read again while nothing about the task has changed: shots, limit,
-version of the harness, content of a local task.
+Nothing here needs a network, except tasks whose data the harness downloads. Storage keeps the
+scores. They are read again while shots, limit, version of the harness and content of a local task
+are the same.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _BATCH = 8
 
 
 def check_harness() -> str:
-    """Version of the installed harness. Raises InputError without it."""
+    """Version of the installed harness. Raises InputError where it is not installed."""
     try:
         return version("lm_eval")
     except PackageNotFoundError as error:
@@ -52,11 +53,11 @@ def score_state(
     limit: int | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, TaskScores]:
-    """The scores of a state in every task that `words` name (see task_requests), by task.
+    """The scores of a state in every task that `words` name (see `task_requests`), by task.
 
-    `corpora` are those that local tasks are made from (default: all that fit the state); `limit`
-    is the number of questions of each task, for a quick look. Raises InputError: no harness, an
-    unknown state, corpus or task, a task whose data cannot be got.
+    Local tasks are made from `corpora` (default: all that fit the state). `limit` is the number of
+    questions of each task, for a quick look. Raises InputError where the harness is not installed,
+    where a state, corpus or task is unknown, and where the data of a task cannot be got.
     """
     release, name = check_harness(), find_state(storage, name)
     corpora = corpora or corpora_for(storage, name)
@@ -75,6 +76,7 @@ def score_state(
             )
             for request in asked
         }
+        # Stored scores hold for a request if everything but the results is the same.
         empty: dict[str, Any] = {"metrics": {}, "errors": {}}
         scores = {
             request.name: kept
@@ -94,13 +96,14 @@ def _score(
     scratch: Path,
     report: Callable[[str], None],
 ) -> dict[str, TaskScores]:
-    # Before the harness is imported: it must neither talk nor use threads of its own.
+    # Set before the harness is imported, so that it neither logs nor starts threads of its own.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     from lm_eval.tasks import TaskManager
 
     folders = sorted({request.folder for request in wanted if request.folder})
-    # Reading the harness' own thousands of tasks takes seconds.
+    # The harness has thousands of tasks of its own. Reading them takes seconds, so it is done only
+    # where one of them is asked for.
     own = any(request.folder is None for request in wanted)
     manager = TaskManager(include_path=list(folders), include_defaults=own)
     _check_known(wanted, manager.all_tasks)
@@ -113,21 +116,23 @@ def _score(
             metrics, errors = _evaluate(request, scheme.limit, model, manager)
         found = {"metrics": metrics, "errors": errors}
         scores[request.name] = scheme.model_copy(update=found)
+        # Written after each task, so that an interruption loses the current one only.
         write_task(storage, name, scores[request.name])
     return scores
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the harness' bars, one for every few rows; what goes wrong is raised anyway."""
+    """Hide the harness' output, a progress bar for every few rows. Errors are raised anyway."""
     with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
         yield
 
 
 def harness_model(storage: Storage, name: str, folder: Path) -> Any:
-    """The harness' own model of a state, with raycl's tokens: no start token, windows as trained.
+    """The harness' model object for a state, which treats tokens as raycl does.
 
-    The exported model and its tokenizer are written into `folder`.
+    It adds no start token, and its windows are as long as the training's sequences. The exported
+    model and its tokenizer are written into `folder`.
     """
     from lm_eval.models.huggingface import HFLM
 
@@ -145,7 +150,7 @@ def harness_model(storage: Storage, name: str, folder: Path) -> Any:
 
 
 def sequence_length(storage: Storage, name: str) -> int:
-    """Tokens that the state was trained to predict from, as its corpora say."""
+    """The training's sequence length in tokens, as the rows of the state's corpora have it."""
     lengths = [
         load_manifest(storage, layout.corpus(corpus)).row_length - 1
         for corpus in corpora_for(storage, name)
@@ -154,7 +159,7 @@ def sequence_length(storage: Storage, name: str) -> int:
 
 
 def _export(storage: Storage, name: str, folder: Path) -> int:
-    """Model and tokenizer as a Hugging Face folder; the id of the token that ends a document."""
+    """Write model and tokenizer as a Hugging Face folder; returns the end-of-document token."""
     fingerprint = state_tokenizer(storage, read_state(storage, name))
     if fingerprint is None:
         raise InputError(
@@ -196,7 +201,7 @@ def _evaluate(
                 bootstrap_iters=_BOOTSTRAPS,
                 log_samples=False,
             )
-    except (OSError, ConnectionError) as error:  # what datasets and the hub client raise offline
+    except (OSError, ConnectionError) as error:  # `datasets` and the hub client raise it offline
         raise InputError(
             f"--tasks {request.name!r}",
             f"its data cannot be got ({str(error).strip().splitlines()[0]})",
@@ -207,7 +212,10 @@ def _evaluate(
 
 @contextmanager
 def _without_environment_report() -> Iterator[None]:
-    """For each task the harness would list all installed packages by pip: seconds, unused."""
+    """Keep the harness from listing all installed packages with pip.
+
+    It does so for each task, which takes seconds, and raycl does not use the list.
+    """
     from lm_eval import evaluator
 
     report = evaluator.add_env_info
@@ -219,16 +227,16 @@ def _without_environment_report() -> Iterator[None]:
 
 
 def flat_metrics(result: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
-    """The harness' `acc,none` and `acc_stderr,none` as metrics and standard errors by plain name.
+    """Metrics and standard errors by plain name, from the harness' `acc,none`, `acc_stderr,none`.
 
-    A filter that is not `none` stays behind the name of the metric, as in the harness.
+    A filter other than `none` stays behind the name of the metric, as in the harness.
     """
     metrics: dict[str, float] = {}
     errors: dict[str, float] = {}
     for key, value in result.items():
         name, comma, filtered = key.partition(",")
         if not comma or isinstance(value, str):
-            continue
+            continue  # the task's alias, or "N/A" in place of a standard error
         target = errors if name.endswith("_stderr") else metrics
         plain = name.removesuffix("_stderr")
         target[plain if filtered == "none" else f"{plain},{filtered}"] = float(value)

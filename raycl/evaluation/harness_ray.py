@@ -1,4 +1,4 @@
-"""Several states in the harness at once: a Ray task each, on one CPU or one GPU."""
+"""Scores several states in the harness at once: one Ray task for each, on one CPU or one GPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from raycl.storage import Storage
 Scores = dict[str, TaskScores]
 
 
-def score_states(  # noqa: PLR0913  # those of score_state, and where it runs
+def score_states(  # noqa: PLR0913 (the parameters of score_state, and the cluster)
     storage: Storage,
     names: Sequence[str],
     words: Sequence[str],
@@ -37,6 +37,7 @@ def score_states(  # noqa: PLR0913  # those of score_state, and where it runs
             try:
                 scores[name] = ray.get(done)
             except ray.exceptions.RayTaskError as error:
+                # The user needs the task's own error, such as an InputError, without Ray's frame.
                 raise error.cause from None
             report(f"{len(scores)} of {len(names)}: {name}")
     return {name: scores[name] for name in names}
@@ -49,6 +50,7 @@ def _score(
     corpora: Sequence[str] | None,
     limit: int | None,
 ) -> Scores:
+    # Imported in the task: the process that starts the tasks needs neither torch nor the harness.
     from raycl.evaluation.harness import score_state
 
     return score_state(storage, name, words, corpora, limit)

@@ -1,4 +1,4 @@
-"""The validation loss of any stored state on any corpus of its storage."""
+"""Measures the validation loss of any stored state on any corpus of its storage."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, current_world
 
 _UNKNOWN = ValidationFacts(rows=64, micro_batch=8, precision="auto")
-"""How a state is measured whose mark does not say how its training validated."""
+"""How a state is measured where its mark does not say how its training validated."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """How the training of a state validated: measured so again, a loss is the same to the bit."""
+    """How a state's training validated. A loss that is measured in the same way has equal bits."""
 
     rows: int
     micro_batch: int
-    """Rows per forward pass: sums in another order differ in the last bit."""
+    """Rows per forward pass. Another number would add losses in another order, and so give other
+    last bits."""
     dtype: torch.dtype
 
     @classmethod
     def of(cls, state: StoredState, world: World) -> Measure:
-        """As the state's mark says; by the defaults where it does not say it."""
+        """The way that the state's mark records, or the default where it records none."""
         kept = state.mark.validation or _UNKNOWN
         return cls(kept.rows, kept.micro_batch, compute_dtype(kept.precision, world.device))
 
@@ -44,15 +45,17 @@ def evaluate_state(
 ) -> dict[str, float]:
     """Nats/token of a state on the first `rows` validation rows of each corpus.
 
-    `rows=None` takes as many as the state's training did; a corpus with fewer gives all it has.
-    Exactly what training measures. A loss that storage holds already is not computed again.
-    Raises InputError: unknown state or corpus, damaged files, a corpus of another tokenizer.
+    The loss is exactly what training measures. `rows=None` takes as many rows as the state's
+    training did; a corpus with fewer rows gives all it has. A loss that storage holds already is
+    not computed again. Raises InputError where the state or a corpus is unknown, a file is damaged,
+    or a corpus has another tokenizer.
     """
     world = current_world()
     state = read_state(storage, find_state(storage, name))
     measure = Measure.of(state, world)
     manifests = {corpus: validation_manifest(storage, corpus) for corpus in corpora}
     _check_tokenizer(storage, state, manifests)
+    # The fingerprint is part of the key, because a corpus can be prepared anew under its old name.
     wanted = {
         corpus: (corpus, m.fingerprint, min(rows or measure.rows, m.validation.rows))
         for corpus, m in manifests.items()
@@ -67,7 +70,11 @@ def evaluate_state(
 
 
 def corpora_for(storage: Storage, name: str) -> list[str]:
-    """The corpora of the storage that the state can be measured on: those of its tokenizer."""
+    """The corpora of the storage on which the state can be measured.
+
+    They have the state's tokenizer and validation rows. Where the tokenizer of the state is not
+    known, any corpus with validation rows may do.
+    """
     state = read_state(storage, find_state(storage, name))
     listed = storage.list(layout.CORPORA)
     prepared = [c for c in listed if has_manifest(storage, layout.corpus(c))]
@@ -77,7 +84,7 @@ def corpora_for(storage: Storage, name: str) -> list[str]:
 
 
 def state_tokenizer(storage: Storage, state: StoredState) -> str | None:
-    """Fingerprint of the tokenizer behind the state's corpora; None where they are gone."""
+    """Fingerprint of the tokenizer of the state's corpora; None where none of them is stored."""
     for corpus in state.mark.metadata.corpora.values():
         if has_manifest(storage, corpus.folder):
             return load_manifest(storage, corpus.folder).tokenizer
@@ -96,7 +103,8 @@ def _measure(
     attention = attention_implementation("auto", world.device, measure.dtype)
     model = load_model(storage, state, longest, attention).to(world.device)
     losses: dict[Measured, float] = {}
-    for corpus, key in wanted.items():  # each alone, as their rows may differ in length and number
+    # Each corpus is measured alone, because rows of corpora may differ in length and number.
+    for corpus, key in wanted.items():
         folders = {corpus: layout.corpus(corpus)}
         rows = read_validation_rows(storage, folders, manifests, key[2], world)
         measured = validation_losses(model, rows, world, measure.dtype, measure.micro_batch)
@@ -105,7 +113,7 @@ def _measure(
 
 
 def validation_manifest(storage: Storage, corpus: str) -> Manifest:
-    """The manifest of a corpus that states can be measured on. Raises InputError."""
+    """The manifest of a corpus. Raises InputError where it is missing or has no validation rows."""
     if not has_manifest(storage, layout.corpus(corpus)):
         known = ", ".join(storage.list(layout.CORPORA)) or "none"
         raise InputError(
@@ -118,6 +126,7 @@ def validation_manifest(storage: Storage, corpus: str) -> Manifest:
 
 
 def _check_tokenizer(storage: Storage, state: StoredState, manifests: dict[str, Manifest]) -> None:
+    """Raise InputError where a corpus has another tokenizer, whose ids mean other tokens."""
     own = state_tokenizer(storage, state)
     for corpus, manifest in manifests.items():
         if own not in (None, manifest.tokenizer):

@@ -1,4 +1,4 @@
-"""What was measured on stored states after their training, kept in storage and read again."""
+"""Keeps in storage what was measured on states after their training, and reads it again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from raycl.storage.record import Part, Record, find_record, write_record
 Measured = tuple[str, str, int]
 """Name of a corpus, its fingerprint, and the number of validation rows."""
 
+# The metric that stands for a task is the first of these that the task has.
 _MAIN = ("acc_norm", "acc", "exact_match", "bits_per_byte")
 _MEASURE_AGAIN = "Remove the file and run `raycl evaluate` again"
 
@@ -36,49 +37,52 @@ class MeasuredLosses(Record):
 
     @classmethod
     def upgraded(cls, data: Any, written: int) -> Any:
-        """The losses of format 1 in a mapping."""
+        """Put the bare list of format 1 into a mapping."""
         del written
         return {"losses": data}
 
 
 class TaskScores(Record):
-    """What a state scored in a task of lm-evaluation-harness, and all that decided it."""
+    """A state's scores in a task of lm-evaluation-harness, and every setting they depend on."""
 
     WHAT: ClassVar[str] = "the scores of a state in a task"
     REMEDY: ClassVar[str] = _MEASURE_AGAIN
 
     task: str
     shots: int | None
-    """Examples before each question; None: as the task itself says."""
+    """Number of examples before each question; None: the task's own number."""
     limit: int | None
-    """Questions that were asked; None: all."""
+    """Number of questions that were asked; None: all."""
     harness: str
     """Version of lm-evaluation-harness."""
     digest: str | None
-    """Hash of a local task's content."""
+    """Hash of a local task's content; None for a task of the harness itself."""
     metrics: Mapping[str, float]
     errors: Mapping[str, float]
     """Standard errors of the metrics that have one."""
 
     @property
     def title(self) -> str:
-        """The task; with a limit also how many questions, as such scores do not compare."""
+        """The task's name, and the number of questions where it was limited.
+
+        Scores with different limits cannot be compared, so they need different titles.
+        """
         return self.task if self.limit is None else f"{self.task} ({self.limit} questions)"
 
     @property
     def main(self) -> str:
-        """The metric to show: accuracy per length of the choices, where there is one."""
+        """The name of the metric to show: accuracy by the choices' length, where there is one."""
         plain = {name.partition(",")[0]: name for name in reversed(list(self.metrics))}
         return next((plain[name] for name in _MAIN if name in plain), next(iter(self.metrics)))
 
 
 def read_task(storage: Storage, state: str, task: str) -> TaskScores | None:
-    """The scores kept for a state and task, if there are any."""
+    """The stored scores of a state in a task; None where it was not scored."""
     return find_record(storage, layout.evaluated_task(state, task), TaskScores)
 
 
 def write_task(storage: Storage, state: str, scores: TaskScores) -> None:
-    """Keep the scores of a state in a task, in the place of older ones."""
+    """Store the scores of a state in a task; they replace older ones."""
     write_record(storage, layout.evaluated_task(state, scores.task), scores)
 
 
@@ -91,14 +95,14 @@ def read_tasks(storage: Storage, state: str) -> dict[str, float]:
 
 
 def read_losses(storage: Storage, state: str) -> dict[Measured, float]:
-    """All losses (nats/token) kept for a state; empty where none was measured."""
+    """All stored losses of a state, in nats/token; empty where none was measured."""
     found = find_record(storage, layout.evaluated_losses(state), MeasuredLosses)
     entries = found.losses if found else ()
     return {(entry.corpus, entry.fingerprint, entry.rows): entry.loss for entry in entries}
 
 
 def add_losses(storage: Storage, state: str, losses: Mapping[Measured, float]) -> None:
-    """Keep further losses of a state beside those already there."""
+    """Store losses of a state beside those that are stored already."""
     entries = tuple(
         MeasuredLoss(corpus=corpus, fingerprint=fingerprint, rows=rows, loss=loss)
         for (corpus, fingerprint, rows), loss in {**read_losses(storage, state), **losses}.items()

@@ -1,4 +1,4 @@
-"""Stored states merged into one, which is then a state like any other."""
+"""Merges stored states into one, which is then a state like any other."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ from raycl.train.world import World
 from raycl.weights.ties import ties
 
 _FORMAT = 1
-"""Raised when the meaning of a merge changes."""
+"""Part of a merge's name. Raise it when the meaning of a merge changes, so that no old state is
+taken for a new one."""
 
 
 def merge_states(
     storage: Storage, base: str, states: Sequence[str], density: Fraction | float, scale: float
 ) -> str:
-    """Write the TIES merge of `states`, which were trained from `base`; the new state's name.
+    """Write the TIES merge of `states`, which were trained from `base`; returns its name.
 
-    It has weights only, step 0 and no history, and depends on nothing but the arguments: the same
-    merge is not made twice. Raises InputError: unknown states, tensors that do not match, a
-    density outside (0, 1].
+    The new state has weights alone, step 0 and no history. It depends on the arguments alone, so
+    a merge that storage holds is not made again. Raises InputError where a state is unknown, where
+    tensors do not match, and for a density outside (0, 1].
     """
     density = Fraction(str(density))
     if not 0 < density <= 1:
@@ -40,7 +41,8 @@ def merge_states(
     if not states:
         raise InputError("merge", "no state is named", "Give at least one beside --base")
     start = read_state(storage, find_state(storage, base))
-    # Sorted: their order does not matter, so that it must not matter to the name either.
+    # The order of the states does not change a merge. They are sorted, so that it does not change
+    # the name either.
     others = [read_state(storage, n) for n in sorted(find_state(storage, s) for s in states)]
     name = merged_name(start.name, [state.name for state in others], density, scale)
     if not is_complete(storage, name):
@@ -49,9 +51,9 @@ def merge_states(
 
 
 def merged_name(base: str, states: Sequence[str], density: Fraction, scale: float) -> str:
-    """The name of a merge: no training steps, and the hash of all that determines it.
+    """The name of a merge: zero training steps, and a hash of everything that determines it.
 
-    A chain hashes other content, so that training never takes a merge for a state of its own.
+    A chain hashes other content, so no chain ever has a state of this name.
     """
     content = ["TIES", _FORMAT, base, list(states), str(density), float(scale)]
     return f"{0:09d}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}"
@@ -83,6 +85,7 @@ def _write(
 
 
 def _weights(storage: Storage, state: StoredState) -> dict[str, torch.Tensor]:
+    # A merge runs no text through the model, so any sequence length will do.
     return named_tensors(load_model(storage, state, sequence_length=1), None)
 
 
@@ -101,7 +104,7 @@ def _mark(
         world_size=1,
         model=base.mark.model,
         metadata=Metadata(corpora=corpora),
-        # Measured as its base is, so that their losses compare to the bit.
+        # The merge is measured as its base is, so that their losses can be compared to the bit.
         validation=base.mark.validation,
         previous=None,
         previous_step=0,
@@ -119,6 +122,7 @@ def _check_same(
     state: StoredState,
     found: Mapping[str, torch.Tensor],
 ) -> None:
+    # A tensor that only one of the two has differs as well: its shape is then "none".
     for tensor in sorted(expected.keys() | found.keys()):
         shapes = [list(w[tensor].shape) if tensor in w else "none" for w in (expected, found)]
         if shapes[0] != shapes[1]:

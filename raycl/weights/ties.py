@@ -18,16 +18,15 @@ _HALF = 1 << 16
 def ties(
     base: Weights, models: Sequence[Weights], density: Fraction | float, scale: float
 ) -> dict[str, torch.Tensor]:
-    """Base + scale × merged, with the names, shapes and types of `base`.
+    """The weights `base` + `scale` × merged task vector, with names, shapes and types of `base`.
 
-    `density` in (0, 1] is the share of values that trimming keeps: the largest by magnitude of a
-    model's whole task vector, with one threshold for all its tensors, as in the paper (§4, step 1)
-    and its code. Where a training changed little it then adds little, whereas a threshold per
-    tensor would keep as much of a tensor that hardly moved as of one that moved far. Values equal
-    to the threshold all stay.
+    `density` in (0, 1] is the share of values that trimming keeps, the largest by magnitude. One
+    threshold holds for all tensors of a model's task vector, as in the paper (§4, step 1) and its
+    code: a threshold for each tensor would keep as many values of a tensor that hardly moved as of
+    one that moved far. All values equal to the threshold stay.
 
-    The order of the models does not matter, to the bit. All weights must have the names and shapes
-    of `base`; values are float32 or shorter.
+    The order of the models does not change a bit of the result. All weights must have the names
+    and shapes of `base`, and values of float32 or shorter.
     """
     thresholds = [_threshold(base, model, density) for model in models]
     return {
@@ -37,23 +36,25 @@ def ties(
 
 
 def elect_and_average(trimmed: torch.Tensor) -> torch.Tensor:
-    """Task vectors [models, …] to one [… ]: the mean of the values whose sign has more mass.
+    """One tensor [...] from task vectors [models, ...]: the mean of the values of the elected sign.
 
-    The sign is that of the sum over models (§4, step 2). Where the masses are equal there is no
-    sign, and nothing is merged: sgn(0) = 0, as in the paper. Trimmed values (0) do not count in
-    the mean (step 3).
+    The elected sign is the sign of the sum over models (§4, step 2). Where the sum is 0 there is no
+    sign and the result is 0: sgn(0) = 0, as in the paper. Trimmed values (0) do not count in the
+    mean (step 3).
     """
-    ordered = trimmed.sort(dim=0).values  # a sum in one order, whatever the order of the models
+    # Sorted values add up in one order, whatever the order of the models is.
+    ordered = trimmed.sort(dim=0).values
     agrees = (ordered.sign() == ordered.sum(dim=0).sign()) & (ordered != 0)
     total = torch.where(agrees, ordered, 0).sum(dim=0)
     return total / agrees.sum(dim=0).clamp(min=1)
 
 
 def smallest_kept(vectors: Sequence[torch.Tensor], count: int) -> float:
-    """The `count`-th largest magnitude in all float32 tensors together; 0 keeps everything.
+    """The `count`-th largest magnitude in all float32 tensors together.
 
-    Bits of a float32 without its sign are ordered as its values are. So two histograms, of the
-    upper and then of the lower 16 bits, find it exactly; sorting would copy the whole model.
+    The bits of float32 magnitudes, read as integers, have the order of the magnitudes. So a
+    histogram of the upper 16 bits, and then one of the lower 16 bits, find the value exactly.
+    Sorting would copy the whole model.
     """
     bits = [vector.abs().contiguous().view(torch.int32).flatten() for vector in vectors]
     upper, above = _bucket([part >> 16 for part in bits], count)
@@ -63,6 +64,7 @@ def smallest_kept(vectors: Sequence[torch.Tensor], count: int) -> float:
 
 
 def _threshold(base: Weights, model: Weights, density: Fraction | float) -> float:
+    """The smallest magnitude of the model's task vector that trimming keeps; 0 keeps all values."""
     total = sum(start.numel() for start in base.values())
     count = max(1, round(density * total))
     if count >= total:
@@ -71,7 +73,7 @@ def _threshold(base: Weights, model: Weights, density: Fraction | float) -> floa
 
 
 def _task(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
-    """τ of one tensor, in float64: base + τ then gives the float32 weights back."""
+    """τ of one tensor in float64, in which base + τ gives back the exact float32 weights."""
     return end.double() - start.double()
 
 
@@ -87,7 +89,7 @@ def _merged(
 
 
 def _bucket(values: Sequence[torch.Tensor], count: int) -> tuple[int, int]:
-    """The 16-bit value that the `count`-th largest has, and how many values are above it."""
+    """The `count`-th largest of 16-bit values, and the number of values above it."""
     histogram = sum(
         (torch.bincount(part, minlength=_HALF) for part in values),
         start=torch.zeros(_HALF, dtype=torch.int64),
