@@ -1,4 +1,4 @@
-"""How a sweep uses leases: it asks of each node whether it may train it, or another sweep does."""
+"""How a sweep uses leases: it asks for each node whether to train it or leave it to another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ASK_SECONDS = 5.0
 
 
 class NodeClaims:
-    """Takes nodes for a sweep; see `raycl.sweep.frontier.Claims`."""
+    """Takes nodes for a sweep; the implementation of `raycl.sweep.frontier.Claims` by leases."""
 
     def __init__(
         self, storage: Storage, leases: Leases, clock: Callable[[], float] = time.monotonic
@@ -24,17 +24,17 @@ class NodeClaims:
         self._asked: dict[str, float] = {}
 
     def ask(self, node: str) -> Literal["ours", "theirs", "done"]:
-        """Whether the node is ours to train, another sweep's, or finished.
+        """Say whether this sweep trains the node, another sweep does, or the node is finished.
 
-        A node that another sweep holds is asked about at most once in `ASK_SECONDS`; in between the
+        Storage is asked about another sweep's node at most once in `ASK_SECONDS`; in between the
         answer is "theirs".
         """
         now = self._clock()
         if now - self._asked.get(node, now - ASK_SECONDS) < ASK_SECONDS:
             return "theirs"
         ours = self._leases.take(node)
-        # The state is looked for after the lease is taken: a sweep finishes a state before it gives
-        # the lease back, so whatever the last holder has finished is seen here.
+        # The lease is taken first and the state looked for second. A sweep finishes a state before
+        # it gives the lease back, so that a state which the last holder has finished is seen here.
         if is_complete(self._storage, node):
             self._leases.release(node)
             return "done"
@@ -44,5 +44,5 @@ class NodeClaims:
         return "theirs"
 
     def give_back(self, node: str) -> None:
-        """Let other sweeps have a node that is finished here, or has failed here."""
+        """Give other sweeps a node that this one has finished, or on which it has failed."""
         self._leases.release(node)

@@ -1,10 +1,10 @@
 """Leases in storage say which sweep trains which node; heartbeats keep them alive.
 
 A lease is a file that names its holder. A holder is a process with a file of its own, which it
-rewrites every few seconds. A sweep that wants a node which another holds watches the holder's file.
+rewrites every few seconds. A sweep that wants a node of another holder watches that holder's file.
 Clocks of two machines are never compared: a holder counts as gone when its file has not changed
-for a while by the watcher's own monotonic clock, or at once where its process ran on this machine
-and has ended.
+for a while by the watcher's own monotonic clock. It counts as gone at once where its process ran
+on this machine and has ended.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from raycl.sweep.lease_records import died_here, heartbeat_bytes, holder_of, lea
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
-"""A holder whose file has not changed for so long counts as gone."""
+"""A holder counts as gone when its file has not changed for this long."""
 _TRIES = 3
-"""How often `take` begins again when the lease changes under it."""
+"""How often `take` tries when other sweeps change the lease between its requests."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The lease of one holder on one node, which another process can check."""
+    """The lease of one holder on one node, in a form that another process can check."""
 
     storage: Storage
     holder: str
     node: str
 
     def is_valid(self) -> bool:
-        """Whether the node is still this holder's. One request."""
+        """Whether the holder still has the node. One request."""
         try:
             return self.storage.read_bytes(layout.node_lease(self.node)) == lease_bytes(self.holder)
         except FileNotFoundError:
@@ -44,10 +44,10 @@ class Claim:
 
 
 class Leases:
-    """The leases of one holder. As a context it beats, and gives all leases back at the end.
+    """The leases of one holder. Inside a `with` block a thread beats; at its end all are released.
 
-    Requests: one for each beat, however many leases there are; two to take a node and two to give
-    it back, and two more each time that another holder is found to have it.
+    A beat is one request, however many leases there are. Taking a node takes two requests, and
+    giving it back two. Each time that another holder has the node takes two more.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Leases:
     ) -> None:
         self.holder = uuid.uuid4().hex
         self._storage, self._clock = storage, clock
-        # A late beat is worth nothing, so a beat is not tried for long.
+        # A beat that comes late proves nothing any more, so its retries are brief.
         brief = Retries(attempts=3, within_seconds=stale_seconds / 3)
         self._beats = Storage(storage.url, storage.options, brief)
         self._beat_seconds, self._stale_seconds = beat_seconds, stale_seconds
@@ -70,7 +70,7 @@ class Leases:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self.doubtful = False
-        """Set when a beat was so late that others may have taken leases over: ask `claim`."""
+        """Whether a beat was so late that others may have taken leases over; `claim` tells."""
 
     def __enter__(self) -> Leases:
         self.beat()
@@ -88,7 +88,7 @@ class Leases:
             self._storage.remove(layout.lease_holder(self.holder))
 
     def beat(self) -> None:
-        """Rewrite this holder's file, which shows that it lives."""
+        """Rewrite this holder's file to show that the process lives."""
         self._count += 1
         self._beats.write_bytes(layout.lease_holder(self.holder), heartbeat_bytes(self._count))
         now = self._clock()
@@ -97,12 +97,12 @@ class Leases:
 
     def _go_on(self) -> None:
         while not self._ended.wait(self._beat_seconds):
-            # The next beat may succeed; where none does, `doubtful` will say so.
+            # The next beat may succeed. When one succeeds late, it sets `doubtful`.
             with contextlib.suppress(Exception):
                 self.beat()
 
     def take(self, node: str) -> bool:
-        """Take the node if nobody holds it, or a holder that is gone: whether it is ours now."""
+        """Take the node if nobody holds it, or its holder is gone. Returns whether it is ours."""
         path, mine = layout.node_lease(node), lease_bytes(self.holder)
         for _ in range(_TRIES):
             version = self._storage.create(path, mine)
@@ -110,12 +110,13 @@ class Leases:
                 try:
                     found, theirs = self._storage.read_version(path)
                 except FileNotFoundError:
-                    continue  # its holder gave it back between the two requests
-                if found == mine:
+                    continue  # the holder gave the node back between the two requests
+                if found == mine:  # an earlier request succeeded, but its answer was lost
                     version = theirs
                 elif self._is_alive(holder_of(found, self._storage.full_path(path))):
                     return False
                 else:
+                    # This fails, and a try follows, where another sweep has replaced it first.
                     version = self._storage.replace(path, mine, theirs)
             if version is not None:
                 self._held[node] = version
@@ -123,14 +124,15 @@ class Leases:
         return False
 
     def release(self, node: str) -> None:
-        """Give a node back; nothing happens where it is not ours."""
+        """Give a node back; nothing happens where this holder does not have it."""
         version = self._held.pop(node, None)
         if version is not None:
-            with contextlib.suppress(OSError):  # a lease that stays goes stale with its holder
+            # Where the request fails the lease stays, until its holder counts as gone.
+            with contextlib.suppress(OSError):
                 self._storage.delete_if(layout.node_lease(node), version)
 
     def claim(self, node: str) -> Claim:
-        """What a trial needs to see that the node is still ours."""
+        """The claim with which a trial checks that this holder still has the node."""
         return Claim(self._storage, self.holder, node)
 
     def _is_alive(self, holder: str) -> bool:
@@ -138,18 +140,21 @@ class Leases:
             beat = self._storage.read_bytes(layout.lease_holder(holder))
         except FileNotFoundError:
             return False
-        if died_here(beat):
+        if died_here(beat):  # no need to wait: the process ran on this machine
             return False
         now = self._clock()
         seen, since = self._seen.get(holder, (b"", now))
-        if beat != seen:
+        if beat != seen:  # changed, or seen for the first time, from when its silence counts
             self._seen[holder] = (beat, now)
             return True
         return now - since < self._stale_seconds
 
 
 def leases_work(storage: Storage) -> bool:
-    """Whether the store honours conditional writes: some S3 gateways accept and ignore them."""
+    """Whether the store honours conditional writes. Some S3 gateways accept and ignore them.
+
+    A gateway that ignores them lets the second `create` of one file succeed.
+    """
     if not storage.has_conditional_writes:
         return False
     path = layout.lease_probe(uuid.uuid4().hex)

@@ -1,4 +1,4 @@
-"""Whether the machine under a worker is about to be taken away, as Ray was told of it."""
+"""Tells a worker whether Ray knows that its machine is about to be taken away."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from raycl.cluster.ray_internals import is_draining
 
 
 def trial_is_preempted() -> Callable[[], bool]:
-    """For a node of one worker, in its Tune trial: asks Ray's control store, a small request."""
+    """A check for a Tune trial that trains alone: it asks Ray's control store, a small request."""
     import ray
 
     node = ray.get_runtime_context().get_node_id()
@@ -16,7 +16,7 @@ def trial_is_preempted() -> Callable[[], bool]:
 
 
 def worker_is_preempted() -> bool:
-    """For a worker of a TorchTrainer: whether any of them is (collective)."""
+    """Whether any worker of this TorchTrainer is on a machine to be taken away (collective)."""
     import ray.train
 
     return ray.train.get_preemption_info() is not None

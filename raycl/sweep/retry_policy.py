@@ -1,4 +1,4 @@
-"""Whether a node that has failed is tried again."""
+"""Decides whether a node that has failed is tried again."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from raycl.storage import Storage
 
 
 class NodeFailures:
-    """Counts the failures of each node since it last got further; more than `most` are final.
+    """Counts the failures of each node since its last progress; more than `most` are final.
 
-    A week on machines that come and go brings many failures. None of them speaks against the node
-    as long as each attempt leaves a deeper state behind.
+    Progress is a deeper state in storage. A week on machines that come and go brings many failures,
+    and none of them is the node's fault as long as each attempt makes progress.
     """
 
     def __init__(self, nodes: Mapping[str, Node], storage: Storage, most: int) -> None:
@@ -24,7 +24,7 @@ class NodeFailures:
         self._reached: dict[str, int] = {}
 
     def try_again(self, name: str) -> bool:
-        """Count a failure of the node, and say whether it is tried again. One listing of states."""
+        """Count a failure of the node; returns whether it is tried again. One listing of states."""
         reached = self._deepest(name)
         if reached > self._reached.get(name, -1):
             self._reached[name], self._failures[name] = reached, 0
@@ -32,8 +32,10 @@ class NodeFailures:
         return self._failures[name] <= self._most
 
     def _deepest(self, name: str) -> int:
+        """The number of steps of the deepest stored state on the node's chain."""
         training = self._nodes[name].training
-        with contextlib.suppress(OSError):  # the store itself may be what failed
+        # The node may have failed because the store does. Then nothing new is known.
+        with contextlib.suppress(OSError):
             states = StateIndex(complete_states(self._storage))
             return next((step for step, _ in states.along(training.chain, training.stop)), 0)
         return self._reached.get(name, 0)

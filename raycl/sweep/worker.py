@@ -1,4 +1,4 @@
-"""What runs where a node is trained: in its Tune trial, or in each worker of a TorchTrainer."""
+"""The code that trains a node, in its Tune trial or in each worker of a TorchTrainer."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from raycl.storage import Storage
 Report = Callable[[dict[str, Any]], None]
 Asked = Callable[[], bool]
 Train = Callable[[Training, Storage, Batches, Report, Asked], Any]
-"""The loop: `raycl.train.loop.train`, or a stand-in for it in tests."""
+"""The training loop `raycl.train.loop.train`, or a stand-in for it in tests."""
 
 REPORT_SECONDS = 1.0
-"""Seconds between two reports of metrics; those of a validation are always reported."""
+"""Seconds between two reports of metrics; metrics of a validation are always reported."""
 WORKER_START_SECONDS = 24 * 3600
 """How long a worker group waits for its resources: the cluster may be busy, or still growing."""
 PROCESS_GROUP_SECONDS = 1800
 RESIZE_SECONDS = float(os.environ.get("RAYCL_RESIZE_SECONDS", "60"))
-"""Seconds between two looks whether elastic workers may become more: a change costs a restart."""
+"""Seconds between two checks whether elastic workers may become more. The checks are rare, because
+each change of the number restarts the workers."""
 ELASTIC_START_SECONDS = float(os.environ.get("RAYCL_ELASTIC_START_SECONDS", "120"))
 
 
 def train_in_trial(
     training: Training, storage: Storage, report: Report, train: Train | None = None
 ) -> None:
-    """Train a node of one worker in this very process."""
+    """Train a node of one worker in the process of its trial."""
     from raycl.sweep.preemption import trial_is_preempted
 
     _run_loop(training, storage, _Rank(0, 1, report, trial_is_preempted()), train)
@@ -43,9 +44,9 @@ def train_in_trial(
 def train_with_workers(
     training: Training, storage: Storage, gpus: bool, train: Train | None = None
 ) -> None:
-    """Train a node of several workers from inside its Tune trial, by one TorchTrainer.
+    """Train a node of several workers from inside its Tune trial, with one TorchTrainer.
 
-    Raises what the workers raised; trying again is the trial's business.
+    Raises the workers' error; Tune then decides whether the trial runs again.
     """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
@@ -54,7 +55,7 @@ def train_with_workers(
     os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = (
         "0.5"  # a node waits half of it; Train has 2 s
     )
-    # The loop reports on rank 0 alone, straight to the trial.
+    # Only rank 0 reports, through a queue straight to the trial.
     config = {"training": training, "storage": storage, "queue": trial_queue(), "train": train}
     with tempfile.TemporaryDirectory(prefix="raycl-train-") as scratch:
         TorchTrainer(
@@ -62,7 +63,7 @@ def train_with_workers(
             train_loop_config=config,
             scaling_config=ScalingConfig(**_scaling(training, gpus)),
             torch_config=_process_group("nccl" if gpus else "gloo", scratch),
-            # Preemptions are retried by Train, without limit; failures by Tune, up to its limit.
+            # Train retries preemptions, without a limit. Tune retries failures, up to its limit.
             run_config=RunConfig(
                 storage_path=scratch, failure_config=FailureConfig(max_failures=0)
             ),
@@ -70,7 +71,10 @@ def train_with_workers(
 
 
 def _process_group(backend: str, scratch: str) -> Any:
-    """How the workers of a node meet: on a cluster of this machine alone, on no other address."""
+    """The configuration with which the workers of a node find each other.
+
+    On a cluster of this machine alone they listen on no other address than loopback.
+    """
     if is_confined():
         return loopback_process_group(scratch, backend, PROCESS_GROUP_SECONDS)
     from ray.train.torch import TorchConfig
@@ -79,7 +83,7 @@ def _process_group(backend: str, scratch: str) -> Any:
 
 
 def train_worker(config: dict[str, Any]) -> None:
-    """One worker of a TorchTrainer; the process group is there already."""
+    """Train in one worker of a TorchTrainer, which has set up the process group already."""
     import ray.train
 
     from raycl.sweep.preemption import worker_is_preempted
@@ -99,18 +103,19 @@ class _Rank:
     """How many workers the node has."""
     report: Report
     asked: Asked
-    """Whether the worker should save and end, as its machine is about to be taken away."""
+    """Whether the worker should save and end, because its machine is about to be taken away."""
 
 
 def _start_seconds(training: Training) -> float:
     if training.fewest_workers in (None, training.workers):
         return WORKER_START_SECONDS
-    # Train also counts a machine that is being drained, where no worker starts any more. It has to
-    # give up on that number of workers soon, and count again.
+    # Train also counts a machine that is being drained, although no worker starts there any more.
+    # So it has to give up on that number of workers soon, and count again.
     return ELASTIC_START_SECONDS
 
 
 def _scaling(training: Training, gpus: bool) -> dict[str, Any]:
+    """Arguments of a ScalingConfig; a pair as `num_workers` makes the trainer elastic."""
     most = training.workers
     fewest = training.fewest_workers or most
     return {
@@ -122,7 +127,7 @@ def _scaling(training: Training, gpus: bool) -> dict[str, Any]:
 
 
 def worker_resources(gpus: bool) -> dict[str, float]:
-    """What one worker asks of the cluster."""
+    """The resources that one worker asks the cluster for."""
     return {"CPU": 1, "GPU": 1} if gpus else {"CPU": 1}
 
 
@@ -131,13 +136,14 @@ def _run_loop(training: Training, storage: Storage, rank: _Rank, train: Train | 
     stream: list[Iterator[np.ndarray]] = []
 
     def batches(first_step: int) -> Iterator[np.ndarray]:
+        # Kept in a list, so that it can be closed however the loop ends.
         stream.append(rank_batches(training, storage, rank.number, rank.world)(first_step))
         return stream[-1]
 
     try:
         train(training, storage, batches, sparse(rank.report), rank.asked)
     finally:
-        # The process lives on for the next node, but its read-ahead must end with this one.
+        # The process goes on to train the next node, but the read-ahead must end with this one.
         for iterator in stream:
             if isinstance(iterator, Generator):
                 iterator.close()
@@ -148,14 +154,14 @@ def _default_train() -> Train:
 
     from raycl.train.loop import train
 
-    torch.set_num_threads(1)  # one CPU a worker, as asked of the cluster
+    torch.set_num_threads(1)  # `worker_resources` asks for one CPU a worker
     return train
 
 
 def sparse(report: Report, seconds: float = REPORT_SECONDS) -> Report:
-    """A `report` that is called once in `seconds` at most, as each call waits for Tune.
+    """A function that passes metrics on to `report` at most once in `seconds`.
 
-    Validations are always reported.
+    Each call of `report` waits for Tune. Metrics of a validation are always passed on.
     """
     last = -float("inf")
 
@@ -165,6 +171,7 @@ def sparse(report: Report, seconds: float = REPORT_SECONDS) -> Report:
         if now - last < seconds and not any(key.startswith("validation/") for key in metrics):
             return
         last = now
+        # Tune's own name for the number of steps done, which its loggers use.
         report({**metrics, "timesteps_total": int(metrics.get("step", -1)) + 1})
 
     return limited
