@@ -1,4 +1,4 @@
-"""A Ray cluster for one job: an embedded one that leaves nothing behind, or somebody else's."""
+"""Connects one job to a Ray cluster: to one of its own that leaves nothing behind, or another."""
 
 from __future__ import annotations
 
@@ -34,16 +34,18 @@ _FOLDER_PREFIX = "raycl-"
 
 @contextmanager
 def cluster(options: ClusterOptions) -> Iterator[None]:
-    """Ray for the length of the block.
+    """Connect this process to a Ray cluster for the length of the block.
 
-    Without an address an embedded cluster on this machine's loopback address, with `workers` CPUs
-    (default: all that this process may use), its processes and files gone afterwards however the
-    block ends. With an address, that cluster: what this job holds there is released at the end.
-    Where this process has started or joined Ray before, that one, left as it is.
-    SIGTERM raises KeyboardInterrupt inside the block, as Ctrl-C does.
+    Without an address, the block starts an embedded cluster on this machine's loopback address,
+    with `workers` CPUs (default: all that this process may use). Its processes and files are gone
+    afterwards, however the block ends. With an address, the block joins that cluster and at its end
+    releases everything that this job holds there. Where this process is connected to Ray already,
+    the block uses that connection and leaves it as it is. SIGTERM raises KeyboardInterrupt inside
+    the block, as Ctrl-C does.
 
-    Modules that import Ray are imported inside the block: what confines an embedded cluster to
-    this machine is read at Ray's first import. Raises InputError where Ray was there without it.
+    Modules that import Ray have to be imported inside the block, because Ray reads at its first
+    import the variable that confines an embedded cluster to this machine. Raises InputError where
+    Ray was imported without this variable.
     """
     if _is_connected():
         yield
@@ -67,7 +69,8 @@ def _is_connected() -> bool:
 def _embedded(options: ClusterOptions) -> Iterator[None]:
     _remove_folders_of_the_dead()
     port = free_port()
-    # Short: Ray's sockets lie below it, and a socket's path may have 107 characters.
+    # The path is short, because Ray's sockets lie below it and a socket's path may have only 107
+    # characters. It names this process, so that a later one can tell whether the folder is in use.
     folder = tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir="/tmp")
     with _environment(_variables(port, folder)):
         import ray
@@ -78,7 +81,7 @@ def _embedded(options: ClusterOptions) -> Iterator[None]:
                 address="local",
                 num_cpus=options.workers or len(os.sched_getaffinity(0)),
                 num_gpus=None if options.gpus else 0,
-                include_dashboard=True,  # Train's cleaner asks its State API
+                include_dashboard=True,  # Train's placement-group cleaner asks its State API
                 dashboard_host="127.0.0.1",
                 dashboard_port=free_port(),
                 logging_level=logging.ERROR,
@@ -92,15 +95,15 @@ def _embedded(options: ClusterOptions) -> Iterator[None]:
 
 
 def _variables(port: int, folder: str) -> dict[str, str]:
-    """What the daemons and workers of an embedded cluster inherit."""
+    """The environment variables that daemons and workers of an embedded cluster inherit."""
     return {
         **LOOPBACK_ALONE,
         "RAY_USAGE_STATS_ENABLED": "0",
-        # With several Ray instances on a machine, Train's placement-group cleaner would otherwise
-        # ask the wrong one, or none.
+        # Without it, Train's placement-group cleaner could ask another Ray instance on this
+        # machine, or find none.
         "RAY_ADDRESS": f"127.0.0.1:{port}",
         "RAY_GCS_SERVER_PORT": str(port),
-        # Scratch files of the workers lie there too, so that a kill leaves one folder to remove.
+        # Workers put their scratch files there too, so that a kill leaves one folder to remove.
         "TMPDIR": folder,
     }
 
@@ -118,7 +121,8 @@ def _check_confined() -> None:
 @contextmanager
 def _connected(address: str) -> Iterator[None]:
     if address == "auto":
-        # A job's own cluster is named here; looking for one could find another on the machine.
+        # This variable names the cluster on which a job runs. Ray's own search for "auto" could
+        # find another cluster on the machine.
         address = os.environ.get("RAY_ADDRESS", address)
     with _environment({"RAY_ADDRESS": address}):
         import ray
@@ -136,10 +140,10 @@ def _connected(address: str) -> Iterator[None]:
 
 
 def worker_environment(address: str) -> dict[str, Any] | None:
-    """The runtime environment of this job's workers: the cluster's address, the S3 store's.
+    """The runtime environment of this job's workers, with the addresses of cluster and S3 store.
 
-    Credentials are each machine's own. Ray refuses to be told a variable twice, even alike, so
-    those that `ray job submit` was given are left out.
+    Credentials are not in it: each machine has its own. Variables that `ray job submit` was given
+    are left out, because Ray refuses a variable that is given twice, even with one value.
     """
     variables = shared_variables()
     if ":" in address:
@@ -151,7 +155,7 @@ def worker_environment(address: str) -> dict[str, Any] | None:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on."""
+    """A TCP port of the loopback address on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -177,7 +181,7 @@ def _terminate_like_interrupt() -> Iterator[None]:
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
+        yield  # Python lets only the main thread set signal handlers
         return
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
@@ -187,6 +191,7 @@ def _terminate_like_interrupt() -> Iterator[None]:
 
 
 def _remove_folders_of_the_dead() -> None:
+    """Remove folders of embedded clusters whose process was killed before it could do so."""
     for folder in Path("/tmp").glob(f"{_FOLDER_PREFIX}*-*"):
         owner = folder.name.removeprefix(_FOLDER_PREFIX).partition("-")[0]
         if owner.isdigit() and not Path(f"/proc/{owner}").exists():
@@ -194,7 +199,8 @@ def _remove_folders_of_the_dead() -> None:
 
 
 def _remove(folder: str) -> None:
-    for _ in range(20):  # the daemons write their last lines after shutdown has returned
+    # Ray's daemons still write files for a moment after `ray.shutdown` has returned.
+    for _ in range(20):
         shutil.rmtree(folder, ignore_errors=True)
         if not os.path.exists(folder):
             return

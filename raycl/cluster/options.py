@@ -1,4 +1,4 @@
-"""Which Ray cluster a command works on, and how much of it."""
+"""The options that say which Ray cluster a command uses, and how much of it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """The cluster of one command; the default is one of our own with all CPUs of this machine."""
+    """The cluster of one command. The default is an embedded one with all CPUs of this machine."""
 
     address: str | None = None
-    """Of a cluster that is there; None starts one on this machine for the command's length."""
+    """Address of a running cluster; None: an embedded one that lives as long as the command."""
     workers: int | None = None
-    """CPUs of a cluster of our own; None: all that this process may use."""
+    """Number of CPUs of an embedded cluster; None: all that this process may use."""
     concurrent: int | None = None
-    """Nodes of a sweep that are trained at once, at most; None: as many as fit."""
+    """The most nodes of a sweep that are trained at once; None: as many as the cluster can hold."""
     gpus: bool = False
     """Whether each worker gets a GPU."""

@@ -1,7 +1,8 @@
-"""All that raycl uses of Ray without Ray's promise to keep it, each with what is missing in public.
+"""Every name of Ray that raycl uses although it is not public, each with its reason.
 
-Ray is pinned to one minor version in pyproject.toml. Whoever raises it looks through this file
-first, and through nothing else.
+The reason is what Ray's public interface lacks. Ray may change these names at any time, so
+pyproject.toml pins it to one minor version. A change of that version begins with a check of this
+file; no other file needs one.
 """
 
 from __future__ import annotations
@@ -14,57 +15,58 @@ from pathlib import Path
 from typing import Any
 
 LOOPBACK_ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Everything of a cluster that this process starts binds to the loopback address.
+"""With this variable, every process of a cluster that is started here binds to loopback.
 
-Named after the two systems on which it is the default, and read once, when Ray is first imported.
-In public only the dashboard's address can be chosen.
+Ray names the variable after the two systems on which this is the default. It reads the variable
+once, when it is first imported. The public interface lets only the dashboard's address be chosen.
 """
 
 JOB_CONFIGURATION = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Environment variable with the runtime environment that `ray job submit` was given, as JSON.
 
-In public a job cannot ask for it before it has connected.
+The public interface tells it to a job only after the job has connected.
 """
 
 HELPER_ACTORS = ("datasets_stats_actor", "AutoscalingRequester", "AutoscalingCoordinator")
-"""How the names of the actors begin that Ray starts for itself inside a job and never ends."""
+"""Actors that Ray starts for itself inside a job, and never ends, have names that begin so."""
 HELPER_CLASSES = ("_StatsActor", "AutoscalingRequester", "_AutoscalingCoordinatorActor")
-"""Classes of such actors, where they have no name. Nothing in public tells them from a job's."""
+"""Classes of such actors that have no name. Nothing public tells them from a job's own actors."""
 
 
 def is_confined() -> bool:
-    """Whether Ray, which is imported by this, was told in time to bind to loopback alone."""
+    """Whether Ray was told before its import to bind to loopback alone. Imports Ray."""
     from ray._private import ray_constants
 
     return not ray_constants.ENABLE_RAY_CLUSTER
 
 
 def session_folder(folder: str) -> dict[str, Any]:
-    """The argument of `ray.init` that places Ray's files and sockets.
+    """The argument of `ray.init` that places Ray's files and sockets below `folder`.
 
-    In public only an environment variable does, which every process on the way would inherit.
+    The public way is an environment variable, which every process started here would inherit.
     """
     return {"_temp_dir": folder}
 
 
 def state_of_cluster(function: str, filters: list[tuple[str, str, str]]) -> list[Any]:
-    """What `ray.util.state` lists; empty where it does not answer.
+    """A list from `ray.util.state`; empty where its server does not answer.
 
-    It is public, but for developers, and the only list of a job's actors and placement groups.
+    Ray offers `ray.util.state` to developers only. Nothing else lists a job's actors and placement
+    groups.
     """
     from ray.util import state
 
     kwargs = {"filters": filters, "limit": 10_000, "raise_on_missing_output": False}
     try:
         return list(getattr(state, function)(**kwargs))
-    except Exception:  # it is a server of its own, which may be down or starting
+    except Exception:  # a server of its own answers, which may be down or still starting
         return []
 
 
 def remove_placement_group(identifier: str) -> None:
     """Remove the placement group with this identifier.
 
-    In public only whoever has made a group can remove it, or a group that has a name.
+    In the public interface only the process that made a group can remove it, unless it has a name.
     """
     from ray._raylet import PlacementGroupID
     from ray.util import placement_group
@@ -76,7 +78,7 @@ def remove_placement_group(identifier: str) -> None:
 def is_draining(node: str) -> bool:
     """Whether the machine with this node identifier is about to be taken away.
 
-    In public only workers of Ray Train can ask; Train's own watcher asks like this.
+    The public interface tells it only to workers of Ray Train. Train itself asks as is done here.
     """
     import ray
 
@@ -88,25 +90,25 @@ def is_draining(node: str) -> bool:
 def trial_queue() -> Any:
     """The queue by which one worker of a TorchTrainer reports to the Tune trial that started it.
 
-    In public every rank has to report, and waits for the others to do so.
+    In the public interface every rank has to report, and waits until all others have reported.
     """
     from ray.tune.integration.ray_train import TuneReportCallback
 
-    make: Any = TuneReportCallback  # has no types
+    make: Any = TuneReportCallback  # Ray gives it no types
     return make()._training_actor_item_queue
 
 
 def loopback_process_group(folder: str, backend: str, seconds: int) -> Any:
     """A TorchConfig whose workers, all of one machine, listen on its loopback address alone.
 
-    They meet by a file in `folder`. In public they can only meet at a server of PyTorch's, which
-    binds to all addresses and believes whoever connects to it.
+    They find each other through a file in `folder`. In the public interface they can only find each
+    other through a server of PyTorch, which binds to all addresses and trusts every connection.
     """
     import ray
     from ray.train.torch import TorchConfig, config
 
     class FileBackend(config._TorchBackend):
-        """Sets up the process group as its parent class does, but for where workers meet."""
+        """Sets up the process group as its parent class does, except for where workers meet."""
 
         def on_start(self, worker_group: Any, backend_config: Any) -> None:
             worker_group.execute(config._set_torch_distributed_env_vars)
@@ -115,7 +117,7 @@ def loopback_process_group(folder: str, backend: str, seconds: int) -> Any:
             group = {
                 "backend": backend_config.backend,
                 "world_size": size,
-                # Another file for each start: the workers of an earlier one must not be met.
+                # Each start gets a new file, so that workers never meet those of an earlier start.
                 "init_method": f"file://{folder}/{uuid.uuid4().hex}",
                 "timeout_s": backend_config.timeout_s,
             }
@@ -128,7 +130,7 @@ def loopback_process_group(folder: str, backend: str, seconds: int) -> Any:
             )
 
     class FileConfig(TorchConfig):
-        """Names the backend above."""
+        """Has Ray use the backend above."""
 
         @property
         def backend_cls(self) -> Any:
@@ -146,7 +148,7 @@ def _use_loopback_interface() -> None:
 def kill_trial(trial: Any) -> None:
     """End the process of a Tune trial at once; nothing happens where it has none.
 
-    In public a trial is stopped after its next report, which may be minutes away.
+    In the public interface a trial stops after its next report, which may be minutes away.
     """
     import ray
 
@@ -157,9 +159,9 @@ def kill_trial(trial: Any) -> None:
 
 
 def trial_error(trial: Any) -> Any:
-    """What a Tune trial raised; None where it left nothing.
+    """The error that a Tune trial raised; None where it left none.
 
-    In public Tune reads the copy that it makes now and then, which may be an older one.
+    The public interface reads a copy that Tune makes now and then, which may be out of date.
     """
     import ray
 

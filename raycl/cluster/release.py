@@ -1,4 +1,4 @@
-"""What a job leaves behind on a Ray cluster, found and given back."""
+"""Finds what a job still holds on a Ray cluster, and releases it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ _RELEASE_SECONDS = 20.0
 def release_everything(timeout: float = _RELEASE_SECONDS) -> None:
     """Remove this job's placement groups and wait until its actors are gone, at most `timeout` s.
 
-    Stopping a Tune trial leaves the groups and actors of a TorchTrainer inside it (ray 54305).
+    A Tune trial that is stopped leaves behind the groups and actors of a TorchTrainer inside it
+    (ray issue 54305).
     """
     import ray
 
     if not ray.is_initialized():
         return
     deadline = time.monotonic() + timeout
+    # Actors take a while to end, and a living one may make another placement group.
     while True:
         for identifier in held_placement_groups():
             remove_placement_group(identifier)
@@ -33,13 +35,13 @@ def release_everything(timeout: float = _RELEASE_SECONDS) -> None:
 
 
 def held_placement_groups() -> list[str]:
-    """Identifiers of this job's placement groups that hold or wait for resources."""
+    """Identifiers of this job's placement groups that hold resources or wait for them."""
     groups = state_of_cluster("list_placement_groups", [("creator_job_id", "=", _job_id())])
     return [group.placement_group_id for group in groups if group.state != "REMOVED"]
 
 
 def living_actors() -> list[str]:
-    """Class names of this job's actors, Ray's own long-lived helpers aside."""
+    """Class names of this job's living actors, without Ray's own long-lived helpers."""
     filters = [("job_id", "=", _job_id()), ("state", "!=", "DEAD")]
     return [
         actor.class_name

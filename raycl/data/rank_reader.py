@@ -1,4 +1,4 @@
-"""Which rows of each global batch one rank reads, and plain reads of them. No Ray here."""
+"""Finds the rows of each global batch that one rank reads, and reads them. Does not use Ray."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from raycl.plan.training import Training
 from raycl.storage import Storage
 
 Batches = Callable[[int], Iterator[np.ndarray]]
-"""From a first step to this rank's rows of that step and of every later one."""
+"""A function from a first step to an iterator of one rank's rows, step by step from there."""
 
 
 def rank_runs(runs: Sequence[Run], rank: int, world: int) -> list[Run]:
     """Rows [rank × batch / world, (rank + 1) × batch / world) of a global batch, in its order.
 
-    Raises ValueError where the batch does not divide.
+    Raises ValueError where the batch cannot be divided among the ranks.
     """
     batch = sum(run.count for run in runs)
     if batch % world:
@@ -38,7 +38,7 @@ def rank_runs(runs: Sequence[Run], rank: int, world: int) -> list[Run]:
 
 @dataclass(frozen=True)
 class RankReader:
-    """Plain reads of one rank's rows."""
+    """Reads one rank's rows directly from storage."""
 
     training: Training
     readers: Mapping[str, CorpusReader]
@@ -48,21 +48,26 @@ class RankReader:
 
     @property
     def rows_per_step(self) -> int:
-        """Rows of this rank in each step."""
+        """Number of rows that this rank reads in each step."""
         return self.training.chain.global_batch // self.world
 
     @property
     def step_bytes(self) -> int:
-        """Bytes of this rank's rows of one step, for the sizes of blocks."""
+        """Bytes of the rows that this rank reads in each step."""
         return self.rows_per_step * (self.training.sequence_length + 1) * self.dtype.itemsize
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows [steps × rows per step, row length] of steps [start, stop). Raises InputError."""
+        """Rows [steps × rows per step, row length] of steps [start, stop).
+
+        Raises InputError where a shard is missing or damaged.
+        """
         runs = [
             run
             for step in range(start, stop)
             for run in rank_runs(self.training.chain.rows(step), self.rank, self.world)
         ]
+        # By corpus, each run with its place in the result. Runs of one corpus can then be read
+        # together, though runs of other corpora lie between them.
         places: dict[str, list[tuple[int, Run]]] = {}
         place = 0
         for run in runs:
@@ -75,7 +80,10 @@ class RankReader:
 
     @staticmethod
     def _fill(rows: np.ndarray, reader: CorpusReader, places: list[tuple[int, Run]]) -> None:
-        """One range read for runs that follow each other in the corpus, cut to their places."""
+        """Read the runs of a corpus and copy them to their places in `rows`.
+
+        Runs that follow each other in the corpus are read by one request.
+        """
         begin = 0
         while begin < len(places):
             end, first = begin + 1, places[begin][1].first
@@ -91,7 +99,7 @@ class RankReader:
 
 
 def rank_reader(training: Training, storage: Storage, rank: int, world: int) -> RankReader:
-    """A reader of this rank's rows. Raises InputError where a corpus is missing or does not fit."""
+    """One rank's reader. Raises InputError where a corpus is missing or has rows of other length."""
     readers, dtypes = {}, set()
     for name, folder in training.corpora.items():
         manifest = load_manifest(storage, folder)
@@ -107,7 +115,7 @@ def rank_reader(training: Training, storage: Storage, rank: int, world: int) -> 
 
 
 def direct_batches(training: Training, storage: Storage, rank: int, world: int) -> Batches:
-    """The rank's rows of each step by plain reads: the reference for `rank_batches`."""
+    """The rank's rows of each step, read when needed: the reference for `rank_batches`."""
     reader = rank_reader(training, storage, rank, world)
 
     def batches(first_step: int) -> Iterator[np.ndarray]:

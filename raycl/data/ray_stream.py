@@ -1,8 +1,8 @@
-"""The rows of every step for one rank, streamed by Ray Data and ready before they are needed.
+"""Streams the rows of every step for one rank with Ray Data, so that they arrive before their step.
 
-The order of reading is fixed by `rows(step)` alone, so the state of the data is one number, the
-step. Each rank streams its own share: no splitting, no coordinator, and a resize only changes
-which rows of the same global batches a rank reads.
+`rows(step)` alone fixes the order of reading, so the state of the data is one number, the step.
+Each rank streams its own share, without a split of a common stream and without a coordinator. A
+change of the number of workers only changes which rows of the same global batches a rank reads.
 """
 
 from __future__ import annotations
@@ -26,17 +26,20 @@ if TYPE_CHECKING:
 __all__ = ["Batches", "direct_batches", "input_error_in", "rank_batches", "rank_runs"]
 
 BLOCK_BYTES = 4 * 2**20
+"""The most bytes of a block with more than one step."""
 BLOCK_STEPS = 64
+"""The most steps of a block."""
 SEGMENT_BLOCKS = 256
-"""Blocks planned at once: Ray Data plans all of a dataset before it reads the first block."""
+"""Blocks of one dataset. Ray Data plans all of a dataset before it reads the first block, so a
+training is read as several datasets."""
 BUFFER_BYTES = 256 * 2**20
-"""Object store that one rank's read-ahead may fill, at most."""
+"""The most bytes of the object store that one rank's read-ahead may fill."""
 READ_TASKS = 1
-"""Read tasks of one rank that run at once. They ask for no CPU, but each is a process to start."""
+"""How many read tasks of one rank run at once. A read task needs no CPU, but a process to start."""
 
 
 def block_bounds(start: int, stop: int, step_bytes: int) -> list[tuple[int, int]]:
-    """Steps [start, stop) cut into blocks; the first are short, to begin soon."""
+    """Cut steps [start, stop) into blocks. The first are short, so that training begins soon."""
     largest = max(1, min(BLOCK_STEPS, BLOCK_BYTES // step_bytes))
     bounds, size = [], 1
     while start < stop:
@@ -46,7 +49,10 @@ def block_bounds(start: int, stop: int, step_bytes: int) -> list[tuple[int, int]
 
 
 def rank_batches(training: Training, storage: Storage, rank: int, world: int) -> Batches:
-    """The rank's rows of each step, read ahead by Ray Data. Close the iterator to stop early."""
+    """The rank's rows of each step, which Ray Data reads ahead.
+
+    The caller closes the iterator to end the read-ahead early.
+    """
     reader = rank_reader(training, storage, rank, world)
     return partial(_stream, reader)
 
@@ -69,6 +75,7 @@ def _stream_segment(reader: RankReader, bounds: list[tuple[int, int]]) -> Iterat
                 # A copy: the block itself is read-only memory of the object store.
                 yield rows[begin : begin + reader.rows_per_step].copy()
     except Exception as error:
+        # Ray wraps the error of a read task in errors of its own, whose text no user needs.
         raise input_error_in(error) or error from None
     finally:
         if hasattr(iterator, "close"):
@@ -76,7 +83,7 @@ def _stream_segment(reader: RankReader, bounds: list[tuple[int, int]]) -> Iterat
 
 
 def input_error_in(error: BaseException) -> InputError | None:
-    """The InputError that Ray wrapped in errors of its own, if there is one."""
+    """The InputError that Ray has wrapped in errors of its own; None where there is none."""
     pending: list[BaseException | None] = [error]
     seen: set[int] = set()
     while pending:
@@ -85,7 +92,8 @@ def input_error_in(error: BaseException) -> InputError | None:
             continue
         seen.add(id(current))
         if isinstance(current, InputError):
-            # Ray's RayTaskError inherits from the error it carries, but not its way of pickling.
+            # Ray gives it a class that inherits from both RayTaskError and InputError, and that
+            # cannot be pickled as a plain InputError can.
             return InputError(current.where, current.problem, current.remedy)
         pending += [current.__cause__, current.__context__, getattr(current, "cause", None)]
         pending += list(getattr(current, "worker_failures", {}).values())
@@ -93,6 +101,7 @@ def input_error_in(error: BaseException) -> InputError | None:
 
 
 def _rows_of(block: pa.Table) -> np.ndarray:
+    """The rows [count, row length] of a block, without a copy."""
     column = block.column("rows").combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0)
@@ -108,7 +117,7 @@ def _block(reader: RankReader, start: int, stop: int) -> Iterator[pa.Table]:
 
 @lru_cache(maxsize=1)
 def _reader_of(shared: Any) -> RankReader:
-    """The reader for all blocks of a process: checksums are fetched once, not once a block."""
+    """One reader for all blocks that a process reads, so that it fetches checksums only once."""
     import ray
 
     return cast(RankReader, ray.get(shared))
@@ -118,7 +127,7 @@ def _dataset(reader: RankReader, bounds: list[tuple[int, int]]) -> Dataset:
     import ray
     from ray.data import DataContext
 
-    # No copy of the reader per task: a segment has hundreds.
+    # Stored once: a segment has hundreds of read tasks, each of which would carry a copy.
     shared = ray.put(reader)
     with DataContext.current(_quiet_context()):
         dataset: Dataset = ray.data.read_datasource(
@@ -134,13 +143,13 @@ def _quiet_context() -> DataContext:
     from ray.data import DataContext, ExecutionResources
     from ray.util.debug import log_once
 
-    # Ray gives its hint on how to enable progress bars once. This uses it up unseen.
+    # Ray prints a hint on progress bars the first time only. This call counts as the first time.
     log_once("ray_data_progress_manager_disabled")
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = DataContext.get_current().copy()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    context.target_max_block_size = None  # a block is never cut, so it holds whole steps
+    context.target_max_block_size = None  # else Ray could cut a block in the middle of a step
     context.execution_options.preserve_order = True
     context.execution_options.resource_limits = ExecutionResources.for_limits(
         object_store_memory=BUFFER_BYTES
@@ -156,7 +165,7 @@ def _datasource(reader: RankReader, shared: Any, bounds: list[tuple[int, int]]) 
         return _block(_reader_of(shared), start, stop)
 
     class Steps(Datasource):
-        """Read tasks of this rank's rows, in the order of steps."""
+        """Makes the read tasks of this rank's rows, in the order of steps."""
 
         def estimate_inmemory_data_size(self) -> int:
             return sum(stop - start for start, stop in bounds) * reader.step_bytes
