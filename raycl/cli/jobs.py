@@ -1,4 +1,4 @@
-"""Commands for a cluster's jobs: submit a sweep, list jobs, read their output, stop them."""
+"""Commands for the jobs of a Ray cluster: submit a sweep, list jobs, read their output, stop."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def submit(  # noqa: PLR0913 (each is an option of the command)
 ) -> None:
     """Run a sweep as a job of a cluster. Ctrl-C stops watching, not the job.
 
-    The same command again watches the job that is under way, or goes on where it ended.
+    The same command again watches the job while it runs, and resumes the sweep after it has ended.
     """
     from raycl.recipe.definition import define
     from raycl.submit.package import make_package
@@ -70,9 +70,9 @@ def sweep_command(
     concurrent: int | None,
     gpus: bool,
 ) -> str:
-    """The shell command of a sweep's job, in the cluster that the job was submitted to.
+    """The shell command of a sweep's job, which runs on the cluster that it was submitted to.
 
-    It names the package, not `jobs/`, because a wheel holds the package alone.
+    The command runs `python -m raycl` and no file of `jobs/`, because a wheel has only the package.
     """
     words = ["python", "-m", "raycl", "sweep", recipe, "--storage", storage, "--address", "auto"]
     words += ["--scale", scale] if scale else []
@@ -82,13 +82,13 @@ def sweep_command(
 
 
 def check_reachable(storage: str) -> None:
-    """Raise InputError for a relative folder: it would lie in the job's own folder and be lost."""
+    """Raise InputError for a relative folder, which would lie in the job's folder and be lost."""
     refuse_secret(storage, "--storage")
     local = storage.removeprefix("file://")
     if "://" not in local and not Path(local).is_absolute():
         raise InputError(
             f"--storage {storage!r}",
-            "a job's own folder goes with the job",
+            "a relative path lies in the job's own folder, which goes with the job",
             "Give an s3:// or gs:// URL, or the full path of a folder that all nodes share",
         )
 
@@ -106,7 +106,7 @@ def list_jobs(address: Address = ADDRESS) -> None:
 
 @jobs.command()
 def status(job: Job, address: Address = ADDRESS) -> None:
-    """Print a job's status. `raycl status STORAGE` says how far its sweep is."""
+    """Print a job's status. `raycl status STORAGE` shows how much of its sweep is done."""
     found = ClusterJobs(address).details(job)
     print(f"{found.status.value} since {_time(found.end_time or found.start_time)}")
     print(found.entrypoint)
@@ -131,16 +131,16 @@ def logs(
 
 @jobs.command()
 def stop(job: Job, address: Address = ADDRESS) -> None:
-    """Stop a job. What it has trained stays; submit it again to go on."""
+    """Stop a job. Its stored states stay, so that submitting it again resumes the sweep."""
     cluster = ClusterJobs(address)
-    cluster.details(job)
+    cluster.details(job)  # raises InputError for an unknown job
     print("stopping" if cluster.stop(job) else "it had ended already")
 
 
 def _follow(cluster: ClusterJobs, job: str) -> None:
     try:
         ended = cluster.follow(job, _write)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # ends the watching alone
         print(f"\nThe job goes on. Stop it with: raycl jobs stop {job} --address {cluster.address}")
         raise
     print(f"job {job}: {ended}")

@@ -1,4 +1,4 @@
-"""Plans, steps and progress as tables for a terminal."""
+"""Prints plans, steps and progress as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from raycl.units import format_count, format_memory
 
 
 def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
-    """The tree, indented by depth, and its cost."""
+    """Print the nodes, indented by their depth in the tree, and the cost of all."""
     table = Table(box=None, pad_edge=False)
     for column in ("node", "steps", "tokens", "FLOPs", "workers", "memory", "state", "recipes"):
         table.add_column(column, justify="left" if column in ("node", "recipes") else "right")
@@ -42,7 +42,7 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
 
 
 def print_plan_summary(plan: Plan, console: Console) -> None:
-    """Size of the model, tokens, FLOPs, and steps shared and left, in two lines."""
+    """Print the model's size, tokens, FLOPs, and the steps that are shared and left to train."""
     model = f"{plan.parameters:,} parameters; " if plan.parameters else ""
     saved = 1 - plan.steps / plan.steps_alone
     console.print(
@@ -54,10 +54,12 @@ def print_plan_summary(plan: Plan, console: Console) -> None:
 
 
 def _depth_first(nodes: Sequence[NodePlan]) -> list[NodePlan]:
+    """The nodes with each one's children right after it, as an indented tree needs them."""
     children: dict[str | None, list[NodePlan]] = {}
     for node in nodes:
         children.setdefault(node.parent, []).append(node)
     ordered: list[NodePlan] = []
+    # A stack takes from its end, so children go in reversed to come out in their order.
     pending = list(reversed(children.get(None, [])))
     while pending:
         node = pending.pop()
@@ -83,7 +85,11 @@ def _workers(node: NodePlan) -> str:
 
 
 def step_lines(chain: Chain, stage: str, first: int, last: int | None) -> list[dict[str, Any]]:
-    """One line per step of a stage: learning rate and, per corpus, first row and rows."""
+    """A line for each step of a stage: its learning rate, and rows and first row of each corpus.
+
+    Steps `first` (included) to `last` (not included) count from the stage's first step. Raises
+    InputError where the stage is unknown or has no such steps.
+    """
     names = [entry.name for entry in chain.stages]
     if stage not in names:
         raise InputError(f"--stage {stage!r}", "no such stage", f"Stages: {', '.join(names)}")
@@ -101,7 +107,11 @@ def step_lines(chain: Chain, stage: str, first: int, last: int | None) -> list[d
 
 
 def _row_columns(chain: Chain, step: int, corpora: Sequence[str]) -> dict[str, Any]:
-    """A corpus that a step reads in several runs shows each: `0+3 96+2` is first row + rows."""
+    """Rows and first row of each corpus in a step.
+
+    A step may read several runs of rows from a corpus. Each is then shown as first row + number of
+    rows, such as `0+3 96+2`.
+    """
     columns: dict[str, Any] = {}
     runs = chain.rows(step)
     for corpus in corpora:
@@ -114,7 +124,7 @@ def _row_columns(chain: Chain, step: int, corpora: Sequence[str]) -> dict[str, A
 
 
 def print_steps(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """The lines of `step_lines` as a table."""
+    """Print the lines of `step_lines` as a table."""
     table = Table(*lines[0], box=None, pad_edge=False)
     for line in lines:
         table.add_row(*(f"{v:.6g}" if isinstance(v, float) else str(v) for v in line.values()))
@@ -122,7 +132,7 @@ def print_steps(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
 
 
 def print_status(name: str, nodes: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """Finished nodes and steps of a sweep, and what is still to come."""
+    """Print how many nodes and steps of a sweep are finished, and a line for each other node."""
     done = [node for node in nodes if node["finished"]]
     steps, all_steps = (sum(n["steps"] for n in some) for some in (done, nodes))
     console.print(

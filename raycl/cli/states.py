@@ -1,4 +1,4 @@
-"""The commands on stored states: measure any of them, merge several into one."""
+"""The commands on stored states: `evaluate` measures states, `merge` makes one of several."""
 
 from __future__ import annotations
 
@@ -57,11 +57,12 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
 ) -> None:
     """Measure stored states on the validation rows of any corpus, as training measures them.
 
-    What was measured before is read again. `raycl report` then shows what a history lacks, such
-    as the loss on a corpus that was added later.
+    Losses and scores that storage holds already are not computed again. `raycl report` then shows
+    losses that a history lacks, such as those on a corpus that was added later.
     """
     place = Storage(storage)
     names = _named(place, states or (), sweep, recipe)
+    # Tasks are checked first, so that a wrong name does not cost the measurement of losses.
     if tasks:
         from raycl.evaluation.harness import check_harness
         from raycl.evaluation.task_requests import check_words
@@ -121,6 +122,7 @@ def _scores(
     limit: int | None,
     options: ClusterOptions,
 ) -> Mapping[str, Mapping[str, TaskScores]]:
+    # One state needs no cluster: it is scored in this process.
     if len(names) == 1 and options.address is None:
         from raycl.evaluation.harness import score_state
 
@@ -146,14 +148,14 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
 ) -> None:
     """Merge states by TIES (Yadav et al. 2023) into a new state of the storage.
 
-    It can be measured, exported and merged again like any other.
+    The new state can be measured, exported and merged again like any other.
     """
     from raycl.evaluation.losses import evaluate_state, validation_manifest
     from raycl.weights.merge import merge_states
 
     place = Storage(storage)
     for corpus in corpora or ():
-        validation_manifest(place, corpus)
+        validation_manifest(place, corpus)  # raises for an unknown corpus before anything is merged
     shares = {text: _density(text) for text in density or ["20%"]}
     losses = {}
     for text, share in shares.items():
@@ -188,6 +190,7 @@ def print_losses(
     for state, found in losses.items():
         cells: list[str] = []
         for corpus in corpora:
+            # bits/byte = nats/token / ln 2 × tokens/byte, over the whole validation split
             loss = found.get(corpus, math.nan)
             bits = loss / math.log(2) * splits[corpus].tokens / splits[corpus].bytes
             cells += [f"{value:.4f}" if corpus in found else "–" for value in (loss, bits)]
@@ -198,10 +201,11 @@ def print_losses(
 def _named(
     storage: Storage, references: Sequence[str], sweep: str | None, recipe: str | None
 ) -> list[str]:
+    """Full names of the states that the arguments mean, each once. Raises InputError for none."""
     from raycl.states.lookup import find_state, swept_states
 
     if recipe is not None and sweep is None:
-        raise InputError(f"--recipe {recipe!r}", "of which sweep", "Give --sweep NAME too")
+        raise InputError(f"--recipe {recipe!r}", "its sweep is not named", "Give --sweep NAME too")
     names = [find_state(storage, reference) for reference in references]
     if sweep is not None:
         names += swept_states(storage, sweep, recipe)
@@ -213,7 +217,7 @@ def _named(
 def _losses(
     storage: Storage, name: str, corpora: Sequence[str] | None, rows: int | None
 ) -> dict[str, float]:
-    # Imported here: help and bad names must not wait for torch.
+    # Imported here, because `--help` and errors in names must not wait for torch.
     from raycl.evaluation.losses import corpora_for, evaluate_state
 
     return evaluate_state(storage, name, corpora or corpora_for(storage, name), rows)

@@ -30,7 +30,7 @@ def states(
 ) -> None:
     """Show which states are kept, who refers to them, their size and what they cost.
 
-    Steps, tokens and time are those since the state before it, from which it was trained.
+    Steps, tokens and time of a state count from the state before it, from which it was trained.
     """
     lines = state_lines(Storage(storage))
     if as_json:
@@ -51,7 +51,8 @@ def states(
             f"{line['steps']:,}" if trained else "–",
             format_count(line["tokens"]) if trained else "–",
             format_seconds(line["seconds"]) if trained else "–",
-            # One line for each state: what is too long ends in "…"; --json has all of it.
+            # Each state has one line, so a list of users that is too long ends in "…". The output
+            # of --json has the whole list.
             Text(_users(line), no_wrap=True, overflow="ellipsis"),
         )
     console.print(table)
@@ -60,12 +61,12 @@ def states(
 
 
 def state_lines(storage: Storage) -> list[dict[str, Any]]:
-    """What `raycl states` shows, a dictionary for each state.
+    """The lines of `raycl states`, a dictionary for each state.
 
-    Requests: those of `stored_states` and `find_uses`. With N complete states and S sweeps whose
-    states all are ends of nodes, that is three listings and N + S reads. Otherwise a sweep whose
-    nodes pass another state takes a read of its recipe.yaml, and each corpus of such sweeps at most
-    four requests.
+    The requests are those of `stored_states` and `find_uses`. For N complete states and S sweeps
+    these are three listings and N + S reads, if all states are ends of nodes. A sweep with another
+    state inside a node takes one more read, of its recipe.yaml, and at most four requests for each
+    of its corpora.
     """
     from raycl.recipe.stored_chains import stored_chains
     from raycl.states.references import find_uses, referrers
@@ -95,15 +96,17 @@ def state_lines(storage: Storage) -> list[dict[str, Any]]:
 
 def prune(
     storage: StorageUrl,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, it is shown.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove the states; without it they are only shown.")
+    ] = False,
     older_than: Annotated[
         str, typer.Option(help="Keep all that is younger: 12 hours, 1 day, 0s.")
     ] = "1 day",
 ) -> None:
     """Show the states that nothing needs, and remove them with --yes.
 
-    Ends of the nodes of stored sweeps stay, and so does what evaluations and merged states need,
-    what an unfinished node may go on from, and everything younger than --older-than.
+    A state stays if it is the end of a node of a stored sweep, if evaluations or merged states need
+    it, if an unfinished node may resume from it, or if it is younger than --older-than.
     """
     from raycl.recipe.stored_chains import stored_chains
     from raycl.states.prune import removable, remove
@@ -127,11 +130,12 @@ def prune(
     if not yes:
         console.print(f"{len(going)} of {len(found)} states, {size}. Remove them with --yes.")
         return
+    # `remove` leaves a state that has changed since it was listed, such as one written anew.
     gone: list[str] = []
     freed = remove(place, going, lambda removal: gone.append(removal.state.name))
     console.print(f"Removed {len(gone)} states, {format_bytes(freed)}.")
     if len(gone) < len(going):
-        console.print(f"{len(going) - len(gone)} were left: they have changed meanwhile.")
+        console.print(f"{len(going) - len(gone)} states stayed, because they have just changed.")
 
 
 def _print_removals(removals: Sequence[tuple[StateFacts, str]], console: Console) -> None:
@@ -144,6 +148,7 @@ def _print_removals(removals: Sequence[tuple[StateFacts, str]], console: Console
 
 
 def _users(line: Mapping[str, Any]) -> str:
+    """The sweeps with their recipes, the states and the evaluations that refer to a state."""
     users = [f"{sweep}: {_some(recipes)}" for sweep, recipes in line["sweeps"].items()]
     if line["needed_by"]:
         users.append(f"{len(line['needed_by'])} states")

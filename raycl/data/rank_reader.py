@@ -99,7 +99,7 @@ class RankReader:
 
 
 def rank_reader(training: Training, storage: Storage, rank: int, world: int) -> RankReader:
-    """One rank's reader. Raises InputError where a corpus is missing or has rows of other length."""
+    """One rank's reader. Raises InputError where a corpus is missing or its rows do not fit."""
     readers, dtypes = {}, set()
     for name, folder in training.corpora.items():
         manifest = load_manifest(storage, folder)
