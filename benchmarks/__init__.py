@@ -1,1 +1,1 @@
-"""Measurements behind the figures in README.md; each prints what it measured."""
+"""Measurements behind the figures in README.md; each module prints its results."""

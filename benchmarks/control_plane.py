@@ -1,10 +1,10 @@
-"""What planning, scheduling and reporting cost for sweeps of many nodes; training is a short sleep.
+"""Measures planning, scheduling and reporting of sweeps with many nodes, whose training is a sleep.
 
     python -m benchmarks.control_plane plan 1000 10000
     python -m benchmarks.control_plane sweep 300 1000 2000
     python -m benchmarks.control_plane results 100 1000
 
-Each size runs in a process of its own, so that its peak of memory is its own.
+Each size runs in a process of its own, so that its peak memory is not that of a larger one before.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _tree(definition: Definition) -> Tree:
 
 
 def plan(nodes: int) -> None:
-    """From a recipe's data to the plan of its tree, imports not counted."""
+    """Time the way from a recipe's data to the plan of its tree, without imports."""
     before = _memory()
     with _timed("planning", nodes, "node"):
         tree = _tree(sweep_of(nodes))
@@ -61,7 +61,7 @@ def plan(nodes: int) -> None:
 
 
 def sweep(nodes: int) -> None:
-    """The tree through `run_sweep` on an embedded Ray; then once more, when all is there."""
+    """Run the tree with `run_sweep` on an embedded Ray; print time, memory, requests and files."""
     from raycl.cluster.connect import cluster
     from raycl.cluster.options import ClusterOptions
 
@@ -86,6 +86,7 @@ def sweep(nodes: int) -> None:
         assert len(outcome.finished) == count
         requests = storage.requests()
         files = sum(1 for path in Path(f"{folder}/tune").rglob("*") if path.is_file())
+    # The cost of a node must not grow with the number of nodes that are done.
     tenths = [times[count * part // 10 - 1] for part in range(1, 11)]
     spans = [(b - a) / (count / 10) * 1e3 for a, b in zip([0.0, *tenths], tenths, strict=False)]
     print(
@@ -100,7 +101,7 @@ def sweep(nodes: int) -> None:
 
 
 def results(recipes: int) -> None:
-    """Results and page of that many recipes whose states are there."""
+    """Time the results and the page of that many recipes, whose states are written before."""
     from raycl.recipe.sweep_plan import plan_sweeps
     from raycl.storage import layout
     from raycl.sweep.pipeline import write_all
@@ -136,7 +137,7 @@ def results(recipes: int) -> None:
 
 
 def main() -> None:
-    """Run one of the three for each size."""
+    """Run one of the three measurements for each size."""
     parts: dict[str, Callable[[int], None]] = {"plan": plan, "sweep": sweep, "results": results}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=parts)

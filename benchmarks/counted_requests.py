@@ -1,4 +1,4 @@
-"""A storage that notes every request, in whatever process it is made."""
+"""A storage that notes every request to it in a file, from all processes that use it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _CountedFiles:
         self._files, self._log = files, log
 
     def conditional(self) -> _CountedFiles:
-        return self  # a local folder, which has conditional writes: they are counted too
+        return self  # a local folder has conditional writes, and they are counted too
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._files, name)
@@ -30,14 +30,17 @@ class _CountedFiles:
         return call
 
     def _note(self, line: str) -> None:
-        # One write at the end of the file is whole, whoever else writes.
+        # Processes write to the file at once. A single write in append mode stays whole.
         file = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(file, line.encode())
         os.close(file)
 
 
 class CountedStorage(Storage):
-    """A local storage whose requests are lines of the file `log`: what was asked, and where."""
+    """A local storage that writes a line for each request into the file `log`.
+
+    A line has the kind of request, the first folder of its path, and the bytes that came back.
+    """
 
     def __init__(self, url: str, log: str, *arguments: Any) -> None:
         super().__init__(url, *arguments)
@@ -48,11 +51,11 @@ class CountedStorage(Storage):
         return CountedStorage, (self.url, self.log, self.options, self.retries)
 
     def requests(self) -> Counter[str]:
-        """How many that succeeded so far, by what was asked and the first folder."""
+        """Number of requests that have succeeded, by kind and first folder of the path."""
         return Counter(line.rpartition(" ")[0] for line in self._lines())
 
     def bytes_read(self) -> int:
-        """Bytes that came back so far."""
+        """Number of bytes that requests have returned."""
         return sum(int(line.rpartition(" ")[2]) for line in self._lines())
 
     def _lines(self) -> list[str]:

@@ -1,7 +1,7 @@
-"""What raycl's training loop does on one GPU: losses, resume, speed, memory, and where time goes.
+"""Measures raycl's training loop on one GPU: losses, resume, speed, memory, costly operations.
 
     python -m benchmarks.gpu --json gpu.json      (a CUDA device; under five minutes on an H100)
-    python -m benchmarks.gpu --smoke              (any machine; seconds, and says nothing of speed)
+    python -m benchmarks.gpu --smoke              (any machine; takes seconds, tests the script)
 
 Needs torch 2.11 or later, transformers 5.17 or later, pyarrow, numpy, safetensors, and pydantic
 with pydantic-core, annotated-types and typing-inspection; no Ray and no network. All numbers come
@@ -41,7 +41,7 @@ Numbers = dict[str, Any]
 
 
 def environment(device: torch.device) -> Numbers:
-    """Versions, and the device as CUDA names it."""
+    """Versions of the libraries, and the device by CUDA's name for it."""
     found: Numbers = {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -61,13 +61,13 @@ def environment(device: torch.device) -> Numbers:
 
 @contextlib.contextmanager
 def on_device(device: torch.device) -> Iterator[None]:
-    """The loop takes CUDA where there is one; inside this block it takes `device`."""
+    """Have the loop train on `device` inside the block; by itself it takes CUDA if it can."""
     with mock.patch("raycl.train.loop.current_world", return_value=World(0, 1, device)):
         yield
 
 
 def trained(folder: Path, task: Training, *stops: int) -> Storage:
-    """Train to each of these steps in turn, each time from the state stored before."""
+    """Train to each of these steps and then to the end, each time from the last stored state."""
     storage = Storage(folder)
     write_rows(storage, task)
     for stop in (*stops, task.stop):
@@ -77,13 +77,13 @@ def trained(folder: Path, task: Training, *stops: int) -> Storage:
 
 
 def losses(storage: Storage, task: Training) -> list[float]:
-    """The loss of each step of a training made in one go, nats/token."""
+    """The loss of each step in nats/token, for a training without a stop in between."""
     lines = load_history(storage, read_state(storage, task.chain.name(task.stop)))
     return [line["loss"] for line in lines if "loss" in line]
 
 
 def largest_difference(one: Storage, other: Storage, task: Training) -> float:
-    """Between two trainings' end states, over all weights and moments; 0 only for equal bits."""
+    """The largest difference of a weight or moment between two end states; 0 if all bits agree."""
     states = []
     for storage in (one, other):
         folder = Path(storage.full_path(f"states/{task.chain.name(task.stop)}"))
@@ -96,7 +96,7 @@ def largest_difference(one: Storage, other: Storage, task: Training) -> float:
 
 
 def compare_losses(sizes: Sizes, device: torch.device, scratch: Path) -> Numbers:
-    """(a) The tiny model on the CPU in float32, and on the device in both precisions."""
+    """(a) Train the tiny model on the CPU in float32, and on the device in both precisions."""
     cases: list[tuple[str, Precision]] = [
         ("cpu", "float32"),
         (device.type, "float32"),
@@ -121,7 +121,7 @@ def compare_losses(sizes: Sizes, device: torch.device, scratch: Path) -> Numbers
 
 
 def compare_resume(sizes: Sizes, device: torch.device, scratch: Path) -> Numbers:
-    """(b) Two equal trainings, and one that stops in the middle and resumes: 0 is bit-identical."""
+    """(b) Compare two equal trainings, and one that resumes in the middle; 0 means equal bits."""
     found: Numbers = {}
     for precision in sizes.resumed:
         for deterministic in (False, True):
@@ -141,7 +141,7 @@ def compare_resume(sizes: Sizes, device: torch.device, scratch: Path) -> Numbers
 
 
 def measure(sizes: Sizes, device: torch.device, seconds: float) -> Numbers:
-    """Everything, in the order of the module's docstring; what would begin too late is left out."""
+    """All measurements in order; after `seconds`, no further case is begun."""
     began = time.perf_counter()
     found: Numbers = {"environment": environment(device)}
     with tempfile.TemporaryDirectory(prefix="raycl-gpu-") as folder:
@@ -172,7 +172,7 @@ def _tried(case: Case, scratch: Path, device: torch.device) -> Numbers:
 
 
 def table(found: Numbers) -> Iterator[str]:
-    """All numbers as lines of one table: what, and how much."""
+    """Lines of a table of all numbers, each with its name and value."""
     for part, numbers in found.items():
         if not isinstance(numbers, dict):
             yield f"{part:60} {numbers}"
@@ -194,11 +194,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="a tiny size, on any machine")
     parser.add_argument("--json", type=Path, help="where all numbers are written")
-    parser.add_argument("--seconds", type=float, default=210, help="begin nothing after these")
+    parser.add_argument("--seconds", type=float, default=210, help="begin nothing after this time")
     arguments = parser.parse_args()
     if not (arguments.smoke or torch.cuda.is_available()):
         parser.error("there is no CUDA device. Take --smoke to try the script itself")
-    # What cuBLAS needs for deterministic algorithms, read when it is first used.
+    # cuBLAS needs this for deterministic algorithms, and reads it at its first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     found = measure(SMOKE if arguments.smoke else FULL, device, arguments.seconds)

@@ -27,7 +27,7 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class Size:
-    """A model, and the batch that it is trained on."""
+    """A model's size, and the length and batch of its training."""
 
     preset: str
     vocabulary: int
@@ -48,7 +48,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement of speed: `warmup` steps first, then as many as are timed."""
+    """One measurement of speed: `warmup` steps, then `size.steps` timed ones."""
 
     size: Size
     micro_batch: int
@@ -57,14 +57,14 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Of its line in the table."""
+        """The name of the case in the table."""
         compiled = " + torch.compile" if self.compile else ""
         return f"{self.size.preset}, micro-batch {self.micro_batch}{compiled}"
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """All that a run of the benchmark measures."""
+    """The trainings that a run of the benchmark measures."""
 
     tiny: Size
     resumed: tuple[Precision, ...]
@@ -74,7 +74,7 @@ class Sizes:
 
 
 _TINY = Size("gpt-neox-tiny", 2048, 128, 32, steps=8)
-# 32 rows of 2,048 tokens: about half a second a step on an H100 at 40 % of its peak.
+# A step of 32 rows of 2,048 tokens takes about half a second on an H100 at 40 % of its peak.
 _LARGE = Size("gpt-neox-405m", 50_304, 2048, 32, steps=8)
 FULL = Sizes(
     tiny=_TINY,
@@ -116,7 +116,7 @@ def make_task(size: Size, execution: Execution) -> Training:
 
 
 def write_rows(storage: Storage, task: Training) -> None:
-    """Random token ids as the task's corpus, the same every time."""
+    """Write random token ids as the task's corpus; they are the same every time."""
     folder, length = task.corpora[CORPUS], task.sequence_length + 1
     vocabulary = task.model.config["vocab_size"]
     rows = np.random.default_rng(0).integers(0, vocabulary, (_ROWS, length), dtype=np.uint16)

@@ -1,7 +1,7 @@
-"""Tokens a second of the training loop on one device, its peak memory, and its costly operations.
+"""Measures tokens/s of the training loop on one device, its peak memory and costly operations.
 
-Both are measured by observers of the loop. They end it before its last step, since writing the
-end state of a large model would take longer than all that is measured here.
+Observers of the loop measure them. They end the loop before its last step, because writing the end
+state of a large model would take longer than all measurements here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TOP = 15
 
 
 class Enough(Exception):
-    """All steps that are measured have been made."""
+    """Raised by an observer to end the loop, when all steps to measure are done."""
 
 
 class _Clock(Observer):
@@ -43,6 +43,7 @@ class _Clock(Observer):
 
     def on_step(self, step: int) -> None:
         """Begin after the warm-up, end after the last timed step."""
+        # The host only launches a step. The clock is read when the device has done it.
         if step not in (self._first, self._last):
             return
         _wait_for(self._device)
@@ -75,11 +76,12 @@ class _Profiler(Observer):
 
 
 def speed(case: Case, scratch: Path, device: torch.device) -> dict[str, Any]:
-    """Tokens/s, share of the peak (MFU) and peak memory of a case, bfloat16."""
+    """Tokens/s, model FLOPs utilisation (MFU) and peak memory of a case in bfloat16."""
     clock = _Clock(case, device)
     _forget(device)
     if case.compile:
-        torch.compiler.reset()  # sizes seen before would make it compile for sizes of any kind
+        # After other sizes, torch.compile would make slower code that takes sizes of any kind.
+        torch.compiler.reset()
     _run(case, scratch, clock)
     rate = case.size.steps * case.size.tokens_per_step / clock.seconds
     found: dict[str, Any] = {
@@ -94,12 +96,13 @@ def speed(case: Case, scratch: Path, device: torch.device) -> dict[str, Any]:
 
 
 def profiled_ops(case: Case, scratch: Path, device: torch.device) -> dict[str, Any]:
-    """The operations that took most of the device's time in three steps: ms a step, and share."""
+    """The operations with the most device time in three steps, with ms a step and their share."""
     profiler = _Profiler(case, device)
     _forget(device)
     _run(case, scratch, profiler)
     kind = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
-    # Kernels have rows of their own beside the operations that launch them.
+    # The profiler lists a kernel beside the operation that launches it. Only operations are kept,
+    # so that no time counts twice.
     rows = [
         (row.key, float(getattr(row, kind)), int(row.count))
         for row in profiler.profile.key_averages()
@@ -119,7 +122,7 @@ def profiled_ops(case: Case, scratch: Path, device: torch.device) -> dict[str, A
 
 def _run(case: Case, scratch: Path, observer: Observer) -> None:
     """Train until the observer has seen enough."""
-    # One step more than is measured: the last one of a node would save its state.
+    # The node has one step more than is measured, because it saves its state after the last one.
     size = replace(case.size, steps=case.warmup + max(case.size.steps, _PROFILED_STEPS) + 1)
     execution = Execution(micro_batch=case.micro_batch, precision="bfloat16", compile=case.compile)
     task = make_task(size, execution)
@@ -139,7 +142,7 @@ def _wait_for(device: torch.device) -> None:
 
 
 def _forget(device: torch.device) -> None:
-    """Free what the case before has left, and count memory from here on."""
+    """Free the memory of the case before, and count peak memory from here on."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()

@@ -1,11 +1,11 @@
-"""Requests and bytes a second at the store for the paper's recipes, by the number of ranks.
+"""Computes requests and bytes/s at the store for the paper's recipes, by the number of ranks.
 
     python -m benchmarks.ingest_at_scale [--measure]
 
-Computed from the reads that every rank's reader makes for a block of steps in the second stage (8
-sources, 5 % replay), at the speed of 40 % of an H100's 989 TFLOP/s a rank: what a store must bear
-if the model's computation is all that limits training. `--measure` writes the rows of some steps
-and counts what one rank, and one of eight, really ask for.
+The numbers come from the reads of every rank for a block of steps in the second stage (8 sources,
+5 % replay). Each rank is taken to compute at 40 % of an H100's 989 TFLOP/s. So this is the load on
+a store if nothing but the model's computation limits training. `--measure` writes the rows of some
+steps and counts the real requests of a single rank, and of one rank of eight.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ from raycl.storage import Storage
 
 RECIPES = {"405M": "e5-replay-weak", "9.6B": "e7-scale"}
 RANKS = (1, 8, 16, 48, 92, 184, 368, 552, 1104)
-"""The paper's batch of 1,104 rows can be shared among these and not among 64, say."""
+"""Numbers that divide the paper's batch of 1,104 rows; 64, for example, does not divide it."""
 SHARD_ROWS = 2**25 // 2048
-"""What `shard_tokens` gives by default."""
+"""Rows of a shard with the default `shard_tokens`."""
 CHECKSUM_BYTES = 4
 FLOPS = 0.4 * 989e12
 _MEASURED_STEPS = 16
 
 
 class CountingReader:
-    """Stands in for a corpus' reader: counts requests and bytes, returns nothing of use."""
+    """Stands in for a corpus' reader: counts requests and rows, and returns arrays without data."""
 
     def __init__(self, row_length: int) -> None:
         self.row_length = row_length
         self.requests, self.rows = 0, 0
 
     def read(self, first: int, count: int) -> np.ndarray:
-        """As `CorpusReader.read`: one request for each shard touched."""
+        """Count one request for each shard that holds some of the rows, as `CorpusReader.read`."""
         self.requests += (first + count - 1) // SHARD_ROWS - first // SHARD_ROWS + 1
         self.rows += count
         return np.empty((count, self.row_length), dtype=np.uint16)
 
 
 class _RememberedRows:
-    """A chain whose rows are computed once for all ranks."""
+    """Stands in for a chain. It computes the rows of a step once, and not again for each rank."""
 
     def __init__(self, training: Training) -> None:
         self.global_batch = training.chain.global_batch
@@ -68,12 +68,12 @@ class _RememberedRows:
 
 @dataclass(frozen=True)
 class Load:
-    """What all ranks together ask of the store, a step."""
+    """The load of all ranks together on the store, per step."""
 
     requests: float
     row_bytes: float
     checksum_bytes: float
-    """Every rank fetches the checksums of every shard that the step's rows pass."""
+    """Every rank fetches the checksums of every shard with rows of the step."""
 
 
 def second_stage(recipe: str) -> Training:
@@ -84,7 +84,7 @@ def second_stage(recipe: str) -> Training:
 
 
 def load(training: Training, ranks: int) -> Load:
-    """The load of one block in the middle of the stage, of every rank."""
+    """The load of all ranks for one block of steps in the middle of the stage."""
     length = training.sequence_length + 1
     remembered = replace(training, chain=cast(Any, _RememberedRows(training)))
     counter = CountingReader(length)
@@ -93,7 +93,7 @@ def load(training: Training, ranks: int) -> Load:
     steps = 1
     for rank in range(ranks):
         reader = RankReader(remembered, readers, np.dtype(np.uint16), rank, ranks)
-        begin, stop = block_bounds(start, start + 1000, reader.step_bytes)[-2]  # a full one
+        begin, stop = block_bounds(start, start + 1000, reader.step_bytes)[-2]  # of full size
         steps = stop - begin
         reader.read(start, start + steps)
     batch = training.chain.global_batch
@@ -106,7 +106,7 @@ def load(training: Training, ranks: int) -> Load:
 
 
 def steps_per_second(training: Training, ranks: int) -> float:
-    """Steps a second if the ranks compute at `FLOPS` each and wait for nothing."""
+    """Steps per second if each rank computes at `FLOPS` and never waits."""
     tokens = training.chain.tokens_per_step
     return (
         ranks * FLOPS / (flops_per_token(training.model.config, training.sequence_length) * tokens)
@@ -114,7 +114,7 @@ def steps_per_second(training: Training, ranks: int) -> float:
 
 
 def table() -> Iterator[str]:
-    """One line for each recipe and number of ranks."""
+    """Lines of a Markdown table, one for each recipe and number of ranks."""
     yield "| recipe | ranks | steps/s | requests/s | mean request, KiB | MB/s | of it checksums |"
     yield "|---|---|---|---|---|---|---|"
     for name, recipe in RECIPES.items():
@@ -134,7 +134,7 @@ def _short(value: float) -> str:
 
 
 def measure(ranks: int) -> str:
-    """What rank 0 really asks for in the first steps of the 405M recipe's second stage."""
+    """A sentence with the real requests of rank 0 in the first steps of 405M's second stage."""
     whole = second_stage(RECIPES["405M"])
     training = replace(whole, stop=whole.start + _MEASURED_STEPS)
     with tempfile.TemporaryDirectory(prefix="raycl-benchmark-") as folder:
@@ -156,7 +156,7 @@ def measure(ranks: int) -> str:
 
 
 def _write_corpora(storage: Storage, training: Training) -> None:
-    """As many rows of each corpus as these steps read, which begin with a corpus' first."""
+    """Write as many rows of each corpus as these steps read; they read from its first row on."""
     rows: dict[str, int] = {}
     for step in range(training.start, training.stop):
         for run in training.chain.rows(step):
@@ -185,7 +185,7 @@ def _write_corpora(storage: Storage, training: Training) -> None:
 
 
 def main() -> None:
-    """Print the table, and on request what is measured."""
+    """Print the table, and before it the measurement where `--measure` is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--measure", action="store_true")
     if parser.parse_args().measure:

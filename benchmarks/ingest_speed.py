@@ -1,4 +1,4 @@
-"""How fast one rank's rows arrive: plain reads, and streamed by Ray Data.
+"""Measures how fast one rank's rows arrive with plain reads, and with streams of Ray Data.
 
     python benchmarks/ingest_speed.py --rows 50000 --batch 32
 
@@ -33,7 +33,7 @@ SHARD_ROWS = 8192
 
 
 def write_corpus(storage: Storage, name: str, rows: int) -> None:
-    """Random tokens; what they are does not matter for the speed."""
+    """Write a corpus of random tokens, whose values do not change the speed."""
     generator, shards = np.random.default_rng(0), []
     for number, first in enumerate(range(0, rows, SHARD_ROWS)):
         count = min(SHARD_ROWS, rows - first)
@@ -56,7 +56,7 @@ def write_corpus(storage: Storage, name: str, rows: int) -> None:
 
 
 def make_training(rows: int, batch: int) -> Training:
-    """As many steps as the new corpus lasts."""
+    """A training with as many steps as the new corpus has rows for."""
     sources = (
         Source("new", Fraction(1), limit=rows, at_end="repeat"),
         Source("old", Fraction(1), replay=True, limit=rows // 10, at_end="repeat"),
@@ -69,7 +69,7 @@ def make_training(rows: int, batch: int) -> Training:
 
 
 def measure(what: str, batches: Batches) -> None:
-    """Print the speed of one pass."""
+    """Print the speed of reading all batches once."""
     began = time.perf_counter()
     stream: Iterator[np.ndarray] = batches(0)
     tokens = next(stream).size

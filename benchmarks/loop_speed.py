@@ -1,4 +1,4 @@
-"""Tokens per second of raycl's loop, against the same model and rows in a bare PyTorch loop.
+"""Compares tokens/s of raycl's loop and of a bare PyTorch loop with the same model and rows.
 
 python -m benchmarks.loop_speed [--runs 5] [--steps 20]      (one CPU thread; alternating runs)
 """
@@ -31,7 +31,7 @@ CONFIG = {**PRESETS["gpt-neox-tiny"], "vocab_size": VOCABULARY}
 
 
 def make_task(steps: int) -> Training:
-    """The node to train, without validation: a bare loop has none."""
+    """The node to train. It has no validation, because the bare loop has none."""
     mixture = Mixture((Source("c", Fraction(1), limit=10**9, at_end="repeat"),), BATCH, Fraction(0))
     stage = ChainStage("s", steps, Constant(max_lr=1e-3), mixture)
     chain = Chain({"seed": 0}, [stage], {"c": "0"}, LENGTH)
@@ -39,14 +39,17 @@ def make_task(steps: int) -> Training:
 
 
 def raycl_run(rows: list[np.ndarray]) -> float:
-    """Tokens per second from the first rows asked for to the last but one step done."""
+    """Tokens per second, from the request for the first rows to the end of the last step but one.
+
+    The last step is not timed, because its save and commit are no part of the loop.
+    """
     began = ended = 0.0
 
     def batches(first: int) -> Iterator[np.ndarray]:
         nonlocal began, ended
         began = time.perf_counter()
         yield from rows[first : len(rows) - 1]
-        ended = time.perf_counter()  # the last step's save and commit are no part of the loop
+        ended = time.perf_counter()
         yield rows[-1]
 
     with tempfile.TemporaryDirectory() as folder:
@@ -55,7 +58,7 @@ def raycl_run(rows: list[np.ndarray]) -> float:
 
 
 def bare_run(rows: list[np.ndarray], chunked: bool) -> float:
-    """The loop that anyone would write; `chunked` gives it the loss in chunks of 512 tokens."""
+    """Tokens per second of a plain PyTorch loop; with `chunked`, of one whose loss is in chunks."""
     config = transformers.AutoConfig.for_model(**CONFIG)
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True, weight_decay=0.1)
@@ -80,7 +83,7 @@ def bare_run(rows: list[np.ndarray], chunked: bool) -> float:
 
 
 def main() -> None:
-    """Alternate the three, print medians and ratios."""
+    """Run the three loops in turn, and print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
@@ -95,6 +98,7 @@ def main() -> None:
         "bare, chunked loss": lambda: bare_run(rows, chunked=True),
     }
     speeds: dict[str, list[float]] = {kind: [] for kind in kinds}
+    # The three take turns, so that a slow spell of the machine hits all of them.
     for _ in range(arguments.runs):
         for kind, measure in kinds.items():
             speeds[kind].append(measure())

@@ -1,4 +1,4 @@
-"""Sweeps of any size, and a stand-in for their training that leaves states as training does."""
+"""Made-up sweeps of any size, and a stand-in for training that writes states as training does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from raycl.storage import Storage, layout
 from raycl.sweep.worker import Asked, Report
 
 SECONDS = 0.005
-"""What training a node takes here."""
+"""How long the stand-in takes to train a node."""
 _GRIDS = {
     100: (9, 10),
     300: (12, 24),
@@ -27,16 +27,19 @@ _GRIDS = {
     5000: (68, 72),
     10000: (99, 100),
 }
-"""Rates of the second and of the third stage, by the nodes they make, about."""
+"""From a number of nodes, about, to the numbers of rates of the second and third stage."""
 
 
 def grid_of(nodes: int) -> tuple[int, int]:
-    """Rates of the second and third stage: 1 + a + a × b nodes, of the size that is nearest."""
+    """Numbers (a, b) of rates of the second and third stage, which make 1 + a + a × b nodes.
+
+    The pair is that of the size nearest to `nodes`.
+    """
     return _GRIDS[min(_GRIDS, key=lambda size: abs(size - nodes))]
 
 
 def sweep_of(nodes: int, steps: int = 1000) -> Definition:
-    """Three stages of `steps` steps and a grid over the later ones' rates: about `nodes` nodes."""
+    """A sweep of about `nodes` nodes: three stages, and a grid over the later stages' rates."""
     second, third = grid_of(nodes)
     schedule = {"kind": "cosine", "max_lr": 3e-4, "min_lr": "10%", "warmup": "1%"}
     stages = [
@@ -51,7 +54,7 @@ def sweep_of(nodes: int, steps: int = 1000) -> Definition:
 
 
 def anneals_of(branches: int, steps: int, length: int) -> Definition:
-    """One constant trunk, which so many anneals leave at equal distances."""
+    """A trunk at a constant rate, which `branches` anneals leave at equal distances."""
     anneal = {
         "at": [f"{steps * (number + 1) // branches} steps" for number in range(branches)],
         "length": f"{length} steps",
@@ -84,7 +87,7 @@ def pretend(training: Training, storage: Storage, _: Batches, report: Report, __
 
 
 def write_state(training: Training, storage: Storage) -> None:
-    """What a node leaves behind, its weights aside: one line of history a step."""
+    """Write the end state of a node without weights: its mark, and a line of history per step."""
     chain, start, stop = training.chain, training.start, training.stop
     buffer = io.BytesIO()
     _history(training).to_parquet(buffer, index=False)
@@ -125,7 +128,7 @@ def _history(training: Training) -> pd.DataFrame:
     )
     for corpus in training.corpora:
         lines[f"rows/{corpus}"] = 1
-        # At the end and every hundred steps, as a recipe with `validation.every: 100` has it.
+        # Every hundred steps have a validation, as with `validation.every: 100`.
         lines[f"validation/{corpus}"] = np.where(
             (steps + 1) % 100 == 0, 3 + noise.random(len(steps)), np.nan
         )

@@ -1,4 +1,4 @@
-"""What watching for losses and gradients that are not finite costs in each training step.
+"""Measures what it costs a training step to watch for losses and gradients that are not finite.
 
 python -m benchmarks.skip_cost [--steps 60]      (one CPU thread; plain and guarded steps alternate)
 """
@@ -20,7 +20,7 @@ from raycl.train.optimizer import build_optimizer, is_spike, set_learning_rate, 
 
 
 def main() -> None:
-    """Alternate the two and print medians: of a step, and of all but the forward pass."""
+    """Make plain and guarded steps in turn; print medians with and without the forward pass."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=60)
     arguments = parser.parse_args()
@@ -48,7 +48,7 @@ def main() -> None:
     times: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
     step(False)
     for index in range(2 * arguments.steps):
-        guarded = index % 4 in (1, 2)  # neither is always first
+        guarded = index % 4 in (1, 2)  # neither kind is always the first of a pair
         times[guarded].append(step(guarded))
     for part, name in enumerate(("step", "after the forward pass")):
         plain, watched = (statistics.median(t[part] for t in times[g]) for g in (False, True))
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def guard_seconds(tensors: int, repeats: int = 2000) -> float:
-    """Seconds of what a guarded step does beyond a plain one, by itself."""
+    """Seconds of the operations alone that a guarded step has beyond a plain one."""
     counts = [torch.zeros(()) for _ in range(tensors)]
     loss, norm = torch.tensor(2.0), torch.tensor(1.0)
     began = time.perf_counter()

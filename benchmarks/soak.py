@@ -1,10 +1,11 @@
-"""A sweep over S3 under random faults, against the same sweep undisturbed.
+"""Runs a sweep over S3 under random faults, and compares it with the same sweep undisturbed.
 
 python -m benchmarks.soak [--kills 50] [--seed 0] [--seconds-limit 3600] [--steps 60] [--replays 4]
 
-Starts a real S3 server, a proxy in front of it that injects faults, and `raycl sweep` again and
-again until it has ended well. When a sweep ends and faults are left, another one begins in a new
-storage. Exits with 1 where a weight differs in a bit, a step read other rows, or a lease is left.
+The soak starts a real S3 server, a proxy in front of it that injects faults, and `raycl sweep`
+again and again until one has ended well. When a sweep ends and faults are left, another one begins
+in a new storage. The exit code is 1 where a weight differs in a bit, a step read other rows, or a
+lease is left.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from tests.helpers.fault_proxy import fault_proxy
 from tests.helpers.s3_server import s3_server
 
 _STUCK_SECONDS = 180.0
-"""Without a step after a fault for so long, a command counts as stuck and is killed."""
+"""A command that makes no step for this long after a fault counts as stuck and is killed."""
 
 
 @dataclass
 class Tally:
-    """What was injected and what became of it."""
+    """Counts of the injected faults and of their outcomes, by name of the fault."""
 
     injected: Counter[str] = field(default_factory=Counter)
     survived: Counter[str] = field(default_factory=Counter)
@@ -47,7 +48,10 @@ class Tally:
 
 
 def wait_for_a_step(of: Round, before: int, limit: float) -> str:
-    """`step` made, `ended` command, or `stuck`: neither within the limit of seconds."""
+    """Wait until a step is made (`step`) or the command has ended (`ended`).
+
+    The answer is `stuck` where neither happens within `limit` seconds.
+    """
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         of.note_children()
@@ -60,7 +64,7 @@ def wait_for_a_step(of: Round, before: int, limit: float) -> str:
 
 
 def disturb(of: Round, faults: list[str], generator: random.Random, tally: Tally) -> None:
-    """Inject the next faults while a command runs; returns when none does, or none is left."""
+    """Inject one fault after another; return when no command runs any more, or no fault is left."""
     if wait_for_a_step(of, of.steps_made(), _STUCK_SECONDS) == "stuck":
         tally.stuck.append("at its start")
         of.command.kill()
@@ -69,7 +73,7 @@ def disturb(of: Round, faults: list[str], generator: random.Random, tally: Tally
         if not of.running():
             return
         name, victim = faults[0], of.command
-        if not FAULTS[name](of, generator):  # nothing there to do it to: another one comes first
+        if not FAULTS[name](of, generator):  # it has no victim now, so another fault comes first
             faults.append(faults.pop(0))
             continue
         faults.pop(0)
@@ -78,8 +82,8 @@ def disturb(of: Round, faults: list[str], generator: random.Random, tally: Tally
 
 
 def judge(of: Round, name: str, victim: subprocess.Popen[bytes], tally: Tally) -> None:
-    """Whether the command goes on by itself after the fault."""
-    time.sleep(0.5)  # what was under way is over, or the command is dying
+    """Note whether the command goes on by itself after the fault."""
+    time.sleep(0.5)  # by then steps under way are made, and a command that was hit begins to end
     outcome = wait_for_a_step(of, of.steps_made(), _STUCK_SECONDS)
     if outcome == "stuck":
         tally.stuck.append(name)
@@ -91,12 +95,12 @@ def judge(of: Round, name: str, victim: subprocess.Popen[bytes], tally: Tally) -
 
 
 def tell(what: str) -> None:
-    """Progress for who watches."""
+    """Print progress, with the time of day, to standard error."""
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
 def check(of: Round, expected: Round, tally: Tally) -> None:
-    """Weights, rows and leases against the undisturbed run."""
+    """Compare weights, rows and leases with those of the undisturbed run, and note problems."""
     wanted, found = end_tensors(expected.storage), end_tensors(of.storage)
     if not wanted or wanted != found:
         other = sorted(key for key in wanted | found if wanted.get(key) != found.get(key))
@@ -114,7 +118,7 @@ def check(of: Round, expected: Round, tally: Tally) -> None:
 
 
 def finish(of: Round, deadline: float) -> bool:
-    """Run the command until it ends well; whether it did before the deadline."""
+    """Run the command until it ends well; returns whether it did so before the deadline."""
     while time.monotonic() < deadline:
         while of.running() and time.monotonic() < deadline:
             of.note_children()
@@ -127,7 +131,7 @@ def finish(of: Round, deadline: float) -> bool:
 
 
 def print_table(tally: Tally, seconds: float, rounds: int, nodes: int) -> None:
-    """The result for people."""
+    """Print the counts and every problem."""
     print(f"{'fault':28} {'injected':>8} {'survived':>8} {'run again':>9}")
     for name in FAULTS:
         print(f"{name:28} {tally.injected[name]:8} {tally.survived[name]:8} {tally.again[name]:9}")
@@ -143,7 +147,7 @@ def print_table(tally: Tally, seconds: float, rounds: int, nodes: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The whole soak; 1 where something did not hold."""
+    """Run the whole soak; returns 1 where a check failed or a command was stuck."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
@@ -152,7 +156,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replays", type=int, choices=range(1, 5), default=4)
     parser.add_argument("--stall-seconds", type=float, default=30.0)
     options = parser.parse_args(arguments)
-    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job ignores the latter
+    # Both raise KeyboardInterrupt, so that everything is cleaned up. SIGINT has to be set as well,
+    # because a shell starts a background job with SIGINT ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     deadline = began + options.seconds_limit

@@ -1,4 +1,4 @@
-"""The faults of a soak, each done to a sweep that is running. See `benchmarks.soak`."""
+"""The faults of a soak, each of which disturbs a running sweep. See `benchmarks.soak`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BURST_SHARE = 0.3
 _TRIAL, _CONTROLLER, _WORKER = "ray::ImplicitFunc", "TrainController", "RayTrainWorker"
 
 Inject = Callable[["Round", random.Random], bool]
-"""Does the fault; False where there is nothing to do it to."""
+"""A function that injects a fault. It returns False where the fault has no victim now."""
 
 
 def _processes(of: Round, title: str) -> list[psutil.Process]:
@@ -43,28 +43,28 @@ def _kill_one(of: Round, generator: random.Random, title: str) -> bool:
 
 
 def kill_worker(of: Round, generator: random.Random) -> bool:
-    """A process that trains: one rank of several, or a trial that trains by itself."""
+    """Kill a process that trains: one rank of several, or a trial that trains alone."""
     return _kill_one(of, generator, _WORKER) or _kill_one(of, generator, _TRIAL)
 
 
 def kill_trial(of: Round, generator: random.Random) -> bool:
-    """A trial: where a node has several workers, the process that drives them."""
+    """Kill a trial. For a node of several workers, it is the process that drives them."""
     return _kill_one(of, generator, _TRIAL)
 
 
 def kill_controller(of: Round, generator: random.Random) -> bool:
-    """Train's controller of a node of several workers."""
+    """Kill Ray Train's controller of a node of several workers."""
     return _kill_one(of, generator, _CONTROLLER)
 
 
 def kill_driver(of: Round, _: random.Random) -> bool:
-    """The command itself."""
+    """Kill the command itself."""
     of.command.kill()
     return True
 
 
 def kill_store(of: Round, generator: random.Random) -> bool:
-    """The S3 server, started again on its files after a few seconds."""
+    """Kill the S3 server, and start it again on its files after a few seconds."""
     of.server.kill()
     time.sleep(generator.uniform(1.0, 5.0))
     of.server.start()
@@ -72,7 +72,7 @@ def kill_store(of: Round, generator: random.Random) -> bool:
 
 
 def second_sweep(of: Round, _: random.Random) -> bool:
-    """The same command started a second time, beside the first."""
+    """Start the same command a second time, beside the first."""
     if len(of.running()) > 1:
         return False
     of.start()
@@ -111,7 +111,7 @@ FAULTS: dict[str, Inject] = {
 
 
 def deck(generator: random.Random, count: int) -> list[str]:
-    """So many faults in random order, each kind as often as the others, give or take one."""
+    """`count` faults in random order, each kind as often as the others, give or take one."""
     names: list[str] = []
     while len(names) < count:
         names += generator.sample(list(FAULTS), len(FAULTS))

@@ -1,4 +1,4 @@
-"""A sweep in a storage of its own, for a soak: its recipe, its commands, what they leave behind."""
+"""One sweep of a soak, in a storage of its own: its recipe, its commands, and what they wrote."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SCHEDULE = {"kind": "cosine", "max_lr": "1e-3"}
 
 
 def recipe(folder: Path, steps: int, replays: int) -> Path:
-    """A stage of two workers, and after it two branches of one worker for each replay share."""
+    """Write a recipe: a stage of two workers, then two branches of one worker per replay share."""
     library = Path(sysconfig.get_paths()["stdlib"])
     corpora: dict[str, Any] = {}
     for name, package in (("old", "email"), ("new", "asyncio")):
@@ -79,12 +79,12 @@ class Round:
 
     @property
     def storage(self) -> Storage:
-        """Its storage without the proxy."""
+        """The round's storage, reached without the proxy and so without faults."""
         return Storage(self.url, S3Options(self.server.endpoint, "us-east-1"))
 
     @property
     def command(self) -> subprocess.Popen[bytes]:
-        """The oldest command that runs; the newest where none does."""
+        """The oldest running command; the newest command where none runs."""
         return (self.running() or self.commands[-1:])[0]
 
     def running(self) -> list[subprocess.Popen[bytes]]:
@@ -92,11 +92,11 @@ class Round:
         return [command for command in self.commands if command.poll() is None]
 
     def ended_well(self) -> bool:
-        """Whether a command has: then all of the sweep is done."""
+        """Whether a command has ended with 0, which means that the whole sweep is done."""
         return any(command.poll() == 0 for command in self.commands)
 
     def start(self) -> None:
-        """`raycl sweep`, as a user would type it, in a session of its own."""
+        """Start `raycl sweep`, as a user would type it, in a process session of its own."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "AWS_"))}
         environment |= self.server.environment(AWS_ENDPOINT_URL=self.endpoint)
         environment |= {
@@ -129,11 +129,11 @@ class Round:
         output.close()
 
     def steps_made(self) -> int:
-        """Steps made by now, by any worker."""
+        """Number of steps that all workers have made by now."""
         return self.log.read_bytes().count(b"\n") if self.log.exists() else 0
 
     def children(self) -> list[psutil.Process]:
-        """What the running commands have started, and what those have started."""
+        """All descendants of the running commands."""
         found: list[psutil.Process] = []
         for command in self.running():
             with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
@@ -141,24 +141,24 @@ class Round:
         return found
 
     def note_children(self) -> None:
-        """Remember what the commands have started, to end it after all if it stays."""
+        """Remember the descendants, so that `end` can end those that outlive their command."""
         known = set(self.ever)
         self.ever += [child for child in self.children() if child not in known]
 
     def end(self) -> None:
-        """Kill what is left of it."""
+        """Kill all commands and descendants that still run."""
         for command in self.running():
             command.kill()
             command.wait()
         for process in self.ever:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()  # psutil looks first whether the number is still the same process
+                process.kill()  # psutil checks first that the id still names the same process
 
 
 def end_tensors(storage: Storage) -> dict[str, str]:
-    """Digests of the weights and of AdamW's state of every recipe's end; none where one is missing.
+    """Digests of the weights and AdamW's state of every recipe's end; empty if one is missing.
 
-    By tensor: safetensors' headers differ in the order of their entries.
+    Each tensor has its own digest, because headers of safetensors differ in the order of entries.
     """
     table = pd.read_parquet(io.BytesIO(storage.read_bytes(f"sweeps/{NAME}/results.parquet")))
     if set(table["status"]) != {"finished"}:
@@ -173,7 +173,7 @@ def end_tensors(storage: Storage) -> dict[str, str]:
 
 
 def copy_corpora(of: Round, expected: Round) -> None:
-    """Prepared corpora are no part of what is tested here."""
+    """Copy the prepared corpora from another round; a soak does not test their preparation."""
     for path in expected.storage.sizes():
         if path.startswith(("corpora/", "tokenizers/", "bindings/")):
             of.storage.write_bytes(path, expected.storage.read_bytes(path))

@@ -1,12 +1,12 @@
-"""Names of all states that the paper's recipes and the quickstart lead to, at full and tiny size.
+"""Prints the names of all states of the paper's recipes and the quickstart, at full and tiny size.
 
-A state's name is a promise: whoever has trained it finds it again. So a change of the code that is
-not meant to change what a step is must leave every name as it was.
+A state's name is a promise: later versions of raycl find the state by it. So a change of the code
+that is not meant to change the meaning of a step must not change any name.
 
     python -m benchmarks.state_names            # a digest for each recipe file and size
     python -m benchmarks.state_names --all      # every name, to compare two versions line by line
 
-No corpus is prepared for this, so the names are those that a plan without a storage shows.
+No corpus is prepared for this, so the names are those of a plan without a storage.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def recipe_files() -> list[tuple[Path, str | None]]:
 
 
 def state_names(path: Path, scale: str | None) -> Iterator[str]:
-    """A line for each node of a recipe file's tree: its recipes, where it begins, its end state."""
+    """A line for each node of a recipe file's tree: its recipes, first state and end state."""
     definition = define(path, (), scale)
     tree = make_tree(definition, corpus_facts(definition, None))
     for node in tree.nodes:
@@ -41,7 +41,7 @@ def state_names(path: Path, scale: str | None) -> Iterator[str]:
 
 
 def digest(path: Path, scale: str | None) -> str:
-    """The number of a file's nodes, and a hash over all of their lines."""
+    """The number of nodes of a recipe file's tree, and a hash of all their lines."""
     lines = sorted(state_names(path, scale))
     return f"{len(lines)} {hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:32]}"
 

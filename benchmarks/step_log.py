@@ -1,7 +1,8 @@
-"""A line for every training step made anywhere, written where it is made: what was read, by whom.
+"""Logs a line for every training step of every process of a sweep, with the rows that it read.
 
-Lies on the path of a sweep's processes as `sitecustomize`, so that Ray's workers log as well and
-raycl knows nothing of it. A line is appended by one write, so that a kill leaves whole lines.
+A `sitecustomize` on the Python path of the sweep's processes installs it, so that it works in Ray's
+workers too, and raycl has no code for it. One write appends a line, so that a kill leaves only
+whole lines.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def install(folder: Path) -> None:
 
 
 def hook() -> None:
-    """Patch the trainer as soon as it is imported, and not before: it brings torch along."""
+    """Patch the trainer when a process imports it. An import here would load torch everywhere."""
     if os.environ.get(LOG):
         sys.meta_path.insert(0, _Finder())
 
@@ -71,7 +72,7 @@ def _append(line: str) -> None:
 
 
 def read(log: Path) -> dict[Step, Counter[int]]:
-    """How often each step was made, by the checksum of the rows that it read."""
+    """From each step to checksums of the rows that it read, with how often it was made so."""
     steps: dict[Step, Counter[int]] = {}
     if log.exists():
         for line in log.read_text().splitlines():
