@@ -1,4 +1,4 @@
-"""Where a property that holds at first stops holding, in few questions."""
+"""Finds by bisection the last number for which a property holds."""
 
 from __future__ import annotations
 
@@ -11,5 +11,6 @@ def last_where(holds: Callable[[int], bool], low: int, high: int) -> int:
 
     It must be true for `low`, and once it is false it must stay false for all larger numbers.
     """
-    # To `bisect`, the numbers above `low` are sorted: first those where it holds, then the others.
+    # `bisect` needs sorted values. "The property fails" is False for the first numbers above `low`
+    # and True for all others, so these values are sorted.
     return low + bisect_left(range(low + 1, high + 1), True, key=lambda number: not holds(number))

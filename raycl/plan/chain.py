@@ -29,7 +29,7 @@ from raycl.plan.stage import ChainStage
 __all__ = ["Chain", "ChainStage"]
 
 _FORMAT = 1
-"""To be raised when the meaning of a step changes, so that no old state is taken for a new one."""
+"""Raise it when the meaning of a step changes, so that no old state is taken for a new one."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Part:
 
     stop: int
     end: int
-    """Where the stage ends along which `beginning` goes."""
+    """The step at which the stage of `beginning` ends."""
     beginning: Beginning
 
 

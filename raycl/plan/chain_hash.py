@@ -25,14 +25,14 @@ from raycl.plan.stage import ChainStage, step_words
 BLOCK = 256
 """Steps hashed at once; a hash inside a block costs one hash of the steps since the block began."""
 CHUNK = 16 * BLOCK
-"""Steps whose words are in memory at once."""
+"""Number of steps whose words are in memory at once."""
 
 Words = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
 class _Start:
-    """What a chain's hashes depend on before its first stage."""
+    """The values before its first stage on which a chain's hashes depend."""
 
     initial: bytes
     """The hash of the initial state."""
@@ -42,7 +42,7 @@ class _Start:
 
 @dataclass(frozen=True)
 class _Departure:
-    """Where a beginning leaves the beginning above it. Steps count from the chain's first."""
+    """The place where a beginning leaves the one above it. Steps count from the chain's first."""
 
     above: Beginning
     first: int
@@ -50,15 +50,16 @@ class _Departure:
     origin: int
     """The first step of the new beginning's stage; less than `first` where an anneal leaves."""
     above_end: int
-    """Where the stage of `above` ends, in the chains that only go along it."""
+    """The end of the stage of `above`, in chains that do not leave it before."""
 
 
 class Beginning:
     """The steps of another beginning up to `first`, and then those of a stage from `origin` on.
 
-    Use `first_stage`, `next_stage` and `branch`: they return the object that exists already, if
-    one does. Steps count from the chain's first. The argument `end` is always the step at which
-    the stage ends in the chain that asks.
+    Make beginnings with `first_stage`, `next_stage` and `branch`: they return an object that exists
+    already, if there is one. Steps count from the chain's first. The argument `end` is always the
+    step at which the stage ends in the calling chain, since chains that share a beginning may end
+    their stage at different steps.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Beginning:
                 if rest:
                     value = self._hash(value, block * BLOCK, step, end)
                 self._known[step] = value
-                # The hash of the end is always wanted, and its words are in memory just now.
+                # The hash of the end will be needed too, and its words are in memory just now.
                 if end < step - step % CHUNK + CHUNK:
                     self.hash_after(end, end)
             return self._known[step]
@@ -127,8 +128,8 @@ class Beginning:
             return self._blocks[block - origin]
 
     def _hash(self, before: bytes, start: int, stop: int, end: int) -> bytes:
-        """The hash after the steps start … stop − 1 of a block; `before` is that before them."""
-        # The ranges are the same whoever asks, so that their words are found in the cache.
+        """The hash after the steps start … stop − 1 of a block; `before` is the one before them."""
+        # Words are asked for in fixed ranges of steps, so that other calls find them in the cache.
         first = max(start - start % CHUNK, self.first - self.first % BLOCK)
         words, offsets = _words(self, first, min(start - start % CHUNK + CHUNK, end))
         hashed = words[offsets[start - first] : offsets[stop - first]]
@@ -137,7 +138,7 @@ class Beginning:
 
 @lru_cache(maxsize=8)
 def _words(beginning: Beginning, start: int, stop: int) -> Words:
-    """What is hashed of the steps start … stop − 1, and where each step's words begin."""
+    """The words that are hashed for the steps start … stop − 1, and the offset of each step's."""
     first, origin = beginning.first, beginning.origin
     words, lengths = step_words(
         beginning._stage,
@@ -168,7 +169,7 @@ def first_stage(
 
 
 def _key(stage: ChainStage) -> tuple[Any, ...]:
-    """All that the hashes of a stage's steps depend on, except where the stage ends."""
+    """All values on which the hashes of a stage's steps depend, except the end of the stage."""
     # A mixture equals itself only. `mixture_of` makes one object of equal sources, so that stages
     # of one sweep share theirs; comparing sources here would cost more than it finds.
     return (stage.schedule, stage.whole_steps or stage.steps, stage.reset_optimizer, stage.mixture)
@@ -177,7 +178,7 @@ def _key(stage: ChainStage) -> tuple[Any, ...]:
 def _existing_or(
     existing: WeakValueDictionary[Any, Beginning], key: Any, make: Callable[[], Beginning]
 ) -> Beginning:
-    """The beginning with that key; made, and kept while it is in use, where there is none."""
+    """The beginning with that key. Where there is none, it is made and kept while it is in use."""
     found = existing.get(key)
     if found is None:
         found = existing[key] = make()

@@ -136,7 +136,7 @@ class _Decaying(BaseSchedule):
 
 
 def _position(since: Array, length: float) -> Array:
-    """How much of a phase has passed, 0 … 1; a phase without length has passed at once."""
+    """The share of a phase that has passed, 0 … 1. A phase without length has passed at once."""
     return np.clip(since / max(length, 1e-300), 0.0, 1.0)
 
 

@@ -30,7 +30,7 @@ class ChainStage:
     reset_optimizer: bool = True
     workers: int = 1
     fewest_workers: int | None = None
-    """How few workers may go on while machines are away; None: no fewer than `workers`."""
+    """The least number of workers while machines are away; None: always `workers`."""
     whole_steps: int | None = None
     """Length for which the schedule is made, where the stage stops earlier; None: `steps`."""
 

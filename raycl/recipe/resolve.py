@@ -30,18 +30,19 @@ def resolve(
 
 @dataclass
 class _Beginning:
-    """What recipes have in common that begin with the same stages."""
+    """Resolved stages with which several recipes begin, as a tree of what may follow them."""
 
     past: Past
-    """What those stages have read."""
+    """Rows that those stages have read."""
     next: dict[tuple[Stage, Length | None], tuple[ChainStage, _Beginning]] = field(
         default_factory=dict
     )
-    """By the stage that comes next, and where an anneal branch leaves it: it and what follows."""
+    """From the next stage, and the place where an anneal branch leaves it, to that stage resolved
+    and the beginning that ends with it."""
 
 
 class Resolver:
-    """Resolves many recipes over the same corpora; stages that several begin with, once.
+    """Resolves many recipes over the same corpora; stages with which several begin only once.
 
     A stage as steps depends on its own fields, on the sizes of a step, and on what the stages
     before it have read. So resolved stages form a tree, in which each recipe is a path.
@@ -53,7 +54,7 @@ class Resolver:
         self._fingerprints = {name: facts.fingerprint for name, facts in corpora.items()}
         self._vocabulary = max(facts.vocabulary for facts in corpora.values())
         self._beginnings: dict[tuple[int, int], _Beginning] = {}
-        """By rows a step and sequence length."""
+        """The empty beginning for each pair of rows per step and sequence length."""
 
     def resolve(self, recipe: Recipe, where: str, branch: Branch | None = None) -> Training:
         """See the function `resolve`."""
@@ -91,9 +92,10 @@ class Resolver:
 
 
 def _initial_state(recipe: Recipe, model: ModelSpec) -> dict[str, Any]:
-    """All that the names of a recipe's states depend on besides its stages; see `Chain`.
+    """All values except the stages on which the names of a recipe's states depend; see `Chain`.
 
-    Another entry here gives every state another name, and none that is stored is found again.
+    A further entry here would give every state another name, so that no stored state would be found
+    again.
     """
     return {
         "model": dict(model.config),

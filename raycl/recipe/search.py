@@ -17,7 +17,7 @@ from raycl.plan.frozen import thawed
 from raycl.recipe.schema import Recipe
 
 LABEL = "label"
-"""In a grid, the name of its recipes and no field."""
+"""The entry of a grid that is no field, but gives a name to all recipes of the grid."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from raycl.units import Length, format_number
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """What planning needs to know of a prepared corpus."""
+    """The facts of a prepared corpus that planning needs."""
 
     folder: str
     rows: int
@@ -34,15 +34,15 @@ class CorpusFacts:
 
 @dataclass
 class Past:
-    """What the stages before a stage have read.
+    """The rows that the stages before a stage have read.
 
-    Rows are counted from the first of a corpus. New data and replay each go on where they stopped.
+    Rows count from a corpus' first row. New data and replay each continue where they have stopped.
     """
 
     next_new: dict[str, int] = field(default_factory=dict)
     next_replay: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
-    """How many rows of each corpus, from its first, were read as new data."""
+    """The number of rows of each corpus, from its first row on, that were read as new data."""
     mixes: list[tuple[int, dict[str, Fraction]]] = field(default_factory=list)
     """Steps of each stage, and each corpus' share of its batches."""
     latest: ChainStage | None = None

@@ -1,4 +1,4 @@
-"""What one or several recipe files and a storage say together, read once and handed down.
+"""All facts about one or several sweeps and their storage, read once and handed down.
 
 A command builds a `SweepPlan` when it begins, and once more when preparation has made corpora:
 the names of all states depend on what the corpora hold.
@@ -37,10 +37,10 @@ class PlannedSweep:
 
     definition: Definition
     manifests: Mapping[str, Manifest]
-    """Of its corpora that are prepared, by name."""
+    """Manifests of the recipe's prepared corpora, by the name of the corpus."""
     facts: Mapping[str, CorpusFacts]
     trainings: Mapping[str, Training]
-    """By the label of the recipe."""
+    """Trainings by the label of their recipe."""
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class SweepPlan:
 
     @cached_property
     def cost(self) -> Plan:
-        """What the tree takes, and how much of it is done."""
+        """Steps, tokens, FLOPs and memory of the tree, and how much of it storage holds."""
         return make_plan(self.tree, self.states)
 
     @cached_property
@@ -138,7 +138,7 @@ def _tree(sweeps: Sequence[PlannedSweep]) -> Tree:
 
 
 def _joint_label(sweep: PlannedSweep, label: str) -> str:
-    """How a recipe is called among those of several sweeps, of which two may use one label."""
+    """The label of a recipe in a tree of several sweeps, two of which may use the same label."""
     return f"{sweep.name}: {label}"
 
 

@@ -35,7 +35,7 @@ class Variant:
     """Every swept field and its value here; empty for a baseline."""
     recipe: Recipe
     branch: Branch | None = None
-    """Of the recipe's last stage, in a variant of kind `anneal`."""
+    """The branch at the end of the recipe's last stage, in a variant of kind `anneal`."""
     trunk: str = ""
     """Label of the recipe that a variant of kind `anneal` is a branch of."""
     arm: str = ""
