@@ -1,7 +1,7 @@
-"""Which data the states of a storage were trained on, under the name of each corpus.
+"""Records on which data the states of a storage were trained, under the name of each corpus.
 
-The name of a state depends on the content of its corpora. A corpus that changes under its name
-would begin every sweep anew without a word: it is refused instead.
+The name of a state depends on the content of its corpora. If a corpus changed under its name, every
+sweep would silently begin anew. So such a change is refused.
 """
 
 from __future__ import annotations

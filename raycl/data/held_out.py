@@ -20,7 +20,7 @@ from raycl.errors import InputError
 from raycl.storage import Storage, layout
 
 _MOST_EMPTY_BUCKETS = 64
-"""How many training buckets without a row are tried.
+"""The most training buckets without a row that are tried.
 
 Such a bucket has no shard, but it counts in the seeds of the buckets that follow it.
 """

@@ -44,7 +44,7 @@ class Split:
 
 
 class Manifest(Record):
-    """What a prepared corpus holds; `fingerprint` covers its content, not its name or origin."""
+    """The facts of a prepared corpus. `fingerprint` covers its content, not its name or origin."""
 
     WHAT: ClassVar[str] = "the manifest of a corpus"
     REMEDY: ClassVar[str] = PREPARE_AGAIN

@@ -20,19 +20,19 @@ class CorpusOrigin(Part):
     """A corpus that a state was trained on."""
 
     folder: str
-    """Where its shards lay in the storage."""
+    """The folder of its shards in the storage."""
     fingerprint: str
-    """Of its content; see `raycl.data.manifest`."""
+    """Fingerprint of the corpus' content; see `raycl.data.manifest`."""
 
 
 class Metadata(Part):
-    """What a state was made from."""
+    """The data from which a state was made."""
 
     corpora: Mapping[str, CorpusOrigin]
 
 
 class ValidationFacts(Part):
-    """How a state's training validated: the same again gives the same loss to the last bit."""
+    """How a state's training validated. The same settings give the same loss to the last bit."""
 
     rows: int
     """Rows per corpus, the first ones of its validation split."""
@@ -49,7 +49,7 @@ class FileFacts(Part):
 
 
 class MergeOrigin(Part):
-    """What a merged state was merged from, and how."""
+    """The states from which a merged state was made, and the settings of the merge."""
 
     base: str
     states: tuple[str, ...]
@@ -77,17 +77,17 @@ class StateMark(Record):
     model: ModelSpec
     metadata: Metadata
     validation: ValidationFacts | None = None
-    """None in marks that were written before this was recorded."""
+    """None in older marks, which do not record it."""
     previous: str | None
-    """The state that its history goes on from; None for the start of the chain."""
+    """The state with which its history begins; None at the start of the chain."""
     previous_step: int
     seconds: float
     """Wall time since the state `previous`, validation and saving included."""
     created: str | None = None
-    """ISO 8601 with a time zone; None in marks that were written before this was recorded."""
+    """ISO 8601 with a time zone; None in older marks, which do not record it."""
     merged: MergeOrigin | None = None
     kept: bool
-    """Whether it stays: the end of a node, chosen by `keep_every`, or merged."""
+    """Whether the state stays: as the end of a node, by `keep_every`, or as a merged state."""
     files: Mapping[str, FileFacts]
     """Every other file of the state's folder, by its name."""
 

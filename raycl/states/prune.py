@@ -1,4 +1,4 @@
-"""Which stored states nothing needs any more, and their removal.
+"""Finds stored states that nothing needs any more, and removes them.
 
 `removable` decides from facts alone and does not ask for leases. A state counts as needed if it is
 
@@ -34,7 +34,7 @@ class Removal:
 def removable(
     states: Collection[StateFacts], uses: Uses, now: datetime, older_than: timedelta
 ) -> list[Removal]:
-    """What may be removed, in an order in which no state goes before one that needs it.
+    """The states that may be removed, each after all states that need it.
 
     A state whose age is not known, or that was written after `now`, counts as young.
     """
@@ -71,7 +71,7 @@ def _wanted_by(node: SweepNode, states: Mapping[str, StateFacts]) -> set[str]:
 
 
 def _with_needs(names: Iterable[str], states: Mapping[str, StateFacts]) -> set[str]:
-    """The names, and all that they need, and what that needs."""
+    """The names, and all states that these need, directly or through others."""
     found: set[str] = set()
     pending = list(names)
     while pending:
@@ -83,7 +83,7 @@ def _with_needs(names: Iterable[str], states: Mapping[str, StateFacts]) -> set[s
 
 
 def _dependents_first(states: Mapping[str, StateFacts]) -> Iterator[StateFacts]:
-    """The states, each after all of those that need it."""
+    """The states, each after all states that need it."""
     needed = dict.fromkeys(states, 0)
     for state in states.values():
         for name in set(state.needs).intersection(states):

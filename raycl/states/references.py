@@ -11,7 +11,7 @@ from raycl.states.tree_record import NodeRecord, TreeRecord, read_tree_record
 from raycl.storage import Storage, layout
 
 ChainsOf = Callable[[str], Mapping[str, tuple[Chain, int]]]
-"""From the name of a stored sweep to the chain and `keep_last` of each of its recipes, by label."""
+"""A function from the name of a stored sweep to the chain and `keep_last` of each recipe."""
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,20 @@ class SweepNode:
 
     sweep: str
     name: str
-    """Of its end state."""
+    """Name of the node's end state."""
     recipes: tuple[str, ...]
     inside: frozenset[str] = frozenset()
     """Stored states on its chain after its first step and before its end, left-overs included."""
     keep_last: int = 2
     """Intermediate states that its training keeps."""
     certain: bool = True
-    """False where its chain could not be made again: `inside` then holds all that may be on it."""
+    """False where the chain could not be computed again. `inside` then has all states that may lie
+    on it."""
 
 
 @dataclass(frozen=True)
 class Uses:
-    """All that refers to states."""
+    """Everything in storage that refers to states."""
 
     nodes: tuple[SweepNode, ...]
     evaluated: frozenset[str]
@@ -44,9 +45,9 @@ class Referrers:
     """Who refers to one state."""
 
     recipes: Mapping[str, tuple[str, ...]]
-    """By sweep: the recipes in whose nodes it lies."""
+    """By the name of a sweep, the recipes of the nodes in which the state lies."""
     states: tuple[str, ...]
-    """Merged from it, or with a history that goes on from its own."""
+    """States that were merged from it, or whose history continues its own."""
     evaluated: bool
 
 

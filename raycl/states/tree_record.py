@@ -14,9 +14,9 @@ class NodeRecord(Part):
     """One node: consecutive steps that several recipes share."""
 
     name: str
-    """Of its end state."""
+    """Name of the node's end state."""
     parent: str | None
-    """The end state of the node that it goes on from; None where it begins a model."""
+    """Name of the parent node's end state; None where training begins."""
     stage: str
     """The stage that its last step belongs to."""
     steps: int

@@ -36,7 +36,7 @@ class Found:
     bytes: int
     """0 for a folder."""
     modified: datetime | None
-    """None where the store does not tell: object stores have no times of folders."""
+    """None where the store does not record it, as object stores do for folders."""
     is_file: bool = True
 
 
@@ -48,7 +48,7 @@ class Files(ABC):
     local_root: Path | None = None
     """The root as a folder of this machine; None where it is remote."""
     options: S3Options | None = None
-    """What else other machines need in order to open the same place."""
+    """Further facts that other machines need to open the same place."""
 
     def check(self) -> None:
         """Raise InputError where the place is known to be missing. By default nothing is known."""
@@ -80,11 +80,11 @@ class Files(ABC):
 
     @abstractmethod
     def entries(self, path: str) -> Iterable[Entry]:
-        """What is directly below a folder, in no order; nothing where there is none."""
+        """The entries directly below a folder, in no order; empty where there is no folder."""
 
     @abstractmethod
     def found(self, path: str) -> Iterable[Found]:
-        """Everything at any depth below a folder, in no order; nothing where there is none."""
+        """Files and folders at any depth below a folder, in no order; empty where there is none."""
 
     @abstractmethod
     def remove(self, path: str) -> None:

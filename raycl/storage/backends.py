@@ -20,8 +20,9 @@ from raycl.storage.s3.files import S3Files
 from raycl.storage.urls import refuse_secret
 
 OpenFiles = Callable[[str, S3Options | None, Retries], Files]
-"""From a URL, the S3 store that is meant (None: as the environment says) and the retries of each
-request to the files below the URL. Raises InputError where there cannot be any."""
+"""A function that opens the files below a URL. It is given the URL, the S3 store (None: the one
+that the environment names) and the retries of each request. Raises InputError for an unusable URL.
+"""
 
 _GIVE_URL = "Give a local path, or an s3:// or gs:// URL"
 

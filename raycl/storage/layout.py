@@ -1,4 +1,4 @@
-"""Where everything lies in a storage: each path is spelled here, and nowhere else.
+"""The paths of all files in a storage. Each is spelled here, and nowhere else.
 
 docs/architecture.md shows the same as a tree. All paths are relative to the storage's root.
 """
@@ -14,10 +14,10 @@ BINDINGS = "bindings"
 SWEEPS = "sweeps"
 
 STATE_MARK = "state.json"
-"""In a state's folder, written last: without it there is no state."""
+"""The file of a state that is written last: a folder without it is no state."""
 STATE_HISTORY = "history.parquet"
 CORPUS_MANIFEST = "manifest.json"
-"""In a corpus' folder, written last: without it there is no corpus."""
+"""The file of a corpus that is written last: a folder without it is no corpus."""
 SWEEP_TREE = "tree.json"
 
 REPRODUCTION_SECONDS = "reproduction/seconds.json"
@@ -44,12 +44,12 @@ def spool(folder: str, key: str) -> str:
 
 
 def packed_bucket(spool_folder: str, bucket: int) -> str:
-    """What came out of packing a bucket of a spool."""
+    """The result of packing a bucket of a spool."""
     return f"{spool_folder}/packed-{bucket:05d}.json"
 
 
 def binding(corpus_name: str) -> str:
-    """What says which data states of this storage were trained on under a corpus' name."""
+    """The file that records on which data, under this corpus' name, states were trained."""
     return f"{BINDINGS}/{corpus_name}.json"
 
 
@@ -59,7 +59,7 @@ def tokenizer(fingerprint: str) -> str:
 
 
 def tokenizer_request(key: str) -> str:
-    """Which tokenizer came out of a request to train one."""
+    """The file that names the tokenizer which a request to train one has made."""
     return f"{TOKENIZERS}/requests/{key}.json"
 
 

@@ -1,7 +1,7 @@
-"""Which S3 store is meant, as the environment says. No option is a secret: all may be sent on.
+"""The S3 store that the environment names. No option is a secret, so all may go to other machines.
 
 On each machine boto3 finds the credentials by itself: in the environment, in ~/.aws, or by the
-instance's identity. They are never read by raycl.
+instance's identity. raycl never reads them.
 """
 
 from __future__ import annotations

@@ -39,9 +39,9 @@ class Part(pydantic.BaseModel):
 class Record(pydantic.BaseModel):
     """One JSON file of a storage. A subclass names its fields, and what it is in messages.
 
-    A field without a default has to be in the file. Fields that are not known are refused, since a
-    file that holds more than its reader understands may mean something else: whoever adds, removes
-    or changes a field raises `FORMAT`.
+    A field without a default has to be in the file. Unknown fields are refused, because a file with
+    more than its reader understands may mean something else. So a change that adds, removes or
+    alters a field also raises `FORMAT`.
     """
 
     model_config = _STRICT
@@ -49,9 +49,9 @@ class Record(pydantic.BaseModel):
     FORMAT: ClassVar[int] = 1
     """The format that is written. `upgraded` reads the older ones."""
     WHAT: ClassVar[str]
-    """What the file is, as a message calls it: `the mark of a state`."""
+    """The file's name in messages, such as `the mark of a state`."""
     REMEDY: ClassVar[str]
-    """What a person can do about a damaged one."""
+    """The remedy in messages about a damaged file."""
 
     @classmethod
     def upgraded(cls, data: Any, written: int) -> Any:

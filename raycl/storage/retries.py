@@ -32,7 +32,7 @@ class Retries:
     first_seconds: float = 0.2
     longest_seconds: float = 20.0
     within_seconds: float = 300.0
-    """No attempt begins later than this after the first one."""
+    """Seconds after the first attempt in which a further one may begin."""
 
     def run(
         self,
@@ -43,7 +43,7 @@ class Retries:
         sleep: Callable[[float], None] = time.sleep,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> Result:
-        """What `action` returns; `what` names the request in the error.
+        """Call `action` until it succeeds, and return its result; `what` names it in errors.
 
         Raises an error that is not transient at once, and GaveUpError when the last attempt failed.
         `clock`, `sleep` and `uniform` are there for tests.

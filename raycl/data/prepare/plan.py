@@ -26,20 +26,20 @@ _TYPICAL_BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Job:
-    """What every task needs to know. It travels with each of them, so it is small."""
+    """The facts that every task needs. They are sent with each task, so they are few."""
 
     storage: Storage
     spec: CorpusSpec
     spool: Spool
     tokenizer: str
-    """Fingerprint."""
+    """Fingerprint of the tokenizer."""
     end_of_document: int
-    """Token id."""
+    """Id of the token that ends a document."""
 
 
 @dataclass(frozen=True)
 class PreparationPlan:
-    """What the driver alone needs to know."""
+    """The facts that only the driver needs."""
 
     job: Job
     vocabulary: int

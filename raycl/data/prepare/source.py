@@ -1,4 +1,4 @@
-"""What a corpus is read from: its source as a person names it, files, and parts of files."""
+"""The input of a corpus: its source as a person names it, its files, and parts of files."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class InputFile:
     size: int
     """Bytes, compressed."""
     modified: int
-    """Nanoseconds since 1970; 0 where the store does not tell."""
+    """Nanoseconds since 1970; 0 where the store does not record it."""
 
     @property
     def version(self) -> list[Any]:
-        """What a manifest records of this file."""
+        """The facts of this file that a manifest records."""
         return [self.url, self.size, self.modified]
 
 
@@ -60,4 +60,4 @@ class Piece:
 
 
 Unit = tuple[Piece, ...]
-"""What one task reads."""
+"""The pieces that one task reads."""

@@ -1,4 +1,4 @@
-"""What a corpus is made from, and whether a stored corpus was made from the same."""
+"""The input and settings of a corpus, and the check whether a stored corpus was made from them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _KEY_BYTES = 16
 
 @dataclass(frozen=True)
 class Buckets:
-    """Which bucket a document goes to: a hash of seed and text tells, whatever the order is."""
+    """Decides the bucket of a document by a hash of seed and text, so that order plays no part."""
 
     seed: int
     validation: Fraction

@@ -26,7 +26,7 @@ _SAMPLE_UNIT_BYTES = 2**20
 
 
 class TokenizerRequest(Record):
-    """What a tokenizer was trained from, and the fingerprint of the one that came out."""
+    """The input of a tokenizer's training, and the fingerprint of the tokenizer that it made."""
 
     WHAT: ClassVar[str] = "the record of a trained tokenizer"
     REMEDY: ClassVar[str] = "Remove the file: the tokenizer is then trained again"

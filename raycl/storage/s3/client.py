@@ -65,7 +65,7 @@ class S3Client:
         call: Callable[[Any], Result],
         retries: Retries | None = None,
     ) -> Result:
-        """What `call(client)` returns."""
+        """The result of `call(client)`. A refusal is raised as the error that `explain` gives."""
         try:
             return self.raw(what, address, call, retries)
         except Exception as error:
@@ -81,9 +81,9 @@ class S3Client:
         call: Callable[[Any], Result],
         retries: Retries | None = None,
     ) -> Result:
-        """What `call(client)` returns; refusals are raised as boto3 raises them.
+        """The result of `call(client)`. A refusal is raised as boto3 raises it.
 
-        For callers to whom some refusals are an answer.
+        Callers use it where some refusals are answers, such as that a file does not exist.
         """
         client = self._client()
         return (retries or self._retries).run(
@@ -107,7 +107,7 @@ class S3Client:
 
 
 def _surroundings() -> tuple[tuple[str, str], ...]:
-    """What boto3 may read from the environment: with other credentials it is another client."""
+    """The environment variables that boto3 reads. Other credentials need another client."""
     return tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
 
 

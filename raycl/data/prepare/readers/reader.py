@@ -18,9 +18,9 @@ class Reader(ABC):
     """
 
     name: ClassVar[str]
-    """As `format` of a TextSource calls it, and as manifests record it."""
+    """The format's name, as in `format` of a TextSource and in manifests."""
     suffixes: ClassVar[tuple[str, ...]]
-    """Of its files, without that of a compression: `.jsonl`."""
+    """Suffixes of the format's files, such as `.jsonl`, without the suffix of a compression."""
 
     def pieces(
         self,
