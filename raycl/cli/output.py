@@ -1,4 +1,4 @@
-"""What long commands write to: output that nobody reads any more does not end them."""
+"""The output of long commands, which go on where no process reads their output any more."""
 
 from __future__ import annotations
 

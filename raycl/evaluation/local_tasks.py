@@ -18,12 +18,12 @@ from raycl.storage import Storage
 
 KINDS = ("cloze", "bits-per-byte")
 _CHARACTERS = 8192
-"""Of each document only its beginning is used, so that a task ends in reasonable time."""
+"""A task uses only so much of each document's beginning, so that it ends in reasonable time."""
 
 
 @dataclass(frozen=True)
 class TaskSizes:
-    """How much a task asks at most: documents of each corpus, and cloze items made from them."""
+    """The most documents of each corpus in a task, and the most cloze items made from them."""
 
     documents: int = 200
     items: int = 500

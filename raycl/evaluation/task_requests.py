@@ -1,4 +1,4 @@
-"""What `--tasks` names: tasks of lm-evaluation-harness, lists of them, folders, local tasks."""
+"""Reads the words of `--tasks`: tasks of lm-evaluation-harness, lists, folders, local tasks."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class TaskRequest:
 
     name: str
     shots: int | None = None
-    """Examples before each question; None: as many as the task itself says."""
+    """Number of examples before each question; None: the task's own number."""
     folder: str | None = None
-    """Where its YAML lies; None: in the harness itself."""
+    """Folder of the task's YAML; None for a task of the harness itself."""
     digest: str | None = None
-    """Digest of what a local task asks: stored results are used only while it stays the same."""
+    """Digest of a local task's content. Stored results are used only while it stays the same."""
 
 
 def requests(

@@ -1,4 +1,4 @@
-"""What a sweep's recipes did, gathered from the states along each recipe's chain."""
+"""Gathers the outcomes of a sweep's recipes from the states along each recipe's chain."""
 
 from __future__ import annotations
 

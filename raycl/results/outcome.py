@@ -34,14 +34,14 @@ class StageFact:
 
 @dataclass(frozen=True)
 class BranchFact:
-    """Where an annealed branch leaves the recipe that it was taken from."""
+    """The place at which an annealed branch leaves the recipe from which it was made."""
 
     trunk: str
     """Label of that recipe."""
     stage: str
     """Name of the stage that the branch leaves."""
     at: Length
-    """How much of the stage is done when the branch leaves it."""
+    """The part of the stage that is done when the branch leaves it."""
 
     @property
     def leaves_at_end(self) -> bool:
@@ -51,7 +51,7 @@ class BranchFact:
 
 @dataclass(frozen=True)
 class RecipeOutcome:
-    """What one recipe of a sweep did, as far as it got.
+    """The outcome of one recipe of a sweep, which may not be finished.
 
     `kind` is "sweep" (a recipe of the sweep), "anneal" (a branch off such a recipe's trunk) or a
     baseline: "previous", "union", "scratch". `history` holds the whole recipe, one line per step;

@@ -48,31 +48,31 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """How the trials of a sweep are run; few callers want other than the defaults."""
+    """Settings of a sweep's trials. The defaults serve almost every caller."""
 
     max_failures: int = MAX_FAILURES
-    """Times in a row that a node may fail without getting further, and be tried again."""
+    """How many failures in a row a node may have, without progress, and still be tried again."""
     folder: str | None = None
-    """For the files of Tune and of the trackers; None: a folder that is removed at the end."""
+    """Folder for files of Tune and of trackers; None: a folder that is removed at the end."""
     trackers: tuple[str, ...] = DEFAULT
     train: Train | None = None
-    """In place of the training loop."""
+    """A function that takes the place of the training loop, in tests; None: the loop itself."""
 
 
 @dataclass(frozen=True)
 class SweepOutcome:
-    """What became of every node of a tree."""
+    """The nodes of a tree by what has happened to them."""
 
     finished: tuple[str, ...]
-    """Trained by this run."""
+    """Nodes that this run has trained."""
     failed: dict[str, str]
-    """Reason by node."""
+    """Nodes that have failed, each with its reason."""
     skipped: tuple[str, ...]
-    """Below a failed node, so never started."""
+    """Nodes below a failed node, which were never started."""
     existing: tuple[str, ...] = ()
-    """In storage before this run."""
+    """Nodes whose end state was in storage before this run."""
     elsewhere: tuple[str, ...] = ()
-    """Trained by another sweep meanwhile."""
+    """Nodes that another sweep has trained meanwhile."""
 
 
 def run_sweep(

@@ -22,7 +22,7 @@ class SweepEvent:
     metrics: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     skipped: tuple[str, ...] = ()
-    """With `failed`: the nodes below, which are not trained either."""
+    """In an event of kind `failed`, the nodes below this one, which are not trained either."""
 
     def __str__(self) -> str:
         text = f"{self.label}: {self.kind}"

@@ -1,4 +1,4 @@
-"""Which node of the tree is trained next: the order of a sweep, as pure bookkeeping."""
+"""Decides which node of the tree is trained next; pure bookkeeping, without Ray or storage."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from raycl.plan.tree import Node
 
 
 class Claims(Protocol):
-    """Who may train a node, where several sweeps share a storage."""
+    """Decides which of several sweeps that share a storage trains a node."""
 
     def ask(self, node: str) -> Literal["ours", "theirs", "done"]:
-        """Whether it is ours to train from here on, somebody else's now, or finished by them."""
+        """Take the node if it is free: `ours`. Else another sweep trains it, or it is `done`."""
 
     def give_back(self, node: str) -> None:
-        """Somebody else may have it."""
+        """Let other sweeps take the node."""
 
 
 class Alone:
-    """No other sweep is there."""
+    """Claims for a sweep that shares its storage with no other: it may train every node."""
 
     def ask(self, node: str) -> Literal["ours", "theirs", "done"]:  # noqa: ARG002
-        """Every node is ours."""
+        """Always `ours`."""
         return "ours"
 
     def give_back(self, node: str) -> None:
-        """Nobody waits for it."""
+        """Do nothing, because no other sweep waits for the node."""
 
 
 class Frontier:
@@ -57,7 +57,7 @@ class Frontier:
         self.failed: dict[str, str] = {}
         self.skipped: list[str] = []
         self.running: dict[str, int] = {}
-        """Workers of each node under way."""
+        """The number of workers of each running node."""
         done = set(self.existing)
         self.waiting = {node.name: node for node in nodes if node.name not in done}
         remaining = _remaining_steps(nodes, done)

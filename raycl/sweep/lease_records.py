@@ -1,4 +1,4 @@
-"""What lies in the files of leases: who holds a node, and the heartbeat of each holder."""
+"""The files of leases: the holder of each node, and the heartbeat of each holder."""
 
 from __future__ import annotations
 

@@ -36,17 +36,17 @@ OnPlan = Callable[[Plan], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """What training one or several sweeps came to."""
+    """The result of training one or several sweeps."""
 
     plan: SweepPlan
-    """With the states that storage holds now."""
+    """The plan, with the states that storage holds after the training."""
     failed: dict[str, str]
     """Reason by failed node; empty where all went well."""
 
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What a sweep left behind."""
+    """The results of a sweep: its table, its page and its failed nodes."""
 
     table: pd.DataFrame
     page: str
@@ -56,7 +56,7 @@ class SweepResult:
 
 @dataclass(frozen=True)
 class _Watcher:
-    """Whoever is told how far a sweep is."""
+    """The functions that are told of a sweep's progress."""
 
     report: Report
     on_plan: OnPlan

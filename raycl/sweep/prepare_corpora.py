@@ -37,8 +37,8 @@ def check_corpora(
 ) -> None:
     """Raise InputError where a corpus cannot be made, or was prepared from something else.
 
-    `manifests` are those of the corpora that are prepared. Text that is gone since cannot have
-    changed; then the settings alone are compared.
+    `manifests` has the manifests of prepared corpora. Where a corpus' text no longer exists, it
+    cannot be compared, and the settings alone are.
     """
     for name, corpus in recipe.corpora.items():
         _check_source(corpus, f"{where}: corpora.{name}")

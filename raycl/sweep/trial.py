@@ -30,14 +30,14 @@ ELSEWHERE = "elsewhere"
 
 @dataclass(frozen=True)
 class TrialTask:
-    """What every trial of a sweep needs besides its node."""
+    """All that a trial of a sweep needs apart from its node; it is the same for every trial."""
 
     storage: Storage
     gpus: bool
     holder: str | None
-    """Of the leases; None where the storage has none."""
+    """The holder of the sweep's leases; None where the storage has no leases."""
     train: Train | None
-    """In place of the loop; None for the loop itself."""
+    """A function that takes the place of the training loop; None: the loop itself."""
 
     def still_ours(self, node: str) -> bool:
         """Whether no other sweep has taken the node over."""
@@ -45,9 +45,10 @@ class TrialTask:
 
 
 def configuration(node: Node, place: int) -> dict[str, Any]:
-    """What Tune's functions ask of a node, the one at `place` in the tree, and nothing more.
+    """The configuration of a trial: the few facts of a node that Tune's functions need.
 
-    Tune stores the configuration with every trial's state, so its size counts once a node.
+    `place` is the node's place in the tree. Tune stores the configuration with the state of every
+    trial, so it is kept small.
     """
     workers = node.training.workers
     return {NODE: node.name, PLACE: place, WORKERS: workers, TITLE: title(node)}

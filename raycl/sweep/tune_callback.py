@@ -1,4 +1,4 @@
-"""What Tune says of its trials: booked in the frontier and told as events."""
+"""Books what Tune reports of its trials in the frontier, and tells it as events."""
 
 # ruff: noqa: ARG002 (the arguments that Tune passes by name to every callback)
 

@@ -23,11 +23,11 @@ class NodeSearcher(Searcher):
         self._frontier, self._is_stopped = frontier, is_stopped
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its searcher for a restore that raycl never does."""
+        """Give Tune nothing to pickle, because raycl never restores a searcher."""
         return {}
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002 (a trial is known by its node)
-        """The next node; None while all that is left waits for it; FINISHED where nothing does."""
+        """The next node's configuration; None while no node can start; FINISHED at the end."""
         if self._is_stopped():
             return Searcher.FINISHED
         node = self._frontier.next()
@@ -39,10 +39,10 @@ class NodeSearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: the sweep's callback books the end of a trial."""
+        """Do nothing, because the sweep's callback books the end of a trial."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: storage is the only truth, and running again is the recovery."""
+        """Do nothing: a sweep recovers by running again, from what storage holds."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing, see `save`."""
+        """Do nothing, because `save` saves nothing."""

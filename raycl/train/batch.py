@@ -14,7 +14,7 @@ from raycl.train.world import World
 
 @dataclass(frozen=True)
 class ExpectedRows:
-    """What every batch of a training has to be."""
+    """The shape and the vocabulary that every batch of a training must have."""
 
     count: int
     """Rows of this rank in each step."""

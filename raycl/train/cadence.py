@@ -1,4 +1,4 @@
-"""After which steps a node validates, saves, and keeps what it saved. `step` counts steps done."""
+"""Decides after which steps a node validates, saves and keeps a state. `step` counts steps done."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from raycl.plan.training import Training
 
 
 def validates_after(task: Training, step: int) -> bool:
-    """At the cadence, at the node's end, and before a hand-off."""
+    """Whether to validate: every `validation.every` steps, at the node's end, before a hand-off."""
     return (
         step == task.stop or _at(task.validation.every, step) or task.chain.resets_optimizer(step)
     )
 
 
 def saves_after(task: Training, step: int) -> bool:
-    """At both cadences of states and at the node's end."""
+    """Whether to save: every `save_every` and `keep_every` steps, and at the node's end."""
     return stays_after(task, step) or _at(task.execution.save_every, step)
 
 
 def stays_after(task: Training, step: int) -> bool:
-    """Whether the state after `step` steps is kept: the node's end, and one to branch from."""
+    """Whether a state stays: every `keep_every` steps, to branch from it, and at the node's end."""
     return step == task.stop or _at(task.execution.keep_every, step)
 
 

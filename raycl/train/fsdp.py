@@ -26,7 +26,7 @@ def compute_dtype(
 
 
 def precision_name(dtype: torch.dtype) -> Literal["float32", "bfloat16"]:
-    """How a recipe calls the type that `compute_dtype` gave."""
+    """The name in recipes of a type that `compute_dtype` has returned."""
     return "bfloat16" if dtype == torch.bfloat16 else "float32"
 
 

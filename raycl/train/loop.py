@@ -1,4 +1,4 @@
-"""The training loop. It knows no Ray: it runs under pytest, torchrun and a Ray worker alike."""
+"""The training loop. It does not use Ray, so it runs under pytest, torchrun and a Ray worker."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Question = Callable[[], bool]
 
 
 class Interrupted(Exception):
-    """Training was asked to make room; what it had done is in storage."""
+    """Raised when training was asked to make room; its newest state is in storage."""
 
 
 def never() -> bool:
-    """Nobody asks."""
+    """Never ask training to make room."""
     return False
 
 

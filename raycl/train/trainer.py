@@ -95,7 +95,7 @@ class Trainer:
         )
 
     def _load(self, storage: Storage, found: StoredState) -> list[dict[str, Any]]:
-        """Load weights and, unless this is a hand-off, AdamW; the history lines to go on from."""
+        """Load weights and, unless this is a hand-off, AdamW's state; returns earlier history."""
         hand_off = self._task.chain.resets_optimizer(found.step)
         optimizer = None if hand_off else self._optimizer
         load_state(storage, found, self.model, optimizer, self._world)
@@ -109,11 +109,11 @@ class Trainer:
         return load_history(storage, found)
 
     def train_step(self, stream: Iterator[np.ndarray]) -> None:
-        """One update: rate, rows, gradients, clipping, AdamW.
+        """Make one update: set the rate, get rows, compute gradients, clip them, apply AdamW.
 
         The device skips the update where the loss is not finite or the gradient norm is a spike.
-        Raises InputError and RuntimeError for rows that do not fit or end, and what writing the
-        last state raised.
+        Raises InputError or RuntimeError where rows do not fit or end too early, and the error of
+        the last write of a state, if it had one.
         """
         task, step = self._task, self.step
         if task.chain.resets_optimizer(step):
@@ -139,7 +139,7 @@ class Trainer:
         self.writer.check()
 
     def resolve(self) -> None:
-        """Losses of the steps so far into the history (collective).
+        """Read the losses of all steps so far into the history (collective).
 
         Raises FloatingPointError where `max_skipped` steps in a row were skipped.
         """
@@ -150,7 +150,8 @@ class Trainer:
     def _not_finite(self, steps: Sequence[int]) -> FloatingPointError:
         self.writer.wait()
         chain = self._task.chain
-        # From the state right before the first of them no step has been made: it may be the cause.
+        # The state right before the first skipped step may itself be the cause, because no step
+        # has succeeded from it. So the last good state lies at least one step earlier.
         good = self._world.agree(lambda: deepest_state(self._storage, chain, steps[0] - 1))
         return not_finite(self.history, steps, good.name if good else None)
 
@@ -161,11 +162,11 @@ class Trainer:
         return counts
 
     def validation_due(self) -> bool:
-        """At the cadence, at the node's end, and before a hand-off."""
+        """Whether to validate now; see `validates_after`."""
         return validates_after(self._task, self.step)
 
     def save_due(self) -> bool:
-        """At the cadences of states and at the node's end."""
+        """Whether to save now; see `saves_after`."""
         return saves_after(self._task, self.step)
 
     def resolve_due(self) -> bool:

@@ -1,4 +1,4 @@
-"""The workers of one node: which one this process is, and what they tell each other."""
+"""The workers of one node: the rank of this process, and the exchange between ranks."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ def _total(outcome: RecipeOutcome, corpora: Sequence[str]) -> float:
 
 
 def _replay_sentence(outcomes: Sequence[RecipeOutcome]) -> str:
-    """What the smallest replay share does that removes at least half of the forgetting.
+    """A sentence on the smallest replay share that removes at least half of the forgetting.
 
-    Where no share does, it is about the one with the least forgetting.
+    Where no share removes as much, the sentence is about the share with the least forgetting.
     """
     for group in replay_groups(outcomes):
         bare = group[0]
@@ -57,7 +57,7 @@ def _cost(bare: RecipeOutcome, chosen: RecipeOutcome) -> str:
 
 
 def _rate_sentence(outcomes: Sequence[RecipeOutcome]) -> str:
-    """What the highest max learning rate does against the lowest, at the same replay share."""
+    """A sentence that compares the highest and the lowest max learning rate at one replay share."""
     groups = rate_groups(outcomes)
     if not groups:
         return ""
@@ -95,7 +95,7 @@ def _best_sentence(table: pd.DataFrame) -> str:
 
 
 def headline(outcomes: Sequence[RecipeOutcome], table: pd.DataFrame) -> str:
-    """What was found, in plain words, and how much is missing.
+    """The findings of a sweep in a few sentences, and how many recipes are missing.
 
     `table` is the `results_table` of the outcomes.
     """
