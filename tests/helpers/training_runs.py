@@ -57,7 +57,8 @@ def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> T
     """
     optimizer = Optimizer(**_taken(fields, Optimizer))
     validation = Validation(**_taken(fields, Validation, "validation_"))
-    execution = Execution(**_taken(fields, Execution))
+    # Tests compare to rounding in float32, also where a GPU would by itself compute in bfloat16.
+    execution = Execution(**({"precision": "float32"} | _taken(fields, Execution)))
     mixture = Mixture(
         (
             Source("new", Fraction(1), limit=200, at_end="repeat"),
@@ -132,7 +133,7 @@ def poison(task: Training, storage: Storage, steps: Sequence[int], value: float)
     marked = torch.from_numpy(last)
 
     def poisoned(self: LanguageModel, rows: torch.Tensor) -> torch.Tensor:
-        found = (rows[:, None] == marked).all(-1).any()
+        found = (rows[:, None] == marked.to(rows.device)).all(-1).any()
         loss = forward(self, rows)
         if math.isfinite(value):
             return loss * torch.where(found, value, 1.0)
