@@ -63,16 +63,15 @@ def state_of_cluster(function: str, filters: list[tuple[str, str, str]]) -> list
         return []
 
 
-def remove_placement_group(identifier: str) -> None:
+def remove_group(identifier: str) -> None:
     """Remove the placement group with this identifier.
 
     In the public interface only the process that made a group can remove it, unless it has a name.
     """
     from ray._raylet import PlacementGroupID
-    from ray.util import placement_group
+    from ray.util.placement_group import PlacementGroup, remove_placement_group
 
-    group = placement_group.PlacementGroup(PlacementGroupID(bytes.fromhex(identifier)))
-    placement_group.remove_placement_group(group)
+    remove_placement_group(PlacementGroup(PlacementGroupID(bytes.fromhex(identifier))))
 
 
 def is_draining(node: str) -> bool:

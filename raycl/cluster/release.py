@@ -7,7 +7,7 @@ import time
 from raycl.cluster.ray_internals import (
     HELPER_ACTORS,
     HELPER_CLASSES,
-    remove_placement_group,
+    remove_group,
     state_of_cluster,
 )
 
@@ -28,7 +28,7 @@ def release_everything(timeout: float = _RELEASE_SECONDS) -> None:
     # Actors take a while to end, and a living one may make another placement group.
     while True:
         for identifier in held_placement_groups():
-            remove_placement_group(identifier)
+            remove_group(identifier)
         if not living_actors() or time.monotonic() > deadline:
             return
         time.sleep(0.2)
