@@ -9,7 +9,7 @@ from rich.console import Console
 
 
 class LastingConsole(Console):
-    """A console for commands whose work goes on when its reader is gone, as in `… | head -3`."""
+    """A console for commands that continue when their reader has ended, as in `… | head -3`."""
 
     def on_broken_pipe(self) -> None:
         """Write to nowhere from here on, where rich itself would end the process."""
@@ -19,5 +19,5 @@ class LastingConsole(Console):
         os.close(nowhere)
 
     def say(self, text: str) -> None:
-        """Print the text as it is: no markup, no colours, no breaks but its own."""
+        """Print the text unchanged, without markup, colours or further line breaks."""
         self.print(text, markup=False, highlight=False, soft_wrap=True)

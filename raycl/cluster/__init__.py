@@ -1,1 +1,1 @@
-"""A Ray cluster for one command: our own on the loopback address, or somebody else's."""
+"""A Ray cluster for one command: an embedded one on the loopback address, or a running one."""

@@ -47,7 +47,7 @@ def cluster(options: ClusterOptions) -> Iterator[None]:
     import the variable that confines an embedded cluster to this machine. Raises InputError where
     Ray was imported without this variable.
     """
-    if _is_connected():
+    if _is_connected():  # the code that made the connection also ends it
         yield
         return
     with ExitStack() as stack:

@@ -22,7 +22,7 @@ def release_everything(timeout: float = _RELEASE_SECONDS) -> None:
     """
     import ray
 
-    if not ray.is_initialized():
+    if not ray.is_initialized():  # the connection is gone, so nothing can be asked of it
         return
     deadline = time.monotonic() + timeout
     # Actors take a while to end, and a living one may make another placement group.

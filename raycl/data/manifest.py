@@ -78,7 +78,7 @@ def content_fingerprint(manifest: Manifest) -> str:
 
 
 def fingerprinted(manifest: Manifest, **changes: Any) -> Manifest:
-    """The manifest with `changes` to its fields, and the fingerprint of what it then says."""
+    """The manifest with `changes` to its fields, and with the fingerprint of its new content."""
     changed = manifest.model_copy(update=changes)
     return changed.model_copy(update={"fingerprint": content_fingerprint(changed)})
 

@@ -78,6 +78,7 @@ def _stream_segment(reader: RankReader, bounds: list[tuple[int, int]]) -> Iterat
         # Ray wraps the error of a read task in errors of its own, whose text no user needs.
         raise input_error_in(error) or error from None
     finally:
+        # Ends the read tasks when training stops before the end of the segment.
         if hasattr(iterator, "close"):
             iterator.close()
 

@@ -161,6 +161,7 @@ def sequence_length(storage: Storage, name: str) -> int:
 def _export(storage: Storage, name: str, folder: Path) -> int:
     """Write model and tokenizer as a Hugging Face folder; returns the end-of-document token."""
     fingerprint = state_tokenizer(storage, read_state(storage, name))
+    # Without the tokenizer of its training, a state's token ids mean nothing.
     if fingerprint is None:
         raise InputError(
             f"state {name}",

@@ -32,6 +32,7 @@ def score_states(  # noqa: PLR0913 (the parameters of score_state, and the clust
         pending = {remote.remote(storage, n, words, corpora, limit): n for n in names}
         scores: dict[str, Scores] = {}
         while pending:
+            # One at a time, so that progress is reported and an error ends the wait at once.
             (done,), _ = ray.wait(list(pending), num_returns=1)
             name = pending.pop(done)
             try:

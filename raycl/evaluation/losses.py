@@ -99,6 +99,7 @@ def _measure(
     measure: Measure,
     world: World,
 ) -> dict[Measured, float]:
+    # The model is built once, for the corpus with the longest rows.
     longest = max(manifests[corpus].row_length for corpus in wanted) - 1
     attention = attention_implementation("auto", world.device, measure.dtype)
     model = load_model(storage, state, longest, attention).to(world.device)

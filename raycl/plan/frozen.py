@@ -12,8 +12,7 @@ V = TypeVar("V")
 class FrozenDict(dict[K, V]):
     """A dictionary that cannot change; equal ones have equal hashes. Its values must be hashable.
 
-    It is a `dict` so that whatever writes one as JSON or YAML, or compares it with one, goes on
-    working.
+    It is a `dict`, so that code works which writes a `dict` as JSON or YAML, or compares with one.
     """
 
     def __hash__(self) -> int:  # type: ignore[override]

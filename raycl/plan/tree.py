@@ -98,6 +98,7 @@ def _groups(
     groups: dict[str, list[str]] = {}
     for label in labels:
         chain = recipes[label].chain
+        # Never across the end of a stage, since a node ends there in any case.
         end = min(stop for stop in chain.starts[1:] if stop > begin)
         groups.setdefault(chain.name(min(begin + least_shared, end)), []).append(label)
     return list(groups.values())

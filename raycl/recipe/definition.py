@@ -148,7 +148,7 @@ def make_tree(definition: Definition, facts: Mapping[str, CorpusFacts]) -> Tree:
 
 
 def bind_corpora(storage: Storage, facts: Mapping[str, CorpusFacts]) -> None:
-    """Note in the storage which data its nodes are trained on, where no note is there yet."""
+    """Record in storage on which data nodes are trained, for each corpus without such a record."""
     for name, entry in facts.items():
         bind(storage, name, entry.fingerprint)
 

@@ -55,6 +55,7 @@ def with_field(data: Mapping[str, Any], field: str, value: Any, where: str) -> d
     stages = list(written) if isinstance(written, list) else []
     names = [stage.get("name") if isinstance(stage, dict) else None for stage in stages]
     if parts[0] == LATER and len(parts) > 1 and len(stages) > 1:
+        # `later.replay` sets the field in every stage but the first.
         copy["stages"] = [stages[0], *(_replaced(stage, parts[1:], value) for stage in stages[1:])]
         return copy
     if parts[0] in names and len(parts) > 1:

@@ -13,7 +13,7 @@ from raycl.results.outcome import RecipeOutcome, StageFact
 from raycl.storage import Storage
 
 DENSITIES = (Fraction(1, 10), Fraction(1, 5), Fraction(2, 5), Fraction(3, 5), Fraction(4, 5))
-"""Of TIES; the paper takes the best and does not say among which (§5.9)."""
+"""Densities of TIES to try. The paper takes the best and does not name the others (§5.9)."""
 PREFIX = "e13"
 
 

@@ -88,7 +88,7 @@ def reproduce(
 def run_facts(
     experiments: Sequence[Experiment], plan: SweepPlan, storage: Storage
 ) -> dict[str, str]:
-    """What was run, on what, for how long."""
+    """The facts of a run for the document: machine, model, batch, seeds, size and time."""
     from raycl.reproduction.machine import machine
 
     tree, cost = plan.tree, plan.cost

@@ -48,7 +48,7 @@ class StateFacts:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """States that it needs: those it was merged from, and the one its history goes on from."""
+        """States that it needs: its merge's origins, and the one that its history continues."""
         previous = self.mark.previous if self.mark else None
         return self.merged_from + ((previous,) if previous else ())
 
@@ -102,9 +102,9 @@ def stored_states(storage: Storage) -> list[StateFacts]:
 
 
 def facts_of(storage: Storage, name: str) -> StateFacts:
-    """One state or left-over as it is now; two requests.
+    """The present facts of one state or left-over, from two requests.
 
-    A folder that is gone has no bytes and no time.
+    A folder that no longer exists has no bytes and no time.
     """
     entries = storage.everything_below(layout.state(name))
     return _facts(storage, name, [replace(e, path=f"{name}/{e.path}") for e in entries])

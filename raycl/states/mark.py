@@ -1,7 +1,7 @@
-"""state.json, the commit mark of a state: written last, so that without it there is no state.
+"""state.json, the commit mark of a state. It is written last: a folder without it is no state.
 
-Training goes on by what the mark says. A flipped bit in one of its numbers would be read as another
-number and change every step that follows, so that the mark carries a checksum of itself.
+Training resumes from the mark's numbers. A flipped bit would turn one of them into another number
+and change every step that follows. So the mark carries a checksum of itself.
 """
 
 from __future__ import annotations

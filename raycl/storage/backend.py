@@ -16,7 +16,7 @@ from typing import Protocol
 from raycl.storage.options import S3Options
 
 PARTIAL = ".partial-"
-"""Part of the name of every file that is not finished, or is there for raycl's own use."""
+"""Part of the name of every unfinished file, and of every file that raycl writes for itself."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Files(ABC):
 
 
 class ConditionalFiles(Protocol):
-    """Files that can be written on the condition that nobody else has.
+    """Files that can be written on the condition that no other process has written them meanwhile.
 
     A version names a file's content. Equal contents may have equal versions, so that a writer that
     must tell its own write from others' writes something unique.

@@ -54,7 +54,7 @@ def _open_s3(url: str, options: S3Options | None, retries: Retries) -> Files:
 
 
 def _open_arrow(url: str, _options: S3Options | None, retries: Retries) -> Files:
-    """Whatever else pyarrow knows; it says itself what it does not know."""
+    """Open a URL of any other scheme with pyarrow, which refuses a scheme that it does not know."""
     root = url.rstrip("/")
     if "://" not in root:
         raise InputError(f"storage {url!r}", "no bucket", _GIVE_URL)

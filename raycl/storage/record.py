@@ -1,8 +1,8 @@
 """Typed JSON files in storage: one reader and one writer for all of them.
 
-A record says which format it was written in and carries a checksum of what it says. So a file of a
-newer raycl, a damaged file and a file of something else are told apart before anything is done with
-their content. A file without a format is of format 1; a file without a checksum is not compared.
+A record names the format in which it was written, and carries a checksum of its content. So a file
+of a newer raycl, a damaged file and a file of another kind are told apart before their content is
+used. A file without a format has format 1. A file without a checksum is not checked for damage.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _format(content: Any, kind: type[Record], where: str) -> int:
 
 
 def sealed(content: dict[str, Any]) -> dict[str, Any]:
-    """The content with a checksum of what it says."""
+    """The content with its own checksum added."""
     return {**content, _CHECKSUM: checksum(content)}
 
 

@@ -1,7 +1,7 @@
 """The working directory of a job: raycl's code, the recipe, and small files that the recipe names.
 
-The code is the package `raycl` as it is installed here, from a repository or from a wheel alike, so
-that a job runs exactly the version that submitted it.
+The code is the package `raycl` that is installed here, from a repository or from a wheel. So a job
+runs exactly the version that submitted it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What storage keeps of a sweep besides its results: its recipe and its nodes."""
+"""Stores the description of a sweep, which is its recipe and its nodes, beside its results."""
 
 from __future__ import annotations
 

@@ -123,20 +123,20 @@ class Frontier:
         return wanted if fewest == wanted else int(max(fewest, min(wanted, self._free())))
 
     def put_back(self, name: str) -> None:
-        """The node has not been trained after all: it waits again."""
+        """Let a node wait again that was started but not trained."""
         del self.running[name]
         self.waiting[name] = self._nodes[name]
         self._make_ready(name)
 
     def complete(self, name: str) -> None:
-        """The node's end state is there."""
+        """Book a node whose end state is in storage; its children may start."""
         self._claims.give_back(name)
         del self.running[name]
         self.finished.append(name)
         self._free_children(name)
 
     def fail(self, name: str, reason: str) -> tuple[str, ...]:
-        """The node is lost, and with it all below it; the names of those that never started."""
+        """Book a node as failed, and all nodes below it as skipped; returns the skipped ones."""
         self._claims.give_back(name)
         del self.running[name]
         self.failed[name] = reason

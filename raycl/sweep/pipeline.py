@@ -144,7 +144,8 @@ def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:
 def _train(
     plan: SweepPlan, storage: Storage, options: ClusterOptions, report: Report
 ) -> dict[str, str]:
-    # Imported when the cluster is there: the driver imports Ray, whose environment is set by then.
+    # Imported after the cluster has started: the driver imports Ray, which reads its environment
+    # at that moment.
     from raycl.sweep.driver import TrialSettings, run_sweep
 
     outcome = run_sweep(

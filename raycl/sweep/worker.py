@@ -51,10 +51,10 @@ def train_with_workers(
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
+    # Train takes these two from the environment alone. It notices the end of a node at its next
+    # health check, half an interval later on average. Its own interval is 2 s.
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_start_seconds(training))
-    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = (
-        "0.5"  # a node waits half of it; Train has 2 s
-    )
+    os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.5"
     # Only rank 0 reports, through a queue straight to the trial.
     config = {"training": training, "storage": storage, "queue": trial_queue(), "train": train}
     with tempfile.TemporaryDirectory(prefix="raycl-train-") as scratch:

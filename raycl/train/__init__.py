@@ -1,1 +1,1 @@
-"""Training one node: the loop and what it is made of. Knows no Ray."""
+"""The training of one node: the loop and its parts. Nothing here uses Ray."""

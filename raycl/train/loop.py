@@ -73,7 +73,8 @@ def train(
             continue
         told.on_metrics(trainer.metrics())
         leaving = trainer.step < task.stop and (leaving or asked())
-        # A skipped step is not saved; who was asked to leave then goes on to one that can be.
+        # A state right after a skipped step is not saved. A training that was asked to leave then
+        # continues up to a state that can be saved.
         if (leaving or trainer.save_due()) and trainer.save() and leaving:
             trainer.writer.wait()
             raise Interrupted(f"saved after step {trainer.step} to make room")

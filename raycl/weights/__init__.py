@@ -1,1 +1,1 @@
-"""What can be done with trained weights besides training them on."""
+"""Operations on trained weights other than training, such as merging."""

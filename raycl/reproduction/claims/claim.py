@@ -1,4 +1,4 @@
-"""What a claim is."""
+"""The type `Claim`: a sentence of the paper and the function that judges it."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ PANEL = 2.55
 
 @dataclass(frozen=True)
 class Panel:
-    """What one panel shows."""
+    """The content of one panel."""
 
     label: str
-    """Of the vertical axis."""
+    """Title of the vertical axis."""
     strokes: Sequence[Stroke]
     title: str = ""
     """Written small above the panel."""

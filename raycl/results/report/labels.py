@@ -150,7 +150,7 @@ def label_points(
 def _best_placed(
     axes: Axes, label: str, place: tuple[float, float], canvas: _Canvas, renderer: Any
 ) -> Any:
-    """The label at the first offset that costs nothing, else at the one that costs least."""
+    """The label at the first offset that costs nothing, or else at the offset that costs least."""
     best: tuple[float, Any] | None = None
     for offset in _OFFSETS:
         text: Any = _annotation(axes, label, place, offset)

@@ -22,7 +22,7 @@ _WRITE_ID = "raycl-write"
 
 
 def write(s3: S3Client, path: str, data: bytes | memoryview) -> None:
-    """Put an object in the place of what is there."""
+    """Write an object, which replaces an object of the same name."""
     if len(data) <= PART_BYTES:
         s3.request("put_object", path, **_body(data))
         return

@@ -94,6 +94,7 @@ def load_state(
     damaged or missing.
     """
     where = storage.full_path(layout.state(state.name))
+    # A damaged mark must not lead raycl to a file outside of the state's folder.
     check_names(storage, state)
     if optimizer is not None:
         # AdamW's step count is a number in the mark and no tensor among the shards.
