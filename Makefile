@@ -3,8 +3,9 @@ PYTHON ?= python3
 STORAGE ?= runs/quickstart
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q -c constraints.txt
-# Two processes share the tests by file, and each process has one thread for torch.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes share the tests by file: two cores, and a good part of the time is spent waiting for
+# servers. Each has one thread for torch.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 FAST := not ray and not s3 and not browser and not machines and not slow
 
 .PHONY: help install quickstart check lint format test-fast test test-machines coverage docs clean

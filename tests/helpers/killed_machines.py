@@ -1,4 +1,7 @@
-"""A node of two workers on two machines, killed in four ways: run with `python -m`."""
+"""A node of two workers on two machines, whose processes are killed: run with `python -m`.
+
+The variable RAYCL_TEST_KILLS names the processes, with commas between them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
@@ -20,8 +24,13 @@ from tests.helpers.training_runs import make_task
 from tests.helpers.waiting import wait_until
 
 STEPS, SAVE_EVERY, STEPS_BEFORE_A_KILL = 60, 4, 6
-PROCESSES = ("TrainController", "RayTrainWorker", "ray::ImplicitFunc")
-"""Train's controller, one of its two workers, the trial that drives them."""
+CONTROLLER, WORKER, TRIAL, RAYLET = (
+    "TrainController",
+    "RayTrainWorker",
+    "ray::ImplicitFunc",
+    "raylet",
+)
+"""Train's controller, one of its two workers, the trial that drives them, a machine's raylet."""
 
 
 def training(stop: int = STEPS) -> Training:
@@ -29,10 +38,10 @@ def training(stop: int = STEPS) -> Training:
     return make_task(stop=stop, steps=STEPS, workers=2, save_every=SAVE_EVERY)
 
 
-def kill_in_turn(storage: Storage, machines: Any) -> None:
-    """Each as soon as some steps have been made since the one before."""
+def kill_in_turn(storage: Storage, machines: Any, titles: Sequence[str]) -> None:
+    """Kill each as soon as some steps have been made since the one before."""
     steps = slow_loop.steps_and_workers
-    for title in (*PROCESSES, "raylet"):
+    for title in titles:
         enough = len(steps(storage)) + STEPS_BEFORE_A_KILL
         wait_until(
             lambda enough=enough: len(steps(storage)) >= enough,  # type: ignore[misc]
@@ -40,7 +49,7 @@ def kill_in_turn(storage: Storage, machines: Any) -> None:
             every=0.05,
         )
         storage.write_json(f"killed/{time.time():.3f}", title)
-        if title == "raylet":
+        if title == RAYLET:
             machine = machines.worker_nodes.copy().pop()
             os.kill(machine.all_processes["raylet"][0].process.pid, signal.SIGKILL)
             machines.remove_node(machine, allow_graceful=False)  # its other processes
@@ -65,7 +74,8 @@ def main() -> None:
     storage = Storage(sys.argv[1])
     machines = start_machines(sys.argv[2], workers=2)
     atexit.register(machines.shutdown)
-    threading.Thread(target=kill_in_turn, args=(storage, machines), daemon=True).start()
+    titles = os.environ["RAYCL_TEST_KILLS"].split(",")
+    threading.Thread(target=kill_in_turn, args=(storage, machines, titles), daemon=True).start()
     train_on(machines, storage, training())
 
 

@@ -6,12 +6,14 @@ bits at the end show both: that no kill and no kind of storage changes a result.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from raycl.storage import Storage
 from tests.helpers.orphans import Orphans
 from tests.helpers.paths import ROOT
 from tests.helpers.s3_server import SECRET_KEY, S3Server
+from tests.helpers.sockets import is_loopback, listening
 from tests.helpers.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.timeout(1200)]
@@ -96,6 +99,8 @@ class Undisturbed:
     recipe: Path
     storage: Storage
     output: str
+    servers: frozenset[tuple[str, str]]
+    """Name and address of each server among its processes, while it ran."""
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +110,30 @@ def undisturbed(
     bucket = s3.new_bucket()
     text, storage = Storage(f"s3://{bucket}/text"), Storage(f"s3://{bucket}/runs")
     in_bucket = with_text_in(text, recipe, tmp_path_factory.mktemp("bucket"))
-    return Undisturbed(in_bucket, storage, finish(sweep(in_bucket, storage.url)))
+    process = sweep(in_bucket, storage.url)
+    servers: set[tuple[str, str]] = set()
+
+    def watch() -> None:
+        while process.poll() is None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                servers.update(listening(psutil.Process(process.pid)))
+            ended.wait(1)
+
+    ended, watcher = threading.Event(), threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        output = finish(process)
+    finally:
+        ended.set()
+        watcher.join()
+    return Undisturbed(in_bucket, storage, output, frozenset(servers))
+
+
+def test_all_servers_of_a_sweep_listen_on_loopback(undisturbed: Undisturbed) -> None:
+    """It has a node of two workers, so that a TorchTrainer's servers are among them."""
+    names = {name for name, _ in undisturbed.servers}
+    assert {"raylet", "gcs_server", "ray::RayTrainWorker"} <= names, names
+    assert not {entry for entry in undisturbed.servers if not is_loopback(entry[1])}
 
 
 def with_text_in(text: Storage, recipe: Path, folder: Path) -> Path:

@@ -12,7 +12,15 @@ import torch
 from safetensors.torch import load
 
 from raycl.storage import Storage
-from tests.helpers.killed_machines import PROCESSES, SAVE_EVERY, STEPS, training
+from tests.helpers.killed_machines import (
+    CONTROLLER,
+    RAYLET,
+    SAVE_EVERY,
+    STEPS,
+    TRIAL,
+    WORKER,
+    training,
+)
 from tests.helpers.machines import run_on_machines
 from tests.helpers.slow_loop import steps_and_workers
 from tests.helpers.training_runs import make_storage
@@ -30,15 +38,29 @@ def end_tensors(storage: Storage) -> dict[str, torch.Tensor]:
     }
 
 
+# Each kill costs a new start of the worker group, half a minute. test_end_to_end kills a worker of
+# such a node and test_sweep a trial, so that `make test` kills here what they do not.
 @pytest.mark.ray
-def test_killed_in_four_ways_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kills",
+    [
+        (CONTROLLER, RAYLET),
+        pytest.param((CONTROLLER, WORKER, TRIAL, RAYLET), marks=pytest.mark.machines),
+    ],
+    ids=["two", "four"],
+)
+def test_killed_in_several_ways_it_ends_with_the_same_bits(
+    tmp_path: Path, kills: tuple[str, ...]
+) -> None:
     storage = make_storage(tmp_path / "killed")
-    output = run_on_machines("tests.helpers.killed_machines", storage.url)
+    output = run_on_machines(
+        "tests.helpers.killed_machines", storage.url, RAYCL_TEST_KILLS=",".join(kills)
+    )
     assert "outcome 1 {}" in output, output
     assert "held [] []" in output, output
     assert not storage.list("leases/nodes")
     killed = [storage.read_json(f"killed/{name}") for name in sorted(storage.list("killed"))]
-    assert killed == [*PROCESSES, "raylet"]
+    assert killed == list(kills)
 
     steps = [step for step, workers in steps_and_workers(storage) if workers == 2]
     goes_back = [(last, first) for last, first in itertools.pairwise(steps) if first != last + 1]
