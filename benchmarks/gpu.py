@@ -33,7 +33,8 @@ from raycl.data.rank_reader import direct_batches
 from raycl.plan.execution import Execution
 from raycl.plan.training import Training
 from raycl.storage import Storage
-from raycl.train.checkpoint.load import load_history, read_state
+from raycl.train.checkpoint.load import load_history
+from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.loop import train
 from raycl.train.world import World
 

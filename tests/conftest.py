@@ -46,7 +46,7 @@ Server = TypeVar("Server", S3Server, GcsServer)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first.
 
-    Two processes share the tests by file, and one that began with a long file last would be waited
+    The processes share the tests by file, and one that began with a long file last would be waited
     for alone. tests/durations.json has the seconds of each file; one that is not in it counts as
     short.
     """

@@ -13,7 +13,8 @@ from raycl.evaluation.store import Measured, add_losses, read_losses
 from raycl.states.lookup import find_state
 from raycl.states.mark import ValidationFacts
 from raycl.storage import Storage, layout
-from raycl.train.checkpoint.load import StoredState, load_model, read_state
+from raycl.train.checkpoint.load import load_model
+from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.fsdp import compute_dtype
 from raycl.train.model import attention_implementation
 from raycl.train.validation import read_validation_rows, validation_losses

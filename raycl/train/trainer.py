@@ -16,8 +16,9 @@ from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
 from raycl.train.batch import ExpectedRows
 from raycl.train.cadence import saves_after, stays_after, validates_after
-from raycl.train.checkpoint.load import StoredState, deepest_state, load_history, load_state
+from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
+from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.fsdp import (
     accumulate_gradients,

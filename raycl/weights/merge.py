@@ -14,8 +14,9 @@ from raycl.errors import InputError
 from raycl.states.lookup import find_state, is_complete
 from raycl.states.mark import CorpusOrigin, MergeOrigin, Metadata, StateMark
 from raycl.storage import Storage
-from raycl.train.checkpoint.load import StoredState, load_model, read_state
+from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.save import StateWriter
+from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.history import History
 from raycl.train.world import World

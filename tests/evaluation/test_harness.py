@@ -22,7 +22,8 @@ from raycl.evaluation.store import TaskScores, read_task, read_tasks, write_task
 from raycl.evaluation.task_requests import LISTS, requests
 from raycl.results.table import results_table
 from raycl.storage import Storage
-from raycl.train.checkpoint.load import load_model, read_state
+from raycl.train.checkpoint.load import load_model
+from raycl.train.checkpoint.stored_state import read_state
 from tests.helpers.held_out_text import LENGTH, prepare_text, train_a_little
 from tests.helpers.outcomes import replayed
 

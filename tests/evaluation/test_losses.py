@@ -23,7 +23,8 @@ from raycl.results.table import results_table
 from raycl.states.lookup import find_state, swept_states
 from raycl.storage import Storage
 from raycl.sweep.description import write_description
-from raycl.train.checkpoint.load import load_history, read_state
+from raycl.train.checkpoint.load import load_history
+from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.loop import train
 from tests.helpers.recipe_data import defined
 from tests.helpers.training_runs import make_batches, make_corpus, make_storage, make_task, run

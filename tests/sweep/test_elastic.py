@@ -14,7 +14,8 @@ from safetensors.torch import load
 from raycl.data.rank_reader import direct_batches
 from raycl.plan.training import Training
 from raycl.storage import Storage
-from raycl.train.checkpoint.load import load_model, read_state
+from raycl.train.checkpoint.load import load_model
+from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.loop import Interrupted, train
 from tests.helpers.elastic_machines import STEPS, training
 from tests.helpers.machines import run_on_machines

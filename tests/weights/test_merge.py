@@ -17,7 +17,8 @@ from raycl.errors import InputError
 from raycl.evaluation.losses import evaluate_state
 from raycl.states.mark import MergeOrigin
 from raycl.storage import Storage
-from raycl.train.checkpoint.load import deepest_state, export_hugging_face, load_model, read_state
+from raycl.train.checkpoint.load import deepest_state, export_hugging_face, load_model
+from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.tensors import named_tensors
 from raycl.weights import merge as merging
 from raycl.weights.merge import merge_states

@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 import zlib
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ from torch.distributed.checkpoint.state_dict_loader import load
 
 from raycl.errors import InputError
 from raycl.plan.state_index import NamedSteps, StateIndex
-from raycl.states.mark import REMEDY, StateMark, read_mark, write_mark
+from raycl.states.mark import REMEDY, write_mark
 from raycl.storage import Storage, layout, scratch_folder
 from raycl.train import history
+from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
 from raycl.train.checkpoint.verify import check_names, verify
 from raycl.train.model import LanguageModel, build_model, save_hugging_face
@@ -31,34 +31,6 @@ from raycl.train.world import World
 
 # PyTorch warns of a process without a process group, which is a normal case here.
 warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-
-
-@dataclass(frozen=True)
-class StoredState:
-    """A complete state in storage; `mark` is the content of its state.json."""
-
-    name: str
-    step: int
-    mark: StateMark
-
-    @property
-    def kept(self) -> bool:
-        """Whether the state stays, as the end of a node does; an intermediate state is removed."""
-        return self.mark.kept
-
-    def path(self, file: str) -> str:
-        """The storage path of one of its files."""
-        return f"{layout.state(self.name)}/{file}"
-
-
-def read_state(storage: Storage, name: str) -> StoredState:
-    """The state called `name`.
-
-    Raises FileNotFoundError where no complete state has this name, and InputError where its mark
-    is damaged.
-    """
-    mark = read_mark(storage, name)
-    return StoredState(name, mark.step, mark)
 
 
 def deepest_state(storage: Storage, chain: NamedSteps, stop: int) -> StoredState | None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from raycl.errors import InputError
 from raycl.states.mark import REMEDY
 from raycl.storage import Storage, layout
+from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.world import World
-
-if TYPE_CHECKING:
-    from raycl.train.checkpoint.load import StoredState
 
 _READ_BYTES = 16 << 20
 
