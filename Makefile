@@ -3,9 +3,9 @@ PYTHON ?= python3
 STORAGE ?= runs/quickstart
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q -c constraints.txt
-# Three processes share the tests by file: two cores, and a good part of the time is spent waiting for
-# servers. Each has one thread for torch.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+# Two processes share the tests by file, and each process has one thread for torch. A third one makes
+# everything slower: every Ray brings a dozen processes of its own.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 FAST := not ray and not s3 and not browser and not machines and not slow
 
 .PHONY: help install quickstart check lint format test-fast test test-machines coverage docs clean
@@ -54,7 +54,7 @@ coverage: $(VENV)/.installed-evaluation ## `make test-fast` with the lines that 
 	$(PYTEST) -m "$(FAST)" --cov --cov-report=term-missing
 
 # Several raylets that come and go: minutes for each test, and no part of `make test`.
-test-machines: $(VENV)/.installed-evaluation ## tests with several machines that come and go: minutes each
+test-machines: $(VENV)/.installed-evaluation ## several machines that come and go, a short soak: minutes each
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m machines
 
 docs: $(VENV)/.installed-docs ## the pages of docs/ as a site in build/site

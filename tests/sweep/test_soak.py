@@ -28,6 +28,7 @@ def test_faults_come_equally_often_and_the_same_for_a_seed() -> None:
 
 @pytest.mark.ray
 @pytest.mark.s3
+@pytest.mark.machines
 @pytest.mark.timeout(1000)
 def test_a_short_soak() -> None:
     """Two faults of the full one, whose figures stand in benchmarks/README.md."""
