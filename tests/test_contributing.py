@@ -86,6 +86,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", sorted(EXPECTED))
 def test_the_example_runs(title: str, outcome: dict[str, str]) -> None:
     problem = outcome.get(title, "there is no such heading with an example")

@@ -111,6 +111,7 @@ def test_scores_are_kept_and_shown(
 
 
 @harness
+@pytest.mark.slow
 def test_tasks_that_are_not_there_are_named(
     trained: tuple[Storage, str],
     tmp_path: Path,
@@ -141,6 +142,7 @@ def test_tasks_that_are_not_there_are_named(
 
 @harness
 @pytest.mark.parametrize("words", ["paper-english", "paper-german"])
+@pytest.mark.slow
 def test_the_papers_lists_name_tasks_of_the_harness(
     words: str, tmp_path: Path, harness_tasks: Any
 ) -> None:

@@ -276,6 +276,7 @@ def test_the_same_evidence_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (text, pictures) == _written(tmp_path / "two", some)
 
 
+@pytest.mark.slow
 def test_the_document_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Pictures are checked by name only, so that they may be coarse.
     monkeypatch.setattr(document, "png", functools.partial(png, dots_per_inch=30))

@@ -86,6 +86,7 @@ def can_mount() -> bool:
     return probe.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk(tmp_path: Path, undisturbed: Path) -> None:
     """The error names the place, nothing half-written counts, and a rerun gives the same bits."""
     if not can_mount():

@@ -56,6 +56,7 @@ def test_a_short_soak() -> None:
     assert "equal the undisturbed run's bit for bit" in done.stdout
 
 
+@pytest.mark.slow
 def test_every_step_of_another_process_is_logged(tmp_path: Path) -> None:
     """Each step is logged with a checksum of the rows it read, once for each time it is made."""
     step_log.install(tmp_path)

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.paths import ROOT
 
 _WITHOUT_RAY = """
@@ -18,6 +20,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_the_smoke_size_measures_everything(tmp_path: Path) -> None:
     """A process of its own: here Ray is imported already, there it cannot be."""
     output = tmp_path / "gpu.json"

@@ -82,6 +82,7 @@ def test_a_skipped_step_before_the_last_one_lets_the_node_end(
     assert stored(storage) == [6]
 
 
+@pytest.mark.slow
 def test_all_ranks_are_asked_after_the_same_steps(tmp_path: Path) -> None:
     """The question is collective: a rank that asks alone would wait for the others for ever."""
     often, seldom, late = (make_storage(tmp_path / name) for name in ("often", "seldom", "late"))

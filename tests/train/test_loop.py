@@ -175,6 +175,7 @@ def test_bfloat16_trains_with_float32_weights(storage: Storage, undisturbed: Sto
     assert half == pytest.approx(full, rel=2e-2)
 
 
+@pytest.mark.slow
 def test_several_workers(tmp_path: Path, undisturbed: Storage) -> None:
     """Two ranks equal one; they resume their states bit for bit, and one rank resumes them."""
     straight, resumed, shrunk, often = (make_storage(tmp_path / name) for name in "abcd")

@@ -102,7 +102,7 @@ def test_too_many_in_a_row_name_the_last_good_state(storage: Storage, poisoned: 
     assert skipped(storage, 6) == [2, 3]
 
 
-@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("world", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_spike_is_skipped_where_the_recipe_says_what_one_is(
     storage: Storage, poisoned: Poison, tmp_path: Path, world: int
 ) -> None:
@@ -155,6 +155,7 @@ def test_a_row_of_skips_counts_though_it_ended_before_it_was_seen() -> None:
     assert [line["skipped"] for line in found.lines] == [0, 1, 1, 0, 1]
 
 
+@pytest.mark.slow
 def test_all_workers_skip_alike(tmp_path: Path) -> None:
     """The row is the second rank's: both must leave the step out, and both must give up."""
     storage, failing = (make_storage(tmp_path / name) for name in "ab")
