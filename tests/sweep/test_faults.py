@@ -38,9 +38,9 @@ def end_tensors(storage: Storage) -> dict[str, torch.Tensor]:
     }
 
 
-# Each kill costs a new start of the worker group, half a minute. test_sweep kills a worker of such a
-# node and test_end_to_end a trial, so that `make test` kills here what they do not. A raylet takes
-# the worker on its machine along.
+# Each kill costs a new start of the worker group, half a minute. test_sweep kills a worker of such
+# a node and test_end_to_end a trial, so that `make test` kills here what they do not. A raylet
+# takes the worker on its machine along.
 @pytest.mark.ray
 @pytest.mark.parametrize(
     "kills",
