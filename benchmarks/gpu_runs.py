@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from raycl.data.manifest import Manifest, Split, fingerprinted, write_manifest
+from benchmarks.made_up_corpora import describe_rows
 from raycl.data.shards import write_shard
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.execution import Execution
@@ -120,17 +120,5 @@ def write_rows(storage: Storage, task: Training) -> None:
     folder, length = task.corpora[CORPUS], task.sequence_length + 1
     vocabulary = task.model.config["vocab_size"]
     rows = np.random.default_rng(0).integers(0, vocabulary, (_ROWS, length), dtype=np.uint16)
-    train = Split((write_shard(storage, folder, "train", 0, rows),), _ROWS, 1, rows.size, rows.size)
-    manifest = Manifest(
-        name=CORPUS,
-        tokenizer="none",
-        vocabulary=vocabulary,
-        dtype="uint16",
-        row_length=length,
-        seed=0,
-        source={},
-        train=train,
-        validation=Split((), 0, 0, 0, 0),
-        fingerprint="",
-    )
-    write_manifest(storage, folder, fingerprinted(manifest))
+    shard = write_shard(storage, folder, "train", 0, rows)
+    describe_rows(storage, CORPUS, (shard,), length, vocabulary)

@@ -21,7 +21,7 @@ from typing import Any, cast
 import numpy as np
 
 from benchmarks.counted_requests import CountedStorage
-from raycl.data.manifest import Manifest, Split, fingerprinted, write_manifest
+from benchmarks.made_up_corpora import describe_rows
 from raycl.data.rank_reader import RankReader, rank_reader
 from raycl.data.ray_stream import block_bounds
 from raycl.data.shards import write_shard
@@ -168,20 +168,7 @@ def _write_corpora(storage: Storage, training: Training) -> None:
             write_shard(storage, folder, "train", number, data[first : first + SHARD_ROWS])
             for number, first in enumerate(range(0, len(data), SHARD_ROWS))
         )
-        train = Split(shards, len(data), 1, data.size, data.size)
-        manifest = Manifest(
-            name=name,
-            tokenizer="none",
-            vocabulary=2**16,
-            dtype="uint16",
-            row_length=length,
-            seed=0,
-            source={},
-            train=train,
-            validation=Split((), 0, 0, 0, 0),
-            fingerprint="",
-        )
-        write_manifest(storage, folder, fingerprinted(manifest))
+        describe_rows(storage, name, shards, length, 2**16)
 
 
 def main() -> None:

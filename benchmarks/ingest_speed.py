@@ -16,9 +16,9 @@ from fractions import Fraction
 
 import numpy as np
 
+from benchmarks.made_up_corpora import describe_rows
 from raycl.cluster.connect import cluster
 from raycl.cluster.options import ClusterOptions
-from raycl.data.manifest import Manifest, Split, fingerprinted, write_manifest
 from raycl.data.ray_stream import Batches, direct_batches, rank_batches
 from raycl.data.shards import write_shard
 from raycl.plan.chain import Chain, ChainStage
@@ -39,20 +39,7 @@ def write_corpus(storage: Storage, name: str, rows: int) -> None:
         count = min(SHARD_ROWS, rows - first)
         data = generator.integers(0, 2**16, (count, ROW_LENGTH), dtype=np.uint16)
         shards.append(write_shard(storage, f"corpora/{name}", "train", number, data))
-    train = Split(tuple(shards), rows, rows, rows * ROW_LENGTH, rows)
-    manifest = Manifest(
-        name=name,
-        tokenizer="none",
-        vocabulary=2**16,
-        dtype="uint16",
-        row_length=ROW_LENGTH,
-        seed=0,
-        source={},
-        train=train,
-        validation=Split((), 0, 0, 0, 0),
-        fingerprint="",
-    )
-    write_manifest(storage, f"corpora/{name}", fingerprinted(manifest))
+    describe_rows(storage, name, tuple(shards), ROW_LENGTH, 2**16)
 
 
 def make_training(rows: int, batch: int) -> Training:

@@ -13,7 +13,7 @@ from raycl.reproduction.evidence.measures import last_loss
 from raycl.results.outcome import RecipeOutcome, validation_curve
 from raycl.results.report.groups import last_stage
 from raycl.results.report.labels import label_ends
-from raycl.results.report.palette import QUIET
+from raycl.results.report.tokens_axis import draw_hand_off
 
 Picked = Mapping[int, RecipeOutcome]
 """One outcome per seed."""
@@ -132,16 +132,4 @@ def label_strokes(axes: Axes, strokes: Sequence[Stroke]) -> None:
 def mark_hand_offs(axes: Axes, places: Sequence[float]) -> None:
     """Draw a dashed line at each place, in tokens, where a stage begins; the first is named."""
     for number, place in enumerate(sorted(places)):
-        axes.axvline(place, color=QUIET[0], linewidth=1.1, linestyle=(0, (3, 3)), zorder=1.5)
-        if number == 0:
-            axes.annotate(
-                "hand-off",
-                (place, 1.0),
-                (0, 3),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-                fontsize=8.5,
-                color=QUIET[0],
-            )
+        draw_hand_off(axes, place, named=number == 0)

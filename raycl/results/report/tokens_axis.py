@@ -28,9 +28,14 @@ def mark_hand_offs(axes: Axes, outcomes: Sequence[RecipeOutcome]) -> None:
     recipes = swept(outcomes)
     places = {s.first_step * o.tokens_per_step for o in recipes for s in o.stages[1:]}
     for place in sorted(places):
-        axes.axvline(place, color=QUIET[0], linewidth=1.1, linestyle=(0, (3, 3)), zorder=1.5)
-        if len(places) > 4 and place > min(places):
-            continue  # the first label explains the other lines
+        # Of many lines the first alone is named, and explains the others.
+        draw_hand_off(axes, place, named=len(places) <= 4 or place == min(places))
+
+
+def draw_hand_off(axes: Axes, place: float, named: bool) -> None:
+    """Draw a dashed line at `place`, in tokens, where a stage begins."""
+    axes.axvline(place, color=QUIET[0], linewidth=1.1, linestyle=(0, (3, 3)), zorder=1.5)
+    if named:
         axes.annotate(
             "hand-off",
             (place, 1.0),
