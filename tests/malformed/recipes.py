@@ -1,0 +1,216 @@
+"""Recipes whose YAML is fine, and whose fields are not."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.malformed.workspace import CONFIG, SCHEDULE, Malformed, recipe, write
+
+REMOVED = object()
+
+
+def _with(path: tuple[str | int, ...], value: Any) -> Any:
+    """A change that sets the field at `path` in the recipe, or removes it."""
+    data: Any = copy.deepcopy(recipe())
+    place = data
+    for part in path[:-1]:
+        place = place.setdefault(part, {}) if isinstance(place, dict) else place[part]
+    if value is REMOVED:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+
+    def change(folder: Path) -> None:
+        write(folder, data)
+
+    return change
+
+
+def _case(path: tuple[str | int, ...], value: Any, *says: str) -> Malformed:
+    shown = "removed" if value is REMOVED else repr(value)[:40]
+    name = f"{'.'.join(str(part) for part in path)} = {shown}"
+    return Malformed(name, _with(path, value), says or (str(path[-1]),))
+
+
+_NO_NUMBER: tuple[Any, ...] = ("many", [1], {"a": 1}, True, -1, 0, 1.5, float("nan"), float("inf"))
+
+
+def malformed_recipes() -> Iterator[Malformed]:
+    """All of them."""
+    yield from _whole_numbers()
+    yield from _names()
+    yield from _corpora()
+    yield from _stages()
+    yield from _schedules()
+    yield from _settings()
+    yield from _sweeps()
+    yield from _models()
+
+
+def _whole_numbers() -> Iterator[Malformed]:
+    for field in ("sequence_length", "global_batch"):
+        for value in _NO_NUMBER:
+            yield _case((field,), value)
+        yield _case((field,), REMOVED, field)
+    for value in ("many", -1, 1.5, [1], 2**80):
+        yield _case(("seed",), value)
+    for value in ("1e300", 10**30):
+        yield _case(("sequence_length",), value)
+        yield _case(("stages", 0, "steps"), value)
+    for value in _NO_NUMBER:
+        yield _case(("stages", 0, "steps"), value)
+
+
+def _names() -> Iterator[Malformed]:
+    for value in ("", "a/b", "../up", "a b", "-x", "n" * 300, 7, None, ["a"], "ä"):
+        yield _case(("name",), value)
+    yield _case(("name",), REMOVED)
+    for value in ("", "1a", "later", "a/b", "s" * 300, None, "a.b"):
+        yield _case(("stages", 0, "name"), value)
+    yield _case(("stages", 1, "name"), "old", "old")
+
+
+def _corpora() -> Iterator[Malformed]:
+    yield _case(("corpora",), {})
+    yield _case(("corpora",), [])
+    yield _case(("corpora",), REMOVED)
+    for value in ("text/none.jsonl", "text/*.csv", [], [""], "", 7, {"a": "b"}):
+        yield _case(("corpora", "old", "text"), value, "old")
+    yield _case(("corpora", "old", "fetch"), "english", "old")
+    yield _case(("corpora", "old"), {"fetch": "klingon"}, "klingon")
+    yield _case(("corpora", "old"), {}, "old")
+    yield _case(("corpora", "old"), None, "old")
+    for value in ("0%", "100%", "120%", -0.1, "half", 1, float("nan")):
+        yield _case(("corpora", "old", "validation"), value, "validation")
+    yield _case(("corpora", "old", "text_field"), 7)
+    yield _case(("corpora", "old", "text_field"), "body")
+    yield _case(("corpora", "old", "txt"), "x", "txt")
+    yield _case(("corpora", "old", "shard_tokens"), 0)
+    yield _case(("corpora", "a/b"), {"text": "text/old.jsonl"}, "a/b")
+    yield _case(("corpora", "c" * 300), {"text": "text/old.jsonl"}, "ccc")
+
+
+def _stages() -> Iterator[Malformed]:
+    yield _case(("stages",), [])
+    yield _case(("stages",), {})
+    yield _case(("stages",), REMOVED)
+    yield _case(("stages", 0), None)
+    yield _case(("stages", 0), "old")
+    yield _case(("stages", 0, "steps"), REMOVED, "steps")
+    yield _case(("stages", 0, "tokens"), "1M", "steps")
+    yield _case(("stages", 0, "stpes"), 4, "steps")
+    yield _case(("stages", 0, "mixture"), {"none": 1}, "none")
+    yield _case(("stages", 0, "mixture"), {"old": 0}, "mixture")
+    yield _case(("stages", 0, "mixture"), {"old": -1}, "mixture")
+    yield _case(("stages", 0, "mixture"), {"old": float("inf")}, "mixture")
+    for value in ("100%", "120%", -0.1, "much", {"old": "100%"}, {}, {"old": 0}):
+        yield _case(("stages", 1, "replay"), value, "replay")
+    yield _case(("stages", 1, "replay"), {"none": "5%"}, "none")
+    yield _case(("stages", 0, "replay"), "5%", "replay")
+    yield _case(("stages", 1, "replay_from"), "some", "replay_from")
+    for value in (0, 3, -1, "2-1", {"min": 2, "max": 1}, {"min": 1}, 1.5):
+        yield _case(("stages", 0, "workers"), value, "workers")
+    yield _case(("stages", 0, "optimizer"), "keep")
+    yield _case(("stages", 0, "at_end"), "again")
+    yield _case(("stages", 0, "stop_after"), "200%")
+    yield _case(("stages", 0, "stop_after"), 0)
+    yield _case(("stages", 0, "steps"), 100_000, "old")
+
+
+def _schedules() -> Iterator[Malformed]:
+    for value in (None, "cosin", [], {}, {"kind": "klingon"}, 7):
+        yield _case(("stages", 0, "schedule"), value, "schedule")
+    for value in ("150%", -1e-3, "fast", float("nan"), float("inf"), None, [1e-3]):
+        yield _case(("stages", 0, "schedule", "max_lr"), value, "max_lr")
+    yield _case(("stages", 0, "schedule", "max_lr"), REMOVED, "max_lr")
+    for value in ("200%", -1e-3, float("nan"), 1.0):
+        yield _case(("stages", 0, "schedule", "min_lr"), value, "min_lr")
+    for value in ("200%", -1, "soon", float("nan")):
+        yield _case(("stages", 0, "schedule", "warmup"), value, "warmup")
+    yield _case(("stages", 0, "schedule", "maxlr"), 1e-3, "max_lr")
+    steep = {"kind": "infinite", "max_lr": 1e-3, "steepness": 1e-17}
+    yield _case(("stages", 0, "schedule"), steep, "schedule")
+    yield _case(("stages", 0, "schedule"), {**SCHEDULE, "kind": "constant"}, "schedule")
+
+
+def _settings() -> Iterator[Malformed]:
+    for field, values in {
+        "beta1": (1.5, -0.1, 1, "high", float("nan")),
+        "beta2": (1.5, 1, float("nan")),
+        "epsilon": (-1, float("nan"), "small"),
+        "weight_decay": (-0.1, float("nan"), float("inf"), "some"),
+        "gradient_clip": (-1, float("nan"), "much"),
+        "betas": ([0.9, 0.95],),
+    }.items():
+        for value in values:
+            yield _case(("optimizer", field), value, field)
+    for field, values in {
+        "rows": (0, -1, "all", 1.5, 10_000),
+        "every": (0, -5, "often"),
+        "final_steps": (0, -1),
+        "row": (4,),
+    }.items():
+        for value in values:
+            yield _case(("validation", field), value, field)
+    for field, values in {
+        "precision": ("float16", "fp32", 32, None),
+        "attention": ("fast", "flash", None),
+        "compile": ("maybe", 2),
+        "micro_batch": (0, -1, 1.5),
+        "save_every": (0, -1),
+        "keep_last": (0, -1),
+        "max_skipped": (0,),
+        "batch": (1,),
+    }.items():
+        for value in values:
+            yield _case(("execution", field), value, field)
+    yield _case(("baselines",), ["joint"], "baselines")
+    yield _case(("baselines",), "union", "baselines")
+    yield _case(("optimiser",), {"beta1": 0.9}, "optimizer")
+
+
+def _sweeps() -> Iterator[Malformed]:
+    for value in (7, "new.replay", [7], {"new.replay": "5%"}, {"new.replay": []}):
+        yield _case(("sweep",), value, "sweep")
+    yield _case(("sweep",), {"none.replay": ["0%"]}, "none")
+    yield _case(("sweep",), {"new.reply": ["0%"]}, "replay")
+    yield _case(("sweep",), {"new.replay": ["0%", "150%"]}, "replay")
+    yield _case(("sweep",), {"n" * 100_000: [1]}, "sweep")
+    yield _case(("sweep",), {"seed": list(range(2_000)), "new.steps": list(range(4, 999))})
+    for field, values in {
+        "corpora.old.text": ["text/old.jsonl", "text/new.jsonl"],
+        "corpora.old.validation": ["20%", "30%"],
+        "tokenizer": ["./tokenizer", "./other"],
+        "name": ["a", "b"],
+        "baselines": [["union"], ["scratch"]],
+        "old.workers": [1, 2],
+        "execution.compile": [True, False],
+        "validation.rows": [1, 2],
+        "sweep": [[], []],
+    }.items():
+        yield _case(("sweep",), {field: values}, field.rpartition(".")[2])
+
+
+def _models() -> Iterator[Malformed]:
+    for value in ({}, None, 7, "tiny", {"preset": "gpt-neox-42"}, {"preset": None}):
+        yield Malformed(f"model = {value!r}", _with(("model",), value), ("model",))
+    yield _case(("model",), {"config": CONFIG, "pretrained": "./base"}, "model")
+    yield _case(("model",), {"preset": "gpt-neox-tiny", "pretrained": "./base"}, "model")
+    for field, values in {
+        "model_type": ("klingon", "", 7, "bert", "t5", "roberta"),
+        "hidden_size": (-5, 0, "wide", 1.5, None, 15),
+        "num_attention_heads": (3, 0, -1),
+        "num_hidden_layers": (-1, "text"),
+        "intermediate_size": (-1, "x"),
+        "vocab_size": (0, -1, "x", 10, float("inf"), True),
+        "max_position_embeddings": (8, -1, "x"),
+        "n_layers": (2,),
+        "attention_dropout": (0.1,),
+        "hiden_size": (16,),
+    }.items():
+        for value in values:
+            yield _case(("model", "config", field), value, "model")
+    yield _case(("model", "config", "quantization_config"), {"quant_method": "gptq"}, "quant")

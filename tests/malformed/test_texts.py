@@ -1,0 +1,16 @@
+"""Text that cannot be read are refused by one sentence, before a cluster starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.malformed.texts import malformed_texts
+from tests.malformed.refusal import check_refused
+from tests.malformed.workspace import Malformed
+
+
+@pytest.mark.parametrize("case", malformed_texts(), ids=lambda case: case.name)
+def test_refused(case: Malformed, workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check_refused(case, workspace, capsys)
