@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.malformed.workspace import make_workspace
+from tests.helpers.workspace import make_workspace
 
 
 @pytest.fixture

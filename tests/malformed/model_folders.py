@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from tests.malformed.workspace import Malformed, add_base, write
-from tests.malformed.workspace import recipe as recipe_data
+from tests.helpers.workspace import add_base, write
+from tests.helpers.workspace import recipe as recipe_data
+from tests.malformed.case import Malformed
 
 _WEIGHTS = "base/model.safetensors"
 
@@ -243,7 +244,7 @@ def _configurations() -> Iterator[Malformed]:
         ("fp8", {"quantization_config": {"quant_method": "fp8"}}, "fp8"),
         ("three layers", {"num_hidden_layers": 3}, "layers.2"),
         ("one layer", {"num_hidden_layers": 1}, "layers.1"),
-        ("another width", {"hidden_size": 32}, "hidden_size"),
+        ("a width that the weights do not have", {"hidden_size": 32}, "hidden_size"),
         ("a width of text", {"hidden_size": "wide"}, "hidden_size"),
         ("no heads", {"num_attention_heads": 0}, "heads"),
         ("three heads", {"num_attention_heads": 3}, "heads"),

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.malformed.workspace import CONFIG, SCHEDULE, Malformed, recipe, write
+from tests.helpers.workspace import CONFIG, SCHEDULE, recipe, write
+from tests.malformed.case import Malformed
 
 REMOVED = object()
 

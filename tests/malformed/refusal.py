@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 
 from raycl.cli.main import main
-from tests.malformed.workspace import Malformed
+from tests.malformed.case import Malformed
 
 MOST_SECONDS = 5.0
 """Of the processor: a loaded machine takes its time."""

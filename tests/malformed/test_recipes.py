@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.malformed.case import Malformed
 from tests.malformed.recipes import malformed_recipes
 from tests.malformed.refusal import check_refused
-from tests.malformed.workspace import Malformed
 
 
-@pytest.mark.parametrize("case", malformed_recipes(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(malformed_recipes()), ids=lambda case: case.name)
 def test_refused(case: Malformed, workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_refused(case, workspace, capsys)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.malformed.tokenizer_folders import malformed_tokenizers
+from tests.malformed.case import Malformed
 from tests.malformed.refusal import check_refused
-from tests.malformed.workspace import Malformed
+from tests.malformed.tokenizer_folders import malformed_tokenizers
 
 
-@pytest.mark.parametrize("case", malformed_tokenizers(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(malformed_tokenizers()), ids=lambda case: case.name)
 def test_refused(case: Malformed, workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_refused(case, workspace, capsys)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.workspace import add_base
 from tests.malformed.model_folders import malformed_models
 from tests.malformed.recipes import malformed_recipes
 from tests.malformed.refusal import ClusterStartedError, sweep
 from tests.malformed.texts import malformed_texts
 from tests.malformed.tokenizer_folders import malformed_tokenizers
-from tests.malformed.workspace import add_base
 from tests.malformed.yaml_texts import malformed_yaml
 
 TABLES = (

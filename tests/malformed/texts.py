@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.helpers.corpus_text import texts
-from tests.malformed.workspace import Malformed, recipe, write
+from tests.helpers.workspace import recipe, write
+from tests.malformed.case import Malformed
 
 _LINES = [json.dumps({"text": text}).encode() for text in texts(80, seed=1)]
 
@@ -122,7 +123,7 @@ def _plain_text() -> Iterator[Malformed]:
     for name, data in {
         "no UTF-8": b"good\nbad \xff\n",
         "UTF-16": "some text".encode("utf-16"),
-        "cut in a character": "größer".encode()[:-4],
+        "cut in a character": "größer".encode()[:-3],
     }.items():
         yield Malformed(f"text: {name}", _file("a.txt", data), ("a.txt",))
 
@@ -159,7 +160,7 @@ def _parquet() -> Iterator[Malformed]:
         "no end": good[:-4],
         "no footer": good[:4] + good[-8:],
         "a flipped bit in a page": _flipped(good, 200),
-        "a flipped bit in the footer": _flipped(good, len(good) - 40),
+        "a footer of another length": good[:-8] + b"\xff\xff\xff\x7f" + good[-4:],
         "a column of numbers": table(list(range(60))),
         "a column of lists": table([["a"]] * 60),
         "a column of null": table([None] * 60, pa.string()),

@@ -9,7 +9,8 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from tests.malformed.workspace import Malformed, recipe, with_recipe, write
+from tests.helpers.workspace import recipe, with_recipe, write
+from tests.malformed.case import Malformed
 
 
 def _file(name: str, data: bytes | None) -> Callable[[Path], None]:

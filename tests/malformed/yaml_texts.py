@@ -8,7 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.malformed.workspace import Malformed, recipe
+from tests.helpers.workspace import recipe
+from tests.malformed.case import Malformed
 
 _TEXT = yaml.safe_dump(recipe(), sort_keys=False)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -29,16 +28,6 @@ CONFIG = {
     "max_position_embeddings": 64,
     "tie_word_embeddings": False,
 }
-
-
-@dataclass(frozen=True)
-class Malformed:
-    """One change that makes the workspace unusable, and what the error has to say about it."""
-
-    name: str
-    change: Callable[[Path], object]
-    says: tuple[str, ...]
-    """Parts of the message: the file, field or row, and where it helps a word of the problem."""
 
 
 def recipe(**changes: Any) -> dict[str, Any]:
