@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -38,7 +39,8 @@ def gather(
     `states` may be shared by several sweeps of one storage, so that each state is read once.
     """
     asked = sweep.definition.recipe.validation.rows
-    command = f"raycl evaluate {states.storage.url} --sweep {sweep.name} --rows"
+    storage = shlex.quote(states.storage.url)
+    command = f"raycl evaluate --storage {storage} --sweep {sweep.name} --rows"
     outcomes, rows = on_one_number_of_rows(
         lambda rows: _on_rows(rows, sweep, states, failed), asked, command
     )
