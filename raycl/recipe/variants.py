@@ -15,6 +15,7 @@ from raycl.recipe.ending import END
 from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.schema import LATER, Recipe, Stage
 from raycl.recipe.search import LABEL, Point, Search, as_text, grid_search
+from raycl.recipe.seed import check_seeds
 from raycl.units import Length
 
 
@@ -60,6 +61,7 @@ def expand(data: Mapping[str, Any], where: str, search: Search = grid_search) ->
             for variant in (trunk, *_branches(trunk)):
                 variants.setdefault((variant.recipe, variant.branch), variant)
         found = list(variants.values())
+        check_seeds([variant.recipe for variant in found if variant.kind == "sweep"])
         for kind in base.baselines:
             label, recipe = baseline(kind, base)
             last = recipe.stages[-1]
