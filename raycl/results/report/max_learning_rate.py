@@ -69,7 +69,7 @@ def draw_by_max_rate(
     group = rate_groups(outcomes)[0]
     share = share_text(last_stage(group[0]).replay_share)
     caption = (
-        "Final average over the corpora, one line per replay share."
+        "Final AVG, one line per replay share."
         if "average" not in lines
         else f"Final loss at replay {share}, per corpus and on average."
     )

@@ -82,7 +82,7 @@ def _is_averaged(table: pd.DataFrame, corpus: str) -> bool:
 def averages_are_alike(table: pd.DataFrame) -> bool:
     """Whether the recipes' averages are over the same corpora with the same weights."""
     names = [name for name in table.columns if name.startswith("weight/")]
-    return len(table.loc[~table["kind"].isin(BASELINES), names].drop_duplicates()) <= 1
+    return len(table.loc[~table["kind"].isin(BASELINES), names].dropna().drop_duplicates()) <= 1
 
 
 def _of_the_sweep(table: pd.DataFrame, measure: str) -> list[str]:
