@@ -254,6 +254,16 @@ def test_a_table_of_format_1_is_shown() -> None:
     assert shown(paper_table(older), "AVG") == ["3.00"]
 
 
+def test_more_tokens_than_the_union_are_told() -> None:
+    losses = {"english": 2.0, "german": 1.0}
+    both = {"english": 1.0, "german": 1.0}
+    union = recipe("union", losses, stage(0, 20, both), kind="union")
+    as_long, longer = recipe("a", losses, OLD, NEW), recipe("b", losses, OLD, stage(10, 25, both))
+    assert notes([as_long, union]) == []
+    told = "More tokens than the union that they are compared with, by up to 25 %: b."
+    assert told in notes([as_long, longer, union])
+
+
 weights = st.dictionaries(st.sampled_from("abcde"), st.floats(0.01, 1), min_size=1)
 
 

@@ -11,7 +11,7 @@ from raycl.results.report.number_text import share_text
 
 def notes(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     """What the averages are over, on which rows losses are, and what is missing."""
-    found = [_of_average(outcomes), _of_apart(outcomes), _of_rows(outcomes)]
+    found = [_of_average(outcomes), _of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes)]
     found += [note for outcome in outcomes for note in outcome.notes]
     return list(dict.fromkeys(note for note in found if note))
 
@@ -43,6 +43,25 @@ def _of_apart(outcomes: Sequence[RecipeOutcome]) -> str:
     if not apart:
         return ""
     return f"In no average, because no stage trains on it: {', '.join(apart)}."
+
+
+def _of_tokens(outcomes: Sequence[RecipeOutcome]) -> str:
+    """Which recipes have more tokens than every union, so that their gap is flattered."""
+    lengths = {o.label: o.stages[-1].last_step * o.tokens_per_step for o in outcomes if o.stages}
+    unions = [lengths.get(outcome.label, 0) for outcome in outcomes if outcome.kind == "union"]
+    if not unions:
+        return ""
+    more = {
+        outcome.label: lengths.get(outcome.label, 0) / max(unions) - 1
+        for outcome in outcomes
+        if not outcome.is_baseline and lengths.get(outcome.label, 0) > max(unions) > 0
+    }
+    if not more:
+        return ""
+    return (
+        "More tokens than the union that they are compared with, by up to "
+        f"{share_text(max(more.values()))}: {'; '.join(more)}."
+    )
 
 
 def _of_rows(outcomes: Sequence[RecipeOutcome]) -> str:
