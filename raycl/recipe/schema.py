@@ -259,7 +259,12 @@ class Recipe(Configuration):
     """One file: a chain of stages, and the sweep over its fields."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    seed: Count = 0
+    seed: Count = Field(
+        default=0,
+        description="draws the initial weights, and nothing else: not the order of rows and not "
+        "the held-out documents, which the seeds of corpora decide; without any effect on a "
+        "pretrained model",
+    )
     model: Model
     tokenizer: Tokenizer
     sequence_length: Count = Field(gt=0)

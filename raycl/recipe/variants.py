@@ -11,9 +11,11 @@ from typing import Any, Literal
 from raycl.errors import InputError, within
 from raycl.plan.frozen import thawed
 from raycl.recipe.baselines import Baseline, baseline
+from raycl.recipe.ending import END
 from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.schema import LATER, Recipe, Stage
 from raycl.recipe.search import LABEL, Point, Search, as_text, grid_search
+from raycl.recipe.seed import check_seeds
 from raycl.units import Length
 
 
@@ -35,7 +37,7 @@ class Variant:
     """Every swept field and its value here; empty for a baseline."""
     recipe: Recipe
     branch: Branch | None = None
-    """The branch at the end of the recipe's last stage, in a variant of kind `anneal`."""
+    """The anneal that ends the recipe: of a variant of kind `anneal`, or of a baseline like it."""
     trunk: str = ""
     """Label of the recipe that a variant of kind `anneal` is a branch of."""
     arm: str = ""
@@ -59,9 +61,12 @@ def expand(data: Mapping[str, Any], where: str, search: Search = grid_search) ->
             for variant in (trunk, *_branches(trunk)):
                 variants.setdefault((variant.recipe, variant.branch), variant)
         found = list(variants.values())
+        check_seeds([variant.recipe for variant in found if variant.kind == "sweep"])
         for kind in base.baselines:
             label, recipe = baseline(kind, base)
-            found.append(Variant(label, kind, {}, recipe))
+            last = recipe.stages[-1]
+            branch = Branch(last.name, END) if last.anneal else None
+            found.append(Variant(label, kind, {}, recipe, branch))
         _check_labels(found)
     return found
 

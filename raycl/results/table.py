@@ -38,6 +38,8 @@ def results_table(outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
         "state": [outcome.state for outcome in outcomes],
         "status": [outcome.status for outcome in outcomes],
     }
+    if any(outcome.notes for outcome in outcomes):
+        after["note"] = [" ".join(outcome.notes) for outcome in outcomes]
     parts = [pd.DataFrame(columns), metric_columns(outcomes, corpora), pd.DataFrame(after)]
     return pd.concat(parts, axis=1)
 

@@ -23,6 +23,7 @@ from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
 from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps
 from raycl.results.gather import StoredStates, gather
+from raycl.results.report.notes import notes
 from raycl.results.report.page import write_report
 from raycl.results.table import write_results
 from raycl.states.lookup import complete_states
@@ -52,6 +53,8 @@ class SweepResult:
     page: str
     failed: dict[str, str]
     """Reason by failed node; empty where all went well."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what must be known to read the table."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ def write_all(
     table = write_results(storage, planned.name, outcomes)
     facts = _facts(plan, storage)
     page = write_report(storage, planned.name, f"Sweep {planned.name}", outcomes, facts)
-    return SweepResult(table, storage.full_path(page), failed)
+    return SweepResult(table, storage.full_path(page), failed, tuple(notes(outcomes)))
 
 
 def _facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from raycl.train.fsdp import (
     precision_name,
     shard_model,
 )
-from raycl.train.history import History, not_finite
+from raycl.train.history import History, not_finite, without_validation
 from raycl.train.model import LanguageModel, attention_implementation, build_model
 from raycl.train.optimizer import (
     build_optimizer,
@@ -107,7 +107,19 @@ class Trainer:
         self._previous_name = found.mark.previous
         self._previous_step = found.mark.previous_step
         self._seconds_before = found.mark.seconds
-        return load_history(storage, found)
+        return without_validation(load_history(storage, found), self._validated_otherwise(found))
+
+    def _validated_otherwise(self, found: StoredState) -> list[str]:
+        """The corpora that the state's training validated on other rows than this one does."""
+        kept, corpora = found.mark.validation, found.mark.metadata.corpora
+        if kept is not None and kept.rows != self._task.validation.rows:
+            return list(corpora)
+        return [
+            corpus
+            for corpus, origin in corpora.items()
+            if corpus in self._manifests
+            and origin.fingerprint != self._manifests[corpus].fingerprint
+        ]
 
     def train_step(self, stream: Iterator[np.ndarray]) -> None:
         """Make one update: set the rate, get rows, compute gradients, clip them, apply AdamW.

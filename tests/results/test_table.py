@@ -15,7 +15,7 @@ import pytest
 from raycl.errors import InputError
 from raycl.results.metrics import final_loss
 from raycl.results.metrics.registry import METRICS, per_corpus
-from raycl.results.outcome import RecipeOutcome, StageFact
+from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
 from raycl.results.table import (
     read_results,
     results_table,
@@ -23,6 +23,7 @@ from raycl.results.table import (
     write_results,
 )
 from raycl.storage import Storage
+from raycl.units import parse_length
 from tests.helpers.outcomes import NAN, history, replayed, union
 from tests.helpers.paths import ROOT
 
@@ -34,7 +35,10 @@ def test_the_numbers_by_hand() -> None:
         "loss/german": 5.0,
         "bits_per_byte/english": 4.5 / math.log(2) / 4,
         "bits_per_byte/german": 5.0 / math.log(2) / 5,
+        "weight/english": 0.5,
+        "weight/german": 0.5,
         "average": 4.75,
+        "average_bits_per_byte": (4.5 / 4 + 5.0 / 5) / 2 / math.log(2),
         "forgetting/english": 0.5,
         "forgetting_from_best/english": 0.6,
         "adaptation/german": 2.0,
@@ -100,7 +104,11 @@ def test_every_column_is_defined_and_every_definition_is_a_column() -> None:
     lines = ROOT.joinpath("docs/metrics.md").read_text().splitlines()
     defined = [line.split("`")[1] for line in lines if line.startswith("| `")]
     assert all(line.count("|") == 4 for line in lines if line.startswith("| `"))
-    table = results_table([replayed(tasks={"cloze": 0.5}), back_again(), union()])
+    branch = BranchFact("replay 25%", "german", parse_length("100%"), 1)
+    whole = replayed(
+        tasks={"cloze": 0.5}, validation_rows={"english": 64}, branch=branch, notes=("a note",)
+    )
+    table = results_table([whole, back_again(), union()])
     patterns = [re.sub(r"/.*", "/<corpus>", name) for name in table.columns]
     patterns = [name.replace("task/<corpus>", "task/<task>") for name in patterns]
     fields = dict.fromkeys(replayed().fields, "<stage>.<field>")
@@ -147,7 +155,7 @@ def test_tables_say_their_format_and_older_ones_are_read(tmp_path: Path) -> None
     storage, path = Storage(tmp_path), tmp_path / "sweeps/one/results.parquet"
     written = write_results(storage, "one", [replayed()])
     for file in (path, path.parent / "history/replay-25.parquet"):
-        assert pq.read_schema(file).metadata[b"raycl_format"] == b"1"
+        assert pq.read_schema(file).metadata[b"raycl_format"] == b"2"
     pd.testing.assert_frame_equal(pd.read_parquet(path), written)
     history = pd.read_parquet(path.parent / "history/replay-25.parquet")
     pd.testing.assert_frame_equal(history, replayed().history)
@@ -159,8 +167,8 @@ def test_a_newer_or_damaged_table_is_told(tmp_path: Path) -> None:
     storage, path = Storage(tmp_path), tmp_path / "sweeps/one/results.parquet"
     write_results(storage, "one", [replayed()])
     table = pq.read_table(path)
-    pq.write_table(table.replace_schema_metadata({b"raycl_format": b"2"}), path)
-    with pytest.raises(InputError, match=r"results\.parquet.*format 2; this raycl reads .* to 1"):
+    pq.write_table(table.replace_schema_metadata({b"raycl_format": b"3"}), path)
+    with pytest.raises(InputError, match=r"results\.parquet.*format 3; this raycl reads .* to 2"):
         read_results(storage, "one")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(InputError, match=r"results\.parquet: not a readable Parquet file"):

@@ -13,8 +13,9 @@ from raycl.results.outcome import RecipeOutcome
 from raycl.results.report.canvas import Drawing, png, svg
 from raycl.results.report.figures import draw_figures
 from raycl.results.report.headline import headline
+from raycl.results.report.notes import notes
 from raycl.results.report.palette import GRID, INK, PAPER, QUIET, looks
-from raycl.results.report.table import PaperTable, paper_table, statuses, transfer_table
+from raycl.results.report.table import PaperTable, paper_table, rows_text, statuses, transfer_table
 from raycl.results.table import results_table
 from raycl.storage import Storage, layout
 
@@ -60,6 +61,9 @@ def render(
     return environment.get_template("page.html").render(
         title=title,
         headline=headline(outcomes, table),
+        notes=notes(outcomes),
+        rows=rows_text(table),
+        anneals="anneal_tokens" in table,
         tables=_tables(table) if outcomes else {},
         swatches={label: variables[look.colour] for label, look in looks(outcomes).items()},
         figures=[

@@ -1,0 +1,78 @@
+"""What must be known to read a sweep's numbers: sentences below its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from raycl.results.metrics.sides import Weights, differ, sides_of
+from raycl.results.outcome import RecipeOutcome, corpora_of, trained_corpora
+from raycl.results.report.number_text import share_text
+
+
+def notes(outcomes: Sequence[RecipeOutcome]) -> list[str]:
+    """What the averages are over, on which rows losses are, and what is missing."""
+    found = [_of_average(outcomes), _of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes)]
+    found += [note for outcome in outcomes for note in outcome.notes]
+    return list(dict.fromkeys(note for note in found if note))
+
+
+def _of_average(outcomes: Sequence[RecipeOutcome]) -> str:
+    if differ(outcomes):
+        return (
+            "The recipes differ in what they learn, so their averages do not compare with each "
+            "other: each has its gap to the union, measured on what the recipe learns."
+        )
+    recipes = [sides for sides in sides_of(outcomes) if sides]
+    if not recipes or max(len(recipes[0].old), len(recipes[0].new)) < 2:
+        return ""  # two corpora and their plain mean
+    old, new = (_side_text(side) for side in (recipes[0].old, recipes[0].new))
+    if not recipes[0].old:
+        return f"AVG: the mean of {new}."
+    return f"AVG: the mean of what was learned before ({old}) and what is new ({new})."
+
+
+def _side_text(side: Weights) -> str:
+    if len(side) == 1:
+        return next(iter(side))
+    return ", ".join(f"{corpus} {share_text(share)}" for corpus, share in side.items())
+
+
+def _of_apart(outcomes: Sequence[RecipeOutcome]) -> str:
+    trained = {corpus for outcome in outcomes for corpus in trained_corpora(outcome)}
+    apart = [corpus for corpus in corpora_of(outcomes) if corpus not in trained]
+    if not apart:
+        return ""
+    return f"In no average, because no stage trains on it: {', '.join(apart)}."
+
+
+def _of_tokens(outcomes: Sequence[RecipeOutcome]) -> str:
+    """Which recipes have more tokens than every union, so that their gap is flattered."""
+    lengths = {o.label: o.stages[-1].last_step * o.tokens_per_step for o in outcomes if o.stages}
+    unions = [lengths.get(outcome.label, 0) for outcome in outcomes if outcome.kind == "union"]
+    if not unions:
+        return ""
+    more = {
+        outcome.label: lengths.get(outcome.label, 0) / max(unions) - 1
+        for outcome in outcomes
+        if not outcome.is_baseline and lengths.get(outcome.label, 0) > max(unions) > 0
+    }
+    if not more:
+        return ""
+    return (
+        "More tokens than the union that they are compared with, by up to "
+        f"{share_text(max(more.values()))}: {'; '.join(more)}."
+    )
+
+
+def _of_rows(outcomes: Sequence[RecipeOutcome]) -> str:
+    tighter: Mapping[str, int] = next(
+        ({c: o.validation_rows[c] for c in o.measured} for o in outcomes if o.measured), {}
+    )
+    if not tighter:
+        return ""
+    rows = ", ".join(f"{count:,} of {corpus}" for corpus, count in tighter.items())
+    return (
+        f"Final losses are on the validation rows that `raycl evaluate` measured ({rows}); "
+        "forgetting, adaptation, spikes, tokens to the union and figures over tokens are on those "
+        "of the training."
+    )
