@@ -66,8 +66,9 @@ def define(path: Path, overrides: Sequence[str] = (), scale: str | None = None) 
 def _overridden(data: Mapping[str, Any], override: str) -> dict[str, Any]:
     where = f"--set {shown(override)}"
     field, equals, value = override.partition("=")
-    if not equals:
-        raise InputError(where, "no '='", "Write --set german.replay=5%")
+    if not equals or not field.isprintable():
+        problem = "no '='" if not equals else "the field's name is no text"
+        raise InputError(where, problem, "Write --set german.replay=5%")
     return with_field(data, field.strip(), parse_document(value, where).data, where)
 
 

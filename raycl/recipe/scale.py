@@ -15,11 +15,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from raycl.errors import InputError, within
+from raycl.errors import FieldError, InputError, within
 from raycl.recipe.lengths import tokens_per_step
 from raycl.recipe.load import parse_recipe, problem_of, read_yaml
 from raycl.recipe.scale_values import Factors, scaled_field
 from raycl.recipe.schema import Recipe
+from raycl.recipe.variants import expand
 from raycl.units import Count, Weight
 
 _SIZES = ("sequence_length", "global_batch")
@@ -98,6 +99,7 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
     recipe, and where the recipe is not valid as its author wrote it.
     """
     recipe = parse_recipe(data, where)
+    expand(data, where)  # a grid's values are valid only when they stand in a recipe
     chosen = load_scale(scale)
     try:
         chosen = chosen.of(recipe.name)
@@ -114,9 +116,12 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
         factors = _factors(recipe, resized, chosen, bindings)
         small["model"] = _model(dict(data["model"]), chosen, scale)
         small["corpora"] = _corpora(recipe, data["corpora"], chosen, bindings)
-        small["stages"] = [_stage(stage, factors) for stage in data["stages"]]
-        if recipe.sweep:
-            small["sweep"] = [_grid(grid, factors, chosen, scale) for grid in recipe.sweep]
+        try:
+            small["stages"] = [_stage(stage, factors) for stage in data["stages"]]
+            if recipe.sweep:
+                small["sweep"] = [_grid(grid, factors, chosen, scale) for grid in recipe.sweep]
+        except FieldError as error:  # what is valid at full size may not be so here
+            raise InputError(f"--scale {scale}", error.problem, error.remedy) from error
     return small
 
 
