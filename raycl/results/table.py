@@ -43,6 +43,8 @@ def results_table(outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
+_PLAIN = re.compile(r"[a-z0-9]+(\.[0-9]+)?( [a-z0-9]+(\.[0-9]+)?)*")
+_DIGEST = re.compile(r"(^| )[0-9a-f]{12}$")
 _READABLE = 60
 """Characters of a label in its file's name; what follows tells any two labels apart."""
 
@@ -50,8 +52,11 @@ _READABLE = 60
 def file_name(label: str) -> str:
     """The name of a label's file: readable, at most 80 lower-case characters, no two labels' alike.
 
-    It depends on the label alone, so that no other set of recipes takes it.
+    It depends on the label alone, so that no other set of recipes takes it. Plain words are their
+    own name, and any other label has a digest at the end.
     """
+    if len(label) <= _READABLE and _PLAIN.fullmatch(label) and not _DIGEST.search(label):
+        return label.replace(" ", "-")
     digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"{_readable(label)[:_READABLE].rstrip('-.')}-{digest}"
 
@@ -90,7 +95,7 @@ def write_results(storage: Storage, sweep: str, outcomes: Sequence[RecipeOutcome
 def _remove_former(storage: Storage, sweep: str, labels: Sequence[str]) -> None:
     """Remove the histories of the same recipes that raycl 0.1.0 wrote under other names."""
     there = set(storage.list(layout.sweep_histories(sweep)))
-    for name in _former_names(labels):
+    for name in set(_former_names(labels)).difference(map(file_name, labels)):
         path = layout.sweep_history(sweep, name)
         if path.rpartition("/")[2] in there:
             storage.remove(path)
