@@ -15,12 +15,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from raycl.errors import FieldError, InputError, within
+from raycl.errors import FieldError, InputError, shown, within
 from raycl.recipe.lengths import tokens_per_step
 from raycl.recipe.load import parse_recipe, problem_of, read_yaml
 from raycl.recipe.scale_values import Factors, scaled_field
 from raycl.recipe.schema import Recipe
-from raycl.recipe.variants import expand
 from raycl.units import Count, Weight
 
 _SIZES = ("sequence_length", "global_batch")
@@ -99,7 +98,6 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
     recipe, and where the recipe is not valid as its author wrote it.
     """
     recipe = parse_recipe(data, where)
-    expand(data, where)  # a grid's values are valid only when they stand in a recipe
     chosen = load_scale(scale)
     try:
         chosen = chosen.of(recipe.name)
@@ -116,12 +114,9 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
         factors = _factors(recipe, resized, chosen, bindings)
         small["model"] = _model(dict(data["model"]), chosen, scale)
         small["corpora"] = _corpora(recipe, data["corpora"], chosen, bindings)
-        try:
-            small["stages"] = [_stage(stage, factors) for stage in data["stages"]]
-            if recipe.sweep:
-                small["sweep"] = [_grid(grid, factors, chosen, scale) for grid in recipe.sweep]
-        except FieldError as error:  # what is valid at full size may not be so here
-            raise InputError(f"--scale {scale}", error.problem, error.remedy) from error
+        small["stages"] = [_stage(stage, factors) for stage in data["stages"]]
+        if recipe.sweep:
+            small["sweep"] = [_grid(grid, factors, chosen, scale) for grid in recipe.sweep]
     return small
 
 
@@ -203,8 +198,17 @@ def _grid(grid: Mapping[str, Any], factors: Factors, scale: Scale, name: str) ->
                 small[field] = [_preset(value, scale, name) for value in values]
             else:
                 last = field.rpartition(".")[2]
-                small[field] = [scaled_field(last, value, factors) for value in values]
+                small[field] = [_swept_value(last, value, factors) for value in values]
     return small
+
+
+def _swept_value(field: str, value: Any, factors: Factors) -> Any:
+    """The value at the scale. Raises InputError where it is none: a grid is not validated yet."""
+    try:
+        return scaled_field(field, value, factors)
+    except FieldError as error:
+        remedy = error.remedy or "Give a value of the field"
+        raise InputError(shown(value), error.problem, remedy) from error
 
 
 def _check_swept(field: str, name: str) -> None:
