@@ -95,8 +95,9 @@ def with_field(data: Mapping[str, Any], field: str, value: Any, where: str) -> d
         copy["stages"] = stages
         return copy
     if parts[0] == "stages" and len(parts) > 1:
-        known = ", ".join(f"{name}.{'.'.join(parts[2:]) or 'steps'}" for name in names if name)
-        raise InputError(f"{where}: {field}", "a stage goes by its name", f"Give {known}")
+        inner = ".".join(parts[2:]) or "steps"
+        remedy = f"Give {', '.join(f'{name}.{inner}' for name in names if name)}"
+        raise InputError(f"{where}: {field}", "a stage goes by its name", remedy)
     if parts[0] not in Recipe.model_fields:
         known = [str(name) for name in names if name] + list(Recipe.model_fields)
         raise InputError(

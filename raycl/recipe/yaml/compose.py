@@ -110,7 +110,7 @@ def compose(text: str, where: str) -> Node | None:
         raise _unreadable(f"{where}:{line}:{column}", problem) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # PyYAML lets errors of Python through, such as that of the escape "\UFFFFFFFF".
-        mark = loader.get_mark() if loader else None  # type: ignore[no-untyped-call]
+        mark = loader.get_mark() if loader else None
         raise _unreadable(place(where, mark), str(error)) from error
 
 

@@ -92,7 +92,7 @@ def _real(written: str) -> float:
         what = "nothing" if value is None else f"{value:g}"
         remedy = f"Write a decimal number, or quote it where text is meant: '{written}'"
         raise FieldError(f"YAML reads {written} as {what}", remedy)
-    return value
+    return float(value)
 
 
 def _read_as(construct: Any, written: str) -> Any:
