@@ -37,6 +37,9 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
         )
     console.print(table)
     print_plan_summary(plan, console)
+    for labels in _equal(plan.nodes):
+        text = f"The same training, and so equal rows in the results: {'; '.join(labels)}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     if not prepared:
         console.print("Corpora are not prepared yet: their sizes are not checked.")
 
@@ -51,6 +54,18 @@ def print_plan_summary(plan: Plan, console: Console) -> None:
         f"({saved:.0%} shared); {plan.steps_left:,} left to train.",
         soft_wrap=True,
     )
+
+
+def _equal(nodes: Sequence[NodePlan]) -> list[list[str]]:
+    """Labels of recipes that go through the very same nodes, two or more in each group."""
+    along: dict[str, list[str]] = {}
+    for node in nodes:
+        for label in node.recipes:
+            along.setdefault(label, []).append(node.name)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for label, names in along.items():
+        groups.setdefault(tuple(names), []).append(label)
+    return [labels for labels in groups.values() if len(labels) > 1]
 
 
 def _depth_first(nodes: Sequence[NodePlan]) -> list[NodePlan]:

@@ -111,7 +111,7 @@ def _closed_form(count: Callable[[Mapping[str, Any]], T], config: Mapping[str, A
     """
     try:
         return count(config)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, ArithmeticError):
         return None
 
 

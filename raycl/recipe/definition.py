@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from raycl.data.binding import bind, check_binding
 from raycl.data.manifest import Manifest, load_manifest
-from raycl.errors import InputError
+from raycl.errors import InputError, shown
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
 from raycl.recipe import (
@@ -21,11 +19,16 @@ from raycl.recipe import (
     Variant,
     expand,
     parse_recipe,
-    read_yaml,
     with_field,
 )
+from raycl.recipe.checks import check_fields
+from raycl.recipe.load import fields_of
 from raycl.recipe.scale import scaled
+from raycl.recipe.yaml import parse_document, read_document
 from raycl.storage import Storage, layout
+
+_MOST_STEPS = 10**8
+"""Steps of all recipes of a sweep, shared ones counted in each: planning looks at all of them."""
 
 _UNKNOWN_ROWS = 2**40
 """Rows of a corpus that is not prepared yet: enough for any recipe, checked again afterwards."""
@@ -49,20 +52,24 @@ class Definition:
 
 def define(path: Path, overrides: Sequence[str] = (), scale: str | None = None) -> Definition:
     """Read a recipe file with its overrides, then apply a scale to it. Raises InputError."""
-    data = read_yaml(path)
+    document = read_document(path)
+    data = fields_of(document, str(path))
     for override in overrides:
-        field, equals, value = override.partition("=")
-        if not equals:
-            raise InputError(f"--set {override!r}", "no '='", "Write --set german.replay=5%")
-        try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            remedy = "Write the value as in the recipe, in quotes"
-            raise InputError(f"--set {override!r}", "not readable as YAML", remedy) from error
-        data = with_field(data, field.strip(), parsed, f"--set {override!r}")
+        data = _overridden(data, override)
+    recipe = parse_recipe(data, str(path), document)
+    check_fields(recipe, str(path))
     if scale is None:
         return definition_of(data, str(path))
     return definition_of(scaled(data, scale, str(path)), f"{path} --scale {scale}")
+
+
+def _overridden(data: Mapping[str, Any], override: str) -> dict[str, Any]:
+    where = f"--set {shown(override)}"
+    field, equals, value = override.partition("=")
+    if not equals or not field.isprintable():
+        problem = "no '='" if not equals else "the field's name is no text"
+        raise InputError(where, problem, "Write --set german.replay=5%")
+    return with_field(data, field.strip(), parse_document(value, where).data, where)
 
 
 def definition_of(data: Mapping[str, Any], where: str) -> Definition:
@@ -133,13 +140,19 @@ def is_prepared(facts: Mapping[str, CorpusFacts]) -> bool:
 def trainings(definition: Definition, facts: Mapping[str, CorpusFacts]) -> dict[str, Training]:
     """The whole training of every recipe, by label. Raises InputError."""
     _check_validation(definition, facts)
-    resolver = Resolver(facts)
-    return {
-        variant.label: resolver.resolve(
-            variant.recipe, f"{definition.where} ({variant.label})", variant.branch
-        )
-        for variant in definition.variants
-    }
+    resolver, steps = Resolver(facts), 0
+    made = {}
+    for variant in definition.variants:
+        where = f"{definition.where} ({variant.label})"
+        made[variant.label] = resolver.resolve(variant.recipe, where, variant.branch)
+        steps += made[variant.label].chain.steps
+        if steps > _MOST_STEPS:
+            raise InputError(
+                f"{definition.where}: sweep",
+                f"its {len(definition.variants):,} recipes have more than {_MOST_STEPS:,} steps",
+                "Give fewer recipes, or fewer steps",
+            )
+    return made
 
 
 def make_tree(definition: Definition, facts: Mapping[str, CorpusFacts]) -> Tree:

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from raycl.data.manifest import Manifest
-from raycl.errors import InputError
+from raycl.errors import InputError, within
 from raycl.plan.cost import Plan, make_plan
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
@@ -128,7 +128,8 @@ def _planned(definition: Definition, manifests: Mapping[str, Manifest]) -> Plann
 
 def _tree(sweeps: Sequence[PlannedSweep]) -> Tree:
     if len(sweeps) == 1:
-        return build_tree(sweeps[0].trainings, LEAST_SHARED)
+        with within(sweeps[0].definition.where):
+            return build_tree(sweeps[0].trainings, LEAST_SHARED)
     joint = {
         _joint_label(sweep, label): training
         for sweep in sweeps

@@ -37,7 +37,8 @@ def write_report(
         storage.write_bytes(layout.sweep_figure(sweep, drawing.name), png(drawing.figure))
     page = render(title, outcomes, drawings, facts)
     path = layout.sweep_report(sweep)
-    storage.write_bytes(path, page.encode())
+    # The facts may name a path whose bytes are no text.
+    storage.write_bytes(path, page.encode("utf-8", "backslashreplace"))
     return path
 
 

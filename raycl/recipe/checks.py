@@ -1,0 +1,58 @@
+"""Fields of a valid recipe that would have no effect, or that only a started cluster would refuse.
+
+They are checked where a user gives a recipe. The recipe of a stored sweep is read without these
+checks, so that its results can always be looked at.
+"""
+
+from __future__ import annotations
+
+from raycl.data.corpora import names as fetched
+from raycl.errors import InputError, within
+from raycl.recipe.schema import LATER, Recipe
+from raycl.recipe.search import LABEL
+
+_FIXED = {
+    "name": "results of one sweep have one name",
+    "corpora": "a storage holds each corpus once, by its name",
+    "tokenizer": "the corpora of a storage are prepared with one tokenizer",
+    "sequence_length": "the corpora of a storage are prepared with one length",
+    "validation": "it changes no state, and losses on other rows do not compare",
+    "baselines": "it is no field of one recipe",
+    "sweep": "it is no field of one recipe",
+}
+"""Fields that all recipes of a sweep share, and why."""
+_STAGE_FIXED = {
+    "name": "a stage's name changes no state",
+    "workers": "the number of workers changes no state",
+}
+_VARIES = "execution.precision"
+"""The only field of `execution` on which a state depends."""
+
+
+def check_fields(recipe: Recipe, where: str) -> None:
+    """Raise InputError for a corpus that cannot be fetched, or a sweep that makes equal rows."""
+    with within(where):
+        for name, corpus in recipe.corpora.items():
+            if corpus.fetch is not None and corpus.fetch not in fetched():
+                place = f"corpora.{name}.fetch {corpus.fetch!r}"
+                raise InputError(place, "not known", f"Known: {', '.join(fetched())}")
+        for grid in recipe.sweep:
+            for field in grid:
+                if field != LABEL:
+                    _check_varies(recipe, field)
+
+
+def _check_varies(recipe: Recipe, field: str) -> None:
+    first, _, rest = field.partition(".")
+    stages = {stage.name for stage in recipe.stages} | {LATER}
+    remedy = "Write it outside the sweep; to compare two values, give two recipes two storages"
+    if first in stages:
+        reason = _STAGE_FIXED.get(rest.partition(".")[0])
+        remedy = "Write it in the stage, outside the sweep"
+    elif first == "execution" and field != _VARIES:
+        reason = "it changes how a state is computed, and not which one"
+        remedy = f"Write it outside the sweep; only {_VARIES} can be swept"
+    else:
+        reason = _FIXED.get(first)
+    if reason is not None:
+        raise InputError(f"sweep.{field}", f"cannot be swept: {reason}", remedy)
