@@ -100,10 +100,11 @@ def _values() -> Iterator[Malformed]:
         "ordered pairs": "!!omap [a: 1]",
         "null": "~",
     }.items():
+        line = 1 + _TEXT[: _TEXT.index("sequence_length")].count("\n")
         change = _line("sequence_length: 16", f"sequence_length: {value}")
-        yield Malformed(f"sequence_length: {name}", change, ("sequence_length", "recipe.yaml"))
+        yield Malformed(f"sequence_length: {name}", change, (f"recipe.yaml:{line}:",))
         change = _text(f"seed: {value if name != 'null' else '[]'}\n{_TEXT}")
-        yield Malformed(f"seed: {name}", change, ("seed", "recipe.yaml"))
+        yield Malformed(f"seed: {name}", change, ("recipe.yaml:1:",))
 
 
 def _keys() -> Iterator[Malformed]:
