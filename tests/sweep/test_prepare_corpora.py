@@ -47,7 +47,7 @@ def test_text_that_is_not_there(storage: Storage, tmp_path: Path) -> None:
 
 def test_a_tokenizer_that_is_not_there(storage: Storage, tmp_path: Path) -> None:
     recipe = defined(**texts(tmp_path, "old", "new", tokenizer=str(tmp_path / "none")))
-    with pytest.raises(InputError, match=r"tokenizer .*none.*neither in storage"):
+    with pytest.raises(InputError, match=r"tokenizer .*none.*there is no file or folder"):
         sweep(recipe, storage)
 
 
