@@ -172,7 +172,9 @@ def tokenizer_reference(
     train = recipe.tokenizer.train
     if train is None:
         # Put into storage here: a relative path means something else where tasks run.
-        return layout.tokenizer(store_tokenizer(storage, _loaded(recipe, storage)))
+        loaded = _loaded(recipe, storage)
+        report(f"tokenizer {recipe.tokenizer.load}: {loaded.policy.described}")
+        return layout.tokenizer(store_tokenizer(storage, loaded))
     for name in recipe.corpora:
         if has_manifest(storage, layout.corpus(name)):
             return layout.tokenizer(load_manifest(storage, layout.corpus(name)).tokenizer)

@@ -7,7 +7,6 @@ WordPiece or WordLevel model finds `</s>` like any other word.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -56,7 +55,7 @@ def control_tokens(files: TokenizerFiles, definition: Definition, policy: Policy
 
 def marked(definition: Definition, control: frozenset[str]) -> dict[str, Any]:
     """The definition with every control token added to it and marked as special."""
-    changed = copy.deepcopy(dict(definition))
+    changed = {**definition, "added_tokens": [dict(t) for t in definition["added_tokens"]]}
     ids, added = token_ids(definition), added_tokens(changed)
     for token in control:
         if token in added:
@@ -73,12 +72,11 @@ def hidden(definition: Definition, control: frozenset[str]) -> dict[str, Any]:
     The tokens have another spelling, and no merge leads to them. The post-processor, which would
     look for the old one, is left out: raycl itself writes what stands before and after a text.
     """
-    changed = copy.deepcopy(dict(definition))
-    changed["post_processor"] = None
-    for token in changed["added_tokens"]:
-        if token["content"] in control:
-            token["content"] = spelling(token["content"])
-    model = changed["model"]
+    added = [
+        {**token, "content": _spelled(token["content"], control)}
+        for token in definition["added_tokens"]
+    ]
+    model = dict(definition["model"])
     if isinstance(model["vocab"], dict):
         model["vocab"] = {_spelled(t, control): number for t, number in model["vocab"].items()}
     else:
@@ -91,7 +89,7 @@ def hidden(definition: Definition, control: frozenset[str]) -> dict[str, Any]:
             for first, second in model["merges"]
             if control.isdisjoint((first, second, _joined(first, second, model)))
         ]
-    return changed
+    return {**definition, "added_tokens": added, "model": model, "post_processor": None}
 
 
 def spelling(token: str) -> str:

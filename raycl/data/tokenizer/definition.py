@@ -103,13 +103,11 @@ def _around(template: list[dict[str, Any]]) -> tuple[str | None, str | None]:
     return (before[0] if len(before) == 1 else None), (after[-1] if after else None)
 
 
-def without_ids_twice(definition: Definition, where: str) -> None:
-    """Raise InputError where two of the model's tokens have the same id."""
-    seen: dict[int, str] = {}
-    for token, number in model_tokens(definition).items():
-        if seen.setdefault(number, token) != token:
-            raise InputError(
-                f"tokenizer {where!r}",
-                f"not a tokenizer.json ({seen[number]!r} and {token!r} both have the id {number})",
-                LOADABLE,
-            )
+def check_ids(tokenizer: Tokenizer, definition: Definition, where: str) -> None:
+    """Raise InputError where two of the model's tokens have the same id.
+
+    The library keeps one of them when it writes a definition.
+    """
+    if tokenizer.get_vocab_size(with_added_tokens=False) != len(model_tokens(definition)):
+        problem = "not a tokenizer.json (two of its tokens have the same id)"
+        raise InputError(f"tokenizer {where!r}", problem, LOADABLE)

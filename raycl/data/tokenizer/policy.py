@@ -54,6 +54,15 @@ class Policy:
     """Who said so, for messages."""
     begin_from: str = ""
 
+    @property
+    def described(self) -> str:
+        """Both tokens, and who said so."""
+        begins = "nothing" if self.begin is None else repr(self.begin)
+        return (
+            f"documents end with {self.end!r} ({self.end_from}) and begin with {begins} "
+            f"({self.begin_from})"
+        )
+
 
 def find_policy(files: TokenizerFiles, definition: Definition, choice: Choice) -> Policy:
     """The policy of a tokenizer. Raises InputError where it names no end, or unknown tokens."""

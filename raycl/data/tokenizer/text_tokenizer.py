@@ -23,10 +23,10 @@ from raycl.data.tokenizer.coverage import Complete, Coverage, coverage_of
 from raycl.data.tokenizer.definition import (
     Definition,
     canonical,
+    check_ids,
     definition_of,
     parse,
     token_ids,
-    without_ids_twice,
 )
 from raycl.data.tokenizer.files import TokenizerFiles
 from raycl.data.tokenizer.policy import NO_CHOICE, Choice, Policy, find_policy, policy_before
@@ -109,8 +109,9 @@ def make_tokenizer(files: TokenizerFiles, choice: Choice = NO_CHOICE) -> TextTok
     Raises InputError where they are no tokenizer, where it has no tokens for text, and where the
     end or the beginning of a document is not known, or could be ordinary text.
     """
-    definition = definition_of(parse(files.definition, files.where))
-    without_ids_twice(definition, files.where)
+    given = parse(files.definition, files.where)
+    definition = definition_of(given)
+    check_ids(given, definition, files.where)
     if not token_ids(definition):
         raise _empty(files)
     return tokenizer_with(files, definition, find_policy(files, definition, choice))
