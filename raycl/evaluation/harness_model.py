@@ -10,6 +10,8 @@ from lm_eval.models.huggingface import HFLM
 class StateModel(HFLM):  # type: ignore[misc]
     """A stored state, whose tokenizer may have a token that begins each document."""
 
+    add_bos_token: bool
+
     def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> Any:
         """Log-likelihoods of whole documents.
 

@@ -78,8 +78,8 @@ def train_tokenizer(
             f"the sample gives only {trained.get_vocab_size()} tokens",
             "Give more text, a larger sample_bytes_per_corpus or a smaller vocabulary",
         )
-    files = TokenizerFiles("of the recipe", trained.to_str())
-    fingerprint = store_tokenizer(storage, make_tokenizer(files))
+    made_here = TokenizerFiles("of the recipe", trained.to_str())
+    fingerprint = store_tokenizer(storage, make_tokenizer(made_here))
     record = TokenizerRequest.model_validate({**request, "fingerprint": fingerprint})
     write_record(storage, layout.tokenizer_request(key), record)
     return layout.tokenizer(fingerprint), fingerprint

@@ -124,7 +124,8 @@ def _begin(files: TokenizerFiles, definition: Definition, choice: Choice) -> tup
         return None, CONFIG
     template = (template_tokens(definition)[0], f"the post-processor in {DEFINITION}")
     by_id = _by_id(files, definition, "bos_token_id")
-    for token, source in (*_by_name(files, "bos_token"), template, *by_id):
+    named: list[tuple[str | None, str]] = [*_by_name(files, "bos_token"), template, *by_id]
+    for token, source in named:
         if token is not None:
             return token, source
     raise InputError(
@@ -149,7 +150,7 @@ def _by_id(
         value = content.get(field)
         number = value[0] if isinstance(value, list) and value else value
         known = isinstance(number, int) and not isinstance(number, bool)
-        yield (texts.get(number) if known else None), f"{field} in {name}"
+        yield (texts.get(int(number)) if known else None), f"{field} in {name}"
 
 
 def text_of(token: Any) -> str | None:

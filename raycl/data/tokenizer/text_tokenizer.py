@@ -44,7 +44,7 @@ class Encoded:
     lost: int
     """UTF-8 bytes of the text that no id stands for."""
     example: str
-    """Some text around the first of them."""
+    """Some text around such a place; it may be of another text of the same batch."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +85,21 @@ class TextTokenizer:
         return ids
 
     def encode_batch(self, texts: Sequence[str], dtype: str) -> Iterator[Encoded]:
-        """The ids of several texts, and what could not be written of each."""
+        """The ids of several texts, and what could not be written of each.
+
+        Only the first that is not whole has an example: looking for a place takes long.
+        """
         if self.coverage.needs_offsets:
             encodings = self.encoder.encode_batch(list(texts), add_special_tokens=False)
         else:
             encodings = self.encoder.encode_batch_fast(list(texts), add_special_tokens=False)
+        example = ""
         for text, encoding in zip(texts, encodings, strict=True):
             ids = np.array(encoding.ids, dtype=dtype)
             lost = self.coverage.lost(text, encoding, ids)
-            place = next(self.coverage.places(text, encoding, ids), 0) if lost else 0
-            yield Encoded(ids, lost, _around(text, place) if lost else "")
+            if lost and not example:
+                example = _around(text, next(self.coverage.places(text, encoding, ids), 0))
+            yield Encoded(ids, lost, example if lost else "")
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; control tokens are spelled as tokenizer.json spells them."""

@@ -46,7 +46,9 @@ def prepare(tmp_path: Path) -> Prepare:
         tokenizer: Tokenizer, documents: list[str], choice: Choice | None = None, **settings: Any
     ) -> tuple[Storage, Manifest]:
         file = tmp_path / "text.jsonl"
-        file.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents))
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in documents)
+        if not file.exists() or file.read_text() != lines:
+            file.write_text(lines)
         storage = Storage(tmp_path / "storage")
         folder = write_tokenizer(tmp_path / "given", tokenizer)
         stored = store_tokenizer(storage, load_tokenizer(storage, folder, choice or Choice()))
