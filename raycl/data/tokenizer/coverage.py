@@ -7,7 +7,7 @@ spaces, is not counted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -29,71 +29,62 @@ _SPACE = "▁"
 class Coverage(Protocol):
     """Measures what is lost when a text is encoded."""
 
-    needs_offsets: bool
-    """Whether it needs encodings that know their places in the text, which take longer to make."""
+    def lost(self, text: str, ids: np.ndarray) -> int:
+        """UTF-8 bytes of the text that its ids do not hold."""
 
-    def lost(self, text: str, encoding: Any, ids: np.ndarray) -> int:
-        """UTF-8 bytes of the text that its encoding, with these ids, does not hold."""
-
-    def places(self, text: str, encoding: Any, ids: np.ndarray) -> Iterator[int]:
+    def places(self, text: str, ids: np.ndarray) -> Iterator[int]:
         """Indices in the text where something is lost."""
 
 
 class Complete:
     """Every text can be written."""
 
-    needs_offsets = False
-
-    def lost(self, text: str, encoding: Any, ids: np.ndarray) -> int:
+    def lost(self, text: str, ids: np.ndarray) -> int:
         """Nothing."""
-        del text, encoding, ids
+        del text, ids
         return 0
 
-    def places(self, text: str, encoding: Any, ids: np.ndarray) -> Iterator[int]:
+    def places(self, text: str, ids: np.ndarray) -> Iterator[int]:
         """None."""
-        del text, encoding, ids
+        del text, ids
         yield from ()
 
 
 class MissingBytes:
     """A byte-level tokenizer drops the bytes for which it has no token."""
 
-    needs_offsets = False
-
     def __init__(self, written: bytes) -> None:
         self._written = written
 
-    def lost(self, text: str, encoding: Any, ids: np.ndarray) -> int:
+    def lost(self, text: str, ids: np.ndarray) -> int:
         """The bytes that are missing in its vocabulary."""
-        del encoding, ids
+        del ids
         return len(text.encode().translate(None, self._written))
 
-    def places(self, text: str, encoding: Any, ids: np.ndarray) -> Iterator[int]:
+    def places(self, text: str, ids: np.ndarray) -> Iterator[int]:
         """Characters with such a byte."""
         for index, character in enumerate(text):
-            if self.lost(character, encoding, ids):
+            if self.lost(character, ids):
                 yield index
 
 
 class MissingCharacters:
     """A BPE over characters drops those that it does not have, or writes them as unknown."""
 
-    needs_offsets = False
-
     def __init__(self, characters: frozenset[str], encoder: Tokenizer) -> None:
         self._characters = characters
         self._encoder = encoder
         self._known: dict[str, bool] = {}
 
-    def lost(self, text: str, encoding: Any, ids: np.ndarray) -> int:
+    def lost(self, text: str, ids: np.ndarray) -> int:
         """The bytes of such characters."""
-        del encoding, ids
+        del ids
         missing = [c for c in set(text) if not self._is_written(c)]
         return sum(text.count(character) * len(character.encode()) for character in missing)
 
-    def places(self, text: str, encoding: Any, ids: np.ndarray) -> Iterator[int]:
+    def places(self, text: str, ids: np.ndarray) -> Iterator[int]:
         """Such characters."""
-        del encoding, ids
+        del ids
         return (index for index, c in enumerate(text) if not self._is_written(c))
 
     def _is_written(self, character: str) -> bool:
@@ -116,26 +107,25 @@ class MissingCharacters:
 class UnknownTokens:
     """The model writes words or characters that it does not know as one unknown token."""
 
-    needs_offsets = True
-
-    def __init__(self, unknown: int) -> None:
+    def __init__(self, unknown: int, encoder: Tokenizer) -> None:
         self._unknown = unknown
+        self._encoder = encoder
 
-    def lost(self, text: str, encoding: Any, ids: np.ndarray) -> int:
+    def lost(self, text: str, ids: np.ndarray) -> int:
         """The bytes that became unknown tokens."""
-        spans = self._spans(encoding, ids)
-        return sum(len(text[begin:stop].encode()) for begin, stop in spans)
+        return sum(len(text[begin:stop].encode()) for begin, stop in self._spans(text, ids))
 
-    def places(self, text: str, encoding: Any, ids: np.ndarray) -> Iterator[int]:
+    def places(self, text: str, ids: np.ndarray) -> Iterator[int]:
         """Where they begin."""
-        del text
-        return (begin for begin, _ in self._spans(encoding, ids))
+        return (begin for begin, _ in self._spans(text, ids))
 
-    def _spans(self, encoding: Any, ids: np.ndarray) -> Iterator[tuple[int, int]]:
-        for index in np.flatnonzero(ids == self._unknown):
-            span = encoding.token_to_chars(int(index))
-            if span is not None:
-                yield span
+    def _spans(self, text: str, ids: np.ndarray) -> Iterator[tuple[int, int]]:
+        unknown = np.flatnonzero(ids == self._unknown)
+        if len(unknown):
+            # Only now: encodings that know their places in the text take longer to make.
+            encoding = self._encoder.encode(text, add_special_tokens=False)
+            spans = (encoding.token_to_chars(int(index)) for index in unknown)
+            yield from (span for span in spans if span is not None)
 
 
 def coverage_of(definition: Definition, encoder: Tokenizer, where: str) -> Coverage:
@@ -154,7 +144,7 @@ def coverage_of(definition: Definition, encoder: Tokenizer, where: str) -> Cover
     if unknown is None:
         problem = "it has no token for unknown text, so that encoding fails at the first such word"
         raise InputError(f"tokenizer {where!r}", problem, LOADABLE + ", with an unknown token")
-    return UnknownTokens(token_ids(definition)[unknown])
+    return UnknownTokens(token_ids(definition)[unknown], encoder)
 
 
 def _is_byte_level(definition: Definition) -> bool:

@@ -89,16 +89,13 @@ class TextTokenizer:
 
         Only the first that is not whole has an example: looking for a place takes long.
         """
-        if self.coverage.needs_offsets:
-            encodings = self.encoder.encode_batch(list(texts), add_special_tokens=False)
-        else:
-            encodings = self.encoder.encode_batch_fast(list(texts), add_special_tokens=False)
+        encodings = self.encoder.encode_batch_fast(list(texts), add_special_tokens=False)
         example = ""
         for text, encoding in zip(texts, encodings, strict=True):
             ids = np.array(encoding.ids, dtype=dtype)
-            lost = self.coverage.lost(text, encoding, ids)
+            lost = self.coverage.lost(text, ids)
             if lost and not example:
-                example = _around(text, next(self.coverage.places(text, encoding, ids), 0))
+                example = _around(text, next(self.coverage.places(text, ids), 0))
             yield Encoded(ids, lost, example if lost else "")
 
     def decode(self, ids: Sequence[int]) -> str:
