@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from raycl.data.manifest import Manifest, Shard, load_manifest
-from raycl.data.prepare.tokenizer import end_of_document
 from raycl.data.shards import CorpusReader
+from raycl.data.tokenizer import TextTokenizer, read_tokenizer
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
 
@@ -24,18 +23,6 @@ _MOST_EMPTY_BUCKETS = 64
 
 Such a bucket has no shard, but it counts in the seeds of the buckets that follow it.
 """
-
-
-def stored_tokenizer(storage: Storage, fingerprint: str) -> Tokenizer:
-    """The tokenizer that a corpus was prepared with. Raises InputError where it is gone."""
-    path = layout.tokenizer(fingerprint)
-    if not storage.exists(path):
-        raise InputError(
-            storage.full_path(path),
-            "the tokenizer is not in storage",
-            "Restore it: shards without it cannot be read as text",
-        )
-    return Tokenizer.from_str(storage.read_bytes(path).decode())
 
 
 def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:
@@ -47,15 +34,15 @@ def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:
     order.
     """
     manifest = load_manifest(storage, layout.corpus(corpus))
-    tokenizer = stored_tokenizer(storage, manifest.tokenizer)
-    end, first = end_of_document(tokenizer), 0
+    tokenizer = read_tokenizer(storage, manifest.tokenizer)
+    first = 0
     reader = CorpusReader(storage, layout.corpus(corpus), manifest, "validation")
     for shard in manifest.validation.shards:
         stream = _stream(manifest, shard, reader.read(first, shard.rows), storage)
         first += shard.rows
-        for tokens in _documents(stream, end):
-            text = tokenizer.decode(tokens, skip_special_tokens=False)
-            if tokenizer.encode(text, add_special_tokens=False).ids == tokens:
+        for tokens in _documents(stream, tokenizer):
+            text = tokenizer.decode(tokens)
+            if tokenizer.encode(text) == tokens:
                 yield text
 
 
@@ -85,9 +72,15 @@ def _stream(manifest: Manifest, shard: Shard, rows: np.ndarray, storage: Storage
     )
 
 
-def _documents(stream: np.ndarray, end: int) -> Iterator[list[int]]:
-    """Token ids between end tokens; the document after the last one is not whole."""
-    places = np.flatnonzero(stream == end)
-    for begin, stop in itertools.pairwise(places):
-        if stop > begin + 1:
-            yield stream[begin + 1 : stop].tolist()
+def _documents(stream: np.ndarray, tokenizer: TextTokenizer) -> Iterator[list[int]]:
+    """Token ids between end tokens, without the one that begins a document.
+
+    The document after the last end is not whole.
+    """
+    places = np.flatnonzero(stream == tokenizer.end)
+    for before, stop in itertools.pairwise(places):
+        first = before + 1
+        if first < stop and stream[first] == tokenizer.begin:
+            first += 1
+        if first < stop:
+            yield stream[first:stop].tolist()

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 import torch
-from tokenizers import Tokenizer
 
+from raycl.data.tokenizer import TextTokenizer
 from raycl.train.model import LanguageModel
 
 
@@ -32,15 +32,18 @@ def rolling_windows(
 
 @torch.no_grad()
 def document_bits_per_byte(
-    model: LanguageModel, documents: Sequence[str], tokenizer: Tokenizer, prefix: int, length: int
+    model: LanguageModel, documents: Sequence[str], tokenizer: TextTokenizer, length: int
 ) -> float:
-    """Bits of all documents' tokens by their UTF-8 bytes; `prefix` stands before each document."""
+    """Bits of all documents' tokens by their UTF-8 bytes.
+
+    Before each document stands the token that begins it, or where there is none the end of another.
+    """
     model.eval()
     device = next(model.parameters()).device
     nats = 0.0
     for document in documents:
-        tokens = tokenizer.encode(document, add_special_tokens=False).ids
-        for row, targets in rolling_windows(tokens, prefix, length):
+        tokens = tokenizer.encode(document)
+        for row, targets in rolling_windows(tokens, tokenizer.prefix, length):
             ids = torch.tensor([row], device=device)
             nats += float(model(ids))
             known = ids[:, : len(row) - targets]

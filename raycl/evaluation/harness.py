@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
-from raycl.data.held_out import stored_tokenizer
 from raycl.data.manifest import load_manifest
-from raycl.data.prepare.tokenizer import end_of_document
+from raycl.data.tokenizer import TextTokenizer, read_tokenizer
 from raycl.errors import InputError
 from raycl.evaluation.losses import Measure, corpora_for, state_tokenizer
 from raycl.evaluation.store import TaskScores, read_task, write_task
@@ -132,21 +133,23 @@ def _quiet() -> Iterator[None]:
 def harness_model(storage: Storage, name: str, folder: Path) -> Any:
     """The harness' model object for a state, which treats tokens as raycl does.
 
-    It adds no start token, and its windows are as long as the training's sequences. The exported
-    model and its tokenizer are written into `folder`.
+    A text begins with the token that begins documents, where the tokenizer has one, and its windows
+    are as long as the training's sequences. The exported model is written into `folder`.
     """
-    from lm_eval.models.huggingface import HFLM
+    from raycl.evaluation.harness_model import StateModel
 
     state, world = read_state(storage, name), current_world()
-    tokenizer = _export(storage, name, folder)
-    return HFLM(
+    tokenizer = _tokenizer(storage, name)
+    export_hugging_face(storage, name, folder)
+    return StateModel(
         pretrained=str(folder),
+        tokenizer=hugging_face_tokenizer(tokenizer),
         device=str(world.device),
         dtype=str(Measure.of(state, world).dtype).removeprefix("torch."),
         batch_size=_BATCH,
         max_length=sequence_length(storage, name),
-        add_bos_token=False,
-        prefix_token_id=tokenizer,
+        add_bos_token=tokenizer.begin is not None,
+        prefix_token_id=tokenizer.prefix,
     )
 
 
@@ -159,25 +162,34 @@ def sequence_length(storage: Storage, name: str) -> int:
     return max(lengths)
 
 
-def _export(storage: Storage, name: str, folder: Path) -> int:
-    """Write model and tokenizer as a Hugging Face folder; returns the end-of-document token."""
+def _tokenizer(storage: Storage, name: str) -> TextTokenizer:
+    """The tokenizer of a state's training. Raises InputError: without it, ids mean nothing."""
     fingerprint = state_tokenizer(storage, read_state(storage, name))
-    # Without the tokenizer of its training, a state's token ids mean nothing.
     if fingerprint is None:
         raise InputError(
             f"state {name}",
             "none of its corpora is in storage, so its tokenizer is not known",
             "Restore one of them",
         )
-    tokenizer = stored_tokenizer(storage, fingerprint)
-    end = end_of_document(tokenizer)
-    export_hugging_face(storage, name, folder)
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=tokenizer.id_to_token(end),
+    return read_tokenizer(storage, fingerprint)
+
+
+def hugging_face_tokenizer(tokenizer: TextTokenizer) -> Any:
+    """The tokenizer as transformers has them; in it, too, all text is plain text."""
+    encoder = Tokenizer.from_str(tokenizer.encoder.to_str())
+    encoder.encode_special_tokens = True
+    end, begin = encoder.id_to_token(tokenizer.end), encoder.id_to_token(tokenizer.prefix)
+    if tokenizer.begin is not None:
+        encoder.post_processor = TemplateProcessing(
+            single=[begin, "$A"], special_tokens=[(begin, tokenizer.begin)]
+        )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=encoder,
+        eos_token=end,
+        bos_token=begin,
+        split_special_tokens=True,
         clean_up_tokenization_spaces=False,
-    ).save_pretrained(folder)
-    return end
+    )
 
 
 def _check_known(wanted: Mapping[TaskRequest, Any], known: Sequence[str]) -> None:

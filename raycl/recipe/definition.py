@@ -24,6 +24,7 @@ from raycl.recipe import (
 from raycl.recipe.checks import check_fields
 from raycl.recipe.load import fields_of
 from raycl.recipe.scale import scaled
+from raycl.recipe.tokenizer_facts import planned_vocabulary
 from raycl.recipe.yaml import parse_document, read_document
 from raycl.storage import Storage, layout
 
@@ -107,11 +108,13 @@ def facts_from(definition: Definition, manifests: Mapping[str, Manifest]) -> dic
     """
     facts = {}
     tokenizers: dict[str, str] = {}
+    vocabulary = None
     for name in definition.recipe.corpora:
         folder = layout.corpus(name)
         manifest = manifests.get(name)
         if manifest is None:
-            facts[name] = _unprepared(definition.recipe, name, folder)
+            vocabulary = vocabulary or planned_vocabulary(definition.recipe, definition.where)
+            facts[name] = _unprepared(definition.recipe, name, folder, vocabulary)
             continue
         facts[name] = CorpusFacts(
             folder,
@@ -183,9 +186,7 @@ def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) 
             )
 
 
-def _unprepared(recipe: Recipe, name: str, folder: str) -> CorpusFacts:
-    train = recipe.tokenizer.train
-    vocabulary = train.vocabulary if train else int(recipe.model.config.get("vocab_size", 50304))
+def _unprepared(recipe: Recipe, name: str, folder: str, vocabulary: int) -> CorpusFacts:
     length = recipe.sequence_length + 1
     return CorpusFacts(
         folder, _UNKNOWN_ROWS, _UNKNOWN_ROWS, length, vocabulary, name.encode().hex() + "0" * 16

@@ -134,6 +134,18 @@ class Tokenizer(Configuration):
 
     load: Text | None = Field(default=None, description="tokenizer.json, its folder or a hub name")
     train: TrainTokenizer | None = None
+    end_of_document: Text | None = Field(
+        default=None, min_length=1, description="token after each document; default: its own"
+    )
+    begin_of_document: Text | None = Field(
+        default=None, min_length=1, description="token before each document, or none; its own"
+    )
+    unknown: Share = Field(
+        default=Fraction(1, 1000),
+        ge=0,
+        le=1,
+        description="share of a corpus' bytes that the tokenizer may be unable to write",
+    )
 
     model_config = ConfigDict(json_schema_extra=_or({"type": "string"}))
 
@@ -147,6 +159,11 @@ class Tokenizer(Configuration):
         if (self.load is None) == (self.train is None):
             raise FieldError(
                 "give either `load` or `train`", "Give a tokenizer.json, its folder or a hub name"
+            )
+        if self.train is not None and (self.end_of_document or self.begin_of_document):
+            raise FieldError(
+                "end_of_document and begin_of_document are for a tokenizer that is loaded",
+                "Leave them out: one that raycl trains has a token of its own",
             )
         return self
 

@@ -19,6 +19,10 @@ STATE_HISTORY = "history.parquet"
 CORPUS_MANIFEST = "manifest.json"
 """The file of a corpus that is written last: a folder without it is no corpus."""
 SWEEP_TREE = "tree.json"
+TOKENIZER_DEFINITION = "tokenizer.json"
+"""The file of a tokenizer that is written last; its name is that of the tokenizers library."""
+TOKENIZER_CONFIG = "tokenizer_config.json"
+"""What the tokenizer says of itself, under the name that transformers gives it."""
 
 REPRODUCTION_SECONDS = "reproduction/seconds.json"
 
@@ -55,7 +59,12 @@ def binding(corpus_name: str) -> str:
 
 def tokenizer(fingerprint: str) -> str:
     """A tokenizer by the fingerprint of its content."""
-    return f"{TOKENIZERS}/{fingerprint}/tokenizer.json"
+    return f"{tokenizer_folder(fingerprint)}/{TOKENIZER_DEFINITION}"
+
+
+def tokenizer_folder(fingerprint: str) -> str:
+    """The folder of all files of a tokenizer."""
+    return f"{TOKENIZERS}/{fingerprint}"
 
 
 def tokenizer_request(key: str) -> str:

@@ -14,13 +14,14 @@ from raycl.data.prepare import (
     check_origin,
     check_sample,
     find_files,
-    load_tokenizer,
     prepare_corpus,
-    tokenizer_fingerprint,
     train_tokenizer,
 )
+from raycl.data.prepare.unwritten import check_unwritten, described, recorded
+from raycl.data.tokenizer import TextTokenizer, known_tokenizer, load_tokenizer, store_tokenizer
 from raycl.errors import InputError, within
 from raycl.recipe import Corpus, Recipe
+from raycl.recipe.tokenizer_facts import tokenizer_choice
 from raycl.storage import Storage, layout
 
 Report = Callable[[str], None]
@@ -48,7 +49,8 @@ def check_corpora(
         if manifest is None:
             _check_placeholder(corpus, f"{where}: corpora.{name}.text")
         elif manifest.source:  # shards from elsewhere do not say what they were made from
-            check_origin(storage, spec, manifest, _wanted_tokenizer(recipe, storage, manifest))
+            check_origin(storage, spec, manifest, _wanted_tokenizer(recipe, manifest))
+            check_unwritten(name, recorded(manifest), spec.unknown)
 
 
 def _check_source(corpus: Corpus, where: str) -> None:
@@ -75,17 +77,18 @@ def _check_placeholder(corpus: Corpus, where: str) -> None:
             )
 
 
-def _wanted_tokenizer(recipe: Recipe, storage: Storage, manifest: Manifest) -> str:
+def _wanted_tokenizer(recipe: Recipe, manifest: Manifest) -> str:
     """Fingerprint that the corpus' tokenizer must have.
 
-    Of a tokenizer that the recipe trains only the size can be compared. One from a hub is not asked
-    for again: corpora that are prepared need no network.
+    Of a tokenizer that the recipe trains only the size can be compared. One that is not on this
+    machine is not asked for again: corpora that are prepared need no network.
     """
     train, reference = recipe.tokenizer.train, recipe.tokenizer.load
     if train is not None and train.vocabulary != manifest.vocabulary:
         return f"one of {train.vocabulary} tokens"
-    if reference is not None and Path(reference).expanduser().exists():
-        return tokenizer_fingerprint(load_tokenizer(storage, reference))
+    if reference is not None:
+        known = known_tokenizer(reference, tokenizer_choice(recipe))
+        return manifest.tokenizer if known is None else known.fingerprint
     return manifest.tokenizer
 
 
@@ -110,8 +113,13 @@ def ready_text(
     for name in missing:
         _check_text(sources[name], f"{where}: corpora.{name}.text")
     if missing and recipe.tokenizer.load is not None:
-        load_tokenizer(storage, recipe.tokenizer.load)
+        with within(where):
+            _loaded(recipe, storage)
     return sources
+
+
+def _loaded(recipe: Recipe, storage: Storage) -> TextTokenizer:
+    return load_tokenizer(storage, str(recipe.tokenizer.load), tokenizer_choice(recipe))
 
 
 def _check_text(source: TextSource, where: str) -> None:
@@ -129,6 +137,7 @@ def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:
         validation=corpus.validation,
         seed=corpus.seed,
         shard_tokens=corpus.shard_tokens,
+        unknown=recipe.tokenizer.unknown,
     )
 
 
@@ -148,19 +157,25 @@ def prepare_all(
             f"corpus {name}: {manifest.train.tokens:,} training tokens, "
             f"{manifest.validation.tokens:,} validation tokens"
         )
+        counted = recorded(manifest)
+        if counted.bytes:
+            report(f"corpus {name}: {described(counted)}, as in {counted.example!r}")
 
 
 def tokenizer_reference(
     recipe: Recipe, sources: dict[str, TextSource], storage: Storage, report: Report
 ) -> str:
-    """The tokenizer that the recipe names, or that it asks to train, which is done once.
+    """Path in storage of the tokenizer that the recipe names, or asks to train, which is done once.
 
     All corpora of a model need the same tokenizer, so where one of them is prepared already, its
     tokenizer is taken.
     """
     train = recipe.tokenizer.train
     if train is None:
-        return str(recipe.tokenizer.load)
+        # Put into storage here: a relative path means something else where tasks run.
+        loaded = _loaded(recipe, storage)
+        report(f"tokenizer {recipe.tokenizer.load}: {loaded.policy.described}")
+        return layout.tokenizer(store_tokenizer(storage, loaded))
     for name in recipe.corpora:
         if has_manifest(storage, layout.corpus(name)):
             return layout.tokenizer(load_manifest(storage, layout.corpus(name)).tokenizer)

@@ -20,16 +20,14 @@ from raycl.data.manifest import Manifest
 from raycl.data.prepare import (
     CorpusSpec,
     TextSource,
-    end_of_document,
-    load_tokenizer,
     prepare_corpus,
-    tokenizer_fingerprint,
     train_tokenizer,
 )
 from raycl.data.prepare.pack import cut_rows, pack_bucket
 from raycl.data.prepare.spec import prepared
 from raycl.data.prepare.spool import Bucket, _cut
 from raycl.data.shards import CorpusReader, verify_corpus
+from raycl.data.tokenizer import load_tokenizer
 from raycl.errors import InputError
 from raycl.storage import Storage
 from tests.helpers.corpus_text import texts, write_lines
@@ -151,38 +149,38 @@ def test_training_a_tokenizer_is_deterministic_and_done_once(tmp_path: Path) -> 
     assert {fingerprint} == fingerprints
     assert storage.list("tokenizers") == sorted([fingerprint, "requests"])
     tokenizer = load_tokenizer(storage, path)
-    assert tokenizer_fingerprint(tokenizer) == fingerprint
-    assert tokenizer.get_vocab_size() == 330
+    assert tokenizer.fingerprint == fingerprint
+    assert tokenizer.vocabulary == 330
     with pytest.raises(InputError, match=r"the sample gives only \d+ tokens"):
         train_tokenizer(storage, sources, 5000, 9000, 0)
-    assert tokenizer.decode(tokenizer.encode("naïve 你好 <&>").ids) == "naïve 你好 <&>"
+    assert tokenizer.decode(tokenizer.encode("naïve 你好 <&>")) == "naïve 你好 <&>"
 
 
 def test_an_end_token_in_the_text_stays_text(corpus: tuple[Storage, CorpusSpec, str]) -> None:
     storage, _, reference = corpus
     tokenizer = load_tokenizer(storage, reference)
-    assert end_of_document(tokenizer) not in tokenizer.encode("a <|endoftext|> b").ids
+    assert tokenizer.end not in tokenizer.encode("a <|endoftext|> b")
 
 
 def test_local_tokenizers_and_wrong_ones(
     tmp_path: Path, corpus: tuple[Storage, CorpusSpec, str]
 ) -> None:
     storage, _, reference = corpus
-    expected = tokenizer_fingerprint(load_tokenizer(storage, reference))
+    expected = load_tokenizer(storage, reference).fingerprint
     folder = Path(storage.full_path(reference)).parent
     for place in (str(folder), str(folder / "tokenizer.json"), reference.rpartition("/")[0]):
-        assert tokenizer_fingerprint(load_tokenizer(storage, place)) == expected
+        assert load_tokenizer(storage, place).fingerprint == expected
     (tmp_path / "bad.json").write_text("{}")
     with pytest.raises(InputError, match=r"bad\.json.*not a tokenizer\.json"):
         load_tokenizer(storage, str(tmp_path / "bad.json"))
-    with pytest.raises(InputError, match="neither in storage, nor a local file"):
+    with pytest.raises(InputError, match="there is no file or folder"):
         load_tokenizer(storage, str(tmp_path / "missing"))
     record = json.loads((folder / "tokenizer.json").read_text())
     record["added_tokens"] = []
     record["model"]["vocab"]["ordinary"] = record["model"]["vocab"].pop("<|endoftext|>")
     (tmp_path / "endless.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="no token that ends a document"):
-        end_of_document(load_tokenizer(storage, str(tmp_path / "endless.json")))
+        load_tokenizer(storage, str(tmp_path / "endless.json"))
 
 
 # The whole, in this process
@@ -222,7 +220,7 @@ def test_no_document_is_in_both_splits_and_each_is_whole(
     found: dict[str, set[str]] = {}
     for split in ("train", "validation"):
         rows = rows_of(storage, manifest, split).tolist()
-        decoded = tokenizer.decode_batch(rows, skip_special_tokens=False)
+        decoded = [tokenizer.decode(row) for row in rows]
         # What stands between two ends within one row is a whole document.
         found[split] = {text for row in decoded for text in row.split("<|endoftext|>")[1:-1]}
     assert found["train"] | found["validation"] <= set(texts(300))
@@ -256,7 +254,7 @@ def test_another_seed_gives_another_corpus(corpus: tuple[Storage, CorpusSpec, st
 @pytest.mark.usefixtures("in_process")
 def test_prepared_knows_its_input(tmp_path: Path, corpus: tuple[Storage, CorpusSpec, str]) -> None:
     storage, spec, reference = corpus
-    fingerprint = tokenizer_fingerprint(load_tokenizer(storage, reference))
+    fingerprint = load_tokenizer(storage, reference).fingerprint
     assert prepared(storage, spec, fingerprint) is None
     manifest = prepare_corpus(storage, spec, reference)
     assert prepared(storage, spec, fingerprint) == manifest

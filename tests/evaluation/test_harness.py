@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from raycl.cli.main import main
-from raycl.data.held_out import held_out_documents, stored_tokenizer
+from raycl.data.held_out import held_out_documents
 from raycl.data.manifest import load_manifest
-from raycl.data.prepare.tokenizer import end_of_document
+from raycl.data.tokenizer import read_tokenizer
 from raycl.errors import InputError
 from raycl.evaluation.document_loss import document_bits_per_byte, rolling_windows
 from raycl.evaluation.harness import check_harness, flat_metrics, score_state
@@ -50,18 +50,16 @@ def test_bits_per_byte_are_raycls_own(trained: tuple[Storage, str], tmp_path: Pa
     storage, state = trained
     write_local_tasks(storage, ["prose"], tmp_path, ["bits-per-byte"], TaskSizes(documents=8))
     scores = score_state(storage, state, [str(tmp_path)])["bits_per_byte_prose"]
-    tokenizer = stored_tokenizer(storage, load_manifest(storage, "corpora/prose").tokenizer)
+    tokenizer = read_tokenizer(storage, load_manifest(storage, "corpora/prose").tokenizer)
     texts = [beginning(text) for text in held_out_documents(storage, "prose")][:8]
     # Documents of many windows, and one that is shorter than a window, are among them.
-    lengths = [len(tokenizer.encode(text).ids) for text in texts]
+    lengths = [len(tokenizer.encode(text)) for text in texts]
     assert max(lengths) > 4 * LENGTH
     model = load_model(storage, read_state(storage, state), LENGTH)
-    own = document_bits_per_byte(model, texts, tokenizer, end_of_document(tokenizer), LENGTH)
+    own = document_bits_per_byte(model, texts, tokenizer, LENGTH)
     assert scores.metrics["bits_per_byte"] == pytest.approx(own, rel=1e-5)
     assert 1 < own < 8
-    shorter = document_bits_per_byte(
-        model, texts, tokenizer, end_of_document(tokenizer), LENGTH // 2
-    )
+    shorter = document_bits_per_byte(model, texts, tokenizer, LENGTH // 2)
     assert abs(shorter - own) > 1e-3  # other contexts would be noticed
 
 

@@ -47,7 +47,7 @@ def test_text_that_is_not_there(storage: Storage, tmp_path: Path) -> None:
 
 def test_a_tokenizer_that_is_not_there(storage: Storage, tmp_path: Path) -> None:
     recipe = defined(**texts(tmp_path, "old", "new", tokenizer=str(tmp_path / "none")))
-    with pytest.raises(InputError, match=r"tokenizer .*none.*neither in storage"):
+    with pytest.raises(InputError, match=r"tokenizer .*none.*there is no file or folder"):
         sweep(recipe, storage)
 
 
@@ -78,3 +78,12 @@ def test_the_papers_recipes_at_a_small_scale_need_no_text_of_ones_own(storage: S
 def test_the_experiments_of_the_paper_without_text(storage: Storage) -> None:
     with pytest.raises(InputError, match="YOUR-BUCKET stands for"):
         train_experiments(load_experiments(PAPER, None, [1]), storage, ClusterOptions())
+
+
+def test_a_model_folder_without_a_tokenizer(storage: Storage, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "config.json").write_text("{}")
+    recipe = defined(**texts(tmp_path, "old", "new", tokenizer=str(tmp_path / "base")))
+    with pytest.raises(InputError, match=r"my\.yaml: tokenizer .*/base has no tokenizer"):
+        sweep(recipe, storage)
+    assert storage.list() == []

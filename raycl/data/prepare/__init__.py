@@ -5,23 +5,15 @@ from raycl.data.prepare.prepare import prepare_corpus
 from raycl.data.prepare.sample import check_sample
 from raycl.data.prepare.source import TextSource
 from raycl.data.prepare.spec import CorpusSpec, check_origin, prepared
-from raycl.data.prepare.tokenizer import (
-    end_of_document,
-    load_tokenizer,
-    tokenizer_fingerprint,
-    train_tokenizer,
-)
+from raycl.data.prepare.train_tokenizer import train_tokenizer
 
 __all__ = [
     "CorpusSpec",
     "TextSource",
     "check_origin",
     "check_sample",
-    "end_of_document",
     "find_files",
-    "load_tokenizer",
     "prepare_corpus",
     "prepared",
-    "tokenizer_fingerprint",
     "train_tokenizer",
 ]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from raycl.data.manifest import Manifest, Split, SplitName, fingerprinted
 from raycl.data.prepare.pack_buckets import PackedBucket
 from raycl.data.prepare.plan import PreparationPlan
 from raycl.data.prepare.spec import CorpusSpec, record_of
+from raycl.data.prepare.unwritten import UNWRITTEN, Unwritten
 from raycl.errors import InputError
 
 
-def describe_corpus(plan: PreparationPlan, packed: list[PackedBucket]) -> Manifest:
+def describe_corpus(
+    plan: PreparationPlan, packed: list[PackedBucket], unwritten: Unwritten
+) -> Manifest:
     """The manifest of the packed corpus. Raises InputError where a split has no row."""
     spec = plan.job.spec
-    counts = {
+    counts: dict[str, Any] = {
+        UNWRITTEN: unwritten.model_dump(),
         "duplicates": sum(bucket.duplicates for bucket in packed),
         "unused_tokens": sum(bucket.unused_tokens for bucket in packed),
     }

@@ -22,14 +22,18 @@ class Packed:
 
 
 def pack_bucket(
-    bucket: Bucket, end_of_document: int, sequence_length: int, seed: tuple[int, ...]
+    bucket: Bucket,
+    end_of_document: int,
+    sequence_length: int,
+    seed: tuple[int, ...],
+    begin_of_document: int | None = None,
 ) -> Packed:
     """Sort documents by key, keep one of each, join them, cut the stream into rows and shuffle.
 
     Keys are hashes of the text, so that the result does not depend on the order of the documents.
     """
     order, duplicates = _distinct(bucket.keys)
-    stream = join_documents(bucket, order, end_of_document)
+    stream = join_documents(bucket, order, end_of_document, begin_of_document)
     rows = cut_rows(stream, sequence_length)
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
     shuffled = rows[generator.permutation(len(rows))]
@@ -53,20 +57,27 @@ def _distinct(keys: np.ndarray) -> tuple[np.ndarray, int]:
     return order[first], int(len(order) - first.sum())
 
 
-def join_documents(bucket: Bucket, order: np.ndarray, end_of_document: int) -> np.ndarray:
+def join_documents(
+    bucket: Bucket, order: np.ndarray, end_of_document: int, begin_of_document: int | None = None
+) -> np.ndarray:
     """The tokens of the documents in this order, with an end token after each document.
+
+    A token before each document is written where there is one.
 
     One more end token begins the stream, so that the first token of the first document is predicted
     from an end token, as that of every other document is.
     """
     ends = np.cumsum(bucket.lengths)
-    stream = np.full(
-        1 + int(bucket.lengths[order].sum()) + len(order), end_of_document, bucket.tokens.dtype
-    )
+    begins = 0 if begin_of_document is None else 1
+    size = 1 + int(bucket.lengths[order].sum()) + (begins + 1) * len(order)
+    stream = np.full(size, end_of_document, bucket.tokens.dtype)
     position = 1
     for index in order:
         length = int(bucket.lengths[index])
         stop = int(ends[index])
+        if begin_of_document is not None:
+            stream[position] = begin_of_document
+            position += 1
         stream[position : position + length] = bucket.tokens[stop - length : stop]
         position += length + 1
     return stream

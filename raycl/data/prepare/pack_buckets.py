@@ -70,6 +70,7 @@ def _pack_bucket(job: Job, parts: list[str], item: dict[str, Any]) -> dict[str, 
         job.end_of_document,
         job.spec.sequence_length,
         seed=(job.spec.seed, number),
+        begin_of_document=job.begin_of_document,
     )
     shard = None
     if len(packed.rows):

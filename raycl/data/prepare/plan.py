@@ -8,13 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tokenizers import Tokenizer
-
 from raycl.data.prepare.inputs import find_files, plan_units
 from raycl.data.prepare.source import InputFile, Unit
 from raycl.data.prepare.spec import CorpusSpec, record_of
-from raycl.data.prepare.spool import Buckets, Spool
-from raycl.data.prepare.tokenizer import end_of_document, vocabulary_size
+from raycl.data.prepare.spool import SPOOL_FORMAT, Buckets, Spool
+from raycl.data.tokenizer import TextTokenizer
 from raycl.storage import Storage, layout
 
 Progress = Callable[[str, int, int], None]
@@ -35,6 +33,8 @@ class Job:
     """Fingerprint of the tokenizer."""
     end_of_document: int
     """Id of the token that ends a document."""
+    begin_of_document: int | None
+    """Id of the token that begins a document, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,14 @@ class PreparationPlan:
 
 
 def plan_preparation(
-    storage: Storage, spec: CorpusSpec, tokenizer: Tokenizer, fingerprint: str, unit_bytes: int
+    storage: Storage, spec: CorpusSpec, tokenizer: TextTokenizer, unit_bytes: int
 ) -> PreparationPlan:
     """Cut the input into units of `unit_bytes` and decide into how many shards it goes.
 
-    Raises InputError where there is no input, or the tokenizer has no token that ends a document.
+    Raises InputError where there is no input.
     """
     files = find_files(spec.source)
     units, text_bytes = plan_units(spec.source, files, unit_bytes)
-    vocabulary = vocabulary_size(tokenizer)
     share = Fraction(spec.validation)
 
     def buckets(part: Fraction) -> int:
@@ -64,13 +63,13 @@ def plan_preparation(
 
     # The folder's name depends on all of it, so that nothing is taken up that other input or
     # settings have left.
-    settings = [record_of(spec, files), fingerprint, unit_bytes]
+    settings = [record_of(spec, files), tokenizer.fingerprint, unit_bytes, SPOOL_FORMAT]
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     spool = Spool(
         storage=storage,
         folder=layout.spool(spec.folder, key),
-        dtype="uint16" if vocabulary <= 2**16 else "uint32",
+        dtype="uint16" if tokenizer.vocabulary <= 2**16 else "uint32",
         buckets=Buckets(spec.seed, share, train=buckets(1 - share), held_out=buckets(share)),
     )
-    job = Job(storage, spec, spool, fingerprint, end_of_document(tokenizer))
-    return PreparationPlan(job, vocabulary, files, units)
+    job = Job(storage, spec, spool, tokenizer.fingerprint, tokenizer.end, tokenizer.begin)
+    return PreparationPlan(job, tokenizer.vocabulary, files, units)

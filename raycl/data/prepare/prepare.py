@@ -12,7 +12,8 @@ from raycl.data.prepare.pack_buckets import pack_buckets
 from raycl.data.prepare.plan import Job, Progress, plan_preparation
 from raycl.data.prepare.spec import CorpusSpec, prepared
 from raycl.data.prepare.tokenise import tokenise_units
-from raycl.data.prepare.tokenizer import load_tokenizer, store_tokenizer
+from raycl.data.prepare.unwritten import check_unwritten, total
+from raycl.data.tokenizer import load_tokenizer, store_tokenizer
 from raycl.storage import Storage, layout
 
 
@@ -27,18 +28,21 @@ def prepare_corpus(
 
     `progress(phase, done, total)` hears of every finished task. `unit_bytes` is how much text one
     task reads; the result does not depend on it. Raises InputError where the text cannot be read,
-    is too little, or a corpus of this name was made from other text.
+    is too little, the tokenizer cannot write too much of it, or a corpus of this name was made from
+    other text.
     """
     tokenizer = load_tokenizer(storage, tokenizer_reference)
     fingerprint = store_tokenizer(storage, tokenizer)
     finished = prepared(storage, spec, fingerprint)
     if finished is None:
-        plan = plan_preparation(storage, spec, tokenizer, fingerprint, unit_bytes)
+        plan = plan_preparation(storage, spec, tokenizer, unit_bytes)
         report = progress or (lambda *_: None)
         _remove_leftovers(plan.job)
         tokenise_units(plan, report)
+        unwritten = total(plan.job.spool.unwritten())
+        check_unwritten(spec.name, unwritten, spec.unknown)
         packed = pack_buckets(plan.job, report)
-        finished = describe_corpus(plan, packed)
+        finished = describe_corpus(plan, packed, unwritten)
         write_manifest(storage, spec.folder, finished)
     storage.remove_folder(layout.spools(spec.folder))
     return finished

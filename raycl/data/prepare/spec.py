@@ -18,7 +18,11 @@ from raycl.storage.urls import CORPUS_NAME
 
 @dataclass(frozen=True)
 class CorpusSpec:
-    """A corpus to prepare; `validation` is the share of documents held out."""
+    """A corpus to prepare.
+
+    `validation` is the share of documents held out, `unknown` the share of the text's bytes that
+    the tokenizer may be unable to write.
+    """
 
     name: str
     source: TextSource
@@ -26,6 +30,7 @@ class CorpusSpec:
     validation: Fraction | float = Fraction(1, 200)
     seed: int = 0
     shard_tokens: int = 2**25
+    unknown: Fraction = Fraction(1, 1000)
 
     def __post_init__(self) -> None:
         where = f"corpus {self.name!r}"

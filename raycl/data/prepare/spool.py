@@ -1,7 +1,8 @@
 """Tokenised documents between the two halves of preparation, one set of files for each unit.
 
 A spool file begins with a table that holds offset, documents and tokens (int64) of each bucket, so
-that a bucket's documents in it are one range read. A unit is done when its `.done` file exists.
+that a bucket's documents in it are one range read. A unit is done when its `.done` file exists; it
+counts the text that the tokenizer could not write.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from raycl.data.manifest import SplitName
+from raycl.data.prepare.unwritten import Unwritten
+from raycl.data.tokenizer import TextTokenizer
 from raycl.storage import Storage
+from raycl.storage.record import read_record, write_record
 
+SPOOL_FORMAT = 2
+"""Spool files of another format are not taken up."""
 PART_BYTES = 64 * 2**20
 _BATCH_BYTES = 2**20
 _ENCODED_AT_ONCE = 4 * 2**20
@@ -73,6 +78,26 @@ class _Document:
     key: bytes
     text_bytes: int
     tokens: np.ndarray
+    lost: int
+    """Bytes of the text that the tokenizer could not write."""
+    example: str
+
+
+@dataclass
+class _Counts:
+    """The fields of `Unwritten`, while they are counted."""
+
+    documents: int = 0
+    bytes: int = 0
+    of_bytes: int = 0
+    example: str = ""
+
+    def add(self, document: _Document) -> None:
+        self.of_bytes += document.text_bytes
+        if document.lost:
+            self.documents += 1
+            self.bytes += document.lost
+            self.example = self.example or document.example
 
 
 @dataclass(frozen=True)
@@ -89,23 +114,36 @@ class Spool:
         names = self.storage.list(self.folder)
         return {int(name.removesuffix(".done")) for name in names if name.endswith(".done")}
 
+    def unwritten(self) -> Iterator[Unwritten]:
+        """What could not be written of each unit that is complete, in their order."""
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            yield from pool.map(self._unit_unwritten, sorted(self.done()))
+
+    def _unit_unwritten(self, unit: int) -> Unwritten:
+        return read_record(self.storage, self._done_file(unit), Unwritten)
+
+    def _done_file(self, unit: int) -> str:
+        return f"{self.folder}/{unit:06d}.done"
+
     def parts(self) -> list[str]:
         """Names of all spool files."""
         return [name for name in self.storage.list(self.folder) if name.endswith(".bin")]
 
-    def write_unit(self, unit: int, texts: Iterable[str], tokenizer: Tokenizer) -> None:
+    def write_unit(self, unit: int, texts: Iterable[str], tokenizer: TextTokenizer) -> None:
         """Tokenise the unit's documents and write them to its spool files."""
         parts = size = 0
         pending: list[_Document] = []
+        counts = _Counts()
         for document in _tokenise(texts, tokenizer, self.dtype, self.buckets):
             pending.append(document)
+            counts.add(document)
             size += document.text_bytes
             if size >= PART_BYTES:
                 self._write_part(unit, parts, pending)
                 parts, pending, size = parts + 1, [], 0
         if pending:
             self._write_part(unit, parts, pending)
-        self.storage.write_bytes(f"{self.folder}/{unit:06d}.done", b"")
+        write_record(self.storage, self._done_file(unit), Unwritten(**asdict(counts)))
 
     def _write_part(self, unit: int, part: int, documents: list[_Document]) -> None:
         documents.sort(key=lambda document: document.bucket)
@@ -150,18 +188,24 @@ class Spool:
 
 
 def _tokenise(
-    texts: Iterable[str], tokenizer: Tokenizer, dtype: str, buckets: Buckets
+    texts: Iterable[str], tokenizer: TextTokenizer, dtype: str, buckets: Buckets
 ) -> Iterator[_Document]:
     for batch in _batches(texts):
         pieces = [list(_cut(text)) for text in batch]
         flat = [piece for cut in pieces for piece in cut]
-        encodings = iter(tokenizer.encode_batch_fast(flat, add_special_tokens=False))
+        encodings = tokenizer.encode_batch(flat, dtype)
         for text, cut in zip(batch, pieces, strict=True):
-            ids = [np.array(next(encodings).ids, dtype=dtype) for _ in cut]
+            encoded = [next(encodings) for _ in cut]
+            ids = [piece.ids for piece in encoded]
             data = text.encode()
             bucket, key = buckets.place(data)
             yield _Document(
-                bucket, key, len(data), ids[0] if len(ids) == 1 else np.concatenate(ids)
+                bucket,
+                key,
+                len(data),
+                ids[0] if len(ids) == 1 else np.concatenate(ids),
+                sum(piece.lost for piece in encoded),
+                next((piece.example for piece in encoded if piece.example), ""),
             )
 
 

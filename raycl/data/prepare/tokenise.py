@@ -7,13 +7,11 @@ import pickle
 from functools import lru_cache, partial
 from typing import Any
 
-from tokenizers import Tokenizer
-
 from raycl.data.prepare import ray_tasks
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.plan import Job, PreparationPlan, Progress
-from raycl.data.prepare.tokenizer import load_tokenizer
-from raycl.storage import Storage, layout
+from raycl.data.tokenizer import TextTokenizer, read_tokenizer
+from raycl.storage import Storage
 
 
 def tokenise_units(plan: PreparationPlan, report: Progress) -> None:
@@ -33,12 +31,12 @@ def tokenise_units(plan: PreparationPlan, report: Progress) -> None:
 def _spool_unit(job: Job, item: dict[str, Any]) -> dict[str, Any]:
     # Ray runs one task on each CPU; threads within a task would only compete with the others.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    tokenizer = _tokenizer(job.storage, layout.tokenizer(job.tokenizer))
+    tokenizer = _tokenizer(job.storage, job.tokenizer)
     texts = read_documents(job.spec.source, pickle.loads(item["pieces"]))
     job.spool.write_unit(item["unit"], texts, tokenizer)
     return {}
 
 
 @lru_cache(maxsize=2)
-def _tokenizer(storage: Storage, path: str) -> Tokenizer:
-    return load_tokenizer(storage, path)
+def _tokenizer(storage: Storage, fingerprint: str) -> TextTokenizer:
+    return read_tokenizer(storage, fingerprint)

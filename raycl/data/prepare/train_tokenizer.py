@@ -1,4 +1,4 @@
-"""Tokenizers: trained here, from a local file, or from the hub. A fingerprint identifies each."""
+"""Trains the byte-level BPE of a recipe on a sample of its corpora, once for each request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,12 +14,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.inputs import find_files, plan_units
 from raycl.data.prepare.source import TextSource, Unit
+from raycl.data.tokenizer.files import TokenizerFiles
+from raycl.data.tokenizer.policy import END_OF_DOCUMENT
+from raycl.data.tokenizer.store import store_tokenizer
+from raycl.data.tokenizer.text_tokenizer import make_tokenizer
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
 from raycl.storage.record import Record, find_record, write_record
 
-END_OF_DOCUMENT = "<|endoftext|>"
-_ENDS = (END_OF_DOCUMENT, "</s>", "<eos>", "<|end_of_text|>", "<|im_end|>", "<|eos|>", "[EOS]")
 _SAMPLED_UNITS = 64
 _SAMPLE_UNIT_BYTES = 2**20
 
@@ -37,84 +38,6 @@ class TokenizerRequest(Record):
     sample_bytes_per_corpus: int
     seed: int
     fingerprint: str
-
-
-def tokenizer_fingerprint(tokenizer: Tokenizer) -> str:
-    """SHA-256 of the tokenizer's JSON, independent of how the file was laid out."""
-    canonical = json.dumps(json.loads(tokenizer.to_str()), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def vocabulary_size(tokenizer: Tokenizer) -> int:
-    """One more than the largest token id: a vocabulary may have unused ids."""
-    return max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-
-
-def end_of_document(tokenizer: Tokenizer) -> int:
-    """Id of the token that ends a document. Raises InputError where none is known."""
-    for token in _ENDS:
-        identifier = tokenizer.token_to_id(token)
-        if identifier is not None:
-            return int(identifier)
-    raise InputError(
-        "tokenizer", "it has no token that ends a document", f"Add one of {', '.join(_ENDS)}"
-    )
-
-
-def load_tokenizer(storage: Storage, reference: str) -> Tokenizer:
-    """The tokenizer at a path in storage, in a local file or folder, or of a model on the hub.
-
-    Raises InputError where there is none, or it cannot be used.
-    """
-    for data in _candidates(storage, reference):
-        try:
-            return _for_whole_documents(Tokenizer.from_str(data.decode()))
-        except Exception as error:  # tokenizers raises bare Exception
-            raise InputError(
-                f"tokenizer {reference!r}",
-                f"not a tokenizer.json ({error})",
-                "Give one that Hugging Face tokenizers can load",
-            ) from error
-    return _from_hub(reference)
-
-
-def _candidates(storage: Storage, reference: str) -> Iterator[bytes]:
-    if not reference.startswith(("/", "~")) and ".." not in reference.split("/"):
-        for path in (reference, f"{reference}/tokenizer.json"):
-            try:
-                yield storage.read_bytes(path)
-            except (FileNotFoundError, IsADirectoryError, OSError):
-                continue
-    local = Path(reference).expanduser()
-    for file in (local, local / "tokenizer.json"):
-        if file.is_file():
-            yield file.read_bytes()
-
-
-def _from_hub(reference: str) -> Tokenizer:
-    from transformers import AutoTokenizer
-
-    problem = "it is neither in storage, nor a local file, nor a model that the hub gives"
-    try:
-        backend = getattr(AutoTokenizer.from_pretrained(reference), "backend_tokenizer", None)
-    except Exception as error:  # the hub client raises many kinds
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"tokenizer {reference!r}", f"{problem} ({first_line})", "Correct the name"
-        ) from error
-    if not isinstance(backend, Tokenizer):
-        raise InputError(
-            f"tokenizer {reference!r}", "it has no fast version", "Give one with a tokenizer.json"
-        )
-    return _for_whole_documents(backend)
-
-
-def _for_whole_documents(tokenizer: Tokenizer) -> Tokenizer:
-    """The tokenizer set to encode whole documents, and special tokens in them as plain text."""
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True
-    return tokenizer
 
 
 def train_tokenizer(
@@ -148,25 +71,18 @@ def train_tokenizer(
     if made is not None and storage.exists(layout.tokenizer(made.fingerprint)):
         return layout.tokenizer(made.fingerprint), made.fingerprint
     texts = (text for source in sources for text in _sample(source, sample_bytes_per_corpus, seed))
-    tokenizer = _train(texts, vocabulary)
-    if vocabulary_size(tokenizer) < vocabulary:
+    trained = _train(texts, vocabulary)
+    if trained.get_vocab_size() < vocabulary:
         raise InputError(
             f"vocabulary {vocabulary}",
-            f"the sample gives only {vocabulary_size(tokenizer)} tokens",
+            f"the sample gives only {trained.get_vocab_size()} tokens",
             "Give more text, a larger sample_bytes_per_corpus or a smaller vocabulary",
         )
-    fingerprint = store_tokenizer(storage, tokenizer)
+    made_here = TokenizerFiles("of the recipe", trained.to_str())
+    fingerprint = store_tokenizer(storage, make_tokenizer(made_here))
     record = TokenizerRequest.model_validate({**request, "fingerprint": fingerprint})
     write_record(storage, layout.tokenizer_request(key), record)
     return layout.tokenizer(fingerprint), fingerprint
-
-
-def store_tokenizer(storage: Storage, tokenizer: Tokenizer) -> str:
-    """Put the tokenizer into storage, if it is not there yet; its fingerprint."""
-    fingerprint = tokenizer_fingerprint(tokenizer)
-    if not storage.exists(layout.tokenizer(fingerprint)):
-        storage.write_bytes(layout.tokenizer(fingerprint), tokenizer.to_str(pretty=True).encode())
-    return fingerprint
 
 
 def _train(texts: Iterator[str], vocabulary: int) -> Tokenizer:
@@ -180,7 +96,7 @@ def _train(texts: Iterator[str], vocabulary: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer=trainer)
-    return _for_whole_documents(tokenizer)
+    return tokenizer
 
 
 def _sample(source: TextSource, wanted: int, seed: int) -> Iterator[str]:

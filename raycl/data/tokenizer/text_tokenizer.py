@@ -1,0 +1,169 @@
+"""The tokenizer of a corpus: text to ids and back, with what ends and begins a document."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from raycl.data.tokenizer.control import (
+    check_unknown,
+    control_tokens,
+    has_text_tokens,
+    hidden,
+    marked,
+    shown,
+)
+from raycl.data.tokenizer.coverage import Complete, Coverage, coverage_of
+from raycl.data.tokenizer.definition import (
+    Definition,
+    canonical,
+    check_ids,
+    definition_of,
+    parse,
+    token_ids,
+)
+from raycl.data.tokenizer.files import TokenizerFiles
+from raycl.data.tokenizer.policy import NO_CHOICE, Choice, Policy, find_policy, policy_before
+from raycl.errors import InputError
+
+_EXAMPLE = 20
+"""Characters before and after a place in an example of text that cannot be written."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The ids of a text, without end and beginning."""
+
+    ids: np.ndarray
+    lost: int
+    """UTF-8 bytes of the text that no id stands for."""
+    example: str
+    """Some text around such a place; it may be of another text of the same batch."""
+
+
+@dataclass(frozen=True)
+class TextTokenizer:
+    """Encodes plain text only: text that looks like a control token stays text."""
+
+    files: TokenizerFiles
+    """The files that it came from."""
+    definition: Definition = field(repr=False)
+    """The content of its tokenizer.json, in which every control token is marked as special."""
+    policy: Policy
+    control: frozenset[str] = field(repr=False)
+    """Tokens that no text becomes."""
+    end: int
+    """Id of the token after each document."""
+    begin: int | None
+    """Id of the token before each document, where there is one."""
+    vocabulary: int
+    """One more than the largest token id: a vocabulary may have unused ids."""
+    encoder: Tokenizer = field(repr=False)
+    """The library's tokenizer, in which control tokens have another spelling."""
+    coverage: Coverage = field(repr=False)
+    """Finds text that the tokenizer cannot write."""
+
+    @property
+    def prefix(self) -> int:
+        """Id of the token that stands before the first token of a document's text."""
+        return self.end if self.begin is None else self.begin
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides which ids a corpus gets."""
+        return fingerprint_of(self.definition, self.policy)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, without end and beginning."""
+        ids: list[int] = self.encoder.encode(text, add_special_tokens=False).ids
+        return ids
+
+    def encode_batch(self, texts: Sequence[str], dtype: str) -> Iterator[Encoded]:
+        """The ids of several texts, and what could not be written of each.
+
+        Only the first that is not whole has an example: looking for a place takes long.
+        """
+        encodings = self.encoder.encode_batch_fast(list(texts), add_special_tokens=False)
+        example = ""
+        for text, encoding in zip(texts, encodings, strict=True):
+            ids = np.array(encoding.ids, dtype=dtype)
+            lost = self.coverage.lost(text, ids)
+            if lost and not example:
+                example = _around(text, next(self.coverage.places(text, ids), 0))
+            yield Encoded(ids, lost, example if lost else "")
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; control tokens are spelled as tokenizer.json spells them."""
+        text = str(self.encoder.decode(list(ids), skip_special_tokens=False))
+        return shown(text, self.control)
+
+
+@lru_cache(maxsize=2)  # a command needs the same one several times
+def make_tokenizer(files: TokenizerFiles, choice: Choice = NO_CHOICE) -> TextTokenizer:
+    """The tokenizer in `files`, where the recipe's `choice` goes before their own word.
+
+    Raises InputError where they are no tokenizer, where it has no tokens for text, and where the
+    end or the beginning of a document is not known, or could be ordinary text.
+    """
+    given = parse(files.definition, files.where)
+    definition = definition_of(given)
+    check_ids(given, definition, files.where)
+    if not token_ids(definition):
+        raise _empty(files)
+    return tokenizer_with(files, definition, find_policy(files, definition, choice))
+
+
+def tokenizer_with(files: TokenizerFiles, definition: Definition, policy: Policy) -> TextTokenizer:
+    """The tokenizer with a policy that is known. Raises InputError as `make_tokenizer`."""
+    control = control_tokens(files, definition, policy)
+    if not has_text_tokens(definition, control):
+        raise _empty(files)
+    own = marked(definition, control)
+    encoder = parse(json.dumps(hidden(own, control)), files.where)
+    encoder.encode_special_tokens = True
+    coverage = coverage_of(own, encoder, files.where)
+    if not isinstance(coverage, Complete):
+        check_unknown(files, own, policy)
+    ids = token_ids(own)
+    return TextTokenizer(
+        files=files,
+        definition=own,
+        policy=policy,
+        control=control,
+        end=ids[policy.end],
+        begin=None if policy.begin is None else ids[policy.begin],
+        vocabulary=max(ids.values()) + 1,
+        encoder=encoder,
+        coverage=coverage,
+    )
+
+
+def fingerprint_of(definition: Definition, policy: Policy) -> str:
+    """SHA-256 of a definition and a policy.
+
+    The policy that a tokenizer.json had before its own word was asked adds nothing, so that older
+    corpora, and those of tokenizers that raycl trained, keep their fingerprints.
+    """
+    content = canonical(definition)
+    before = policy_before(definition)
+    if before is None or (before.end, before.begin) != (policy.end, policy.begin):
+        content += canonical({"end": policy.end, "begin": policy.begin})
+    return hashlib.sha256(content).hexdigest()
+
+
+def _around(text: str, place: int) -> str:
+    return text[max(0, place - _EXAMPLE) : place + _EXAMPLE]
+
+
+def _empty(files: TokenizerFiles) -> InputError:
+    return InputError(
+        f"tokenizer {files.where!r}",
+        "it is empty: it has no token for text",
+        "Give one that was trained, or let raycl train one: tokenizer: {train: {vocabulary: 32k}}",
+    )
