@@ -17,7 +17,7 @@ from tests.helpers.corpus_text import texts, write_lines
 
 VOCABULARY = 300
 SCHEDULE = {"kind": "cosine", "max_lr": "1e-3", "min_lr": "10%", "warmup": "5%"}
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "model_type": "llama",
     "vocab_size": VOCABULARY,
     "hidden_size": 16,

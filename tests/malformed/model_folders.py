@@ -61,6 +61,11 @@ def _file(path: str, data: bytes | None) -> Callable[[Path], None]:
     return _base(change)
 
 
+def _reference(pretrained: str) -> Callable[[Path], None]:
+    """A change of the recipe: it names another model."""
+    return _base(lambda folder: write(folder, recipe_data(model={"pretrained": pretrained})))
+
+
 def malformed_models() -> Iterator[Malformed]:
     """All of them."""
     yield from _references()
@@ -72,14 +77,8 @@ def malformed_models() -> Iterator[Malformed]:
 
 def _references() -> Iterator[Malformed]:
     for value in ("./none", "/no/such/folder", "", "~/no-such-model", "a/b/c", "../up", "x" * 300):
-        change = _base(
-            lambda folder, value=value: write(folder, recipe_data(model={"pretrained": value}))
-        )
-        yield Malformed(f"pretrained: {value[:20]!r}", change, ("pretrained",))
-    as_file = _base(
-        lambda folder: write(folder, recipe_data(model={"pretrained": "./base/config.json"}))
-    )
-    yield Malformed("a file", as_file, ("config.json",))
+        yield Malformed(f"pretrained: {value[:20]!r}", _reference(value), ("pretrained",))
+    yield Malformed("a file", _reference("./base/config.json"), ("config.json",))
 
     def empty(folder: Path) -> None:
         shutil.rmtree(folder / "base")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from tests.helpers.workspace import CONFIG, SCHEDULE, recipe, write
 from tests.malformed.case import Malformed
 
 REMOVED = object()
+Fields = dict[str, Sequence[Any]]
 
 
 def _with(path: tuple[str | int, ...], value: Any) -> Any:
@@ -39,6 +40,11 @@ def _case(path: tuple[str | int, ...], value: Any, *says: str) -> Malformed:
     return Malformed(name, _with(path, value), says or (str(path[-1]),))
 
 
+def _cases(path: tuple[str | int, ...], values: Iterable[Any], *says: str) -> Iterator[Malformed]:
+    for value in values:
+        yield _case(path, value, *says)
+
+
 _NO_NUMBER: tuple[Any, ...] = ("many", [1], {"a": 1}, True, -1, 0, 1.5, float("nan"), float("inf"))
 
 
@@ -56,24 +62,17 @@ def malformed_recipes() -> Iterator[Malformed]:
 
 def _whole_numbers() -> Iterator[Malformed]:
     for field in ("sequence_length", "global_batch"):
-        for value in _NO_NUMBER:
-            yield _case((field,), value)
+        yield from _cases((field,), _NO_NUMBER)
         yield _case((field,), REMOVED, field)
-    for value in ("many", -1, 1.5, [1], 2**80):
-        yield _case(("seed",), value)
-    for value in ("1e300", 10**30):
-        yield _case(("sequence_length",), value)
-        yield _case(("stages", 0, "steps"), value)
-    for value in _NO_NUMBER:
-        yield _case(("stages", 0, "steps"), value)
+    yield from _cases(("seed",), ("many", -1, 1.5, [1], 2**80))
+    yield from _cases(("sequence_length",), ("1e300", 10**30))
+    yield from _cases(("stages", 0, "steps"), ("1e300", 10**30, *_NO_NUMBER))
 
 
 def _names() -> Iterator[Malformed]:
-    for value in ("", "a/b", "../up", "a b", "-x", "n" * 300, 7, None, ["a"], "ä"):
-        yield _case(("name",), value)
+    yield from _cases(("name",), ("", "a/b", "../up", "a b", "-x", "n" * 300, 7, None, ["a"], "ä"))
     yield _case(("name",), REMOVED)
-    for value in ("", "1a", "later", "a/b", "s" * 300, None, "a.b"):
-        yield _case(("stages", 0, "name"), value)
+    yield from _cases(("stages", 0, "name"), ("", "1a", "later", "a/b", "s" * 300, None, "a.b"))
     yield _case(("stages", 1, "name"), "old", "old")
 
 
@@ -81,14 +80,20 @@ def _corpora() -> Iterator[Malformed]:
     yield _case(("corpora",), {})
     yield _case(("corpora",), [])
     yield _case(("corpora",), REMOVED)
-    for value in ("text/none.jsonl", "text/*.csv", [], [""], "", 7, {"a": "b"}):
-        yield _case(("corpora", "old", "text"), value, "old")
+    yield from _cases(
+        ("corpora", "old", "text"),
+        ("text/none.jsonl", "text/*.csv", [], [""], "", 7, {"a": "b"}),
+        "old",
+    )
     yield _case(("corpora", "old", "fetch"), "english", "old")
     yield _case(("corpora", "old"), {"fetch": "klingon"}, "klingon")
     yield _case(("corpora", "old"), {}, "old")
     yield _case(("corpora", "old"), None, "old")
-    for value in ("0%", "100%", "120%", -0.1, "half", 1, float("nan")):
-        yield _case(("corpora", "old", "validation"), value, "validation")
+    yield from _cases(
+        ("corpora", "old", "validation"),
+        ("0%", "100%", "120%", -0.1, "half", 1, float("nan")),
+        "validation",
+    )
     yield _case(("corpora", "old", "text_field"), 7)
     yield _case(("corpora", "old", "text_field"), "body")
     yield _case(("corpora", "old", "txt"), "x", "txt")
@@ -110,13 +115,19 @@ def _stages() -> Iterator[Malformed]:
     yield _case(("stages", 0, "mixture"), {"old": 0}, "mixture")
     yield _case(("stages", 0, "mixture"), {"old": -1}, "mixture")
     yield _case(("stages", 0, "mixture"), {"old": float("inf")}, "mixture")
-    for value in ("100%", "120%", -0.1, "much", {"old": "100%"}, {}, {"old": 0}):
-        yield _case(("stages", 1, "replay"), value, "replay")
+    yield from _cases(
+        ("stages", 1, "replay"),
+        ("100%", "120%", -0.1, "much", {"old": "100%"}, {}, {"old": 0}),
+        "replay",
+    )
     yield _case(("stages", 1, "replay"), {"none": "5%"}, "none")
     yield _case(("stages", 0, "replay"), "5%", "replay")
     yield _case(("stages", 1, "replay_from"), "some", "replay_from")
-    for value in (0, 3, -1, "2-1", {"min": 2, "max": 1}, {"min": 1}, 1.5):
-        yield _case(("stages", 0, "workers"), value, "workers")
+    yield from _cases(
+        ("stages", 0, "workers"),
+        (0, 3, -1, "2-1", {"min": 2, "max": 1}, {"min": 1}, 1.5),
+        "workers",
+    )
     yield _case(("stages", 0, "optimizer"), "keep")
     yield _case(("stages", 0, "at_end"), "again")
     yield _case(("stages", 0, "stop_after"), "200%")
@@ -124,15 +135,21 @@ def _stages() -> Iterator[Malformed]:
 
 
 def _schedules() -> Iterator[Malformed]:
-    for value in (None, "cosin", [], {}, {"kind": "klingon"}, 7):
-        yield _case(("stages", 0, "schedule"), value, "schedule")
-    for value in ("150%", -1e-3, "fast", float("nan"), float("inf"), None, [1e-3]):
-        yield _case(("stages", 0, "schedule", "max_lr"), value, "max_lr")
+    yield from _cases(
+        ("stages", 0, "schedule"), (None, "cosin", [], {}, {"kind": "klingon"}, 7), "schedule"
+    )
+    yield from _cases(
+        ("stages", 0, "schedule", "max_lr"),
+        ("150%", -1e-3, "fast", float("nan"), float("inf"), None, [1e-3]),
+        "max_lr",
+    )
     yield _case(("stages", 0, "schedule", "max_lr"), REMOVED, "max_lr")
-    for value in ("200%", -1e-3, float("nan"), 1.0):
-        yield _case(("stages", 0, "schedule", "min_lr"), value, "min_lr")
-    for value in ("200%", -1, "soon", float("nan")):
-        yield _case(("stages", 0, "schedule", "warmup"), value, "warmup")
+    yield from _cases(
+        ("stages", 0, "schedule", "min_lr"), ("200%", -1e-3, float("nan"), 1.0), "min_lr"
+    )
+    yield from _cases(
+        ("stages", 0, "schedule", "warmup"), ("200%", -1, "soon", float("nan")), "warmup"
+    )
     yield _case(("stages", 0, "schedule", "maxlr"), 1e-3, "max_lr")
     steep = {"kind": "infinite", "max_lr": 1e-3, "steepness": 1e-17}
     yield _case(("stages", 0, "schedule"), steep, "schedule")
@@ -140,25 +157,25 @@ def _schedules() -> Iterator[Malformed]:
 
 
 def _settings() -> Iterator[Malformed]:
-    for field, values in {
+    optimizer: Fields = {
         "beta1": (1.5, -0.1, 1, "high", float("nan")),
         "beta2": (1.5, 1, float("nan")),
         "epsilon": (-1, float("nan"), "small"),
         "weight_decay": (-0.1, float("nan"), float("inf"), "some"),
         "gradient_clip": (-1, float("nan"), "much"),
         "betas": ([0.9, 0.95],),
-    }.items():
-        for value in values:
-            yield _case(("optimizer", field), value, field)
-    for field, values in {
+    }
+    for field, values in optimizer.items():
+        yield from _cases(("optimizer", field), values, field)
+    validation: Fields = {
         "rows": (0, -1, "all", 1.5),
         "every": (0, -5, "often"),
         "final_steps": (0, -1),
         "row": (4,),
-    }.items():
-        for value in values:
-            yield _case(("validation", field), value, field)
-    for field, values in {
+    }
+    for field, values in validation.items():
+        yield from _cases(("validation", field), values, field)
+    execution: Fields = {
         "precision": ("float16", "fp32", 32, None),
         "attention": ("fast", "flash", None),
         "compile": ("maybe", 2),
@@ -167,23 +184,24 @@ def _settings() -> Iterator[Malformed]:
         "keep_last": (0, -1),
         "max_skipped": (0,),
         "batch": (1,),
-    }.items():
-        for value in values:
-            yield _case(("execution", field), value, field)
+    }
+    for field, values in execution.items():
+        yield from _cases(("execution", field), values, field)
     yield _case(("baselines",), ["joint"], "baselines")
     yield _case(("baselines",), "union", "baselines")
     yield _case(("optimiser",), {"beta1": 0.9}, "optimizer")
 
 
 def _sweeps() -> Iterator[Malformed]:
-    for value in (7, "new.replay", [7], {"new.replay": "5%"}, {"new.replay": []}):
-        yield _case(("sweep",), value, "sweep")
+    yield from _cases(
+        ("sweep",), (7, "new.replay", [7], {"new.replay": "5%"}, {"new.replay": []}), "sweep"
+    )
     yield _case(("sweep",), {"none.replay": ["0%"]}, "none")
     yield _case(("sweep",), {"new.reply": ["0%"]}, "replay")
     yield _case(("sweep",), {"new.replay": ["0%", "150%"]}, "replay")
     yield _case(("sweep",), {"n" * 100_000: [1]}, "100,000 characters")
     yield _case(("sweep",), {"seed": list(range(2_000)), "new.steps": list(range(4, 999))})
-    for field, values in {
+    swept: Fields = {
         "corpora.old.text": ["text/old.jsonl", "text/new.jsonl"],
         "corpora.old.validation": ["20%", "30%"],
         "tokenizer": ["./tokenizer", "./other"],
@@ -193,7 +211,8 @@ def _sweeps() -> Iterator[Malformed]:
         "execution.compile": [True, False],
         "validation.rows": [1, 2],
         "sweep": [[], []],
-    }.items():
+    }
+    for field, values in swept.items():
         yield _case(("sweep",), {field: values}, field.rpartition(".")[2])
 
 
@@ -202,7 +221,7 @@ def _models() -> Iterator[Malformed]:
         yield Malformed(f"model = {value!r}", _with(("model",), value), ("model",))
     yield _case(("model",), {"config": CONFIG, "pretrained": "./base"}, "model")
     yield _case(("model",), {"preset": "gpt-neox-tiny", "pretrained": "./base"}, "model")
-    for field, values in {
+    configuration: Fields = {
         "model_type": ("klingon", "", 7, "bert", "t5", "roberta"),
         "hidden_size": (-5, 0, "wide", 1.5, None, 15),
         "num_attention_heads": (3, 0, -1),
@@ -213,7 +232,7 @@ def _models() -> Iterator[Malformed]:
         "n_layers": (2,),
         "attention_dropout": (0.1,),
         "hiden_size": (16,),
-    }.items():
-        for value in values:
-            yield _case(("model", "config", field), value, "model")
+    }
+    for field, values in configuration.items():
+        yield from _cases(("model", "config", field), values, "model")
     yield _case(("model", "config", "quantization_config"), {"quant_method": "gptq"}, "quant")

@@ -64,11 +64,12 @@ def _places() -> Iterator[Malformed]:
         return change
 
     yield Malformed("an empty folder", made(lambda t: (t / "e").mkdir(), "text/e"), ("text/e",))
-    yield Malformed(
-        "only markers",
-        made(lambda t: ((t / "m").mkdir(), (t / "m/_SUCCESS").touch()), "text/m"),
-        ("text/m",),
-    )
+
+    def only_markers(folder: Path) -> None:
+        (folder / "m").mkdir()
+        (folder / "m/_SUCCESS").touch()
+
+    yield Malformed("only markers", made(only_markers, "text/m"), ("text/m",))
     yield Malformed(
         "a named pipe", made(lambda t: os.mkfifo(t / "p.jsonl"), "text/p.jsonl"), ("p.jsonl",)
     )

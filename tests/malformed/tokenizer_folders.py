@@ -46,7 +46,7 @@ def malformed_tokenizers() -> Iterator[Malformed]:
 
 
 def _fields() -> Iterator[Malformed]:
-    for value in (
+    values: tuple[Any, ...] = (
         "./none",
         "/no/such/folder",
         "",
@@ -66,7 +66,8 @@ def _fields() -> Iterator[Malformed]:
         {"load": "./tokenizer", "end_of_document": 7},
         {"load": "./tokenizer", "end_of_document": ""},
         {"load": "./tokenizer", "begin_of_document": "<klingon>"},
-    ):
+    )
+    for value in values:
         yield Malformed(f"tokenizer: {value!r}", with_recipe(tokenizer=value), ("tokenizer",))
 
     def without(folder: Path) -> None:

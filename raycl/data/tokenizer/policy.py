@@ -125,9 +125,9 @@ def _begin(files: TokenizerFiles, definition: Definition, choice: Choice) -> tup
     template = (template_tokens(definition)[0], f"the post-processor in {DEFINITION}")
     by_id = _by_id(files, definition, "bos_token_id")
     named: list[tuple[str | None, str]] = [*_by_name(files, "bos_token"), template, *by_id]
-    for token, source in named:
-        if token is not None:
-            return token, source
+    for found, source in named:
+        if found is not None:
+            return found, source
     raise InputError(
         f"tokenizer {files.where!r}",
         f"{CONFIG} says add_bos_token, but no bos_token is named",
@@ -148,9 +148,9 @@ def _by_id(
     texts = {number: token for token, number in token_ids(definition).items()}
     for name, content in files.model_configs.items():
         value = content.get(field)
-        number = value[0] if isinstance(value, list) and value else value
-        known = isinstance(number, int) and not isinstance(number, bool)
-        yield (texts.get(int(number)) if known else None), f"{field} in {name}"
+        number: Any = value[0] if isinstance(value, list) and value else value
+        is_id = isinstance(number, int) and not isinstance(number, bool)
+        yield (texts.get(number) if is_id else None), f"{field} in {name}"
 
 
 def text_of(token: Any) -> str | None:
