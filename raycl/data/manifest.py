@@ -12,7 +12,7 @@ import pydantic
 
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
-from raycl.storage.record import Record, read_record, write_record
+from raycl.storage.record import Record, read_record, record_bytes, write_record
 
 SplitName = Literal["train", "validation"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation")
@@ -111,3 +111,16 @@ def load_manifest(storage: Storage, folder: str) -> Manifest:
 def write_manifest(storage: Storage, folder: str, manifest: Manifest) -> None:
     """Write the manifest; from here on the corpus exists."""
     write_record(storage, layout.manifest(folder), manifest)
+
+
+def create_manifest(storage: Storage, folder: str, manifest: Manifest) -> bool:
+    """Write the manifest unless there is one: what is committed is never replaced.
+
+    Whether it was written. Without conditional writes (gs://) only a look decides.
+    """
+    if storage.has_conditional_writes:
+        return storage.create(layout.manifest(folder), record_bytes(manifest)) is not None
+    if has_manifest(storage, folder):
+        return False
+    write_manifest(storage, folder, manifest)
+    return True

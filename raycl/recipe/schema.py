@@ -125,11 +125,21 @@ class Corpus(Configuration):
 
     text: tuple[str, ...] = Field(
         default=(),
-        description="files or globs: text, JSONL, Parquet",
+        description="files, folders or globs: text, JSON lines, JSON, Parquet",
         json_schema_extra=_or({"type": "string"}),
     )
     fetch: str | None = Field(default=None, description="a corpus that `raycl fetch` knows")
-    text_field: str = Field(default="text", description="field of JSONL or column of Parquet")
+    text_field: str = Field(default="text", description="field of JSON or column of Parquet")
+    format: str = Field(
+        default="auto",
+        description="how the files are read: `text`, `jsonl`, `json` or `parquet`; `auto`: as "
+        "their suffixes say",
+    )
+    document_separator: str | None = Field(
+        default=None,
+        min_length=1,
+        description="where the documents in a file of plain text end; by default at its end",
+    )
     validation: Share = Field(
         default=Fraction(1, 200), gt=0, lt=1, description="share of documents held out"
     )

@@ -18,6 +18,8 @@ STATE_MARK = "state.json"
 STATE_HISTORY = "history.parquet"
 CORPUS_MANIFEST = "manifest.json"
 """The file of a corpus that is written last: a folder without it is no corpus."""
+DOCUMENTS = "documents"
+"""The folder of a corpus with the hashes of its documents."""
 SWEEP_TREE = "tree.json"
 
 REPRODUCTION_SECONDS = "reproduction/seconds.json"
@@ -41,6 +43,21 @@ def spools(folder: str) -> str:
 def spool(folder: str, key: str) -> str:
     """The tokenised documents of a preparation; `key` names its input and settings."""
     return f"{spools(folder)}/{key}"
+
+
+def preparation_claim(folder: str) -> str:
+    """The file that says who prepares the corpus in `folder` now, and from what."""
+    return f"{spools(folder)}/claim.json"
+
+
+def moved_documents(spool_folder: str, key: str) -> str:
+    """The spool of documents that other corpora of the recipe decide the split of."""
+    return f"{spool_folder}/moved-{key}"
+
+
+def document_hashes(key: str, bucket: int) -> str:
+    """The hashes of a bucket's documents, relative to the corpus' folder."""
+    return f"{DOCUMENTS}/{key}/{bucket:05d}.bin"
 
 
 def packed_bucket(spool_folder: str, bucket: int) -> str:

@@ -12,12 +12,16 @@ from raycl.data.prepare import (
     CorpusSpec,
     TextSource,
     check_origin,
-    find_files,
+    conflicts,
+    find_inputs,
+    hash_inputs,
     load_tokenizer,
-    prepare_corpus,
+    prepare_corpora,
+    sentences,
     tokenizer_fingerprint,
     train_tokenizer,
 )
+from raycl.data.prepare.readers import reader_named
 from raycl.errors import InputError, within
 from raycl.recipe import Corpus, Recipe
 from raycl.storage import Storage, layout
@@ -57,6 +61,9 @@ def _check_source(corpus: Corpus, where: str) -> None:
             "needs either `text` or `fetch`",
             "Give the files of your text, or a corpus that raycl can fetch",
         )
+    if corpus.format != "auto":
+        with within(f"{where}.format"):
+            reader_named(corpus.format)
     if corpus.fetch and corpus.fetch not in corpora.names():
         raise InputError(
             f"{where}.fetch {corpus.fetch!r}", "not known", f"Known: {', '.join(corpora.names())}"
@@ -90,7 +97,7 @@ def _wanted_tokenizer(recipe: Recipe, storage: Storage, manifest: Manifest) -> s
 
 def _source(corpus: Corpus) -> TextSource:
     files = (str(text_cache() / f"{corpus.fetch}.jsonl"),) if corpus.fetch else corpus.text
-    return TextSource(files=files, text_field=corpus.text_field)
+    return TextSource(files, corpus.text_field, corpus.format, corpus.document_separator)
 
 
 def ready_text(
@@ -107,15 +114,18 @@ def ready_text(
     sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
     missing = [n for n in sources if not has_manifest(storage, layout.corpus(n))]
     for name in missing:
-        _check_found(sources[name], f"{where}: corpora.{name}.text")
+        _check_found(sources[name], f"{where}: corpora.{name}.text", name, report)
     if missing and recipe.tokenizer.load is not None:
         load_tokenizer(storage, recipe.tokenizer.load)
     return sources
 
 
-def _check_found(source: TextSource, where: str) -> None:
+def _check_found(source: TextSource, where: str, name: str, report: Report) -> None:
     with within(where):
-        find_files(source)
+        ignored = find_inputs(source).ignored
+    if ignored:
+        few = ", ".join(ignored[:3]) + (f" and {len(ignored) - 3} more" if ignored[3:] else "")
+        report(f"corpus {name}: not read, since they hold no text of it: {few}")
 
 
 def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:
@@ -135,18 +145,28 @@ def prepare_all(
     recipe: Recipe, sources: dict[str, TextSource], storage: Storage, report: Report
 ) -> None:
     """Train the tokenizer if the recipe asks for it and prepare every corpus. Needs a cluster."""
+
+    def progress(name: str, phase: str, done: int, total: int) -> None:
+        report(f"prepare {name}: {phase} {done}/{total}")
+
+    hash_inputs(sources.values(), lambda *numbers: progress("text", *numbers))
     reference = tokenizer_reference(recipe, sources, storage, report)
-    for name in recipe.corpora:
-
-        def progress(phase: str, done: int, total: int, name: str = name) -> None:
-            report(f"prepare {name}: {phase} {done}/{total}")
-
-        spec = corpus_spec(recipe, name, sources[name])
-        manifest = prepare_corpus(storage, spec, reference, progress)
+    specs = [corpus_spec(recipe, name, sources[name]) for name in recipe.corpora]
+    manifests = prepare_corpora(storage, specs, reference, progress)
+    for name, manifest in manifests.items():
         report(
             f"corpus {name}: {manifest.train.tokens:,} training tokens, "
             f"{manifest.validation.tokens:,} validation tokens"
         )
+        for sentence in sentences(manifest):
+            report(sentence)
+    report_conflicts(storage, manifests, report)
+
+
+def report_conflicts(storage: Storage, manifests: Mapping[str, Manifest], report: Report) -> None:
+    """Tell of corpora of one recipe, each prepared without the other, that disagree on a split."""
+    for sentence in conflicts(storage, manifests):
+        report(f"Careful: {sentence}.")
 
 
 def tokenizer_reference(

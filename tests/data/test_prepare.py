@@ -27,7 +27,7 @@ from raycl.data.prepare import (
     train_tokenizer,
 )
 from raycl.data.prepare.pack import cut_rows, pack_bucket
-from raycl.data.prepare.spec import prepared
+from raycl.data.prepare.origin import prepared
 from raycl.data.prepare.spool import Bucket, _cut
 from raycl.data.shards import CorpusReader, verify_corpus
 from raycl.errors import InputError
@@ -68,6 +68,7 @@ def bucket_of(documents: list[list[int]], keys: list[int]) -> Bucket:
         keys=np.frombuffer(
             b"".join(key.to_bytes(16, "big") for key in keys), dtype=np.uint8
         ).reshape(-1, 16),
+        hashes=np.array(keys, np.uint64),
         lengths=np.array([len(document) for document in documents], np.uint32),
         text_bytes=np.array([len(document) * 4 for document in documents], np.uint32),
         tokens=np.array([token for document in documents for token in document], np.uint16),
@@ -206,7 +207,7 @@ def test_the_result_does_not_depend_on_units_or_file_layout(
     assert manifest.train.bytes + manifest.validation.bytes == sum(
         len(text.encode()) for text in texts(300)
     )
-    assert storage.list("corpora/c") == ["manifest.json", "train", "validation"]
+    assert storage.list("corpora/c") == ["documents", "manifest.json", "train", "validation"]
     other = Storage(tmp_path / "other")
     again = prepare_corpus(other, spec, str(storage.full_path(reference)), unit_bytes=500)
     assert again == manifest
@@ -267,7 +268,7 @@ def test_prepared_knows_its_input(tmp_path: Path, corpus: tuple[Storage, CorpusS
     (tmp_path / "a.jsonl").rename(tmp_path / "kept")
     assert prepared(storage, spec, fingerprint) == manifest
     write_lines(tmp_path / "a.jsonl", texts(301))
-    with pytest.raises(InputError, match="the input files differ"):
+    with pytest.raises(InputError, match=r"the input files \(1 of .* then, 1 of .* now\) differ"):
         prepared(storage, spec, fingerprint)
     storage.write_json("bindings/c.json", {})
     with pytest.raises(InputError, match="nodes have been trained on it") as caught:

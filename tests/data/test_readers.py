@@ -117,11 +117,11 @@ GOOD = b'{"text": "fine"}\n'
         ("a.jsonl", GOOD + b'{"text": null}\n', r"line 2: field 'text' is null, not text"),
         ("a.jsonl", GOOD + b"[1]\n", r"line 2: not a JSON object"),
         ("a.jsonl", GOOD + b'{"text": "\\ud800"}', r"line 2: .* surrogate"),
-        ("a.jsonl", GOOD + b'{"text": "\xff"}\n', r"line 2: not valid UTF-8 \(byte 0xff\)"),
-        ("a.txt", b"one\ntwo\n\xfe", r"a\.txt line 3: not valid UTF-8 \(byte 0xfe\)"),
+        ("a.jsonl", GOOD + b'{"text": "\xff"}\n', r"line 2: not valid UTF-8 \(byte 0xff at offset 27\)"),
+        ("a.txt", b"one\ntwo\n\xfe", r"a\.txt line 3: not valid UTF-8 \(byte 0xfe at offset 8\)"),
         ("a.doc", b"text", r"a\.doc: unknown suffix '\.doc'"),
         ("a.parquet", b"no parquet", r"a\.parquet: not a Parquet file"),
-        ("a.txt.gz", gzip.compress(b"text" * 99, mtime=0)[:-9], r"a\.txt\.gz: it cannot be read"),
+        ("a.txt.gz", gzip.compress(b"text" * 99, mtime=0)[:-9], r"a\.txt\.gz after line 0: it cannot be read"),
     ],
 )
 def test_bad_input_names_file_and_line(

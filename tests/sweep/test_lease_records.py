@@ -16,7 +16,6 @@ from raycl.sweep.lease_records import (
     heartbeat_bytes,
     holder_of,
     lease_bytes,
-    this_machine,
 )
 
 NO_PROCESS = 2**22 + 1

@@ -1,9 +1,12 @@
 """Text to token shards: tokenise, shuffle and pack a corpus, with Ray Data running the tasks."""
 
-from raycl.data.prepare.inputs import find_files
-from raycl.data.prepare.prepare import prepare_corpus
+from raycl.data.prepare.hash_inputs import hash_inputs
+from raycl.data.prepare.inputs import find_files, find_inputs
+from raycl.data.prepare.origin import check_origin, prepared
+from raycl.data.prepare.prepare import prepare_corpora, prepare_corpus
+from raycl.data.prepare.sharing import conflicts, sentences
 from raycl.data.prepare.source import TextSource
-from raycl.data.prepare.spec import CorpusSpec, check_origin, prepared
+from raycl.data.prepare.spec import CorpusSpec
 from raycl.data.prepare.tokenizer import (
     end_of_document,
     load_tokenizer,
@@ -15,11 +18,16 @@ __all__ = [
     "CorpusSpec",
     "TextSource",
     "check_origin",
+    "conflicts",
     "end_of_document",
     "find_files",
+    "find_inputs",
+    "hash_inputs",
     "load_tokenizer",
+    "prepare_corpora",
     "prepare_corpus",
     "prepared",
+    "sentences",
     "tokenizer_fingerprint",
     "train_tokenizer",
 ]

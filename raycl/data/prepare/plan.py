@@ -10,9 +10,11 @@ from fractions import Fraction
 
 from tokenizers import Tokenizer
 
+from raycl.data.prepare.digests import digests
 from raycl.data.prepare.inputs import find_files, plan_units
-from raycl.data.prepare.source import InputFile, Unit
-from raycl.data.prepare.spec import CorpusSpec, record_of
+from raycl.data.prepare.origin import ReadFile, read_files, settings_of
+from raycl.data.prepare.source import Unit
+from raycl.data.prepare.spec import CorpusSpec
 from raycl.data.prepare.spool import Buckets, Spool
 from raycl.data.prepare.tokenizer import end_of_document, vocabulary_size
 from raycl.storage import Storage, layout
@@ -22,6 +24,7 @@ Progress = Callable[[str, int, int], None]
 
 # The number of shards has to be known before anything is tokenised, so that it is estimated.
 _TYPICAL_BYTES_PER_TOKEN = 4
+_SPOOL_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Job:
     storage: Storage
     spec: CorpusSpec
     spool: Spool
+    key: str
+    """Names all that decides the content of the corpus; its shards carry it in their paths."""
     tokenizer: str
     """Fingerprint of the tokenizer."""
     end_of_document: int
@@ -43,7 +48,7 @@ class PreparationPlan:
 
     job: Job
     vocabulary: int
-    files: list[InputFile]
+    files: list[ReadFile]
     units: list[Unit]
 
 
@@ -54,23 +59,30 @@ def plan_preparation(
 
     Raises InputError where there is no input, or the tokenizer has no token that ends a document.
     """
-    files = find_files(spec.source)
-    units, text_bytes = plan_units(spec.source, files, unit_bytes)
+    found = find_files(spec.source)
+    files = read_files(found, digests(found))
+    # The order is that of contents, so that a preparation goes on where the text was moved.
+    units, text_bytes = plan_units(spec.source, [read.file for read in files], unit_bytes)
     vocabulary = vocabulary_size(tokenizer)
     share = Fraction(spec.validation)
 
     def buckets(part: Fraction) -> int:
         return max(1, round(part * text_bytes / _TYPICAL_BYTES_PER_TOKEN / spec.shard_tokens))
 
-    # The folder's name depends on all of it, so that nothing is taken up that other input or
-    # settings have left.
-    settings = [record_of(spec, files), fingerprint, unit_bytes]
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    # Paths depend on all of it, so that nothing is taken up that other input or settings have
+    # left, and nothing that another preparation wrote is replaced.
+    content = [read.content for read in files]
+    key = key_of([_SPOOL_FORMAT, settings_of(spec), content, fingerprint])
     spool = Spool(
         storage=storage,
-        folder=layout.spool(spec.folder, key),
+        folder=layout.spool(spec.folder, f"{key}-{unit_bytes}"),
         dtype="uint16" if vocabulary <= 2**16 else "uint32",
         buckets=Buckets(spec.seed, share, train=buckets(1 - share), held_out=buckets(share)),
     )
-    job = Job(storage, spec, spool, fingerprint, end_of_document(tokenizer))
+    job = Job(storage, spec, spool, key, fingerprint, end_of_document(tokenizer))
     return PreparationPlan(job, vocabulary, files, units)
+
+
+def key_of(facts: object) -> str:
+    """A short name for plain JSON values."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
