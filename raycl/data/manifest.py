@@ -44,8 +44,13 @@ class Split:
 
 
 class Manifest(Record):
-    """The facts of a prepared corpus. `fingerprint` covers its content, not its name or origin."""
+    """The facts of a prepared corpus. `fingerprint` covers its content, not its name or origin.
 
+    Format 1 has the place, size and time of each input file, format 2 its SHA-256 and the hashes of
+    documents too.
+    """
+
+    FORMAT: ClassVar[int] = 2
     WHAT: ClassVar[str] = "the manifest of a corpus"
     REMEDY: ClassVar[str] = PREPARE_AGAIN
 

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,8 @@ from raycl.data.prepare import (
     tokenizer_fingerprint,
     train_tokenizer,
 )
-from raycl.data.prepare.pack import cut_rows, pack_bucket
 from raycl.data.prepare.origin import prepared
+from raycl.data.prepare.pack import cut_rows, pack_bucket
 from raycl.data.prepare.spool import Bucket, _cut
 from raycl.data.shards import CorpusReader, verify_corpus
 from raycl.errors import InputError
@@ -35,26 +34,6 @@ from raycl.storage import Storage
 from tests.helpers.corpus_text import texts, write_lines
 
 END = 0  # the end of a document in the tests of packing
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks run here one by one, last first, instead of on Ray."""
-
-    def run_tasks(task: Any, items: list[Any]) -> Iterator[Any]:
-        yield from (json.loads(json.dumps(task(item))) for item in reversed(items))
-
-    monkeypatch.setattr("raycl.data.prepare.ray_tasks.run_tasks", run_tasks)
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> tuple[Storage, CorpusSpec, str]:
-    """A storage, a spec over 300 documents in three buckets or so, and a tokenizer."""
-    write_lines(tmp_path / "a.jsonl", texts(300))
-    source = TextSource((str(tmp_path / "*.jsonl"),))
-    storage = Storage(tmp_path / "storage")
-    reference, _ = train_tokenizer(storage, [source], 330, 50_000, 0)
-    return storage, CorpusSpec("c", source, 16, 0.1, seed=3, shard_tokens=5_000), reference
 
 
 # Packing

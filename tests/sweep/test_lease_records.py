@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raycl.storage.record import NewerFormatError
+from raycl.storage.machine import this_machine
 from raycl.sweep.lease_records import (
     Heartbeat,
     died_here,
