@@ -20,6 +20,7 @@ from raycl.data.prepare import (
     sentences,
     tokenizer_fingerprint,
     train_tokenizer,
+    without_hashes,
 )
 from raycl.data.prepare.readers import reader_named
 from raycl.errors import InputError, within
@@ -160,6 +161,12 @@ def prepare_all(
         )
         for sentence in sentences(manifest):
             report(sentence)
+    old = without_hashes(manifests)
+    if old and len(manifests) > 1:
+        report(
+            f"An older raycl prepared {', '.join(old)}: documents shared with other corpora are "
+            "not known."
+        )
     report_conflicts(storage, manifests, report)
 
 

@@ -151,7 +151,7 @@ def with_times_only(storage: Storage) -> None:
     manifest = load_manifest(storage, "corpora/c")
     files = [[f["url"], f["size"], os.stat(f["url"]).st_mtime_ns] for f in manifest.source["files"]]
     source = {**manifest.source, "files": sorted(files)}
-    for name in ("documents", "shared", "held_out_with_another", "trained_with_another"):
+    for name in ("documents", "shared", "key", "compared_with"):
         del source[name]
     write_manifest(storage, "corpora/c", manifest.model_copy(update={"source": source}))
 

@@ -4,7 +4,7 @@ from raycl.data.prepare.hash_inputs import hash_inputs
 from raycl.data.prepare.inputs import find_files, find_inputs
 from raycl.data.prepare.origin import check_origin, prepared
 from raycl.data.prepare.prepare import prepare_corpora, prepare_corpus
-from raycl.data.prepare.sharing import conflicts, sentences
+from raycl.data.prepare.sharing import conflicts, sentences, without_hashes
 from raycl.data.prepare.source import TextSource
 from raycl.data.prepare.spec import CorpusSpec
 from raycl.data.prepare.tokenizer import (
@@ -30,4 +30,5 @@ __all__ = [
     "sentences",
     "tokenizer_fingerprint",
     "train_tokenizer",
+    "without_hashes",
 ]

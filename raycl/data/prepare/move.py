@@ -45,7 +45,7 @@ def move_documents(
         for unit in sorted(affected - target.spool.done().keys())
     ]
     for count, _ in enumerate(ray_tasks.run_tasks(partial(_move_unit, job, target), missing), 1):
-        report("share", count, len(missing))
+        report("move", count, len(missing))
     parts = [
         (target if unit in affected else job).spool.part(unit, part)
         for unit, count in done.items()

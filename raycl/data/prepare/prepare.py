@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from tokenizers import Tokenizer
 
+from raycl.data.document_hashes import SplitHashes
 from raycl.data.manifest import SPLITS, Manifest, create_manifest, has_manifest, load_manifest
-from raycl.data.prepare.agreement import Agreement, agree
+from raycl.data.prepare.agreement import agree
 from raycl.data.prepare.claim import claimed
 from raycl.data.prepare.describe import describe_corpus
 from raycl.data.prepare.digests import check_unchanged
@@ -106,18 +108,23 @@ def _prepare(
         {n: plan.job.spool.hashes(range(len(plan.units))) for n, plan in plans.items()},
         {n: found for n, m in finished.items() if (found := hashes_of(storage, m)) is not None},
     )
+    keys = {n: str(m.source["key"]) for n, m in finished.items() if "key" in m.source}
+    keys |= {name: plan.job.key for name, plan in plans.items()}
     for name, plan in plans.items():
-        finished[name] = _finish(plan, agreement, _of(report, name))
+        sharing = sharing_of(agreement, name, keys)
+        finished[name] = _finish(plan, agreement.moves[name], sharing, _of(report, name))
     for spec in specs:
         storage.remove_folder(layout.spools(spec.folder))
     return {spec.name: finished[spec.name] for spec in specs}
 
 
-def _finish(plan: PreparationPlan, agreement: Agreement, report: Progress) -> Manifest:
+def _finish(
+    plan: PreparationPlan, moves: SplitHashes, sharing: dict[str, Any], report: Progress
+) -> Manifest:
     spec = plan.job.spec
-    job, parts = move_documents(plan, agreement.moves[spec.name], report)
+    job, parts = move_documents(plan, moves, report)
     packed = pack_buckets(job, parts, report)
-    manifest = describe_corpus(plan, packed, sharing_of(agreement, spec.name))
+    manifest = describe_corpus(plan, packed, sharing)
     if create_manifest(job.storage, spec.folder, manifest):
         return manifest
     committed = load_manifest(job.storage, spec.folder)

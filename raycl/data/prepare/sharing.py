@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,10 +26,15 @@ def hashes_of(storage: Storage, manifest: Manifest) -> HashedCorpus | None:
     )
 
 
-def sharing_of(agreement: Agreement, corpus: str) -> dict[str, Any]:
-    """What the manifest of a new corpus says of the documents that it shares."""
+def sharing_of(agreement: Agreement, corpus: str, keys: Mapping[str, str]) -> dict[str, Any]:
+    """What the manifest of a new corpus says of the documents that it shares.
+
+    `keys` name the text and settings of each corpus that took part.
+    """
     moves = agreement.moves[corpus]
     return {
+        "key": keys[corpus],
+        "compared_with": {name: key for name, key in sorted(keys.items()) if name != corpus},
         "shared": dict(_shared_with(agreement, corpus)),
         "held_out_with_another": len(moves.held_out),
         "trained_with_another": len(moves.train),
@@ -46,12 +52,15 @@ def conflicts(storage: Storage, manifests: Mapping[str, Manifest]) -> Iterator[s
 
     Raises InputError where the hashes of a corpus are damaged or missing.
     """
-    hashes = {name: hashes_of(storage, manifest) for name, manifest in manifests.items()}
-    known = {name: found for name, found in hashes.items() if found is not None}
-    if len(known) < 2:
+    known = {name: m for name, m in manifests.items() if m.source.get("documents")}
+    pairs = itertools.combinations(sorted(known), 2)
+    apart = [pair for pair in pairs if not _were_compared(known[pair[0]], known[pair[1]])]
+    if not apart:
         return
+    hashes = {name: hashes_of(storage, known[name]) for pair in apart for name in pair}
+    met = {name: found for name, found in hashes.items() if found is not None}
     try:
-        found = agree({}, known).conflicts
+        found = agree({}, met).conflicts
     except FileNotFoundError as error:
         raise InputError(
             str(error), "the hashes of a corpus' documents are missing", "Restore the file"
@@ -62,6 +71,19 @@ def conflicts(storage: Storage, manifests: Mapping[str, Manifest]) -> Iterator[s
             f"on {held} are too low. Prepare one of them under another name in this recipe: they "
             "are then held out of both"
         )
+
+
+def _were_compared(one: Manifest, other: Manifest) -> bool:
+    """Whether one of two corpora was prepared in view of the other, as it is now."""
+    return any(
+        later.source.get("compared_with", {}).get(earlier.name) == earlier.source.get("key")
+        for later, earlier in ((one, other), (other, one))
+    )
+
+
+def without_hashes(manifests: Mapping[str, Manifest]) -> list[str]:
+    """The corpora that an older raycl prepared: what they share with others is not known."""
+    return [name for name, m in manifests.items() if m.source and not m.source.get("documents")]
 
 
 def sentences(manifest: Manifest) -> Iterator[str]:

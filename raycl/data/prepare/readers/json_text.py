@@ -7,7 +7,7 @@ from typing import Any
 
 from raycl.data.prepare.readers.checks import BadDocumentError, checked_text, decode
 
-_MOST_NAMES = 20
+_MOST_NAMES, _LONGEST_NAME = 20, 60
 
 
 def parse_json(data: bytes, offset: int = 0) -> Any:
@@ -31,7 +31,7 @@ def text_of(record: Any, text_field: str) -> str:
     if not isinstance(record, dict):
         raise BadDocumentError("not a JSON object", 'Give one {"text": "…"} a line')
     if text_field not in record:
-        names = ", ".join(list(record)[:_MOST_NAMES]) or "none"
+        names = ", ".join(name[:_LONGEST_NAME] for name in list(record)[:_MOST_NAMES]) or "none"
         raise BadDocumentError(
             f"there is no field {text_field!r} (it has {names})",
             "Set `text_field` to the field that holds the text",
