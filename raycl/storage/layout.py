@@ -55,9 +55,9 @@ def moved_documents(spool_folder: str, key: str) -> str:
     return f"{spool_folder}/moved-{key}"
 
 
-def document_hashes(key: str, bucket: int) -> str:
-    """The hashes of a bucket's documents, relative to the corpus' folder."""
-    return f"{DOCUMENTS}/{key}/{bucket:05d}.bin"
+def document_hashes(folder: str, key: str, bucket: int) -> str:
+    """The hashes of the documents of a bucket of the corpus in `folder`."""
+    return f"{folder}/{DOCUMENTS}/{key}/{bucket:05d}.bin"
 
 
 def packed_bucket(spool_folder: str, bucket: int) -> str:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raycl.storage.record import NewerFormatError
 from raycl.storage.machine import this_machine
+from raycl.storage.record import NewerFormatError
 from raycl.sweep.lease_records import (
     Heartbeat,
     died_here,

@@ -76,8 +76,8 @@ def check_origin(
     remedies: list[str] = []
     files, recorded = _found(spec.source), manifest.source.get("files") or []
     if files is not None and _has_times_only(recorded):
-        wanted, made_from = spec.source.format, manifest.source.get("format", "auto")
-        differences += [f"format ({made_from!r}, now {wanted!r})"] if wanted != made_from else []
+        reader, then = spec.source.format, manifest.source.get("format", "auto")
+        differences += [f"format ({then!r}, now {reader!r})"] if reader != then else []
         differences += _different_times(files, recorded, remedies)
     elif files is not None:
         differences += _different_files(files, recorded)

@@ -108,6 +108,9 @@ def _pack_bucket(job: Job, parts: list[str], item: dict[str, Any]) -> dict[str, 
 def _store_hashes(job: Job, number: int, split: SplitName, hashes: np.ndarray) -> StoredHashes:
     none = hashes[:0]
     found = SplitHashes.of(hashes, none) if split == "train" else SplitHashes.of(none, hashes)
-    data, file = found.to_bytes(), layout.document_hashes(job.key, number)
-    job.storage.write_bytes(f"{job.spec.folder}/{file}", data)
-    return StoredHashes(file=file, sha256=hashlib.sha256(data).hexdigest())
+    folder, data = job.spec.folder, found.to_bytes()
+    path = layout.document_hashes(folder, job.key, number)
+    job.storage.write_bytes(path, data)
+    return StoredHashes(
+        file=path.removeprefix(f"{folder}/"), sha256=hashlib.sha256(data).hexdigest()
+    )

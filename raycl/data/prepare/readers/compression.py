@@ -42,7 +42,7 @@ def open_unpacked(file: InputFile) -> io.BufferedReader:
     file_system, path = open_file_system(file.url)
     if file.compression == "xz":
         packed = io.BufferedReader(file_system.open_input_stream(path), CHUNK_BYTES)
-        return io.BufferedReader(lzma.LZMAFile(packed), CHUNK_BYTES)  # type: ignore[arg-type]
+        return io.BufferedReader(lzma.LZMAFile(packed), CHUNK_BYTES)
     stream = file_system.open_input_stream(path, compression=file.compression)
     return io.BufferedReader(stream, CHUNK_BYTES)
 
