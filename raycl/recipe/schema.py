@@ -120,6 +120,17 @@ class Tokenizer(Configuration):
         return self
 
 
+def _known_format(name: str) -> str:
+    # Imported here: most recipes leave the format to the suffixes.
+    from raycl.data.prepare.readers import READERS
+
+    if name not in ("auto", *READERS):
+        raise FieldError(
+            f"there is no format {name!r}", f"Use one of auto, {', '.join(sorted(READERS))}"
+        )
+    return name
+
+
 class Corpus(Configuration):
     """A corpus: text to prepare, or a real corpus that raycl can fetch for a first run."""
 
@@ -130,7 +141,7 @@ class Corpus(Configuration):
     )
     fetch: str | None = Field(default=None, description="a corpus that `raycl fetch` knows")
     text_field: str = Field(default="text", description="field of JSON or column of Parquet")
-    format: str = Field(
+    format: Annotated[str, AfterValidator(_known_format)] = Field(
         default="auto",
         description="how the files are read: `text`, `jsonl`, `json` or `parquet`; `auto`: as "
         "their suffixes say",

@@ -22,7 +22,6 @@ from raycl.data.prepare import (
     train_tokenizer,
     without_hashes,
 )
-from raycl.data.prepare.readers import reader_named
 from raycl.errors import InputError, within
 from raycl.recipe import Corpus, Recipe
 from raycl.storage import Storage, layout
@@ -62,9 +61,6 @@ def _check_source(corpus: Corpus, where: str) -> None:
             "needs either `text` or `fetch`",
             "Give the files of your text, or a corpus that raycl can fetch",
         )
-    if corpus.format != "auto":
-        with within(f"{where}.format"):
-            reader_named(corpus.format)
     if corpus.fetch and corpus.fetch not in corpora.names():
         raise InputError(
             f"{where}.fetch {corpus.fetch!r}", "not known", f"Known: {', '.join(corpora.names())}"

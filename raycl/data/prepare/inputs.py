@@ -53,7 +53,7 @@ def find_inputs(source: TextSource) -> Inputs:
     found: dict[tuple[object, ...], tuple[str, FoundFile]] = {}
     ignored: list[str] = []
     for pattern in source.files:
-        search = _listed(pattern)
+        search = search_files(pattern)
         if not search.found:
             raise _no_match(pattern, search.ignored)
         ignored += search.ignored
@@ -67,7 +67,11 @@ def find_inputs(source: TextSource) -> Inputs:
     return Inputs(sorted(files, key=lambda file: file.url), sorted(set(ignored)))
 
 
-def _listed(pattern: str) -> Search:
+def search_files(pattern: str) -> Search:
+    """The files that a path, a folder or a pattern names, of any kind.
+
+    Raises InputError where it cannot be listed, or names something that is no file.
+    """
     try:
         return _search(pattern)
     except (OSError, pa.ArrowException) as error:
