@@ -40,7 +40,12 @@ def prepare(
         read_manifests,
     )
     from raycl.storage import Storage
-    from raycl.sweep.prepare_corpora import check_corpora, prepare_all, ready_text
+    from raycl.sweep.prepare_corpora import (
+        check_corpora,
+        prepare_all,
+        ready_text,
+        report_conflicts,
+    )
 
     say = LastingConsole().say
     place, definition = Storage(storage), define(recipe, overrides or (), scale)
@@ -50,6 +55,7 @@ def prepare(
     check_bindings(place, manifests)
     if is_prepared(facts_from(definition, manifests)):
         say("Every corpus is prepared already.")
+        report_conflicts(place, manifests, say)
         return
     sources = ready_text(definition.recipe, place, definition.where, say)
     with cluster(ClusterOptions(address)):

@@ -12,7 +12,7 @@ import pydantic
 
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
-from raycl.storage.record import Record, read_record, write_record
+from raycl.storage.record import Record, read_record, record_bytes, write_record
 
 SplitName = Literal["train", "validation"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation")
@@ -44,8 +44,13 @@ class Split:
 
 
 class Manifest(Record):
-    """The facts of a prepared corpus. `fingerprint` covers its content, not its name or origin."""
+    """The facts of a prepared corpus. `fingerprint` covers its content, not its name or origin.
 
+    Format 1 has the place, size and time of each input file, format 2 its SHA-256 and the hashes of
+    documents too.
+    """
+
+    FORMAT: ClassVar[int] = 2
     WHAT: ClassVar[str] = "the manifest of a corpus"
     REMEDY: ClassVar[str] = PREPARE_AGAIN
 
@@ -111,3 +116,16 @@ def load_manifest(storage: Storage, folder: str) -> Manifest:
 def write_manifest(storage: Storage, folder: str, manifest: Manifest) -> None:
     """Write the manifest; from here on the corpus exists."""
     write_record(storage, layout.manifest(folder), manifest)
+
+
+def create_manifest(storage: Storage, folder: str, manifest: Manifest) -> bool:
+    """Write the manifest unless there is one: what is committed is never replaced.
+
+    Whether it was written. Without conditional writes (gs://) only a look decides.
+    """
+    if storage.has_conditional_writes:
+        return storage.create(layout.manifest(folder), record_bytes(manifest)) is not None
+    if has_manifest(storage, folder):
+        return False
+    write_manifest(storage, folder, manifest)
+    return True

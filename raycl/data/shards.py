@@ -34,10 +34,13 @@ _NPY_MAGIC = b"\x93NUMPY\x01\x00"
 
 
 def write_shard(
-    storage: Storage, folder: str, split: SplitName, number: int, rows: np.ndarray
+    storage: Storage, folder: str, split: SplitName, number: int, rows: np.ndarray, key: str = ""
 ) -> Shard:
-    """Write rows [count, row_length] (uint16 or uint32) as shard `number` of the split."""
-    file = f"{split}/{number:05d}.npy"
+    """Write rows [count, row_length] (uint16 or uint32) as shard `number` of the split.
+
+    `key` names what the shard is made from: shards made from something else lie elsewhere.
+    """
+    file = f"{split}/{key}/{number:05d}.npy" if key else f"{split}/{number:05d}.npy"
     little_endian = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<"))
     data = _header(little_endian) + little_endian.tobytes()
     checksums = io.BytesIO()

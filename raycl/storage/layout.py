@@ -18,6 +18,8 @@ STATE_MARK = "state.json"
 STATE_HISTORY = "history.parquet"
 CORPUS_MANIFEST = "manifest.json"
 """The file of a corpus that is written last: a folder without it is no corpus."""
+DOCUMENTS = "documents"
+"""The folder of a corpus with the hashes of its documents."""
 SWEEP_TREE = "tree.json"
 TOKENIZER_DEFINITION = "tokenizer.json"
 """The file of a tokenizer that is written last; its name is that of the tokenizers library."""
@@ -45,6 +47,21 @@ def spools(folder: str) -> str:
 def spool(folder: str, key: str) -> str:
     """The tokenised documents of a preparation; `key` names its input and settings."""
     return f"{spools(folder)}/{key}"
+
+
+def preparation_claim(folder: str) -> str:
+    """The file that says who prepares the corpus in `folder` now, and from what."""
+    return f"{spools(folder)}/claim.json"
+
+
+def moved_documents(spool_folder: str, key: str) -> str:
+    """The spool of documents that other corpora of the recipe decide the split of."""
+    return f"{spool_folder}/moved-{key}"
+
+
+def document_hashes(folder: str, key: str, bucket: int) -> str:
+    """The hashes of the documents of a bucket of the corpus in `folder`."""
+    return f"{folder}/{DOCUMENTS}/{key}/{bucket:05d}.bin"
 
 
 def packed_bucket(spool_folder: str, bucket: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import raycl
+from raycl.data.prepare.inputs import search_files
 from raycl.errors import InputError
 from raycl.recipe.definition import Definition
 from raycl.units import format_memory
@@ -120,7 +121,7 @@ def _matches(here: Path, word: str) -> Iterator[Path]:
     if place.is_dir():
         candidates = sorted(place.rglob("*"))
     elif not place.exists():
-        candidates = sorted(here.glob(word))
+        candidates = sorted(Path(file.path) for file in search_files(str(here / word)).found)
     for file in candidates:
         if file.is_file() and not _hidden(file.relative_to(here)):
             yield file

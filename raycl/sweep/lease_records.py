@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import socket
-from pathlib import Path
 from typing import ClassVar
 
 from raycl.errors import InputError
+from raycl.storage.machine import this_machine
 from raycl.storage.record import NewerFormatError, Record, parse_record, record_bytes
 
 _UNKNOWN_HOLDER = "unknown"
@@ -79,12 +77,3 @@ def died_here(heartbeat: bytes) -> bool:
     except (InputError, OSError, OverflowError):
         return False
     return False
-
-
-def this_machine() -> str:
-    """Host, boot and process namespace: process numbers mean the same only within all three."""
-    parts = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-        parts.append(str(os.stat("/proc/self/ns/pid").st_ino))
-    return "/".join(parts)

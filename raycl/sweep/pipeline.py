@@ -29,7 +29,12 @@ from raycl.results.table import write_results
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
 from raycl.sweep.description import recipe_text, write_description
-from raycl.sweep.prepare_corpora import check_corpora, prepare_all, ready_text
+from raycl.sweep.prepare_corpora import (
+    check_corpora,
+    prepare_all,
+    ready_text,
+    report_conflicts,
+)
 
 Report = Callable[[str], None]
 OnPlan = Callable[[Plan], None]
@@ -107,6 +112,7 @@ def train_sweeps(
     if plan.is_prepared:
         for name, manifest in plan.manifests.items():
             check_shards(storage, plan.facts[name].folder, manifest)
+        report_conflicts(storage, plan.manifests, report)
     else:
         sources = ready_text(material, storage, definitions[0].where, report)
     options = options or ClusterOptions()

@@ -13,9 +13,13 @@ from raycl.data.prepare import (
     TextSource,
     check_origin,
     check_sample,
-    find_files,
-    prepare_corpus,
+    conflicts,
+    find_inputs,
+    hash_inputs,
+    prepare_corpora,
+    sentences,
     train_tokenizer,
+    without_hashes,
 )
 from raycl.data.prepare.unwritten import check_unwritten, described, recorded
 from raycl.data.tokenizer import TextTokenizer, known_tokenizer, load_tokenizer, store_tokenizer
@@ -94,7 +98,7 @@ def _wanted_tokenizer(recipe: Recipe, manifest: Manifest) -> str:
 
 def _source(corpus: Corpus) -> TextSource:
     files = (str(text_cache() / f"{corpus.fetch}.jsonl"),) if corpus.fetch else corpus.text
-    return TextSource(files=files, text_field=corpus.text_field)
+    return TextSource(files, corpus.text_field, corpus.format, corpus.document_separator)
 
 
 def ready_text(
@@ -111,7 +115,7 @@ def ready_text(
     sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
     missing = [n for n in sources if not has_manifest(storage, layout.corpus(n))]
     for name in missing:
-        _check_text(sources[name], f"{where}: corpora.{name}.text")
+        _check_text(sources[name], f"{where}: corpora.{name}.text", name, report)
     if missing and recipe.tokenizer.load is not None:
         with within(where):
             _loaded(recipe, storage)
@@ -122,9 +126,14 @@ def _loaded(recipe: Recipe, storage: Storage) -> TextTokenizer:
     return load_tokenizer(storage, str(recipe.tokenizer.load), tokenizer_choice(recipe))
 
 
-def _check_text(source: TextSource, where: str) -> None:
+def _check_text(source: TextSource, where: str, name: str, report: Report) -> None:
     with within(where):
-        check_sample(source, find_files(source))
+        found = find_inputs(source)
+        check_sample(source, found.files)
+    if found.ignored:
+        ignored = found.ignored
+        few = ", ".join(ignored[:3]) + (f" and {len(ignored) - 3} more" if ignored[3:] else "")
+        report(f"corpus {name}: not read, since they hold no text of it: {few}")
 
 
 def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:
@@ -145,14 +154,15 @@ def prepare_all(
     recipe: Recipe, sources: dict[str, TextSource], storage: Storage, report: Report
 ) -> None:
     """Train the tokenizer if the recipe asks for it and prepare every corpus. Needs a cluster."""
+
+    def progress(name: str, phase: str, done: int, total: int) -> None:
+        report(f"prepare {name}: {phase} {done}/{total}")
+
+    hash_inputs(sources.values(), lambda *numbers: progress("text", *numbers))
     reference = tokenizer_reference(recipe, sources, storage, report)
-    for name in recipe.corpora:
-
-        def progress(phase: str, done: int, total: int, name: str = name) -> None:
-            report(f"prepare {name}: {phase} {done}/{total}")
-
-        spec = corpus_spec(recipe, name, sources[name])
-        manifest = prepare_corpus(storage, spec, reference, progress)
+    specs = [corpus_spec(recipe, name, sources[name]) for name in recipe.corpora]
+    manifests = prepare_corpora(storage, specs, reference, progress)
+    for name, manifest in manifests.items():
         report(
             f"corpus {name}: {manifest.train.tokens:,} training tokens, "
             f"{manifest.validation.tokens:,} validation tokens"
@@ -160,6 +170,21 @@ def prepare_all(
         counted = recorded(manifest)
         if counted.bytes:
             report(f"corpus {name}: {described(counted)}, as in {counted.example!r}")
+        for sentence in sentences(manifest):
+            report(sentence)
+    old = without_hashes(manifests)
+    if old and len(manifests) > 1:
+        report(
+            f"An older raycl prepared {', '.join(old)}: documents shared with other corpora are "
+            "not known."
+        )
+    report_conflicts(storage, manifests, report)
+
+
+def report_conflicts(storage: Storage, manifests: Mapping[str, Manifest], report: Report) -> None:
+    """Tell of corpora of one recipe, each prepared without the other, that disagree on a split."""
+    for sentence in conflicts(storage, manifests):
+        report(f"Careful: {sentence}.")
 
 
 def tokenizer_reference(

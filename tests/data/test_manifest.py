@@ -11,6 +11,7 @@ from raycl.data.binding import bind, check_binding, is_bound
 from raycl.data.manifest import content_fingerprint, has_manifest, load_manifest
 from raycl.errors import InputError
 from raycl.storage import Storage
+from raycl.storage.record import sealed
 from tests.helpers.fakes import make_corpus
 
 PATH = "corpora/new/manifest.json"
@@ -26,7 +27,7 @@ def storage(tmp_path: Path) -> Storage:
 
 def test_a_manifest_without_a_format_is_read(storage: Storage) -> None:
     manifest, content = load_manifest(storage, "corpora/new"), storage.read_json(PATH)
-    assert content.pop("format") == 1
+    assert content.pop("format") == 2
     del content["crc32"]
     storage.write_json(PATH, content)
     assert load_manifest(storage, "corpora/new") == manifest
@@ -44,15 +45,25 @@ def test_a_manifest_without_a_format_is_read(storage: Storage) -> None:
     }
 
 
-def test_a_flipped_bit_that_no_fingerprint_covers_is_found(storage: Storage) -> None:
-    storage.write_json(PATH, storage.read_json(PATH) | {"vocabulary": 60_001})
+@pytest.mark.parametrize("field", ["vocabulary", "validation.bytes", "validation.tokens", "seed"])
+@pytest.mark.parametrize("written", [1, 2])
+def test_a_flipped_bit_that_no_fingerprint_covers_is_found(
+    storage: Storage, field: str, written: int
+) -> None:
+    content = sealed(storage.read_json(PATH) | {"format": written})
+    storage.write_json(PATH, content)
+    load_manifest(storage, "corpora/new")
+    *above, last = field.split(".")
+    part = content[above[0]] if above else content
+    part[last] += 1
+    storage.write_json(PATH, content)
     with pytest.raises(InputError, match=r"manifest\.json: it does not match its checksum"):
         load_manifest(storage, "corpora/new")
 
 
 def test_a_manifest_of_a_newer_raycl_is_refused(storage: Storage) -> None:
-    storage.write_json(PATH, {"format": 2, "rows": 1})
-    with pytest.raises(InputError, match="the manifest of a corpus in format 2") as caught:
+    storage.write_json(PATH, {"format": 3, "rows": 1})
+    with pytest.raises(InputError, match="the manifest of a corpus in format 3") as caught:
         load_manifest(storage, "corpora/new")
     assert caught.value.remedy == "Use the raycl that wrote it, or a newer one"
 

@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,8 @@ from raycl.data.prepare import (
     prepare_corpus,
     train_tokenizer,
 )
+from raycl.data.prepare.origin import prepared
 from raycl.data.prepare.pack import cut_rows, pack_bucket
-from raycl.data.prepare.spec import prepared
 from raycl.data.prepare.spool import Bucket, _cut
 from raycl.data.shards import CorpusReader, verify_corpus
 from raycl.data.tokenizer import load_tokenizer
@@ -33,26 +32,6 @@ from raycl.storage import Storage
 from tests.helpers.corpus_text import texts, write_lines
 
 END = 0  # the end of a document in the tests of packing
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tasks run here one by one, last first, instead of on Ray."""
-
-    def run_tasks(task: Any, items: list[Any]) -> Iterator[Any]:
-        yield from (json.loads(json.dumps(task(item))) for item in reversed(items))
-
-    monkeypatch.setattr("raycl.data.prepare.ray_tasks.run_tasks", run_tasks)
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> tuple[Storage, CorpusSpec, str]:
-    """A storage, a spec over 300 documents in three buckets or so, and a tokenizer."""
-    write_lines(tmp_path / "a.jsonl", texts(300))
-    source = TextSource((str(tmp_path / "*.jsonl"),))
-    storage = Storage(tmp_path / "storage")
-    reference, _ = train_tokenizer(storage, [source], 330, 50_000, 0)
-    return storage, CorpusSpec("c", source, 16, 0.1, seed=3, shard_tokens=5_000), reference
 
 
 # Packing
@@ -66,6 +45,7 @@ def bucket_of(documents: list[list[int]], keys: list[int]) -> Bucket:
         keys=np.frombuffer(
             b"".join(key.to_bytes(16, "big") for key in keys), dtype=np.uint8
         ).reshape(-1, 16),
+        hashes=np.array(keys, np.uint64),
         lengths=np.array([len(document) for document in documents], np.uint32),
         text_bytes=np.array([len(document) * 4 for document in documents], np.uint32),
         tokens=np.array([token for document in documents for token in document], np.uint16),
@@ -204,7 +184,7 @@ def test_the_result_does_not_depend_on_units_or_file_layout(
     assert manifest.train.bytes + manifest.validation.bytes == sum(
         len(text.encode()) for text in texts(300)
     )
-    assert storage.list("corpora/c") == ["manifest.json", "train", "validation"]
+    assert storage.list("corpora/c") == ["documents", "manifest.json", "train", "validation"]
     other = Storage(tmp_path / "other")
     again = prepare_corpus(other, spec, str(storage.full_path(reference)), unit_bytes=500)
     assert again == manifest
@@ -265,7 +245,7 @@ def test_prepared_knows_its_input(tmp_path: Path, corpus: tuple[Storage, CorpusS
     (tmp_path / "a.jsonl").rename(tmp_path / "kept")
     assert prepared(storage, spec, fingerprint) == manifest
     write_lines(tmp_path / "a.jsonl", texts(301))
-    with pytest.raises(InputError, match="the input files differ"):
+    with pytest.raises(InputError, match=r"the input files \(1 of .* then, 1 of .* now\) differ"):
         prepared(storage, spec, fingerprint)
     storage.write_json("bindings/c.json", {})
     with pytest.raises(InputError, match="nodes have been trained on it") as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import lzma
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raycl.data.prepare import TextSource
-from raycl.data.prepare.inputs import find_files
+from raycl.data.prepare.inputs import find_files, plan_units
 from raycl.data.prepare.readers import READERS, Reader, register
 from raycl.data.prepare.readers.checks import decode
 from raycl.data.prepare.readers.compression import open_unpacked
@@ -117,11 +118,19 @@ GOOD = b'{"text": "fine"}\n'
         ("a.jsonl", GOOD + b'{"text": null}\n', r"line 2: field 'text' is null, not text"),
         ("a.jsonl", GOOD + b"[1]\n", r"line 2: not a JSON object"),
         ("a.jsonl", GOOD + b'{"text": "\\ud800"}', r"line 2: .* surrogate"),
-        ("a.jsonl", GOOD + b'{"text": "\xff"}\n', r"line 2: not valid UTF-8 \(byte 0xff\)"),
-        ("a.txt", b"one\ntwo\n\xfe", r"a\.txt line 3: not valid UTF-8 \(byte 0xfe\)"),
+        (
+            "a.jsonl",
+            GOOD + b'{"text": "\xff"}\n',
+            r"line 2: .* UTF-8 \(byte 0xff at offset 27\)",
+        ),
+        ("a.txt", b"one\ntwo\n\xfe", r"a\.txt line 3: not valid UTF-8 \(byte 0xfe at offset 8\)"),
         ("a.doc", b"text", r"a\.doc: unknown suffix '\.doc'"),
         ("a.parquet", b"no parquet", r"a\.parquet: not a Parquet file"),
-        ("a.txt.gz", gzip.compress(b"text" * 99, mtime=0)[:-9], r"a\.txt\.gz: it cannot be read"),
+        (
+            "a.txt.gz",
+            gzip.compress(b"text" * 99, mtime=0)[:-9],
+            r"a\.txt\.gz after line 0: it cannot be read",
+        ),
     ],
 )
 def test_bad_input_names_file_and_line(
@@ -140,6 +149,91 @@ def test_bad_parquet_names_column_and_row(tmp_path: Path) -> None:
         read_all(TextSource((str(path),)), 1)
     with pytest.raises(InputError, match=r"no column 'body'. Set `text_field` to one of text"):
         read_all(TextSource((str(path),), text_field="body"))
+
+
+def test_json_documents_and_lines_in_json_files(tmp_path: Path) -> None:
+    one, two = {"text": "one", "n": [1]}, {"text": "two"}
+    for name, content in {
+        "a": json.dumps([one, two]),
+        "b": json.dumps([one, two], indent=1),
+        "c": json.dumps(one) + "\n\n" + json.dumps(two) + "\n",
+        "d": "\n" + json.dumps(one, indent=2),
+        "e": "\ufeff" + json.dumps([two]),
+        "f": json.dumps(two),
+        "g": "[]",
+    }.items():
+        (tmp_path / f"{name}.json").write_text(content)
+    (tmp_path / "z.json.gz").write_bytes(gzip.compress(json.dumps([one]).encode()))
+    expected = ["one", "two"] * 3 + ["one", "two", "two", "one"]
+    for unit_bytes in (1, 10**6):
+        assert read_all(TextSource((str(tmp_path),)), unit_bytes) == expected
+    large = tmp_path / "large.json"
+    large.write_text("".join(json.dumps({"text": str(n)}) + "\n" for n in range(50)))
+    source = TextSource((str(large),))
+    assert read_all(source, 100) == [str(n) for n in range(50)]
+    assert len(plan_units(source, find_files(source), 100)[0]) > 5
+
+
+def test_files_of_every_compression(tmp_path: Path) -> None:
+    (tmp_path / "a.TXT.XZ").write_bytes(lzma.compress(b"a") + lzma.compress(b"b"))
+    for number, (suffix, codec) in enumerate((("zst", "zstd"), ("lz4", "lz4"), ("gz", "gzip"))):
+        with pa.CompressedOutputStream(str(tmp_path / f"{number}.txt.{suffix}"), codec) as stream:
+            stream.write(codec.encode())
+    assert read_all(TextSource((str(tmp_path),))) == ["zstd", "lz4", "gzip", "ab"]
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array([1, 2]), r"a\.parquet: column 'text' holds int64, not text"),
+        (pa.array([b"a", b"b"]), r"column 'text' holds binary, not text"),
+        (pa.array([["a"], ["b"]]), r"column 'text' holds list<.*>, not text"),
+        (pa.array([{"text": "a"}] * 2), r"column 'text' holds struct<.*>, not text"),
+        (pa.nulls(2), r"row 0: field 'text' is null, not text"),
+        (pa.array(["a", None]), r"row 1: field 'text' is null, not text"),
+    ],
+)
+def test_a_column_that_is_no_text(tmp_path: Path, column: pa.Array, message: str) -> None:
+    pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=message):
+        read_all(TextSource((str(tmp_path),)))
+
+
+def test_columns_of_text(tmp_path: Path) -> None:
+    texts = pa.array(["one", "two"])
+    for number, kind in enumerate(
+        (pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string()))
+    ):
+        pq.write_table(pa.table({"text": texts.cast(kind)}), tmp_path / f"{number}.parquet")
+    assert read_all(TextSource((str(tmp_path),))) == ["one", "two"] * 3
+
+
+def test_parquet_that_is_not_utf8_names_the_row(tmp_path: Path) -> None:
+    broken = pa.array([b"fine", b"\xff"]).view(pa.string())
+    pq.write_table(pa.table({"text": broken}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"a\.parquet row 1: not valid UTF-8 \(byte 0xff\)"):
+        read_all(TextSource((str(tmp_path),)))
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], ["text", "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="2 columns are called 'text'"):
+        read_all(TextSource((str(tmp_path),)))
+
+
+def test_checksums_of_parquet_pages_are_verified(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"{n:08d} document" for n in range(2000)]})
+    pq.write_table(
+        table, path, compression="none", use_dictionary=False, write_page_checksum=True,
+        row_group_size=500,
+    )  # fmt: skip
+    data = bytearray(path.read_bytes())
+    data[data.index(b"00001234 document")] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.parquet at or after row \d+: .*CRC"):
+        read_all(TextSource((str(path),)))
 
 
 def test_no_files_match(tmp_path: Path) -> None:

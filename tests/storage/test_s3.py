@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,8 +17,9 @@ from typing import Any
 import pytest
 
 from raycl.cluster.connect import free_port
+from raycl.data.prepare.digests import digests
 from raycl.data.prepare.documents import read_documents
-from raycl.data.prepare.inputs import find_files, plan_units
+from raycl.data.prepare.inputs import find_files, find_inputs, plan_units
 from raycl.data.prepare.source import TextSource
 from raycl.errors import InputError
 from raycl.storage import Storage
@@ -293,3 +295,37 @@ def test_raw_text_comes_from_the_same_store(storage: Storage) -> None:
     assert [text for unit in units for text in read_documents(source, unit)] == ["of a", "of b"]
     with pytest.raises(InputError, match=r"no files match|cannot be listed"):
         find_files(TextSource(("s3://no-such-bucket/*.jsonl",)))
+
+
+def test_names_and_patterns_of_raw_text(storage: Storage) -> None:
+    odd = ["a+b c.jsonl", "data[1].jsonl", "data1.jsonl", "naïve 你.jsonl", "set[1]/x.jsonl"]
+    for name in (*odd, "set1/y.jsonl", "_SUCCESS", "README.md", ".hidden.jsonl"):
+        storage.write_bytes(f"odd/{name}", json.dumps({"text": name}).encode())
+
+    def found(*patterns: str) -> list[str]:
+        source = TextSource(tuple(f"{storage.url}/odd/{pattern}" for pattern in patterns))
+        units, _ = plan_units(source, find_files(source))
+        return [text for unit in units for text in read_documents(source, unit)]
+
+    for name in odd:
+        assert found(name) == [name]
+    assert found("data?.jsonl") == ["data1.jsonl"]
+    assert found("data[!0].jsonl") == ["data1.jsonl"]
+    assert found("set[1]/*") == found("set[1]") == ["set[1]/x.jsonl"]
+    assert found("**/[xy].jsonl", "set1") == ["set1/y.jsonl", "set[1]/x.jsonl"]
+    inputs = find_inputs(TextSource((f"{storage.url}/odd/",)))
+    assert len(inputs.files) == 6
+    assert [path.rpartition("/")[2] for path in inputs.ignored] == ["README.md", "_SUCCESS"]
+
+
+def test_raw_text_that_is_uploaded_again_is_no_change(storage: Storage) -> None:
+    def digest() -> str:
+        (file,) = find_files(TextSource((f"{storage.url}/up/a.jsonl",)))
+        return digests([file])[file.url]
+
+    storage.write_bytes("up/a.jsonl", b'{"text": "one"}')
+    first = digest()
+    storage.write_bytes("up/a.jsonl", b'{"text": "two"}')
+    assert digest() != first  # within the second in which the store's clock has not moved
+    storage.write_bytes("up/a.jsonl", b'{"text": "one"}')
+    assert digest() == first

@@ -52,6 +52,14 @@ def with_text(here: Path, *words: str) -> Package:
     return package(here)
 
 
+def test_text_travels_by_the_patterns_of_a_preparation(here: Path) -> None:
+    for name in ("set[1]/x.jsonl", "set1/y.jsonl", "part-0.jsonl", "part-1.jsonl"):
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_text("{}")
+    made = of_recipe(with_text(here, "set[1]/*.jsonl", "part-[!0].jsonl", "**/none-*"))
+    assert made == {"recipe.yaml", "data/new.jsonl", "set[1]/x.jsonl", "part-1.jsonl"}
+
+
 def test_only_what_a_job_needs_travels(here: Path, tmp_path: Path) -> None:
     made = package(here)
     assert of_recipe(made) == {

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raycl.storage.machine import this_machine
 from raycl.storage.record import NewerFormatError
 from raycl.sweep.lease_records import (
     Heartbeat,
@@ -16,7 +17,6 @@ from raycl.sweep.lease_records import (
     heartbeat_bytes,
     holder_of,
     lease_bytes,
-    this_machine,
 )
 
 NO_PROCESS = 2**22 + 1

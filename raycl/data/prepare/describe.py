@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from raycl.data.manifest import Manifest, Split, SplitName, fingerprinted
+from raycl.data.prepare.origin import record_of
 from raycl.data.prepare.pack_buckets import PackedBucket
 from raycl.data.prepare.plan import PreparationPlan
-from raycl.data.prepare.spec import CorpusSpec, record_of
+from raycl.data.prepare.spec import CorpusSpec
 from raycl.data.prepare.unwritten import UNWRITTEN, Unwritten
 from raycl.errors import InputError
 
 
 def describe_corpus(
-    plan: PreparationPlan, packed: list[PackedBucket], unwritten: Unwritten
+    plan: PreparationPlan,
+    packed: list[PackedBucket],
+    sharing: Mapping[str, Any],
+    unwritten: Unwritten,
 ) -> Manifest:
-    """The manifest of the packed corpus. Raises InputError where a split has no row."""
+    """The manifest of the packed corpus; `sharing` tells of documents that other corpora hold too.
+
+    `unwritten` counts what the tokenizer could not write. Raises InputError where a split has no
+    row.
+    """
     spec = plan.job.spec
     counts: dict[str, Any] = {
         UNWRITTEN: unwritten.model_dump(),
@@ -29,7 +38,12 @@ def describe_corpus(
         dtype="uint16" if plan.job.spool.dtype == "uint16" else "uint32",
         row_length=spec.sequence_length + 1,
         seed=spec.seed,
-        source={**record_of(spec, plan.files), **counts},
+        source={
+            **record_of(spec, plan.files),
+            **counts,
+            **sharing,
+            "documents": [bucket.hashes.model_dump() for bucket in packed],
+        },
         train=_split(spec, "train", packed),
         validation=_split(spec, "validation", packed),
         fingerprint="",

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pyarrow as pa
-
 from raycl.data.prepare.readers import reader_named
+from raycl.data.prepare.readers.compression import UNREADABLE, unreadable
 from raycl.data.prepare.source import TextSource, Unit
-from raycl.errors import InputError
 
 
 def read_documents(source: TextSource, unit: Unit) -> Iterator[str]:
@@ -18,7 +16,5 @@ def read_documents(source: TextSource, unit: Unit) -> Iterator[str]:
             for text in reader_named(piece.file.format).documents(source, piece):
                 if text and not text.isspace():
                     yield text
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(
-                piece.file.url, f"it cannot be read ({error})", "Give a readable, complete file"
-            ) from error
+        except UNREADABLE as error:
+            raise unreadable(piece.file.url, error) from error

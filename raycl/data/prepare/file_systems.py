@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 
 import pyarrow as pa
@@ -14,6 +15,8 @@ from raycl.storage.options import S3Options, arrow_arguments, s3_options
 from raycl.storage.urls import refuse_secret
 
 _ATTEMPTS = 10
+# A "?" is a wildcard as well, so that only what looks like options is taken for them.
+_QUERY = re.compile(r"\?[a-z_]+=[^?]*$")
 
 
 @cache
@@ -27,22 +30,35 @@ def _s3_store(options: S3Options) -> arrow_fs.FileSystem:
     return arrow_fs.S3FileSystem(**arrow_arguments(options), retry_strategy=strategy)
 
 
+def is_local(url: str) -> bool:
+    """Whether the URL names files of this machine."""
+    return "://" not in url or url.startswith("file://")
+
+
+def split_query(url: str) -> tuple[str, str]:
+    """A URL without the options of its store, and these options with their "?" or nothing."""
+    found = None if is_local(url) else _QUERY.search(url)
+    return (url[: found.start()], found.group()) if found else (url, "")
+
+
 def open_file_system(url: str) -> tuple[arrow_fs.FileSystem, str]:
     """The file system that holds `url`, and the path of the file there.
 
     Raises InputError where the URL names a store that is not known, or holds a secret.
     """
-    if "://" not in url or url.startswith("file://"):
+    if is_local(url):
         local = os.path.expanduser(url.removeprefix("file://"))
         return arrow_fs.LocalFileSystem(), os.path.abspath(local)
     refuse_secret(url, "input")
-    scheme, _, rest = url.partition("://")
-    bucket, _, key = rest.partition("?")[0].partition("/")
-    query = url.partition("?")[2] if scheme in ("s3", "gs") else ""
+    plain, query = split_query(url)
+    scheme, _, rest = plain.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme not in ("s3", "gs"):
+        query = ""
     if scheme == "s3" and not query and s3_options() != S3Options():
         return _s3_store(s3_options()), f"{bucket}/{key}" if key else bucket
     try:
-        file_system, root = _object_store(f"{scheme}://{bucket}" + (f"?{query}" if query else ""))
+        file_system, root = _object_store(f"{scheme}://{bucket}{query}")
     except (pa.ArrowInvalid, ValueError, OSError) as error:
         raise InputError(
             f"input {url!r}", str(error), "Give a local path, or an s3:// or gs:// URL"

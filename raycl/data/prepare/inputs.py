@@ -3,92 +3,178 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs as arrow_fs
 
-from raycl.data.prepare.file_systems import open_file_system
+from raycl.data.prepare.file_systems import is_local, open_file_system, split_query
+from raycl.data.prepare.folders import (
+    Folder,
+    FoundFile,
+    LocalFolder,
+    list_stored,
+    look_up,
+    stored_file,
+)
+from raycl.data.prepare.patterns import Search, has_wildcard
 from raycl.data.prepare.readers import READERS, reader_for_suffix, reader_named
 from raycl.data.prepare.readers.compression import COMPRESSIONS
 from raycl.data.prepare.source import InputFile, Piece, TextSource, Unit
 from raycl.errors import InputError
 
 UNIT_BYTES = 32 * 2**20
+_PACKED_TOGETHER = (".zip", ".tar", ".tgz", ".7z", ".rar")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files that patterns name, sorted by name, and the marker files beside them."""
+
+    files: list[InputFile]
+    ignored: list[str]
 
 
 def find_files(source: TextSource) -> list[InputFile]:
-    """Every input file, sorted by name; InputError where a pattern matches none."""
-    found: dict[str, InputFile] = {}
-    for pattern in source.files:
-        try:
-            matches = list(_matches(pattern))
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(
-                f"input {pattern!r}",
-                f"it cannot be listed ({error})",
-                "Check the bucket's name, AWS_ENDPOINT_URL and the credentials",
-            ) from error
-        if not matches:
-            raise InputError(
-                f"input {pattern!r}", "no files match", "Give an existing file, folder or glob"
-            )
-        for url, info in matches:
-            found[url] = _input_file(source, url, info)
-    if not found:
+    """Every input file, sorted by name; see `find_inputs`."""
+    return find_inputs(source).files
+
+
+def find_inputs(source: TextSource) -> Inputs:
+    """Every input file once, and what was ignored.
+
+    Raises InputError where a pattern matches no file, or something that cannot be read.
+    """
+    if not source.files:
         raise InputError("files []", "a corpus needs input", "Give at least one file")
-    return [found[url] for url in sorted(found)]
+    if source.format != "auto":
+        reader_named(source.format)
+    found: dict[tuple[object, ...], tuple[str, FoundFile]] = {}
+    ignored: list[str] = []
+    for pattern in source.files:
+        search = search_files(pattern)
+        if not search.found:
+            raise _no_match(pattern, search.ignored)
+        ignored += search.ignored
+        for file in search.found:
+            url = _url(pattern, file.path)
+            known = found.get(file.identity)
+            # Of a file's names the first in order counts, so that the search's order does not.
+            if known is None or url < known[0]:
+                found[file.identity] = url, file
+    files = [_input_file(source, url, file) for url, file in found.values()]
+    return Inputs(sorted(files, key=lambda file: file.url), sorted(set(ignored)))
 
 
-def _matches(pattern: str) -> Iterator[tuple[str, arrow_fs.FileInfo]]:
-    file_system, path = open_file_system(pattern)
-    scheme, separator, rest = pattern.partition("://")
-    # A query of an object store's URL (its region, its endpoint) belongs to every file found.
-    query = f"?{rest.partition('?')[2]}" if separator and "?" in rest and scheme != "file" else ""
+def search_files(pattern: str) -> Search:
+    """The files that a path, a folder or a pattern names, of any kind.
+
+    Raises InputError where it cannot be listed, or names something that is no file.
+    """
+    try:
+        return _search(pattern)
+    except (OSError, pa.ArrowException) as error:
+        remedy = "Check the bucket's name, AWS_ENDPOINT_URL and the credentials"
+        if is_local(pattern):
+            remedy = "Give a folder that you may read"
+        raise InputError(f"input {pattern!r}", f"it cannot be listed ({error})", remedy) from error
+
+
+def _no_match(pattern: str, ignored: list[str]) -> InputError:
+    problem, remedy = "no files match", "Give an existing file, folder or glob"
+    if ignored:
+        names = ", ".join(os.path.basename(path) for path in ignored[:3])
+        problem += f" but those that hold no data ({names})"
+        remedy += "; a file that is named itself is read"
+    return InputError(f"input {pattern!r}", problem, remedy)
+
+
+def _search(pattern: str) -> Search:
+    file_system, path = open_file_system(split_query(pattern)[0] if "\0" in pattern else pattern)
+    if "\0" in pattern:
+        raise InputError(f"input {pattern!r}", "it holds a NUL character", "Correct the path")
+    if is_local(pattern):
+        return _search_local(pattern, path)
+    return _search_stored(file_system, path.rstrip("/"))
+
+
+def _search_local(pattern: str, path: str) -> Search:
+    found = look_up(path)
+    if found is None and pattern.startswith("file://"):
+        # A URL may have its special characters escaped; a file of this very name came first.
+        path = os.path.abspath(unquote(pattern.removeprefix("file://")))
+        found = look_up(path)
+    search = Search()
+    if isinstance(found, FoundFile):
+        search.found.append(found)
+        return search
+    folder: Folder | FoundFile | None = LocalFolder("/")
+    segments = [segment for segment in path.split("/") if segment]
+    # As far as the path exists as it is written, its wildcards are parts of names.
+    while segments and isinstance(folder, Folder):
+        below = look_up(os.path.join(folder.path, segments[0]))
+        if below is None and has_wildcard(segments[0]):
+            break
+        folder, segments = below, segments[1:]
+    if isinstance(folder, Folder):
+        search.below(folder, tuple(segments) or ("**",))
+    return search
+
+
+def _search_stored(file_system: arrow_fs.FileSystem, path: str) -> Search:
+    search = Search()
+    info = file_system.get_file_info(path)
+    if info.type == arrow_fs.FileType.File:
+        search.found.append(stored_file(info))
+    elif info.type == arrow_fs.FileType.Directory:
+        search.below(list_stored(file_system, path), ("**",))
+    else:
+        base, *segments = path.split("/")
+        while segments and not has_wildcard(segments[0]):
+            base, segments = f"{base}/{segments[0]}", segments[1:]
+        if segments:
+            search.below(list_stored(file_system, base), tuple(segments))
+    return search
+
+
+def _url(pattern: str, path: str) -> str:
+    """The URL of a found file; the options of a store belong to every file found in it."""
+    if is_local(pattern):
+        return path
+    plain, query = split_query(pattern)
+    scheme, _, rest = plain.partition("://")
     user, at, _ = rest.partition("/")[0].rpartition("@")  # gs://anonymous@bucket
-    is_local = isinstance(file_system, arrow_fs.LocalFileSystem)
-    prefix = "" if is_local else f"{scheme}://{user}{at}"
-    wildcard = re.search(r"[*?\[]", path)
-    base = path[: wildcard.start()].rpartition("/")[0] if wildcard else path
-    info = file_system.get_file_info(base)
-    if info.type == arrow_fs.FileType.File and not wildcard:
-        yield f"{prefix}{path}{query}", info
-    if info.type != arrow_fs.FileType.Directory:
-        return
-    accepts = re.compile(_glob_expression(path[len(base) + 1 :]) if wildcard else r".*", re.DOTALL)
-    selector = arrow_fs.FileSelector(base, recursive=True, allow_not_found=True)
-    for entry in file_system.get_file_info(selector):
-        relative = entry.path[len(base) :].lstrip("/")
-        hidden = any(part.startswith(".") for part in relative.split("/"))
-        if entry.is_file and not hidden and accepts.fullmatch(relative):
-            yield f"{prefix}{entry.path}{query}", entry
+    return f"{scheme}://{user}{at}{path}{query}"
 
 
-def _glob_expression(pattern: str) -> str:
-    """A regular expression for a glob in which `**/` means any number of folders."""
-    known = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", pattern)
-    return "".join(
-        known.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts
-    )
-
-
-def _input_file(source: TextSource, url: str, info: arrow_fs.FileInfo) -> InputFile:
-    stem, suffix = os.path.splitext(url.partition("?")[0])
-    compression = COMPRESSIONS.get(suffix)
+def _input_file(source: TextSource, url: str, file: FoundFile) -> InputFile:
+    stem, suffix = os.path.splitext(split_query(url)[0])
+    compression = COMPRESSIONS.get(suffix.lower())
     if compression:
         suffix = os.path.splitext(stem)[1]
     by_suffix = source.format == "auto"
-    reader = reader_for_suffix(suffix) if by_suffix else reader_named(source.format)
+    reader = reader_for_suffix(suffix.lower()) if by_suffix else reader_named(source.format)
     if reader is None:
-        known = ", ".join(suffix for known in READERS.values() for suffix in known.suffixes)
+        raise _unknown_suffix(url, suffix)
+    if compression and not reader.reads_compressed:
         raise InputError(
             url,
-            f"unknown suffix {suffix!r}",
-            f"Use {known} (also with {', '.join(COMPRESSIONS)}), or set `format`",
+            f"a {reader.name} file inside {compression}, which cannot be read in parts",
+            "Unpack the file: Parquet compresses its own pages",
         )
-    return InputFile(url, reader.name, compression, int(info.size), int(info.mtime_ns or 0))
+    return InputFile(
+        url, reader.name, compression, file.size, file.modified, file.changed, file.inode
+    )
+
+
+def _unknown_suffix(url: str, suffix: str) -> InputError:
+    if suffix.lower() in _PACKED_TOGETHER:
+        return InputError(url, "an archive, not a file of text", "Unpack it and name its files")
+    known = ", ".join(suffix for known in READERS.values() for suffix in known.suffixes)
+    problem = f"unknown suffix {suffix!r}" if suffix else "its name has no suffix"
+    remedy = f"Use {known} (also with {', '.join(COMPRESSIONS)}), or set `format`"
+    return InputError(url, problem, f"{remedy} to one of {', '.join(READERS)}")
 
 
 def plan_units(

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from raycl.data.prepare.digests import digests
 from raycl.data.prepare.inputs import find_files, plan_units
-from raycl.data.prepare.source import InputFile, Unit
-from raycl.data.prepare.spec import CorpusSpec, record_of
+from raycl.data.prepare.origin import ReadFile, read_files, settings_of
+from raycl.data.prepare.source import Unit
+from raycl.data.prepare.spec import CorpusSpec
 from raycl.data.prepare.spool import SPOOL_FORMAT, Buckets, Spool
 from raycl.data.tokenizer import TextTokenizer
 from raycl.storage import Storage, layout
@@ -29,6 +31,8 @@ class Job:
     storage: Storage
     spec: CorpusSpec
     spool: Spool
+    key: str
+    """Names all that decides the content of the corpus; its shards carry it in their paths."""
     tokenizer: str
     """Fingerprint of the tokenizer."""
     end_of_document: int
@@ -43,7 +47,7 @@ class PreparationPlan:
 
     job: Job
     vocabulary: int
-    files: list[InputFile]
+    files: list[ReadFile]
     units: list[Unit]
 
 
@@ -54,22 +58,30 @@ def plan_preparation(
 
     Raises InputError where there is no input.
     """
-    files = find_files(spec.source)
-    units, text_bytes = plan_units(spec.source, files, unit_bytes)
+    found = find_files(spec.source)
+    files = read_files(found, digests(found))
+    # The order is that of contents, so that a preparation goes on where the text was moved.
+    units, text_bytes = plan_units(spec.source, [read.file for read in files], unit_bytes)
     share = Fraction(spec.validation)
 
     def buckets(part: Fraction) -> int:
         return max(1, round(part * text_bytes / _TYPICAL_BYTES_PER_TOKEN / spec.shard_tokens))
 
-    # The folder's name depends on all of it, so that nothing is taken up that other input or
-    # settings have left.
-    settings = [record_of(spec, files), tokenizer.fingerprint, unit_bytes, SPOOL_FORMAT]
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    # Paths depend on all of it, so that nothing is taken up that other input or settings have
+    # left, and nothing that another preparation wrote is replaced.
+    content = [read.content for read in files]
+    key = key_of([SPOOL_FORMAT, settings_of(spec), content, tokenizer.fingerprint])
     spool = Spool(
         storage=storage,
-        folder=layout.spool(spec.folder, key),
+        folder=layout.spool(spec.folder, f"{key}-{unit_bytes}"),
         dtype="uint16" if tokenizer.vocabulary <= 2**16 else "uint32",
         buckets=Buckets(spec.seed, share, train=buckets(1 - share), held_out=buckets(share)),
     )
-    job = Job(storage, spec, spool, tokenizer.fingerprint, tokenizer.end, tokenizer.begin)
+    fingerprint, end, begin = tokenizer.fingerprint, tokenizer.end, tokenizer.begin
+    job = Job(storage, spec, spool, key, fingerprint, end, begin)
     return PreparationPlan(job, tokenizer.vocabulary, files, units)
+
+
+def key_of(facts: object) -> str:
+    """A short name for plain JSON values."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

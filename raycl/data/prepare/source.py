@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from raycl.errors import InputError
 
@@ -32,7 +31,7 @@ class TextSource:
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file as it was found; its `version` tells whether it has changed since."""
+    """One file as it was found."""
 
     url: str
     format: str
@@ -43,11 +42,15 @@ class InputFile:
     """Bytes, compressed."""
     modified: int
     """Nanoseconds since 1970; 0 where the store does not record it."""
+    changed: int = 0
+    """Nanoseconds since 1970 of a local file's last change, which no program can set; else 0."""
+    inode: int = 0
+    """The number of a local file in its file system; 0 elsewhere."""
 
     @property
-    def version(self) -> list[Any]:
-        """The facts of this file that a manifest records."""
-        return [self.url, self.size, self.modified]
+    def facts(self) -> tuple[str, int, int, int, int]:
+        """What is known of it unread; equal facts mean equal content where they hold a time."""
+        return self.url, self.size, self.modified, self.changed, self.inode
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from raycl.storage import Storage
 
 def tokenise_units(plan: PreparationPlan, report: Progress) -> None:
     """Tokenise the units that are not in the spool yet, one Ray task each. Raises InputError."""
-    done = plan.job.spool.done()
+    done = plan.job.spool.done().keys()
     missing = [
         {"unit": number, "pieces": pickle.dumps(unit)}
         for number, unit in enumerate(plan.units)

@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from raycl.data.prepare.digests import digests
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.inputs import find_files, plan_units
-from raycl.data.prepare.source import TextSource, Unit
+from raycl.data.prepare.origin import read_files
+from raycl.data.prepare.source import InputFile, TextSource, Unit
 from raycl.data.tokenizer.files import TokenizerFiles
 from raycl.data.tokenizer.policy import END_OF_DOCUMENT
 from raycl.data.tokenizer.store import store_tokenizer
@@ -33,7 +35,10 @@ class TokenizerRequest(Record):
     REMEDY: ClassVar[str] = "Remove the file: the tokenizer is then trained again"
 
     sources: list[dict[str, Any]]
-    """The settings of each corpus, and `files`: the version of each of its files."""
+    """The settings of each corpus, and `files`: the content of each of its files.
+
+    An older raycl recorded places, sizes and times of files instead.
+    """
     vocabulary: int
     sample_bytes_per_corpus: int
     seed: int
@@ -56,21 +61,25 @@ def train_tokenizer(
         raise InputError(
             f"vocabulary {vocabulary}", "too few", "Give at least 257: 256 bytes and one end"
         )
-    files = [[file.version for file in find_files(source)] for source in sources]
-    request = {
-        "sources": [
-            {**asdict(source), "files": versions}
-            for source, versions in zip(sources, files, strict=True)
-        ],
+    found = [find_files(source) for source in sources]
+    read = [read_files(files, digests(files)) for files in found]
+    settings = {
         "vocabulary": vocabulary,
         "sample_bytes_per_corpus": sample_bytes_per_corpus,
         "seed": seed,
     }
-    key = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
-    made = find_record(storage, layout.tokenizer_request(key), TokenizerRequest)
-    if made is not None and storage.exists(layout.tokenizer(made.fingerprint)):
-        return layout.tokenizer(made.fingerprint), made.fingerprint
-    texts = (text for source in sources for text in _sample(source, sample_bytes_per_corpus, seed))
+    contents = [[file.content for file in files] for files in read]
+    request = {"sources": _described(sources, contents), **settings}
+    times = [[[file.url, file.size, file.modified] for file in files] for files in found]
+    for known in (request, {"sources": _described(sources, times), **settings}):
+        made = find_record(storage, layout.tokenizer_request(_request_key(known)), TokenizerRequest)
+        if made is not None and storage.exists(layout.tokenizer(made.fingerprint)):
+            return layout.tokenizer(made.fingerprint), made.fingerprint
+    texts = (
+        text
+        for source, files in zip(sources, read, strict=True)
+        for text in _sample(source, [r.file for r in files], sample_bytes_per_corpus, seed)
+    )
     trained = _train(texts, vocabulary)
     if trained.get_vocab_size() < vocabulary:
         raise InputError(
@@ -81,8 +90,18 @@ def train_tokenizer(
     made_here = TokenizerFiles("of the recipe", trained.to_str())
     fingerprint = store_tokenizer(storage, make_tokenizer(made_here))
     record = TokenizerRequest.model_validate({**request, "fingerprint": fingerprint})
-    write_record(storage, layout.tokenizer_request(key), record)
+    write_record(storage, layout.tokenizer_request(_request_key(request)), record)
     return layout.tokenizer(fingerprint), fingerprint
+
+
+def _described(sources: Sequence[TextSource], files: list[Any]) -> list[dict[str, Any]]:
+    return [
+        {**asdict(source), "files": found} for source, found in zip(sources, files, strict=True)
+    ]
+
+
+def _request_key(request: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _train(texts: Iterator[str], vocabulary: int) -> Tokenizer:
@@ -99,9 +118,9 @@ def _train(texts: Iterator[str], vocabulary: int) -> Tokenizer:
     return tokenizer
 
 
-def _sample(source: TextSource, wanted: int, seed: int) -> Iterator[str]:
+def _sample(source: TextSource, files: list[InputFile], wanted: int, seed: int) -> Iterator[str]:
     """About `wanted` bytes of text, an equal share from each of many places in the corpus."""
-    units, _ = plan_units(source, find_files(source), _SAMPLE_UNIT_BYTES)
+    units, _ = plan_units(source, files, _SAMPLE_UNIT_BYTES)
     order: list[Any] = list(np.random.default_rng(seed).permutation(len(units)))
     chosen = min(len(units), _SAMPLED_UNITS)
     # Where the chosen units have too little text, the others follow, each as a whole.

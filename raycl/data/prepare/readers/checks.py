@@ -7,6 +7,7 @@ from typing import Any
 from raycl.errors import InputError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip, not text"}
 
 
 class BadDocumentError(Exception):
@@ -35,13 +36,31 @@ def checked_text(value: Any, text_field: str) -> str:
     return value
 
 
-def decode(data: bytes) -> str:
-    """UTF-8 bytes as text, without a byte order mark. Raises BadDocumentError."""
+def decode(data: bytes, offset: int = 0) -> str:
+    """UTF-8 bytes as text, without a byte order mark. Raises BadDocumentError.
+
+    `offset` is the place of the bytes in their file, for the error.
+    """
     try:
         return data.removeprefix(_BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError as error:
+        # The error's own object is what was decoded: without the mark.
+        start = error.start + len(data) - len(error.object)
+        guess = _OTHER_MARKS.get(data[:2]) if offset == 0 else None
         raise BadDocumentError(
-            f"not valid UTF-8 (byte {data[error.start] if error.start < len(data) else 0:#04x})",
+            f"not valid UTF-8 (byte {data[start]:#04x} at offset {offset + start})"
+            + (f"; it looks like {guess}" if guess else ""),
             "Convert the file to UTF-8",
-            lines_into_it=data[: error.start].count(b"\n"),
+            lines_into_it=data[:start].count(b"\n"),
         ) from error
+
+
+def refuse_nul(text: str) -> None:
+    """Raise BadDocumentError where plain text holds a NUL character: then it is something else."""
+    place = text.find("\0")
+    if place >= 0:
+        raise BadDocumentError(
+            "it holds a NUL byte, so that it is no plain text (binary, or UTF-16)",
+            "Convert the file to UTF-8, or remove the NUL bytes",
+            lines_into_it=text[:place].count("\n"),
+        )

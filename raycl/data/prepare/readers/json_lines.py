@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from raycl.data.prepare.file_systems import open_file_system
-from raycl.data.prepare.readers.checks import BadDocumentError, checked_text, decode
-from raycl.data.prepare.readers.compression import CHUNK_BYTES, open_unpacked
+from raycl.data.prepare.readers.checks import BadDocumentError
+from raycl.data.prepare.readers.compression import (
+    CHUNK_BYTES,
+    UNREADABLE,
+    open_unpacked,
+    unreadable,
+)
+from raycl.data.prepare.readers.json_text import parse_json, text_of
 from raycl.data.prepare.readers.reader import Reader, register
 from raycl.data.prepare.source import InputFile, Piece, TextSource
 
@@ -32,21 +38,42 @@ class JsonLinesReader(Reader):
 
     def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:
         """The text of every line that begins within the piece; blank lines are passed over."""
-        for number, line in _lines(piece):
-            if line.isspace():
+        for line in _lines(piece):
+            if line.data.isspace():
                 continue
             try:
-                text = _json_text(line, source.text_field)
+                text = text_of(parse_json(line.data, line.offset), source.text_field)
             except BadDocumentError as bad:
-                raise bad.at(f"{piece.file.url} line {_lines_before(piece) + number}") from bad
+                raise bad.at(f"{piece.file.url} line {_lines_before(piece) + line.number}") from bad
             yield text
 
 
-def _lines(piece: Piece) -> Iterator[tuple[int, bytes]]:
-    """Lines that begin within the piece, counted from 1 in it."""
+@dataclass(frozen=True)
+class _Line:
+    number: int
+    """Counted from 1 within the piece."""
+    offset: int
+    """Bytes of the unpacked file before it."""
+    data: bytes
+
+
+def _lines(piece: Piece) -> Iterator[_Line]:
+    """Lines that begin within the piece. Raises InputError where the file is damaged."""
+    number = 0
+    try:
+        for number, (offset, data) in enumerate(_unnumbered(piece), start=1):
+            yield _Line(number, offset, data)
+    except UNREADABLE as error:
+        raise unreadable(f"{piece.file.url} after line {number}", error) from error
+
+
+def _unnumbered(piece: Piece) -> Iterator[tuple[int, bytes]]:
     if piece.file.compression is not None:
+        offset = 0
         with open_unpacked(piece.file) as stream:
-            yield from enumerate(stream, start=1)
+            for line in stream:
+                yield offset, line
+                offset += len(line)
         return
     file_system, path = open_file_system(piece.file.url)
     with io.BufferedReader(file_system.open_input_file(path), CHUNK_BYTES) as stream:
@@ -55,31 +82,14 @@ def _lines(piece: Piece) -> Iterator[tuple[int, bytes]]:
             # The byte before tells whether a line begins here; else it is the previous piece's.
             stream.seek(position - 1)
             position += len(stream.readline()) - 1
-        number = 0
         while position < piece.stop and (line := stream.readline()):
-            position, number = position + len(line), number + 1
-            yield number, line
+            yield position, line
+            position += len(line)
 
 
 def _lines_before(piece: Piece) -> int:
     """Lines that begin before the piece does; counted only to name a line in an error."""
     return sum(1 for _ in _lines(Piece(piece.file, 0, piece.start))) if piece.start else 0
-
-
-def _json_text(line: bytes, text_field: str) -> str:
-    """The text in a line. Raises BadDocumentError."""
-    try:
-        record = json.loads(decode(line))
-    except ValueError as error:
-        raise BadDocumentError(f"not valid JSON ({error})", "Correct or drop this line") from error
-    if not isinstance(record, dict):
-        raise BadDocumentError("not a JSON object", 'Give one {"text": "…"} a line')
-    if text_field not in record:
-        raise BadDocumentError(
-            f"there is no field {text_field!r} (it has {', '.join(record) or 'none'})",
-            "Set `text_field` to the field that holds the text",
-        )
-    return checked_text(record[text_field], text_field)
 
 
 register(JsonLinesReader())

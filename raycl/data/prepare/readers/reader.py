@@ -21,6 +21,8 @@ class Reader(ABC):
     """The format's name, as in `format` of a TextSource and in manifests."""
     suffixes: ClassVar[tuple[str, ...]]
     """Suffixes of the format's files, such as `.jsonl`, without the suffix of a compression."""
+    reads_compressed: ClassVar[bool] = True
+    """Whether its files may be compressed as a whole."""
 
     def pieces(
         self,

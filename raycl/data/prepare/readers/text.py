@@ -5,8 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from raycl.data.prepare.readers.checks import BadDocumentError, decode
-from raycl.data.prepare.readers.compression import CHUNK_BYTES, open_unpacked
+from raycl.data.prepare.readers.checks import BadDocumentError, decode, refuse_nul
+from raycl.data.prepare.readers.compression import (
+    CHUNK_BYTES,
+    UNREADABLE,
+    open_unpacked,
+    unreadable,
+)
 from raycl.data.prepare.readers.reader import Reader, register
 from raycl.data.prepare.source import Piece, TextSource
 
@@ -15,20 +20,32 @@ class TextReader(Reader):
     """Reads a file from its beginning: a separator cannot be found from within."""
 
     name = "text"
-    suffixes = (".txt",)
+    suffixes = (".txt", ".text", ".md")
 
     def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:
         """What stands between separators, or the whole text."""
         separator = (source.document_separator or "").encode()
-        line = 1
+        line, offset = 1, 0
+        for document in _pieces_of_text(piece, separator):
+            try:
+                text = decode(document, offset)
+                refuse_nul(text)
+            except BadDocumentError as bad:
+                raise bad.at(f"{piece.file.url} line {line + bad.lines_into_it}") from bad
+            yield text
+            line += document.count(b"\n") + separator.count(b"\n")
+            offset += len(document) + len(separator)
+
+
+def _pieces_of_text(piece: Piece, separator: bytes) -> Iterator[bytes]:
+    lines = 0
+    try:
         with open_unpacked(piece.file) as stream:
             for document in _split(stream, separator) if separator else [stream.read()]:
-                try:
-                    text = decode(document)
-                except BadDocumentError as bad:
-                    raise bad.at(f"{piece.file.url} line {line + bad.lines_into_it}") from bad
-                yield text
-                line += document.count(b"\n") + separator.count(b"\n")
+                yield document
+                lines += document.count(b"\n") + separator.count(b"\n")
+    except UNREADABLE as error:
+        raise unreadable(f"{piece.file.url} after line {lines}", error) from error
 
 
 def _split(stream: io.BufferedReader, separator: bytes) -> Iterator[bytes]:
