@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import yaml
-
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
-from raycl.recipe.definition import corpus_facts, definition_of, trainings
-from raycl.storage import Storage, layout
+from raycl.recipe.definition import corpus_facts, trainings
+from raycl.recipe.stored_recipe import read_recipe
+from raycl.storage import Storage
 
 
 def stored_chains(storage: Storage) -> Callable[[str], Mapping[str, tuple[Chain, int]]]:
@@ -21,11 +20,10 @@ def stored_chains(storage: Storage) -> Callable[[str], Mapping[str, tuple[Chain,
     files = _ReadOnce(storage)
 
     def chains_of(sweep: str) -> Mapping[str, tuple[Chain, int]]:
-        path = layout.sweep_recipe(sweep)
         try:
-            definition = definition_of(yaml.safe_load(files.read_bytes(path)), path)
+            definition = read_recipe(files, sweep)
             whole = trainings(definition, corpus_facts(definition, files))
-        except (InputError, FileNotFoundError, yaml.YAMLError):
+        except (InputError, FileNotFoundError):
             return {}
         return {
             label: (training.chain, training.execution.keep_last)

@@ -19,6 +19,7 @@ from raycl.reproduction.merged import merged_outcomes
 from raycl.reproduction.seconds import add_seconds, training_seconds
 from raycl.results.gather import StoredStates, gather
 from raycl.results.outcome import RecipeOutcome
+from raycl.results.standing import lost_recipes
 from raycl.results.table import write_results
 from raycl.storage import Storage
 from raycl.sweep.pipeline import Trained, train_sweeps
@@ -60,7 +61,12 @@ def gather_evidence(
     for experiment, planned in zip(experiments, plan.sweeps, strict=True):
         outcomes = gather(planned, states)
         outcomes += merged_outcomes(experiment.name, planned.trainings, outcomes, storage)
-        write_results(storage, planned.name, outcomes)
+        if lost := lost_recipes(storage, planned.name, outcomes):
+            report(
+                f"{planned.name}: results left as they are, {len(lost)} recipes are better there"
+            )
+        else:
+            write_results(storage, planned.name, outcomes)
         runs.setdefault(experiment.name, {})[experiment.seed] = outcomes
         done = sum(outcome.status == "finished" for outcome in outcomes)
         report(f"{planned.name}: {done} of {len(outcomes)} recipes finished")

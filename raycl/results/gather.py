@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -13,9 +12,10 @@ from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
 from raycl.recipe import Variant
 from raycl.recipe.sweep_plan import PlannedSweep
-from raycl.results.outcome import VALIDATION, BranchFact, RecipeOutcome, StageFact
+from raycl.results.outcome import INCOMPLETE, VALIDATION, BranchFact, RecipeOutcome, StageFact
+from raycl.states.history import read_history
 from raycl.states.mark import StateMark, read_mark
-from raycl.storage import Storage, layout
+from raycl.storage import Storage
 
 
 def gather(
@@ -42,7 +42,7 @@ class StoredStates:
     def __init__(self, storage: Storage, names: Iterable[str]) -> None:
         self.storage = storage
         self._index = StateIndex(names)
-        self._records: dict[str, tuple[StateMark, pd.DataFrame]] = {}
+        self._records: dict[str, tuple[StateMark, pd.DataFrame] | None] = {}
         self._losses: dict[str, dict[Measured, float]] = {}
 
     def deepest(self, training: Training) -> str | None:
@@ -53,18 +53,29 @@ class StoredStates:
     def history(
         self, name: str | None, validation_rows: int, fingerprints: Mapping[str, str]
     ) -> pd.DataFrame:
-        """One line per step from the chain's first step to the state.
+        """One line per step from the chain's first step to the state, as far as they are known.
 
+        They begin later where an earlier state was removed; `lacks_part` then says so.
         The last line of a state lacks the loss on a corpus that was added after its training. It is
         filled with what `raycl evaluate` measured on as many rows of the corpus with this
         fingerprint, if it did.
         """
         parts: list[pd.DataFrame] = []
         while name is not None:
-            mark, lines = self._read(name)
+            if (record := self._read(name)) is None:
+                break
+            mark, lines = record
             parts.insert(0, self._completed(name, lines, validation_rows, fingerprints))
             name = mark.previous
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"step": []})
+
+    def lacks_part(self, name: str | None) -> str | None:
+        """The nearest state before this one whose lines are missing, as it was removed; or None."""
+        while name is not None:
+            if (record := self._read(name)) is None:
+                return name
+            name = record[0].previous
+        return None
 
     def _completed(
         self, name: str, lines: pd.DataFrame, rows: int, fingerprints: Mapping[str, str]
@@ -88,11 +99,15 @@ class StoredStates:
             self._losses[name] = read_losses(self.storage, name)
         return self._losses[name]
 
-    def _read(self, name: str) -> tuple[StateMark, pd.DataFrame]:
+    def _read(self, name: str) -> tuple[StateMark, pd.DataFrame] | None:
+        """The mark and the verified history of a state; None where there is no such state."""
         if name not in self._records:
-            mark = read_mark(self.storage, name)
-            data = self.storage.read_bytes(layout.state_history(name))
-            self._records[name] = (mark, pd.read_parquet(io.BytesIO(data)))
+            try:
+                mark = read_mark(self.storage, name)
+            except FileNotFoundError:
+                self._records[name] = None
+            else:
+                self._records[name] = (mark, read_history(self.storage, mark).to_pandas())
         return self._records[name]
 
 
@@ -107,6 +122,8 @@ def _outcome(
     state = states.deepest(training)
     finished = state == training.chain.name(training.chain.steps)
     status = "finished" if finished else "failed" if variant.label in failed else "unfinished"
+    if finished and states.lacks_part(state):
+        status = INCOMPLETE
     return RecipeOutcome(
         label=variant.label,
         kind=variant.kind,

@@ -2,7 +2,7 @@
 
 A record names the format in which it was written, and carries a checksum of its content. So a file
 of a newer raycl, a damaged file and a file of another kind are told apart before their content is
-used. A file without a format has format 1. A file without a checksum is not checked for damage.
+used. A file without a format has format 1 and may lack a checksum; every other file has one.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from raycl.errors import InputError
 from raycl.storage.store import Storage, json_bytes
 
 _FORMAT, _CHECKSUM = "format", "crc32"
+_MOST_BYTES = 2**28
+"""A longer file is no record: the tree of 100,000 nodes has a tenth of it."""
 _STRICT = pydantic.ConfigDict(
     frozen=True,
     strict=True,
@@ -98,6 +100,8 @@ def read_record(storage: Storage, path: str, kind: type[AnyRecord]) -> AnyRecord
     """
     where = storage.full_path(path)
     try:
+        if storage.local_root is not None and (size := storage.size(path)) > _MOST_BYTES:
+            raise InputError(where, f"{size:,} bytes are too many for {kind.WHAT}", kind.REMEDY)
         data = storage.read_bytes(path)
     except IsADirectoryError as error:
         raise InputError(where, f"a folder, not {kind.WHAT}", kind.REMEDY) from error
@@ -112,8 +116,7 @@ def parse_record(data: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
         content = json.loads(data)
         written = _format(content, kind, where)
         if isinstance(content, dict):
-            if _CHECKSUM in content and content[_CHECKSUM] != checksum(content):
-                raise InputError(where, "it does not match its checksum", kind.REMEDY)
+            _check_sum(content, kind, where)
             content = {k: v for k, v in content.items() if k not in (_FORMAT, _CHECKSUM)}
         current = content if written == kind.FORMAT else kind.upgraded(content, written)
         # As JSON text: a strict model takes a list for a tuple from JSON, but not from Python.
@@ -141,6 +144,15 @@ def _format(content: Any, kind: type[Record], where: str) -> int:
             "Use the raycl that wrote it, or a newer one",
         )
     return written
+
+
+def _check_sum(content: dict[str, Any], kind: type[Record], where: str) -> None:
+    """Raise InputError where the content was changed. Only files without a format may have no sum:
+    a raycl that wrote the one also wrote the other."""
+    if _CHECKSUM not in content and _FORMAT in content:
+        raise InputError(where, "its checksum is missing", kind.REMEDY)
+    if _CHECKSUM in content and content[_CHECKSUM] != checksum(content):
+        raise InputError(where, "it does not match its checksum", kind.REMEDY)
 
 
 def sealed(content: dict[str, Any]) -> dict[str, Any]:

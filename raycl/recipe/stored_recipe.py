@@ -1,0 +1,76 @@
+"""recipe.yaml of a stored sweep: the recipe as it was run, with a checksum of what it says."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from raycl.errors import InputError
+from raycl.recipe.definition import Definition, definition_of
+from raycl.storage import Storage, layout
+
+_REMEDY = "Run `raycl sweep` with its recipe again, which writes the file anew"
+_HEADER = re.compile(rb"# written by raycl; crc32 of all that follows this line: ([0-9]+)\n")
+
+
+def recipe_text(definition: Definition) -> str:
+    """The recipe as YAML, overrides and scale applied."""
+    return yaml.safe_dump(dict(definition.data), sort_keys=False, allow_unicode=True)
+
+
+def write_recipe(storage: Storage, definition: Definition) -> None:
+    """Store the recipe of a sweep under the sweep's name."""
+    text = recipe_text(definition).encode()
+    # The checksum comes first, so that a file which was cut off still has it.
+    header = f"# written by raycl; crc32 of all that follows this line: {zlib.crc32(text)}\n"
+    storage.write_bytes(layout.sweep_recipe(definition.recipe.name), header.encode() + text)
+
+
+def read_recipe(storage: Storage, sweep: str) -> Definition:
+    """The definition of a stored sweep.
+
+    Raises FileNotFoundError; InputError where the file does not match its checksum, is no recipe or
+    is that of another sweep. An older file without a checksum is read as it is.
+    """
+    path = layout.sweep_recipe(sweep)
+    where = storage.full_path(path)
+    definition = definition_of(_parsed(_verified(_content(storage, path), where), where), where)
+    if definition.recipe.name != sweep:
+        raise InputError(
+            where,
+            f"it is the recipe of the sweep {definition.recipe.name!r}",
+            "The folder was renamed, copied or exchanged: give it back its name, or remove it",
+        )
+    return definition
+
+
+def _content(storage: Storage, path: str) -> bytes:
+    try:
+        return storage.read_bytes(path)
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise InputError(storage.full_path(path), "not a file", _REMEDY) from error
+
+
+def _verified(data: bytes, where: str) -> bytes:
+    header = _HEADER.match(data)
+    if header is None:
+        return data
+    if zlib.crc32(text := data[header.end() :]) != int(header[1]):
+        raise InputError(where, "it does not match its checksum", _REMEDY)
+    return text
+
+
+def _parsed(text: bytes, where: str) -> Mapping[str, Any]:
+    try:
+        data = yaml.safe_load(text)
+    # An older file without a checksum may hold what the library itself cannot read.
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, RecursionError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise InputError(where, f"not readable as YAML ({first_line})", _REMEDY) from error
+    if not isinstance(data, dict):
+        raise InputError(where, "not a mapping of fields", _REMEDY)
+    return data
