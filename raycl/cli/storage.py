@@ -80,7 +80,7 @@ def _verify(storage: Storage) -> None:
     console = LastingConsole()
     found = verify_storage(storage, console.say)
     if not found.damaged:
-        console.say(f"{found.checked} records and files checked: all of them are as written.")
+        console.say(f"All is as it was written: {found.checked} states, corpora and records.")
     exit_if_damaged(found.damaged)
 
 

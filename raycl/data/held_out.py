@@ -14,7 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from raycl.data.manifest import Manifest, Shard, load_manifest
-from raycl.data.prepare.tokenizer import end_of_document
+from raycl.data.prepare.tokenizer import end_of_document, tokenizer_fingerprint
 from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
@@ -27,15 +27,23 @@ Such a bucket has no shard, but it counts in the seeds of the buckets that follo
 
 
 def stored_tokenizer(storage: Storage, fingerprint: str) -> Tokenizer:
-    """The tokenizer that a corpus was prepared with. Raises InputError where it is gone."""
+    """The tokenizer that a corpus was prepared with.
+
+    Raises InputError where it is gone, cannot be read, or is not the one of this fingerprint.
+    """
     path = layout.tokenizer(fingerprint)
+    where, remedy = storage.full_path(path), "Restore it: shards cannot be read as text without it"
     if not storage.exists(path):
-        raise InputError(
-            storage.full_path(path),
-            "the tokenizer is not in storage",
-            "Restore it: shards without it cannot be read as text",
-        )
-    return Tokenizer.from_str(storage.read_bytes(path).decode())
+        raise InputError(where, "the tokenizer is not in storage", remedy)
+    try:
+        tokenizer = Tokenizer.from_str(storage.read_bytes(path).decode())
+    except InputError:
+        raise
+    except Exception as error:  # tokenizers raises bare Exception
+        raise InputError(where, f"not a tokenizer ({error})", remedy) from error
+    if tokenizer_fingerprint(tokenizer) != fingerprint:
+        raise InputError(where, "its content has not the fingerprint of its folder", remedy)
+    return tokenizer
 
 
 def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:

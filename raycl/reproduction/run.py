@@ -62,9 +62,7 @@ def gather_evidence(
         outcomes = gather(planned, states)
         outcomes += merged_outcomes(experiment.name, planned.trainings, outcomes, storage)
         if lost := lost_recipes(storage, planned.name, outcomes):
-            report(
-                f"{planned.name}: results left as they are, {len(lost)} recipes are better there"
-            )
+            report(f"{planned.name}: results left as they are: {len(lost)} recipes are done there")
         else:
             write_results(storage, planned.name, outcomes)
         runs.setdefault(experiment.name, {})[experiment.seed] = outcomes

@@ -1,4 +1,4 @@
-"""Tables as Parquet files that say in which format they were written.
+"""Tables as Parquet files that say in which format they were written, with a checksum a page.
 
 The format stands in the file's own metadata, which pandas and others pass over.
 """
@@ -24,7 +24,7 @@ def write_parquet(storage: Storage, path: str, frame: pd.DataFrame) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), _KEY: str(FORMAT).encode()}
     buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), buffer)
+    pq.write_table(table.replace_schema_metadata(metadata), buffer, write_page_checksum=True)
     storage.write_bytes(path, buffer.getvalue())
 
 
@@ -43,6 +43,6 @@ def read_parquet(storage: Storage, path: str, remedy: str) -> pd.DataFrame:
                 f"a table in format {written}; this raycl reads formats up to {FORMAT}",
                 "Use the raycl that wrote it, or a newer one",
             )
-        return pd.read_parquet(data)
-    except pa.ArrowException as error:
+        return pq.read_table(data, page_checksum_verification=True).to_pandas()
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(where, f"not a readable Parquet file ({error})", remedy) from error

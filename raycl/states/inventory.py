@@ -18,7 +18,7 @@ _NAME = re.compile(r"[0-9]{9,}-[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class StateFacts:
-    """The folder of a state; with neither a `mark` nor `damage` a killed writer has left it over."""
+    """The folder of a state; without `mark` or `damage` it is what a killed writer left over."""
 
     name: str
     bytes: int

@@ -7,6 +7,7 @@ used. A file without a format has format 1 and may lack a checksum; every other 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
 from typing import Any, ClassVar, TypeVar
@@ -100,8 +101,7 @@ def read_record(storage: Storage, path: str, kind: type[AnyRecord]) -> AnyRecord
     """
     where = storage.full_path(path)
     try:
-        if storage.local_root is not None and (size := storage.size(path)) > _MOST_BYTES:
-            raise InputError(where, f"{size:,} bytes are too many for {kind.WHAT}", kind.REMEDY)
+        _check_size(storage, path, kind)
         data = storage.read_bytes(path)
     except IsADirectoryError as error:
         raise InputError(where, f"a folder, not {kind.WHAT}", kind.REMEDY) from error
@@ -110,17 +110,29 @@ def read_record(storage: Storage, path: str, kind: type[AnyRecord]) -> AnyRecord
     return parse_record(data, kind, where)
 
 
+def _check_size(storage: Storage, path: str, kind: type[Record]) -> None:
+    """Raise InputError for a local file that no record is as long as; a request is not spent."""
+    if storage.local_root is None:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        if (size := storage.size(path)) > _MOST_BYTES:
+            problem = f"{size:,} bytes are too many for {kind.WHAT}"
+            raise InputError(storage.full_path(path), problem, kind.REMEDY)
+
+
 def parse_record(data: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
     """The record in the bytes of its file; `where` names it. Raises InputError as `read_record`."""
     try:
-        content = json.loads(data)
+        content, unsealed = json.loads(data), False
         written = _format(content, kind, where)
         if isinstance(content, dict):
-            _check_sum(content, kind, where)
+            unsealed = _CHECKSUM not in content and _FORMAT in content
+            if _CHECKSUM in content and content[_CHECKSUM] != checksum(content):
+                raise InputError(where, "it does not match its checksum", kind.REMEDY)
             content = {k: v for k, v in content.items() if k not in (_FORMAT, _CHECKSUM)}
         current = content if written == kind.FORMAT else kind.upgraded(content, written)
         # As JSON text: a strict model takes a list for a tuple from JSON, but not from Python.
-        return kind.model_validate_json(json.dumps(current))
+        record = kind.model_validate_json(json.dumps(current))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -130,6 +142,9 @@ def parse_record(data: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
         raise InputError(where, f"not valid JSON ({error})", kind.REMEDY) from error
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise InputError(where, f"not {kind.WHAT}", kind.REMEDY) from error
+    if unsealed:  # every raycl that writes a format writes a checksum too
+        raise InputError(where, "its checksum is missing", kind.REMEDY)
+    return record
 
 
 def _format(content: Any, kind: type[Record], where: str) -> int:
@@ -144,15 +159,6 @@ def _format(content: Any, kind: type[Record], where: str) -> int:
             "Use the raycl that wrote it, or a newer one",
         )
     return written
-
-
-def _check_sum(content: dict[str, Any], kind: type[Record], where: str) -> None:
-    """Raise InputError where the content was changed. Only files without a format may have no sum:
-    a raycl that wrote the one also wrote the other."""
-    if _CHECKSUM not in content and _FORMAT in content:
-        raise InputError(where, "its checksum is missing", kind.REMEDY)
-    if _CHECKSUM in content and content[_CHECKSUM] != checksum(content):
-        raise InputError(where, "it does not match its checksum", kind.REMEDY)
 
 
 def sealed(content: dict[str, Any]) -> dict[str, Any]:

@@ -179,13 +179,13 @@ def _train(
         options,
         existing=plan.states,
         on_event=lambda event: report(str(event)),
-        trials=TrialSettings(folder=_tune_folder(plan, storage)),
+        trials=TrialSettings(folder=_tracker_folder(plan, storage)),
     )
     return dict(outcome.failed)
 
 
-def _tune_folder(plan: SweepPlan, storage: Storage) -> str | None:
-    """Tune's TensorBoard files lie beside the results of a sweep where its storage is local."""
+def _tracker_folder(plan: SweepPlan, storage: Storage) -> str | None:
+    """TensorBoard's files lie beside the results of a sweep where its storage is local."""
     if storage.local_root is None or len(plan.sweeps) > 1:
         return None
     return storage.full_path(layout.sweep_tensorboard(plan.sweeps[0].name))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from raycl.data import corpora
+from raycl.data.held_out import stored_tokenizer
 from raycl.data.manifest import Manifest, has_manifest, load_manifest
 from raycl.data.prepare import (
     CorpusSpec,
@@ -162,7 +163,10 @@ def tokenizer_reference(
         return str(recipe.tokenizer.load)
     for name in recipe.corpora:
         if has_manifest(storage, layout.corpus(name)):
-            return layout.tokenizer(load_manifest(storage, layout.corpus(name)).tokenizer)
+            fingerprint = load_manifest(storage, layout.corpus(name)).tokenizer
+            if storage.exists(layout.tokenizer(fingerprint)):
+                stored_tokenizer(storage, fingerprint)  # raises where it is damaged
+            return layout.tokenizer(fingerprint)
     report(f"tokenizer: byte-level BPE of {train.vocabulary} tokens")
     path, _ = train_tokenizer(
         storage, list(sources.values()), train.vocabulary, train.sample_bytes, seed=0
