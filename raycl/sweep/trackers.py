@@ -7,6 +7,7 @@ driver, once for each report of each node's trial. What a trial reports is writt
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,11 @@ class TensorBoard(TBXLoggerCallback):
         if trial in self._trial_writer:
             self._trial_writer[trial].close()
         place = str(self._folder / str(trial))
-        self._trial_writer[trial] = self._summary_writer_cls(place, flush_secs=_FLUSH_SECONDS)
+        # By themselves two files of one second have one name, and the second replaces the first.
+        suffix = f".{uuid.uuid4().hex[:8]}"
+        self._trial_writer[trial] = self._summary_writer_cls(
+            place, flush_secs=_FLUSH_SECONDS, filename_suffix=suffix
+        )
         self._trial_result[trial] = {}
 
 

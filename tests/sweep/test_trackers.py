@@ -20,7 +20,8 @@ def test_tensorboard_is_the_default(tmp_path: Path) -> None:
 class Trial:
     """As much of a Tune trial as its logger asks for."""
 
-    evaluated_params: dict[str, Any] = {"rate": 0.1}
+    def __init__(self) -> None:
+        self.evaluated_params = {"rate": 0.1}
 
     def __str__(self) -> str:
         return "new-000000-000020-abc"
