@@ -18,6 +18,7 @@ from raycl.data.prepare.tokenizer import end_of_document, tokenizer_fingerprint
 from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
+from raycl.storage.reading import read_whole
 
 _MOST_EMPTY_BUCKETS = 64
 """The most training buckets without a row that are tried.
@@ -36,7 +37,8 @@ def stored_tokenizer(storage: Storage, fingerprint: str) -> Tokenizer:
     if not storage.exists(path):
         raise InputError(where, "the tokenizer is not in storage", remedy)
     try:
-        tokenizer = Tokenizer.from_str(storage.read_bytes(path).decode())
+        data = read_whole(storage, path, "a tokenizer", remedy)
+        tokenizer = Tokenizer.from_str(data.decode())
     except InputError:
         raise
     except Exception as error:  # tokenizers raises bare Exception

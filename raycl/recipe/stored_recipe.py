@@ -12,6 +12,7 @@ import yaml
 from raycl.errors import InputError
 from raycl.recipe.definition import Definition, definition_of
 from raycl.storage import Storage, layout
+from raycl.storage.reading import read_whole
 
 _REMEDY = "Run `raycl sweep` with its recipe again, which writes the file anew"
 _HEADER = re.compile(rb"# written by raycl; crc32 of all that follows this line: ([0-9]+)\n")
@@ -38,7 +39,8 @@ def read_recipe(storage: Storage, sweep: str) -> Definition:
     """
     path = layout.sweep_recipe(sweep)
     where = storage.full_path(path)
-    definition = definition_of(_parsed(_verified(_content(storage, path), where), where), where)
+    text = _verified(read_whole(storage, path, "the recipe of a sweep", _REMEDY), where)
+    definition = definition_of(_parsed(text, where), where)
     if definition.recipe.name != sweep:
         raise InputError(
             where,
@@ -46,13 +48,6 @@ def read_recipe(storage: Storage, sweep: str) -> Definition:
             "The folder was renamed, copied or exchanged: give it back its name, or remove it",
         )
     return definition
-
-
-def _content(storage: Storage, path: str) -> bytes:
-    try:
-        return storage.read_bytes(path)
-    except (IsADirectoryError, NotADirectoryError) as error:
-        raise InputError(storage.full_path(path), "not a file", _REMEDY) from error
 
 
 def _verified(data: bytes, where: str) -> bytes:

@@ -22,7 +22,7 @@ from raycl.results.outcome import RecipeOutcome
 from raycl.results.standing import lost_recipes
 from raycl.results.table import write_results
 from raycl.storage import Storage
-from raycl.sweep.pipeline import Trained, train_sweeps
+from raycl.sweep.pipeline import Trained, by_label, train_sweeps
 
 Report = Callable[[str], None]
 
@@ -86,7 +86,7 @@ def reproduce(
     evidence = gather_evidence(experiments, trained.plan, storage, report)
     facts = run_facts(experiments, trained.plan, storage)
     write_document(evidence, out, out.parent / "images" / out.stem, facts)
-    return trained.failed
+    return by_label(trained.plan, trained.failed)
 
 
 def run_facts(

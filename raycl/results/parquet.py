@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from raycl.errors import InputError
 from raycl.storage import Storage
+from raycl.storage.reading import read_whole
 
 FORMAT = 1
 """Raised when the meaning of a column changes. Files without the key are of format 1."""
@@ -34,7 +35,8 @@ def read_parquet(storage: Storage, path: str, remedy: str) -> pd.DataFrame:
     Raises FileNotFoundError where there is none; InputError where it is no Parquet file, or was
     written in a newer format.
     """
-    where, data = storage.full_path(path), io.BytesIO(storage.read_bytes(path))
+    where = storage.full_path(path)
+    data = io.BytesIO(read_whole(storage, path, "a table", remedy))
     try:
         written = (pq.read_schema(data).metadata or {}).get(_KEY, b"1").decode()
         if not written.isdecimal() or int(written) > FORMAT:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from raycl.errors import InputError
 from raycl.states.mark import REMEDY, StateMark
 from raycl.storage import Storage, layout
+from raycl.storage.reading import read_whole
 
 
 def read_history(storage: Storage, mark: StateMark) -> pa.Table:
@@ -22,8 +23,8 @@ def read_history(storage: Storage, mark: StateMark) -> pa.Table:
     path = layout.state_history(mark.name)
     where = storage.full_path(path)
     try:
-        data = storage.read_bytes(path)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        data = read_whole(storage, path, "the history of a state", REMEDY)
+    except FileNotFoundError as error:
         raise InputError(where, "the file is missing", REMEDY) from error
     facts = mark.files.get(layout.STATE_HISTORY)
     if facts is None or len(data) != facts.bytes or zlib.crc32(data) != facts.crc32:

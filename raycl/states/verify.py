@@ -43,7 +43,7 @@ def _file_faults(storage: Storage, path: str, facts: FileFacts) -> Iterator[Inpu
     try:
         where = storage.full_path(path)
         found = FileFacts(**dict(zip(("bytes", "crc32"), crc32_of(storage, path), strict=True)))
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         yield InputError(where, "the file is missing", REMEDY)
     except InputError as error:
         yield error

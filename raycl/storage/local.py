@@ -226,9 +226,14 @@ def _unless_gone(error: OSError) -> None:
 
 @contextmanager
 def _explained(place: Path) -> Iterator[None]:
-    """Say what to do where the file system refuses to read: a right is missing, or a link loops."""
+    """Say what to do where the file system refuses to read: a missing right, a link to nothing."""
     try:
         yield
+    except FileNotFoundError as error:
+        if not place.is_symlink():
+            raise
+        remedy = "Remove it, or restore the file from a copy"
+        raise InputError(str(place), "a link that leads nowhere", remedy) from error
     except PermissionError as error:
         remedy = "Give this user the right to read it"
         raise InputError(str(place), "it may not be read", remedy) from error

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import pydantic
 
 from raycl.errors import InputError
+from raycl.storage.reading import read_whole
 from raycl.storage.store import Storage, json_bytes
 
 _FORMAT, _CHECKSUM = "format", "crc32"
@@ -100,21 +101,15 @@ def read_record(storage: Storage, path: str, kind: type[AnyRecord]) -> AnyRecord
     InputError where it is damaged, or is something else.
     """
     where = storage.full_path(path)
-    try:
-        _check_size(storage, path, kind)
-        data = storage.read_bytes(path)
-    except IsADirectoryError as error:
-        raise InputError(where, f"a folder, not {kind.WHAT}", kind.REMEDY) from error
-    except NotADirectoryError as error:
-        raise InputError(where, "a part of its path is a file", kind.REMEDY) from error
-    return parse_record(data, kind, where)
+    _check_size(storage, path, kind)
+    return parse_record(read_whole(storage, path, kind.WHAT, kind.REMEDY), kind, where)
 
 
 def _check_size(storage: Storage, path: str, kind: type[Record]) -> None:
     """Raise InputError for a local file that no record is as long as; a request is not spent."""
     if storage.local_root is None:
         return
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # reading will say it
         if (size := storage.size(path)) > _MOST_BYTES:
             problem = f"{size:,} bytes are too many for {kind.WHAT}"
             raise InputError(storage.full_path(path), problem, kind.REMEDY)

@@ -7,7 +7,7 @@ one tree. One file alone is a case of that.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -56,7 +56,7 @@ class SweepResult:
     table: pd.DataFrame
     page: str
     failed: dict[str, str]
-    """Reason by failed node; empty where all went well."""
+    """Reason by failed node (its stage, steps and recipes); empty where all went well."""
     notes: tuple[str, ...] = ()
     """What is missing of the results, each as a sentence."""
     lost: tuple[str, ...] = ()
@@ -202,6 +202,7 @@ def write_all(
     )
     states = StoredStates(storage, plan.states)
     outcomes = gather(planned, states, labels)
+    failed = by_label(plan, failed)
     notes = tuple(_notes(plan, storage, states, outcomes))
     if lost := lost_recipes(storage, planned.name, outcomes):
         page = storage.full_path(layout.sweep_report(planned.name))
@@ -211,6 +212,15 @@ def write_all(
     facts = _facts(plan, storage)
     page = write_report(storage, planned.name, f"Sweep {planned.name}", outcomes, facts)
     return SweepResult(table, storage.full_path(page), failed, notes)
+
+
+def by_label(plan: SweepPlan, failed: Mapping[str, str]) -> dict[str, str]:
+    """The reasons of failed nodes, which are named by stage, steps, recipes and state."""
+    return {
+        f"{node_label(node)}, state {node.name[:18]}": failed[node.name]
+        for node in plan.tree.nodes
+        if node.name in failed
+    }
 
 
 def _notes(

@@ -53,9 +53,7 @@ def finished_sweep(folder: Path) -> Storage:
     fingerprint = store_tokenizer(storage, _tokenizer())
     for name in ("new", "older"):
         manifest = load_manifest(storage, f"corpora/{name}")
-        write_manifest(
-            storage, f"corpora/{name}", fingerprinted(manifest, tokenizer=fingerprint)
-        )
+        write_manifest(storage, f"corpora/{name}", fingerprinted(manifest, tokenizer=fingerprint))
     plan = train_plan(storage)
     (planned,) = plan.sweeps
     bind_corpora(storage, planned.facts)
@@ -63,7 +61,11 @@ def finished_sweep(folder: Path) -> Storage:
     end = plan.tree.nodes[-1].name
     add_losses(storage, end, {("new", "another", 4): 2.0})
     scores = TaskScores(
-        **{"task": "cloze", "shots": 0, "limit": None, "harness": "0", "digest": None},
+        task="cloze",
+        shots=0,
+        limit=None,
+        harness="0",
+        digest=None,
         metrics={"acc": 0.5},
         errors={},
     )
