@@ -73,7 +73,11 @@ class LocalFiles(Files):
     @override
     def write(self, path: str, data: bytes | memoryview) -> None:
         with self._beside(path, data) as partial:
-            os.replace(partial, self._at(path))
+            try:
+                os.replace(partial, self._at(path))
+            except IsADirectoryError as error:
+                problem = "a folder, where a file belongs"
+                raise InputError(str(self._at(path)), problem, "Move it elsewhere") from error
 
     def create(self, path: str, data: bytes) -> str | None:
         """Write a new file; see `ConditionalFiles`."""
@@ -141,7 +145,10 @@ class LocalFiles(Files):
     def _beside(self, path: str, data: bytes | memoryview) -> Iterator[Path]:
         """A temporary file beside its place that holds `data` on disk, until the block ends."""
         target = self._at(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise _no_folder(Path(error.filename)) from error
         partial = target.with_name(f"{target.name}{PARTIAL}{uuid.uuid4().hex[:8]}")
         try:
             try:

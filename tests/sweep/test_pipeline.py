@@ -155,6 +155,7 @@ def test_failed_nodes_are_told_by_their_recipes(storage: Watched, ray: Cluster) 
     ray.fails = {"new"}
     result = sweep(defined(sweep=RATES), storage, report=lambda _: None)
     assert set(result.failed.values()) == {"it broke"}
+    assert all(name.startswith("new 20–40 (max_lr ") for name in result.failed)
     assert list(result.table["status"]) == ["failed"] * 3
 
 
