@@ -61,18 +61,22 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
 def status(storage: Annotated[str, typer.Argument(help="Storage of the sweeps.")]) -> None:
     """Show how far the sweeps in a storage are; read from the storage alone."""
     from raycl.cli.plan_view import print_status
+    from raycl.states.references import no_tree
     from raycl.storage import Storage, layout
     from raycl.sweep.description import progress
 
     place, console = Storage(storage), Console()
     names = place.list(layout.SWEEPS)
-    names = [n for n in names if place.exists(layout.sweep_tree(n))]
+    files = (layout.sweep_tree, layout.sweep_recipe)
+    names = [n for n in names if any(place.exists(file(n)) for file in files)]
     if not names:
         raise InputError(f"storage {storage!r}", "no sweep here", "Run `raycl sweep` first")
     damaged: dict[str, None] = {}  # each once, although sweeps share states
     for name in names:
         try:
             nodes, problems = progress(place, name)
+        except FileNotFoundError:
+            problems = [str(no_tree(place, name))]
         except InputError as error:
             problems = [str(error)]
         else:

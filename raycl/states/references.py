@@ -84,13 +84,14 @@ def _trees(storage: Storage) -> tuple[dict[str, TreeRecord], list[str]]:
         except FileNotFoundError:
             # A folder of something else has no recipe either.
             if storage.exists(layout.sweep_recipe(sweep)):
-                damaged.append(str(_no_tree(storage, sweep)))
+                damaged.append(str(no_tree(storage, sweep)))
         except InputError as error:
             damaged.append(str(error))
     return trees, damaged
 
 
-def _no_tree(storage: Storage, sweep: str) -> InputError:
+def no_tree(storage: Storage, sweep: str) -> InputError:
+    """What is wrong with a sweep that has a recipe and no tree."""
     return InputError(
         storage.full_path(layout.sweep_tree(sweep)),
         "the file is missing, though the sweep has a recipe",
