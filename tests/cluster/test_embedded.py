@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
-from raycl.cluster import machine_limits, memory, scratch
+from raycl.cluster import machine_limits, memory, scratch, watch
 from raycl.cluster.start import last_line
 from raycl.errors import InputError
+from tests.helpers.paths import ROOT
 
 
 @pytest.fixture
@@ -89,3 +93,47 @@ def test_memory_kills_are_counted(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     files = (str(tmp_path / "events"), str(tmp_path / "vmstat"), str(tmp_path / "none"))
     monkeypatch.setattr(memory, "_COUNTERS", files)
     assert memory.memory_kills() == 7
+
+
+WATCHED = """
+import subprocess, sys, threading
+from raycl.cluster import watch
+daemon = subprocess.Popen(["sleep", "60"])
+watch.daemons = lambda: {"raylet": daemon.pid}
+with watch.watched_daemons(sys.argv[1]):
+    daemon.kill()
+    threading.Event().wait(60)  # as inside Ray, where nothing interrupts it
+"""
+
+
+def test_a_killed_daemon_ends_the_command_with_a_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    ended = subprocess.run(
+        [sys.executable, "-c", WATCHED, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "error: raylet, a part of Ray on this machine, was killed by signal 9. "
+        "Run the same command again: it continues from what is stored.\n"
+    )
+    assert not folder.exists()
+
+
+def test_a_daemon_that_ends_with_its_cluster_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    daemon = subprocess.Popen(["sleep", "60"])
+    monkeypatch.setattr(watch, "daemons", lambda: {"raylet": daemon.pid})
+    with watch.watched_daemons(str(tmp_path)):
+        watchers = [t for t in threading.enumerate() if t.name == "raycl-watch-raylet"]
+    daemon.kill()
+    for watcher in watchers:
+        watcher.join(20)
+        assert not watcher.is_alive()
+    daemon.wait()
+    assert tmp_path.exists()
