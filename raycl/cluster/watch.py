@@ -56,10 +56,12 @@ _KILLED = (os.CLD_KILLED, os.CLD_DUMPED)
 
 def _end(sentence: str, folder: str) -> None:
     """End the process at once. Its main thread may wait inside Ray, where nothing interrupts it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     sys.stdout.flush()
+    # What Ray's own code writes from here on is pages of its log.
+    os.dup2(nowhere, 1)
     print(sentence, file=sys.stderr, flush=True)
-    # What Ray's own code writes from here on, in this process and its workers, is of no use.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    os.dup2(nowhere, 2)
     for pid in _processes_of(folder):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
