@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
@@ -37,7 +39,7 @@ class MeasuredLosses(Record):
     WHAT: ClassVar[str] = "the measured losses of a state"
     REMEDY: ClassVar[str] = _MEASURE_AGAIN
 
-    losses: tuple[MeasuredLoss, ...]
+    losses: Annotated[tuple[MeasuredLoss, ...], Field(min_length=1)]
     state: str | None = None
     """The name of the state; None in older files."""
 

@@ -148,7 +148,8 @@ class LocalFiles(Files):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
-            raise _no_folder(Path(error.filename)) from error
+            place = next((p for p in target.parents if p.is_file()), target.parent)
+            raise _no_folder(place) from error
         partial = target.with_name(f"{target.name}{PARTIAL}{uuid.uuid4().hex[:8]}")
         try:
             try:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from raycl.data.binding import BindingRecord
-from raycl.data.manifest import has_manifest
 from raycl.data.prepare.tokenizer import TokenizerRequest
 from raycl.data.verify import corpus_faults, tokenizer_faults
 from raycl.errors import InputError
@@ -65,10 +64,10 @@ def _faults(check: Check) -> list[str]:
 def _checks(storage: Storage) -> Iterator[Check]:
     """A check for each thing that the storage holds, without reading any of them yet."""
     for name in storage.list(layout.STATES):
-        if storage.exists(layout.state_mark(name)):
+        if _lists(storage, layout.state(name), layout.STATE_MARK):
             yield partial(state_faults, storage, name)
     for name in storage.list(layout.CORPORA):
-        if has_manifest(storage, layout.corpus(name)):
+        if _lists(storage, layout.corpus(name), layout.CORPUS_MANIFEST):
             yield partial(corpus_faults, storage, name)
     for name in storage.list(layout.TOKENIZERS):
         if storage.exists(layout.tokenizer(name)):
@@ -91,6 +90,14 @@ def _sweep_checks(storage: Storage, name: str) -> Iterator[Check]:
         yield _reading(partial(read_tree_record, storage, name))
     if storage.exists(layout.sweep_results(name, "parquet")):
         yield _reading(partial(read_results, storage, name))
+
+
+def _lists(storage: Storage, folder: str, file: str) -> bool:
+    """Whether the folder has an entry of this name, which may be a link to nothing."""
+    try:
+        return file in storage.list(folder)
+    except InputError:  # a file in the place of the folder
+        return False
 
 
 def _files(storage: Storage, folder: str) -> list[str]:
