@@ -45,6 +45,7 @@ def read_parquet(storage: Storage, path: str, remedy: str) -> pd.DataFrame:
                 f"a table in format {written}; this raycl reads formats up to {FORMAT}",
                 "Use the raycl that wrote it, or a newer one",
             )
-        return pq.read_table(data, page_checksum_verification=True).to_pandas()
+        frame: pd.DataFrame = pq.read_table(data, page_checksum_verification=True).to_pandas()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(where, f"not a readable Parquet file ({error})", remedy) from error
+    return frame

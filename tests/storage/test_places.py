@@ -29,12 +29,17 @@ def make_socket(path: Path) -> None:
         os.chdir(here)
 
 
+def make_link_to_pipe(path: Path) -> None:
+    os.mkfifo(f"{path}2")
+    path.symlink_to(f"{path}2")
+
+
 PLACES: dict[str, tuple[Callable[[Path], object], str]] = {
     "pipe": (os.mkfifo, "not a file but a named pipe"),
     "socket": (make_socket, "not a file but a socket"),
     "nothing": (lambda path: path.symlink_to("nowhere"), "a link that leads nowhere"),
     "itself": (lambda path: path.symlink_to(path.name), "it cannot be read"),
-    "to a pipe": (lambda path: (os.mkfifo(f"{path}2"), path.symlink_to(f"{path}2")), "named pipe"),
+    "to a pipe": (make_link_to_pipe, "named pipe"),
 }
 
 
