@@ -109,7 +109,7 @@ class LocalFiles(Files):
     def entries(self, path: str) -> Iterator[Entry]:
         try:
             with _explained(self._at(path)), os.scandir(self._at(path)) as found:
-                yield from (Entry(entry.name, entry.is_dir()) for entry in found)
+                yield from (Entry(entry.name, _is_folder(entry)) for entry in found)
         except FileNotFoundError:
             return
         except NotADirectoryError as error:
@@ -185,6 +185,14 @@ class LocalFiles(Files):
 
 def _version(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or leads to one; a link that leads in a circle does not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _open_file(place: Path) -> BinaryIO:
