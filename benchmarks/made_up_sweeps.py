@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+import zlib
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from raycl.data.ray_stream import Batches
 from raycl.plan.training import Training
 from raycl.recipe.definition import Definition, definition_of
-from raycl.states.mark import Metadata, StateMark, write_mark
+from raycl.states.mark import FileFacts, Metadata, StateMark, write_mark
 from raycl.storage import Storage, layout
 from raycl.sweep.worker import Asked, Report
 
@@ -91,7 +92,8 @@ def write_state(training: Training, storage: Storage) -> None:
     chain, start, stop = training.chain, training.start, training.stop
     buffer = io.BytesIO()
     _history(training).to_parquet(buffer, index=False)
-    storage.write_bytes(layout.state_history(chain.name(stop)), buffer.getvalue())
+    history = buffer.getvalue()
+    storage.write_bytes(layout.state_history(chain.name(stop)), history)
     previous = chain.name(start) if start else None
     mark = StateMark(
         name=chain.name(stop),
@@ -106,7 +108,9 @@ def write_state(training: Training, storage: Storage) -> None:
         previous_step=start,
         seconds=0.0,
         kept=True,
-        files={},
+        files={
+            layout.STATE_HISTORY: FileFacts(bytes=len(history), crc32=zlib.crc32(history)),
+        },
     )
     write_mark(storage, mark.name, mark)
 

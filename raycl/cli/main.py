@@ -49,7 +49,10 @@ app.add_typer(jobs.jobs, name="jobs")
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command; bad input is one sentence and exit code 2, no traceback."""
+    """Run the command; bad input is one sentence and exit code 2, no traceback.
+
+    What the system refuses (a full disk, a store that is gone) is a sentence and exit code 1.
+    """
     write_any_text()
     try:
         return app(arguments)
@@ -58,6 +61,11 @@ def main(arguments: list[str] | None = None) -> Any:
             f"[bold red]error:[/bold red] {escape(str(error))}", soft_wrap=True
         )
         raise SystemExit(2) from None
+    except OSError as error:  # a full disk, a missing right, a store that is gone
+        Console(stderr=True).print(
+            f"[bold red]error:[/bold red] {escape(str(error))}", soft_wrap=True
+        )
+        raise SystemExit(1) from None
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             Console(stderr=True).print("Interrupted. Run the same command again to go on.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -32,3 +32,12 @@ def exit_if_failed(failed: Mapping[str, str], console: Console) -> None:
         console.print(f"[red]failed[/red] {node}: {escape(reason)}", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
+
+
+def exit_if_damaged(damaged: Sequence[str]) -> None:
+    """Say what is wrong with each damaged record and exit with code 2; return where none is."""
+    console = Console(stderr=True)
+    for problem in damaged:
+        console.print(f"[bold red]damaged:[/bold red] {escape(problem)}", soft_wrap=True)
+    if damaged:
+        raise typer.Exit(2)

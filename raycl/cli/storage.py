@@ -1,4 +1,4 @@
-"""`raycl states` lists the states of a storage; `raycl prune` removes those that nothing needs."""
+"""`raycl states` lists or verifies what is stored; `raycl prune` removes what nothing needs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from raycl.cli.options import exit_if_damaged
+from raycl.cli.output import LastingConsole
 from raycl.errors import InputError
 from raycl.states.inventory import StateFacts, stored_states
 from raycl.storage import Storage
@@ -27,16 +29,28 @@ StorageUrl = Annotated[str, typer.Argument(metavar="STORAGE", help="Storage of t
 def states(
     storage: StorageUrl,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every file of the storage and check it.")
+    ] = False,
 ) -> None:
     """Show which states are kept, who refers to them, their size and what they cost.
 
     Steps, tokens and time of a state count from the state before it, from which it was trained.
+    With --verify, every file of the storage is read and compared with its checksum instead; the
+    exit code is 2 where anything is damaged.
     """
-    lines = state_lines(Storage(storage))
+    if verify:
+        _verify(Storage(storage))
+        return
+    lines, damaged = state_lines(Storage(storage))
     if as_json:
         print(json.dumps(lines, indent=1))
-        return
-    console = Console()
+    else:
+        _print_states(lines, Console())
+    exit_if_damaged(damaged)
+
+
+def _print_states(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     for column in ("state", "stage", "kind", "size", "steps", "tokens", "time", "used by"):
         left = column in ("state", "stage", "kind", "used by")
@@ -60,8 +74,18 @@ def states(
     console.print(f"{len(lines)} states, {whole}. `raycl prune` shows what may go.")
 
 
-def state_lines(storage: Storage) -> list[dict[str, Any]]:
-    """The lines of `raycl states`, a dictionary for each state.
+def _verify(storage: Storage) -> None:
+    from raycl.sweep.verify import verify_storage
+
+    console = LastingConsole()
+    found = verify_storage(storage, console.say)
+    if not found.damaged:
+        console.say(f"All is as it was written: {found.checked} states, corpora and records.")
+    exit_if_damaged(found.damaged)
+
+
+def state_lines(storage: Storage) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The lines of `raycl states`, a dictionary for each state, and what records are damaged.
 
     The requests are those of `stored_states` and `find_uses`. For N complete states and S sweeps
     these are three listings and N + S reads, if all states are ends of nodes. A sweep with another
@@ -72,8 +96,9 @@ def state_lines(storage: Storage) -> list[dict[str, Any]]:
     from raycl.states.references import find_uses, referrers
 
     found = stored_states(storage)
-    who = referrers(found, find_uses(storage, found, stored_chains(storage)))
-    return [
+    uses = find_uses(storage, found, stored_chains(storage))
+    who = referrers(found, uses)
+    lines = [
         {
             "name": state.name,
             "step": state.step,
@@ -89,9 +114,11 @@ def state_lines(storage: Storage) -> list[dict[str, Any]]:
             "sweeps": {s: list(labels) for s, labels in who[state.name].recipes.items()},
             "needed_by": list(who[state.name].states),
             "evaluated": who[state.name].evaluated,
+            "damage": state.damage or None,
         }
         for state in found
     ]
+    return lines, uses.damaged
 
 
 def prune(

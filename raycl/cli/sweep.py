@@ -16,6 +16,7 @@ from raycl.cli.options import (
     Scale,
     StorageUrl,
     Workers,
+    exit_if_damaged,
     exit_if_failed,
 )
 from raycl.cli.output import LastingConsole
@@ -60,15 +61,28 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
 def status(storage: Annotated[str, typer.Argument(help="Storage of the sweeps.")]) -> None:
     """Show how far the sweeps in a storage are; read from the storage alone."""
     from raycl.cli.plan_view import print_status
+    from raycl.states.references import no_tree
     from raycl.storage import Storage, layout
     from raycl.sweep.description import progress
 
-    place = Storage(storage)
-    names = [n for n in place.list(layout.SWEEPS) if place.exists(layout.sweep_tree(n))]
+    place, console = Storage(storage), Console()
+    names = place.list(layout.SWEEPS)
+    files = (layout.sweep_tree, layout.sweep_recipe)
+    names = [n for n in names if any(place.exists(file(n)) for file in files)]
     if not names:
         raise InputError(f"storage {storage!r}", "no sweep here", "Run `raycl sweep` first")
+    damaged: dict[str, None] = {}  # each once, although sweeps share states
     for name in names:
-        print_status(name, list(progress(place, name)), Console())
+        try:
+            nodes, problems = progress(place, name)
+        except FileNotFoundError:
+            problems = [str(no_tree(place, name))]
+        except InputError as error:
+            problems = [str(error)]
+        else:
+            print_status(name, nodes, console)
+        damaged.update(dict.fromkeys(problems))
+    exit_if_damaged(tuple(damaged))
 
 
 def report(
@@ -88,11 +102,22 @@ def report(
     if name is None and len(names) > 1:
         raise InputError("--name", f"{len(names)} sweeps here", f"Name one of: {', '.join(names)}")
     definition = stored_definition(place, name or names[0])
-    _print_result(write_all(plan_sweeps((definition,), place), place), Console())
+    result = write_all(plan_sweeps((definition,), place), place)
+    _print_result(result, Console())
+    if result.lost:
+        raise InputError(
+            place.full_path(layout.sweep_results(definition.recipe.name, "parquet")),
+            f"left as it is: {len(result.lost)} recipes are finished there, but not in this "
+            f"storage any more ({'; '.join(result.lost)})",
+            "Restore what is missing, or run `raycl sweep` again; remove the file to have the "
+            "results written without it",
+        )
 
 
 def _print_result(result: SweepResult, console: Console) -> None:
     from raycl.results.report.table import print_results
 
     print_results(result.table, console, result.notes)
+    if not result.written:
+        console.print("These are the stored results: new ones would lack a part of them.")
     console.print(f"Report: {result.page}", soft_wrap=True, markup=False)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from raycl.cluster import scratch
+from raycl.cluster.machine_limits import raise_file_limit
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.ray_internals import (
     JOB_CONFIGURATION,
@@ -26,10 +24,10 @@ from raycl.cluster.ray_internals import (
     session_folder,
 )
 from raycl.cluster.release import release_everything
+from raycl.cluster.start import start_ray
+from raycl.cluster.watch import watched_daemons
 from raycl.errors import InputError
 from raycl.storage.options import shared_variables
-
-_FOLDER_PREFIX = "raycl-"
 
 
 @contextmanager
@@ -67,17 +65,16 @@ def _is_connected() -> bool:
 
 @contextmanager
 def _embedded(options: ClusterOptions) -> Iterator[None]:
-    _remove_folders_of_the_dead()
-    port = free_port()
-    # The path is short, because Ray's sockets lie below it and a socket's path may have only 107
-    # characters. It names this process, so that a later one can tell whether the folder is in use.
-    folder = tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir="/tmp")
+    scratch.remove_folders_of_the_dead()
+    raise_file_limit()
+    port, folder = free_port(), scratch.make_folder()
     with _environment(_variables(port, folder)):
         import ray
 
         try:
             _check_confined()
-            ray.init(
+            start_ray(
+                folder,
                 address="local",
                 num_cpus=options.workers or len(os.sched_getaffinity(0)),
                 num_gpus=None if options.gpus else 0,
@@ -88,10 +85,11 @@ def _embedded(options: ClusterOptions) -> Iterator[None]:
                 log_to_driver=False,
                 **session_folder(folder),
             )
-            yield
+            with watched_daemons(folder):
+                yield
         finally:
             ray.shutdown()
-            _remove(folder)
+            scratch.remove(folder)
 
 
 def _variables(port: int, folder: str) -> dict[str, str]:
@@ -188,20 +186,3 @@ def _terminate_like_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _remove_folders_of_the_dead() -> None:
-    """Remove folders of embedded clusters whose process was killed before it could do so."""
-    for folder in Path("/tmp").glob(f"{_FOLDER_PREFIX}*-*"):
-        owner = folder.name.removeprefix(_FOLDER_PREFIX).partition("-")[0]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove(folder: str) -> None:
-    # Ray's daemons still write files for a moment after `ray.shutdown` has returned.
-    for _ in range(20):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not os.path.exists(folder):
-            return
-        time.sleep(0.1)

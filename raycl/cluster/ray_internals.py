@@ -40,6 +40,19 @@ def is_confined() -> bool:
     return not ray_constants.ENABLE_RAY_CLUSTER
 
 
+def daemons() -> dict[str, int]:
+    """The processes of the cluster that this one has started without which nothing goes on: pids.
+
+    The public interface tells neither which they are nor when one of them ends.
+    """
+    import ray
+
+    node = ray._private.worker._global_node
+    running: dict[str, Any] = node.all_processes if node is not None else {}
+    names = ("gcs_server", "raylet")
+    return {name: running[name][0].process.pid for name in names if running.get(name)}
+
+
 def session_folder(folder: str) -> dict[str, Any]:
     """The argument of `ray.init` that places Ray's files and sockets below `folder`.
 

@@ -94,13 +94,23 @@ def has_manifest(storage: Storage, folder: str) -> bool:
 
 
 def load_manifest(storage: Storage, folder: str) -> Manifest:
-    """The manifest of the corpus in `folder`, checked field by field. Raises InputError."""
+    """The manifest of the corpus in `folder`, checked field by field.
+
+    Raises InputError where there is none, it is damaged, or it is that of another corpus.
+    """
     path = layout.manifest(folder)
     where = storage.full_path(path)
     try:
         manifest = read_record(storage, path, Manifest)
     except FileNotFoundError as error:
         raise InputError(where, "there is no prepared corpus", "Run `raycl prepare`") from error
+    if manifest.name != folder.rpartition("/")[2]:
+        raise InputError(
+            where,
+            f"it is the manifest of the corpus {manifest.name!r}",
+            "The folder was renamed, copied or exchanged: give it back its name, or remove it and "
+            "prepare the text under the new name",
+        )
     for name in SPLITS:
         split = manifest.split(name)
         if split.rows != sum(shard.rows for shard in split.shards):

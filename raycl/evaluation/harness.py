@@ -79,7 +79,7 @@ def score_state(
             for request in asked
         }
         # Stored scores hold for a request if everything but the results is the same.
-        empty: dict[str, Any] = {"metrics": {}, "errors": {}}
+        empty: dict[str, Any] = {"metrics": {}, "errors": {}, "state": None}
         scores = {
             request.name: kept
             for request, scheme in wanted.items()

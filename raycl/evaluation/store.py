@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+from pydantic import Field
+
+from raycl.errors import InputError
 from raycl.storage import Storage, layout
 from raycl.storage.record import Part, Record, find_record, write_record
 
@@ -27,24 +30,32 @@ class MeasuredLoss(Part):
 
 
 class MeasuredLosses(Record):
-    """All losses that were measured on a state. In format 1 the file is a bare list."""
+    """All losses that were measured on a state.
 
-    FORMAT: ClassVar[int] = 2
+    In format 1 the file is a bare list; format 2 does not name the state.
+    """
+
+    FORMAT: ClassVar[int] = 3
     WHAT: ClassVar[str] = "the measured losses of a state"
     REMEDY: ClassVar[str] = _MEASURE_AGAIN
 
-    losses: tuple[MeasuredLoss, ...]
+    losses: Annotated[tuple[MeasuredLoss, ...], Field(min_length=1)]
+    state: str | None = None
+    """The name of the state; None in older files."""
 
     @classmethod
     def upgraded(cls, data: Any, written: int) -> Any:
-        """Put the bare list of format 1 into a mapping."""
-        del written
-        return {"losses": data}
+        """Put the bare list of format 1 into a mapping; format 2 is one without the state."""
+        return {"losses": data} if written == 1 else data
 
 
 class TaskScores(Record):
-    """A state's scores in a task of lm-evaluation-harness, and every setting they depend on."""
+    """A state's scores in a task of lm-evaluation-harness, and every setting they depend on.
 
+    Format 1 does not name the state.
+    """
+
+    FORMAT: ClassVar[int] = 2
     WHAT: ClassVar[str] = "the scores of a state in a task"
     REMEDY: ClassVar[str] = _MEASURE_AGAIN
 
@@ -60,6 +71,8 @@ class TaskScores(Record):
     metrics: Mapping[str, float]
     errors: Mapping[str, float]
     """Standard errors of the metrics that have one."""
+    state: str | None = None
+    """The name of the state; None in older files, and where nothing was stored yet."""
 
     @property
     def title(self) -> str:
@@ -77,13 +90,31 @@ class TaskScores(Record):
 
 
 def read_task(storage: Storage, state: str, task: str) -> TaskScores | None:
-    """The stored scores of a state in a task; None where it was not scored."""
-    return find_record(storage, layout.evaluated_task(state, task), TaskScores)
+    """The stored scores of a state in a task; None where it was not scored.
+
+    Raises InputError where the file is damaged, or is that of another state or task.
+    """
+    path = layout.evaluated_task(state, task)
+    found = find_record(storage, path, TaskScores)
+    if found is not None:
+        _check_state(storage, path, found.state, state)
+        if found.task != task or not found.metrics:
+            where = storage.full_path(path)
+            raise InputError(where, f"not the scores in the task {task!r}", _MEASURE_AGAIN)
+    return found
+
+
+def _check_state(storage: Storage, path: str, named: str | None, state: str) -> None:
+    """Raise InputError where a file of evaluations names another state than its folder."""
+    if named not in (None, state):
+        problem = f"it was measured on the state {named!r}"
+        raise InputError(storage.full_path(path), problem, _MEASURE_AGAIN)
 
 
 def write_task(storage: Storage, state: str, scores: TaskScores) -> None:
     """Store the scores of a state in a task; they replace older ones."""
-    write_record(storage, layout.evaluated_task(state, scores.task), scores)
+    named = scores.model_copy(update={"state": state})
+    write_record(storage, layout.evaluated_task(state, scores.task), named)
 
 
 def read_tasks(storage: Storage, state: str) -> dict[str, float]:
@@ -96,7 +127,10 @@ def read_tasks(storage: Storage, state: str) -> dict[str, float]:
 
 def read_losses(storage: Storage, state: str) -> dict[Measured, float]:
     """All stored losses of a state, in nats/token; empty where none was measured."""
-    found = find_record(storage, layout.evaluated_losses(state), MeasuredLosses)
+    path = layout.evaluated_losses(state)
+    found = find_record(storage, path, MeasuredLosses)
+    if found is not None:
+        _check_state(storage, path, found.state, state)
     entries = found.losses if found else ()
     return {(entry.corpus, entry.fingerprint, entry.rows): entry.loss for entry in entries}
 
@@ -107,4 +141,6 @@ def add_losses(storage: Storage, state: str, losses: Mapping[Measured, float]) -
         MeasuredLoss(corpus=corpus, fingerprint=fingerprint, rows=rows, loss=loss)
         for (corpus, fingerprint, rows), loss in {**read_losses(storage, state), **losses}.items()
     )
-    write_record(storage, layout.evaluated_losses(state), MeasuredLosses(losses=entries))
+    write_record(
+        storage, layout.evaluated_losses(state), MeasuredLosses(losses=entries, state=state)
+    )

@@ -99,7 +99,7 @@ def _node_plan(node: Node, stored: StateIndex) -> NodePlan:
         flops=per_token * tokens,
         workers=training.workers,
         fewest_workers=training.fewest_workers or training.workers,
-        memory_per_worker=_memory(config, node),
+        memory_per_worker=memory_per_worker(node),
         done=_done(node, stored),
     )
 
@@ -115,11 +115,13 @@ def _closed_form(count: Callable[[Mapping[str, Any]], T], config: Mapping[str, A
         return None
 
 
-def _memory(config: Mapping[str, Any], node: Node) -> float:
+def memory_per_worker(node: Node) -> float:
     """Bytes of one worker: its shard of weights, gradients and both AdamW moments, and its logits.
 
-    A parameter takes 16 bytes: four float32 numbers. Logits and their gradient are not sharded.
+    A parameter takes 16 bytes: four float32 numbers. Logits and their gradient are not sharded. 0
+    where no closed form counts the parameters.
     """
+    config = node.training.model.config
     parameters = _closed_form(presets.parameter_count, config)
     if parameters is None:
         return 0.0

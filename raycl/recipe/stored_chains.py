@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
-from raycl.recipe.definition import corpus_facts, definition_of, trainings
-from raycl.recipe.load import fields_of
-from raycl.recipe.yaml import decoded, parse_document
-from raycl.storage import Storage, layout
+from raycl.recipe.definition import corpus_facts, trainings
+from raycl.recipe.stored_recipe import read_recipe
+from raycl.storage import Storage
 
 
 def stored_chains(storage: Storage) -> Callable[[str], Mapping[str, tuple[Chain, int]]]:
@@ -21,10 +20,8 @@ def stored_chains(storage: Storage) -> Callable[[str], Mapping[str, tuple[Chain,
     files = _ReadOnce(storage)
 
     def chains_of(sweep: str) -> Mapping[str, tuple[Chain, int]]:
-        path = layout.sweep_recipe(sweep)
         try:
-            text = decoded(files.read_bytes(path), path)
-            definition = definition_of(fields_of(parse_document(text, path), path), path)
+            definition = read_recipe(files, sweep)
             whole = trainings(definition, corpus_facts(definition, files))
         except (InputError, FileNotFoundError):
             return {}

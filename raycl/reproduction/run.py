@@ -19,9 +19,10 @@ from raycl.reproduction.merged import merged_outcomes
 from raycl.reproduction.seconds import add_seconds, training_seconds
 from raycl.results.gather import StoredStates, gather
 from raycl.results.outcome import RecipeOutcome
+from raycl.results.standing import lost_recipes
 from raycl.results.table import write_results
 from raycl.storage import Storage
-from raycl.sweep.pipeline import Trained, train_sweeps
+from raycl.sweep.pipeline import Trained, by_label, train_sweeps
 
 Report = Callable[[str], None]
 
@@ -60,7 +61,10 @@ def gather_evidence(
     for experiment, planned in zip(experiments, plan.sweeps, strict=True):
         outcomes = gather(planned, states)
         outcomes += merged_outcomes(experiment.name, planned.trainings, outcomes, storage)
-        write_results(storage, planned.name, outcomes)
+        if lost := lost_recipes(storage, planned.name, outcomes):
+            report(f"{planned.name}: results left as they are: {len(lost)} recipes are done there")
+        else:
+            write_results(storage, planned.name, outcomes)
         runs.setdefault(experiment.name, {})[experiment.seed] = outcomes
         done = sum(outcome.status == "finished" for outcome in outcomes)
         report(f"{planned.name}: {done} of {len(outcomes)} recipes finished")
@@ -82,7 +86,7 @@ def reproduce(
     evidence = gather_evidence(experiments, trained.plan, storage, report)
     facts = run_facts(experiments, trained.plan, storage)
     write_document(evidence, out, out.parent / "images" / out.stem, facts)
-    return trained.failed
+    return by_label(trained.plan, trained.failed)
 
 
 def run_facts(

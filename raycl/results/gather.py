@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from collections.abc import Iterable, Mapping
 
@@ -18,7 +17,7 @@ from raycl.plan.training import Training
 from raycl.recipe import Variant
 from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.one_yardstick import OnRows, on_more_rows, on_one_number_of_rows
-from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
+from raycl.results.outcome import INCOMPLETE, BranchFact, RecipeOutcome, StageFact
 from raycl.results.validation_rows import (
     ValidatedHistory,
     ValidationRows,
@@ -26,8 +25,9 @@ from raycl.results.validation_rows import (
     rows_of,
     validated,
 )
+from raycl.states.history import read_history
 from raycl.states.mark import StateMark, read_mark
-from raycl.storage import Storage, layout
+from raycl.storage import Storage
 
 
 def gather(
@@ -64,7 +64,7 @@ class StoredStates:
     def __init__(self, storage: Storage, names: Iterable[str]) -> None:
         self.storage = storage
         self._index = StateIndex(names)
-        self._records: dict[str, tuple[StateMark, pd.DataFrame]] = {}
+        self._records: dict[str, tuple[StateMark, pd.DataFrame] | None] = {}
         self._losses: dict[str, dict[Measured, float]] = {}
 
     def deepest(self, training: Training) -> str | None:
@@ -75,14 +75,25 @@ class StoredStates:
     def histories(self, name: str | None, wanted: list[ValidationRows]) -> list[ValidatedHistory]:
         """The histories of the state and of those before it on its chain, the first one first.
 
-        Their losses are those on the wanted rows; see `validated`.
+        They begin later where an earlier state was removed; `lacks_part` then says so. Their losses
+        are those on the wanted rows; see `validated`.
         """
         found: list[ValidatedHistory] = []
         while name is not None:
-            mark, lines = self._read(name)
+            if (record := self._read(name)) is None:
+                break
+            mark, lines = record
             found.insert(0, validated(mark, lines, wanted, self.losses(name)))
             name = mark.previous
         return found
+
+    def lacks_part(self, name: str | None) -> str | None:
+        """The nearest state before this one whose lines are missing, as it was removed; or None."""
+        while name is not None:
+            if (record := self._read(name)) is None:
+                return name
+            name = record[0].previous
+        return None
 
     def losses(self, name: str) -> Mapping[Measured, float]:
         """What `raycl evaluate` measured of a state (nats/token)."""
@@ -90,11 +101,15 @@ class StoredStates:
             self._losses[name] = read_losses(self.storage, name)
         return self._losses[name]
 
-    def _read(self, name: str) -> tuple[StateMark, pd.DataFrame]:
+    def _read(self, name: str) -> tuple[StateMark, pd.DataFrame] | None:
+        """The mark and the verified history of a state; None where there is no such state."""
         if name not in self._records:
-            mark = read_mark(self.storage, name)
-            data = self.storage.read_bytes(layout.state_history(name))
-            self._records[name] = (mark, pd.read_parquet(io.BytesIO(data)))
+            try:
+                mark = read_mark(self.storage, name)
+            except FileNotFoundError:
+                self._records[name] = None
+            else:
+                self._records[name] = (mark, read_history(self.storage, mark).to_pandas())
         return self._records[name]
 
 
@@ -111,6 +126,8 @@ def _outcome(
     status = "finished" if finished else "failed" if variant.label in failed else "unfinished"
     histories = states.histories(state, wanted)
     ends = [h for h in histories if h.last_step in training.chain.starts]
+    if finished and states.lacks_part(state):
+        status = INCOMPLETE
     made = RecipeOutcome(
         label=variant.label,
         kind=variant.kind,

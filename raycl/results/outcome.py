@@ -14,6 +14,8 @@ from raycl.units import Length
 
 VALIDATION = "validation/"
 ROWS = "rows/"
+INCOMPLETE = "incomplete"
+"""The status of a recipe whose end is there, but not every state whose history leads to it."""
 BASELINES = ("previous", "union", "scratch")
 
 

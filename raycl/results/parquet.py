@@ -1,4 +1,4 @@
-"""Tables as Parquet files that say in which format they were written.
+"""Tables as Parquet files that say in which format they were written, with a checksum a page.
 
 The format stands in the file's own metadata, which pandas and others pass over.
 """
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from raycl.errors import InputError
 from raycl.storage import Storage
+from raycl.storage.reading import read_whole
 
 FORMAT = 2
 """Raised when the meaning of a column changes. Files without the key are of format 1.
@@ -27,7 +28,7 @@ def write_parquet(storage: Storage, path: str, frame: pd.DataFrame) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), _KEY: str(FORMAT).encode()}
     buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata(metadata), buffer)
+    pq.write_table(table.replace_schema_metadata(metadata), buffer, write_page_checksum=True)
     storage.write_bytes(path, buffer.getvalue())
 
 
@@ -37,7 +38,8 @@ def read_parquet(storage: Storage, path: str, remedy: str) -> pd.DataFrame:
     Raises FileNotFoundError where there is none; InputError where it is no Parquet file, or was
     written in a newer format.
     """
-    where, data = storage.full_path(path), io.BytesIO(storage.read_bytes(path))
+    where = storage.full_path(path)
+    data = io.BytesIO(read_whole(storage, path, "a table", remedy))
     try:
         written = (pq.read_schema(data).metadata or {}).get(_KEY, b"1").decode()
         if not written.isdecimal() or int(written) > FORMAT:
@@ -46,6 +48,7 @@ def read_parquet(storage: Storage, path: str, remedy: str) -> pd.DataFrame:
                 f"a table in format {written}; this raycl reads formats up to {FORMAT}",
                 "Use the raycl that wrote it, or a newer one",
             )
-        return pd.read_parquet(data)
-    except pa.ArrowException as error:
+        frame: pd.DataFrame = pq.read_table(data, page_checksum_verification=True).to_pandas()
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(where, f"not a readable Parquet file ({error})", remedy) from error
+    return frame

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from raycl.errors import InputError
 from raycl.states.mark import StateMark, read_mark
 from raycl.storage import Storage, layout
 from raycl.storage.backend import Found
@@ -17,13 +18,15 @@ _NAME = re.compile(r"[0-9]{9,}-[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class StateFacts:
-    """The folder of a state; without a `mark` it is what a killed writer has left over."""
+    """The folder of a state; without `mark` or `damage` it is what a killed writer left over."""
 
     name: str
     bytes: int
     modified: datetime | None
     """When the newest file was written; None where the store does not tell."""
     mark: StateMark | None
+    damage: str = ""
+    """What is wrong with its mark, and what to do; empty where the mark could be read."""
 
     @property
     def step(self) -> int:
@@ -63,7 +66,9 @@ class StateFacts:
 
     @property
     def kind(self) -> str:
-        """`kept`, `intermediate`, `merged`, or `left-over`."""
+        """`kept`, `intermediate`, `merged`, `left-over`, or `damaged`."""
+        if self.damage:
+            return "damaged"
         if not self.complete:
             return "left-over"
         if self.merged_from:
@@ -90,8 +95,8 @@ class StateFacts:
 def stored_states(storage: Storage) -> list[StateFacts]:
     """Every state and left-over, sorted by name.
 
-    Requests: one listing of `states/`, and one read of state.json for each complete state.
-    Raises InputError where a state.json is damaged.
+    Requests: one listing of `states/`, and one read of state.json for each complete state. A state
+    whose mark is damaged is listed with its `damage`.
     """
     folders: dict[str, list[Found]] = {}
     for entry in storage.everything_below(layout.STATES):
@@ -117,14 +122,18 @@ def _facts(storage: Storage, name: str, entries: Sequence[Found]) -> StateFacts:
     telling = files or [entry for entry in entries if entry.path == name]
     times = [entry.modified for entry in telling if entry.modified is not None]
     size = sum(entry.bytes for entry in files)
-    mark = None
-    if any(entry.path == f"{name}/{layout.STATE_MARK}" for entry in files):
-        mark = _read_mark(storage, name)
-    return StateFacts(name, size, max(times, default=None), mark)
+    mark_path = f"{name}/{layout.STATE_MARK}"
+    mark, damage = None, ""
+    if any(e.path == mark_path or e.path.startswith(f"{mark_path}/") for e in entries):
+        mark, damage = _read_mark(storage, name)
+    return StateFacts(name, size, max(times, default=None), mark, damage)
 
 
-def _read_mark(storage: Storage, name: str) -> StateMark | None:
+def _read_mark(storage: Storage, name: str) -> tuple[StateMark | None, str]:
+    """The mark, or what is wrong with it; neither where it was removed since the listing."""
     try:
-        return read_mark(storage, name)
-    except FileNotFoundError:  # removed since the listing
-        return None
+        return read_mark(storage, name), ""
+    except FileNotFoundError:
+        return None, ""
+    except InputError as error:
+        return None, str(error)

@@ -7,13 +7,19 @@ and change every step that follows. So the mark carries a checksum of itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
+
+from raycl.errors import InputError
 from raycl.plan.training import ModelSpec
 from raycl.storage import Storage, layout
 from raycl.storage.record import Part, Record, read_record, write_record
 
 REMEDY = "Remove this state's folder and run again: training goes on from an earlier state"
+
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class CorpusOrigin(Part):
@@ -44,8 +50,8 @@ class ValidationFacts(Part):
 class FileFacts(Part):
     """The size in bytes and the zlib.crc32 of one of a state's files."""
 
-    bytes: int
-    crc32: int
+    bytes: Count
+    crc32: Count
 
 
 class MergeOrigin(Part):
@@ -64,13 +70,13 @@ class StateMark(Record):
     REMEDY: ClassVar[str] = REMEDY
 
     name: str
-    step: int
+    step: Count
     """Steps of its chain; 0 for a merged state."""
     stage: str
     """The stage that its last step belongs to."""
-    optimizer_steps: int
+    optimizer_steps: Count
     """Steps since AdamW began."""
-    tokens: int
+    tokens: Count
     """Tokens of all steps of its chain."""
     world_size: int
     """Workers that wrote it; another number may read it."""
@@ -80,8 +86,8 @@ class StateMark(Record):
     """None in older marks, which do not record it."""
     previous: str | None
     """The state with which its history begins; None at the start of the chain."""
-    previous_step: int
-    seconds: float
+    previous_step: Count
+    seconds: Seconds
     """Wall time since the state `previous`, validation and saving included."""
     created: str | None = None
     """ISO 8601 with a time zone; None in older marks, which do not record it."""
@@ -98,8 +104,32 @@ def write_mark(storage: Storage, name: str, mark: StateMark) -> None:
 
 
 def read_mark(storage: Storage, name: str) -> StateMark:
-    """The mark of the state `name`. Raises FileNotFoundError; InputError where it is damaged."""
-    return read_record(storage, layout.state_mark(name), StateMark)
+    """The mark of the state `name`.
+
+    Raises FileNotFoundError; InputError where it is damaged, or is that of another state.
+    """
+    path = layout.state_mark(name)
+    mark = read_record(storage, path, StateMark)
+    where = storage.full_path(path)
+    if mark.name != name:
+        raise InputError(
+            where,
+            f"it is the mark of the state {mark.name!r}",
+            "The folder was renamed, copied or exchanged: give it back its name, or remove it",
+        )
+    before = mark.previous
+    if before is not None and not (_steps(before) == mark.previous_step < mark.step):
+        raise InputError(where, f"the state {before!r} cannot come before it", REMEDY)
+    return mark
+
+
+def _steps(name: str) -> int | None:
+    """The number of steps with which a state's name begins; None where it begins with none.
+
+    Along `previous` it only falls, so that no history leads in a circle.
+    """
+    digits = name.partition("-")[0]
+    return int(digits) if digits.isascii() and digits.isdecimal() else None
 
 
 def remove_state(storage: Storage, name: str) -> None:

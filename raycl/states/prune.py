@@ -1,6 +1,7 @@
 """Finds stored states that nothing needs any more, and removes them.
 
-`removable` decides from facts alone and does not ask for leases. A state counts as needed if it is
+`removable` decides from facts alone and does not ask for leases. Where a record that may refer to
+states cannot be read, nothing may go. Otherwise a state counts as needed if it is
 
 - the end of a node of a stored sweep, or a state inside a node that is marked to stay;
 - one of the deepest states of a node that is not finished, since it may be training now;
@@ -15,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from raycl.errors import InputError
 from raycl.states.inventory import StateFacts, facts_of
 from raycl.states.mark import remove_state
 from raycl.states.references import SweepNode, Uses
@@ -36,8 +38,11 @@ def removable(
 ) -> list[Removal]:
     """The states that may be removed, each after all states that need it.
 
-    A state whose age is not known, or that was written after `now`, counts as young.
+    A state whose age is not known, or that was written after `now`, counts as young. Raises
+    InputError where a record of `uses` could not be read.
     """
+    if uses.damaged:
+        raise InputError("prune", "nothing may go while a record cannot be read", uses.damaged[0])
     by_name = {state.name: state for state in states}
     young = {s.name for s in states if s.written is None or now - s.written <= older_than}
     kept = _with_needs(_wanted(by_name, uses) | young, by_name)

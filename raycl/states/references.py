@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.states.inventory import StateFacts
 from raycl.states.tree_record import NodeRecord, TreeRecord, read_tree_record
@@ -38,6 +39,8 @@ class Uses:
     nodes: tuple[SweepNode, ...]
     evaluated: frozenset[str]
     """States that were evaluated after their training."""
+    damaged: tuple[str, ...] = ()
+    """What is wrong with each record that could not be read: there may be further uses."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def find_uses(storage: Storage, states: Sequence[StateFacts], chains_of: ChainsO
     tree.json. `chains_of` is asked only about sweeps whose nodes pass the step of a state that is
     the end of no node: an intermediate state or a left-over.
     """
-    trees = dict(_trees(storage))
+    trees, damaged = _trees(storage)
     ends = {node.name for tree in trees.values() for node in tree.nodes}
     others: dict[int, set[str]] = {}
     for state in states:
@@ -67,15 +70,33 @@ def find_uses(storage: Storage, states: Sequence[StateFacts], chains_of: ChainsO
     nodes = [
         node for sweep, tree in trees.items() for node in _nodes(sweep, tree, others, chains_of)
     ]
-    return Uses(tuple(nodes), frozenset(storage.list(layout.EVALUATIONS)))
+    damaged = [*(state.damage for state in states if state.damage), *damaged]
+    return Uses(tuple(nodes), frozenset(storage.list(layout.EVALUATIONS)), tuple(damaged))
 
 
-def _trees(storage: Storage) -> Iterator[tuple[str, TreeRecord]]:
+def _trees(storage: Storage) -> tuple[dict[str, TreeRecord], list[str]]:
+    """The trees of all sweeps, and what is wrong with those that could not be read."""
+    trees: dict[str, TreeRecord] = {}
+    damaged = []
     for sweep in storage.list(layout.SWEEPS):
         try:
-            yield sweep, read_tree_record(storage, sweep)
-        except FileNotFoundError:  # a folder of something else, or a sweep that has not begun
-            continue
+            trees[sweep] = read_tree_record(storage, sweep)
+        except FileNotFoundError:
+            # A folder of something else has no recipe either.
+            if storage.exists(layout.sweep_recipe(sweep)):
+                damaged.append(str(no_tree(storage, sweep)))
+        except InputError as error:
+            damaged.append(str(error))
+    return trees, damaged
+
+
+def no_tree(storage: Storage, sweep: str) -> InputError:
+    """What is wrong with a sweep that has a recipe and no tree."""
+    return InputError(
+        storage.full_path(layout.sweep_tree(sweep)),
+        "the file is missing, though the sweep has a recipe",
+        "Run `raycl sweep` with its recipe again, or remove the folder of a sweep you do not want",
+    )
 
 
 def _nodes(

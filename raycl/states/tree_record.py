@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from raycl.errors import InputError
+from raycl.states.mark import Count
 from raycl.storage import Storage, layout
-from raycl.storage.record import Part, Record, find_record, read_record, write_record
+from raycl.storage.record import Part, Record, read_record, write_record
 
 
 class NodeRecord(Part):
@@ -19,10 +22,10 @@ class NodeRecord(Part):
     """Name of the parent node's end state; None where training begins."""
     stage: str
     """The stage that its last step belongs to."""
-    steps: int
-    first_step: int
+    steps: Count
+    first_step: Count
     """Steps of its chain that are done before it begins."""
-    recipes: tuple[str, ...]
+    recipes: Annotated[tuple[str, ...], Field(min_length=1)]
     """Labels of the recipes that it is trained for."""
 
     @property
@@ -32,24 +35,29 @@ class NodeRecord(Part):
 
 
 class TreeRecord(Record):
-    """All nodes of a sweep, parents before their children. In format 1 the file is a bare list."""
+    """All nodes of a sweep, parents before their children.
 
-    FORMAT: ClassVar[int] = 2
+    In format 1 the file is a bare list; format 2 does not name the sweep.
+    """
+
+    FORMAT: ClassVar[int] = 3
     WHAT: ClassVar[str] = "the tree of a sweep"
     REMEDY: ClassVar[str] = "Run `raycl sweep` with the sweep's recipe again, which writes it anew"
 
-    nodes: tuple[NodeRecord, ...]
+    nodes: Annotated[tuple[NodeRecord, ...], Field(min_length=1)]
+    """At least one: an empty tree would say that no state is needed any more."""
+    sweep: str | None = None
+    """The name of the sweep; None in older trees."""
 
     @classmethod
     def upgraded(cls, data: Any, written: int) -> Any:
-        """The nodes of format 1 in a mapping."""
-        del written
-        return {"nodes": data}
+        """The nodes of format 1 in a mapping; format 2 is one without the sweep's name."""
+        return {"nodes": data} if written == 1 else data
 
 
 def write_tree_record(storage: Storage, sweep: str, nodes: Iterable[NodeRecord]) -> None:
     """Write the nodes of the sweep called `sweep`, parents before their children."""
-    write_record(storage, layout.sweep_tree(sweep), TreeRecord(nodes=tuple(nodes)))
+    write_record(storage, layout.sweep_tree(sweep), TreeRecord(nodes=tuple(nodes), sweep=sweep))
 
 
 def read_tree_record(storage: Storage, sweep: str) -> TreeRecord:
@@ -58,13 +66,25 @@ def read_tree_record(storage: Storage, sweep: str) -> TreeRecord:
     Raises FileNotFoundError where the sweep has none yet, or there is no sweep of this name;
     InputError where the file is damaged.
     """
-    return read_record(storage, layout.sweep_tree(sweep), TreeRecord)
+    return _checked(storage, sweep, read_record(storage, layout.sweep_tree(sweep), TreeRecord))
+
+
+def _checked(storage: Storage, sweep: str, tree: TreeRecord) -> TreeRecord:
+    """The tree, where it is the sweep's own. Raises InputError."""
+    if tree.sweep in (None, sweep):
+        return tree
+    raise InputError(
+        storage.full_path(layout.sweep_tree(sweep)),
+        f"it is the tree of the sweep {tree.sweep!r}",
+        "The folder was renamed, copied or exchanged: give it back its name, or remove it",
+    )
 
 
 def find_tree_record(storage: Storage, sweep: str) -> TreeRecord:
     """The nodes of a stored sweep that a user has named. Raises InputError where there are none."""
-    found = find_record(storage, layout.sweep_tree(sweep), TreeRecord)
-    if found is None:
+    try:
+        return read_tree_record(storage, sweep)
+    except FileNotFoundError as error:
         known = ", ".join(storage.list(layout.SWEEPS)) or "none"
-        raise InputError(f"sweep {sweep!r} in {storage.url}", "not there", f"Known sweeps: {known}")
-    return found
+        where = f"sweep {sweep!r} in {storage.url}"
+        raise InputError(where, "not there", f"Known sweeps: {known}") from error

@@ -9,6 +9,7 @@ CORPORA = "corpora"
 TOKENIZERS = "tokenizers"
 STATES = "states"
 LEASES = "leases"
+TOKENIZER_REQUESTS = f"{TOKENIZERS}/requests"
 EVALUATIONS = "evaluations"
 BINDINGS = "bindings"
 SWEEPS = "sweeps"
@@ -86,7 +87,7 @@ def tokenizer_folder(fingerprint: str) -> str:
 
 def tokenizer_request(key: str) -> str:
     """The file that names the tokenizer which a request to train one has made."""
-    return f"{TOKENIZERS}/requests/{key}.json"
+    return f"{TOKENIZER_REQUESTS}/{key}.json"
 
 
 def state(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -12,10 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from typing_extensions import override
 
+from raycl.errors import InputError
 from raycl.storage.backend import PARTIAL, ConditionalFiles, Entry, Files, Found
+
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 class LocalFiles(Files):
@@ -38,17 +48,20 @@ class LocalFiles(Files):
 
     @override
     def size(self, path: str) -> int:
-        if self._at(path).is_dir():
+        with _explained(self._at(path)):
+            facts = self._at(path).stat()
+        if stat.S_ISDIR(facts.st_mode):
             raise FileNotFoundError(str(self._at(path)))
-        return self._at(path).stat().st_size
+        return facts.st_size
 
     @override
     def read(self, path: str) -> bytes:
-        return self._at(path).read_bytes()
+        with _explained(self._at(path)), _open_file(self._at(path)) as file:
+            return file.read()
 
     @override
     def read_range(self, path: str, start: int, length: int) -> bytes:
-        with self._at(path).open("rb") as file:
+        with _explained(self._at(path)), _open_file(self._at(path)) as file:
             file.seek(start)
             return file.read(length)
 
@@ -60,7 +73,11 @@ class LocalFiles(Files):
     @override
     def write(self, path: str, data: bytes | memoryview) -> None:
         with self._beside(path, data) as partial:
-            os.replace(partial, self._at(path))
+            try:
+                os.replace(partial, self._at(path))
+            except IsADirectoryError as error:
+                problem = "a folder, where a file belongs"
+                raise InputError(str(self._at(path)), problem, "Move it elsewhere") from error
 
     def create(self, path: str, data: bytes) -> str | None:
         """Write a new file; see `ConditionalFiles`."""
@@ -91,15 +108,17 @@ class LocalFiles(Files):
     @override
     def entries(self, path: str) -> Iterator[Entry]:
         try:
-            with os.scandir(self._at(path)) as found:
-                yield from (Entry(entry.name, entry.is_dir()) for entry in found)
+            with _explained(self._at(path)), os.scandir(self._at(path)) as found:
+                yield from (Entry(entry.name, _is_folder(entry)) for entry in found)
         except FileNotFoundError:
             return
+        except NotADirectoryError as error:
+            raise _no_folder(self._at(path)) from error
 
     @override
     def found(self, path: str) -> Iterator[Found]:
         top = self._at(path)
-        for folder, folders, names in os.walk(top):
+        for folder, folders, names in os.walk(top, onerror=_unless_gone):
             for name in (*folders, *names):
                 place = Path(folder, name)
                 try:
@@ -126,7 +145,11 @@ class LocalFiles(Files):
     def _beside(self, path: str, data: bytes | memoryview) -> Iterator[Path]:
         """A temporary file beside its place that holds `data` on disk, until the block ends."""
         target = self._at(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            place = next((p for p in target.parents if p.is_file()), target.parent)
+            raise _no_folder(place) from error
         partial = target.with_name(f"{target.name}{PARTIAL}{uuid.uuid4().hex[:8]}")
         try:
             try:
@@ -162,3 +185,76 @@ class LocalFiles(Files):
 
 def _version(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or leads to one; a link that leads in a circle does not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _open_file(place: Path) -> BinaryIO:
+    """The regular file at `place`, open for reading.
+
+    To open a named pipe would wait for its writer, for ever where there is none. Raises InputError
+    for a pipe, a socket or a device, and IsADirectoryError for a folder.
+    """
+    try:
+        descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket cannot be opened at all
+            raise _no_file(place, "a socket") from error
+        raise
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind == stat.S_IFREG:
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(place))
+    raise _no_file(place, _KINDS.get(kind, "something else"))
+
+
+def _no_file(place: Path, found: str) -> InputError:
+    return InputError(
+        str(place), f"not a file but {found}", "Remove it, and restore the file from a copy"
+    )
+
+
+def _no_folder(place: Path) -> InputError:
+    return InputError(str(place), "a file, not a folder", "Move it elsewhere")
+
+
+def _unless_gone(error: OSError) -> None:
+    """Raise an error of listing a folder, unless the folder is no longer there.
+
+    A folder that cannot be read must not look like an empty one: what it refers to could be lost.
+    """
+    if isinstance(error, FileNotFoundError):
+        return
+    place = Path(str(error.filename))
+    if isinstance(error, NotADirectoryError):
+        raise _no_folder(place) from error
+    with _explained(place):
+        raise error
+
+
+@contextmanager
+def _explained(place: Path) -> Iterator[None]:
+    """Say what to do where the file system refuses to read: a missing right, a link to nothing."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if not place.is_symlink():
+            raise
+        remedy = "Remove it, or restore the file from a copy"
+        raise InputError(str(place), "a link that leads nowhere", remedy) from error
+    except PermissionError as error:
+        remedy = "Give this user the right to read it"
+        raise InputError(str(place), "it may not be read", remedy) from error
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENAMETOOLONG):
+            raise
+        problem = f"it cannot be read ({error.strerror})"
+        raise InputError(str(place), problem, "Remove it, or restore it from a copy") from error

@@ -2,11 +2,12 @@
 
 A record names the format in which it was written, and carries a checksum of its content. So a file
 of a newer raycl, a damaged file and a file of another kind are told apart before their content is
-used. A file without a format has format 1. A file without a checksum is not checked for damage.
+used. A file without a format has format 1 and may lack a checksum; every other file has one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
 from typing import Any, ClassVar, TypeVar
@@ -14,9 +15,12 @@ from typing import Any, ClassVar, TypeVar
 import pydantic
 
 from raycl.errors import InputError
+from raycl.storage.reading import read_whole
 from raycl.storage.store import Storage, json_bytes
 
 _FORMAT, _CHECKSUM = "format", "crc32"
+_MOST_BYTES = 2**28
+"""A longer file is no record: the tree of 100,000 nodes has a tenth of it."""
 _STRICT = pydantic.ConfigDict(
     frozen=True,
     strict=True,
@@ -97,27 +101,33 @@ def read_record(storage: Storage, path: str, kind: type[AnyRecord]) -> AnyRecord
     InputError where it is damaged, or is something else.
     """
     where = storage.full_path(path)
-    try:
-        data = storage.read_bytes(path)
-    except IsADirectoryError as error:
-        raise InputError(where, f"a folder, not {kind.WHAT}", kind.REMEDY) from error
-    except NotADirectoryError as error:
-        raise InputError(where, "a part of its path is a file", kind.REMEDY) from error
-    return parse_record(data, kind, where)
+    _check_size(storage, path, kind)
+    return parse_record(read_whole(storage, path, kind.WHAT, kind.REMEDY), kind, where)
+
+
+def _check_size(storage: Storage, path: str, kind: type[Record]) -> None:
+    """Raise InputError for a local file that no record is as long as; a request is not spent."""
+    if storage.local_root is None:
+        return
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # reading will say it
+        if (size := storage.size(path)) > _MOST_BYTES:
+            problem = f"{size:,} bytes are too many for {kind.WHAT}"
+            raise InputError(storage.full_path(path), problem, kind.REMEDY)
 
 
 def parse_record(data: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
     """The record in the bytes of its file; `where` names it. Raises InputError as `read_record`."""
     try:
-        content = json.loads(data)
+        content, unsealed = json.loads(data), False
         written = _format(content, kind, where)
         if isinstance(content, dict):
+            unsealed = _CHECKSUM not in content and _FORMAT in content
             if _CHECKSUM in content and content[_CHECKSUM] != checksum(content):
                 raise InputError(where, "it does not match its checksum", kind.REMEDY)
             content = {k: v for k, v in content.items() if k not in (_FORMAT, _CHECKSUM)}
         current = content if written == kind.FORMAT else kind.upgraded(content, written)
         # As JSON text: a strict model takes a list for a tuple from JSON, but not from Python.
-        return kind.model_validate_json(json.dumps(current))
+        record = kind.model_validate_json(json.dumps(current))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -127,6 +137,9 @@ def parse_record(data: bytes, kind: type[AnyRecord], where: str) -> AnyRecord:
         raise InputError(where, f"not valid JSON ({error})", kind.REMEDY) from error
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise InputError(where, f"not {kind.WHAT}", kind.REMEDY) from error
+    if unsealed:  # every raycl that writes a format writes a checksum too
+        raise InputError(where, "its checksum is missing", kind.REMEDY)
+    return record
 
 
 def _format(content: Any, kind: type[Record], where: str) -> int:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
-
-import yaml
 
 from raycl.errors import InputError
 from raycl.plan.tree import Tree
-from raycl.recipe.definition import Definition, definition_of
-from raycl.recipe.load import fields_of
-from raycl.recipe.yaml import decoded, parse_document
+from raycl.recipe.definition import Definition
+from raycl.recipe.stored_recipe import read_recipe, write_recipe
+from raycl.states.completeness import files_missing, read_marks
 from raycl.states.lookup import complete_states
+from raycl.states.mark import REMEDY
 from raycl.states.tree_record import NodeRecord, read_tree_record, write_tree_record
 from raycl.storage import Storage, layout
 
@@ -20,7 +18,7 @@ from raycl.storage import Storage, layout
 def write_description(definition: Definition, storage: Storage, tree: Tree) -> None:
     """Write the sweep's recipe and tree, for `raycl status` and `raycl report`."""
     name = definition.recipe.name
-    storage.write_bytes(layout.sweep_recipe(name), recipe_text(definition).encode())
+    write_recipe(storage, definition)
     nodes = [
         NodeRecord(
             name=node.name,
@@ -35,24 +33,30 @@ def write_description(definition: Definition, storage: Storage, tree: Tree) -> N
     write_tree_record(storage, name, nodes)
 
 
-def recipe_text(definition: Definition) -> str:
-    """The recipe as YAML, overrides and scale applied."""
-    return yaml.safe_dump(dict(definition.data), sort_keys=False, allow_unicode=True)
-
-
 def stored_definition(storage: Storage, name: str) -> Definition:
     """The definition of a sweep that this storage has seen. Raises InputError."""
-    path = layout.sweep_recipe(name)
-    if not storage.exists(path):
+    try:
+        return read_recipe(storage, name)
+    except FileNotFoundError as error:
         known = ", ".join(storage.list(layout.SWEEPS)) or "none"
-        raise InputError(f"sweep {name!r} in {storage.url}", "not there", f"Known sweeps: {known}")
-    where = storage.full_path(path)
-    text = decoded(storage.read_bytes(path), where)
-    return definition_of(fields_of(parse_document(text, where), where), where)
+        where = f"sweep {name!r} in {storage.url}"
+        raise InputError(where, "not there", f"Known sweeps: {known}") from error
 
 
-def progress(storage: Storage, name: str) -> Iterable[dict[str, Any]]:
-    """Each node of a stored sweep, with whether its state is complete."""
-    existing = set(complete_states(storage))
-    for node in read_tree_record(storage, name).nodes:
-        yield {**node.model_dump(), "finished": node.name in existing}
+def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Each node of a stored sweep with whether it is finished, and what is damaged of them.
+
+    A node whose state has a damaged mark, or lacks a file, is not finished. Requests: a listing of
+    `states/`, and a read of each node's mark. Raises InputError where the tree is damaged.
+    """
+    nodes = read_tree_record(storage, name).nodes
+    marks, damaged = read_marks(storage, complete_states(storage, {node.name for node in nodes}))
+    problems = {state: str(error) for state, error in damaged.items()}
+    problems |= {
+        state: f"{problem}. {REMEDY}" for state, problem in files_missing(storage, marks).items()
+    }
+    lines = [
+        {**node.model_dump(), "finished": node.name in marks and node.name not in problems}
+        for node in nodes
+    ]
+    return lines, list(problems.values())

@@ -53,7 +53,7 @@ class TrialSettings:
     max_failures: int = MAX_FAILURES
     """How many failures in a row a node may have, without progress, and still be tried again."""
     folder: str | None = None
-    """Folder for files of Tune and of trackers; None: a folder that is removed at the end."""
+    """Folder for the files of trackers; None: a folder that is removed at the end."""
     trackers: tuple[str, ...] = DEFAULT
     train: Train | None = None
     """A function that takes the place of the training loop, in tests; None: the loop itself."""
@@ -107,16 +107,16 @@ def run_sweep(
         stack.callback(release_everything)
         stack.enter_context(_quiet_environment())
         stack.enter_context(_signals_stop(progress))
-        folder = trials.folder or stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="raycl-tune-")
-        )
+        # Tune pickles its own bookkeeping, which never lies in a storage and is never read again.
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="raycl-tune-")))
+        tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
         task = TrialTask(storage, options.gpus, leases.holder if leases else None, trials.train)
         run = tune.with_parameters(run_trial, trainings=NodeTrainings(tree.nodes), task=task)
         trainable = tune.with_resources(run, partial(trial_resources, gpus=options.gpus))
         while frontier.waiting:
-            callbacks = [progress, *tracker_callbacks(trials.trackers)]
+            callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
             searcher = NodeSearcher(frontier, lambda: progress.stopped)
-            _train_what_is_free(_tuner(trainable, searcher, callbacks, Path(folder)), progress)
+            _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
             if frontier.waiting:
                 _wait_for_others(frontier, progress)
     return _outcome(frontier)

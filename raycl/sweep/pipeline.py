@@ -7,7 +7,7 @@ one tree. One file alone is a case of that.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,14 +21,19 @@ from raycl.data.shards import check_shards
 from raycl.plan.cost import Plan
 from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
+from raycl.recipe.stored_recipe import recipe_text
 from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps
 from raycl.results.gather import StoredStates, gather
+from raycl.results.outcome import INCOMPLETE, RecipeOutcome
 from raycl.results.report.notes import notes
 from raycl.results.report.page import write_report
-from raycl.results.table import write_results
+from raycl.results.standing import lost_recipes
+from raycl.results.table import read_results, write_results
+from raycl.states.completeness import missing_files
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
-from raycl.sweep.description import recipe_text, write_description
+from raycl.sweep.description import write_description
+from raycl.sweep.events import node_label
 from raycl.sweep.prepare_corpora import (
     check_corpora,
     prepare_all,
@@ -57,9 +62,14 @@ class SweepResult:
     table: pd.DataFrame
     page: str
     failed: dict[str, str]
-    """Reason by failed node; empty where all went well."""
+    """Reason by failed node (its stage, steps and recipes); empty where all went well."""
     notes: tuple[str, ...] = ()
-    """Sentences on what must be known to read the table."""
+    """Sentences on what is missing, and on what must be known to read the table."""
+    lost: tuple[str, ...] = ()
+    """Recipes that are finished in the stored results, but whose states are not found any more."""
+    written: bool = True
+    """False where the stored results are better than new ones would be: `table` and `page` are then
+    the stored ones, which were left as they are."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,7 @@ def train_sweeps(
     watcher = _Watcher(report, on_plan)
     manifests = read_manifests(definitions, storage)
     check_corpora(material, storage, definitions[0].where, manifests)
-    plan = plan_sweeps(definitions, storage, manifests)
+    plan = _without_damaged(plan_sweeps(definitions, storage, manifests), storage, report)
     if plan.is_prepared and plan.is_trained:
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
@@ -129,6 +139,19 @@ def train_sweeps(
             _begin(plan, storage, watcher)
             failed = _train(plan, storage, options, report)
     return Trained(plan.with_states(complete_states(storage)), failed)
+
+
+def _without_damaged(plan: SweepPlan, storage: Storage, report: Report) -> SweepPlan:
+    """The plan without the states of its nodes that lack a file: these are trained again.
+
+    Raises InputError where the mark of such a state is damaged.
+    """
+    nodes = {node.name: node for node in plan.tree.nodes if node.name in plan.states}
+    damaged = missing_files(storage, nodes)
+    for name, problem in damaged.items():
+        report(f"{node_label(nodes[name])}: {problem}; the node is trained again, to the same bits")
+        storage.remove(layout.state_mark(name))
+    return plan.with_states(plan.states.difference(damaged))
 
 
 def _prepared(
@@ -163,13 +186,13 @@ def _train(
         options,
         existing=plan.states,
         on_event=lambda event: report(str(event)),
-        trials=TrialSettings(folder=_tune_folder(plan, storage)),
+        trials=TrialSettings(folder=_tracker_folder(plan, storage)),
     )
     return dict(outcome.failed)
 
 
-def _tune_folder(plan: SweepPlan, storage: Storage) -> str | None:
-    """Tune's TensorBoard files lie beside the results of a sweep where its storage is local."""
+def _tracker_folder(plan: SweepPlan, storage: Storage) -> str | None:
+    """TensorBoard's files lie beside the results of a sweep where its storage is local."""
     if storage.local_root is None or len(plan.sweeps) > 1:
         return None
     return storage.full_path(layout.sweep_tensorboard(plan.sweeps[0].name))
@@ -184,11 +207,43 @@ def write_all(
     labels = frozenset(
         label for node in plan.tree.nodes if node.name in failed for label in node.recipes
     )
-    outcomes = gather(planned, StoredStates(storage, plan.states), labels)
+    states = StoredStates(storage, plan.states)
+    outcomes = gather(planned, states, labels)
+    failed = by_label(plan, failed)
+    told = (*_missing(plan, storage, states, outcomes), *notes(outcomes))
+    if lost := lost_recipes(storage, planned.name, outcomes):
+        page = storage.full_path(layout.sweep_report(planned.name))
+        gone = tuple(o.label for o in lost if o.status != INCOMPLETE)
+        return SweepResult(read_results(storage, planned.name), page, failed, told, gone, False)
     table = write_results(storage, planned.name, outcomes)
     facts = _facts(plan, storage)
     page = write_report(storage, planned.name, f"Sweep {planned.name}", outcomes, facts)
-    return SweepResult(table, storage.full_path(page), failed, tuple(notes(outcomes)))
+    return SweepResult(table, storage.full_path(page), failed, told)
+
+
+def by_label(plan: SweepPlan, failed: Mapping[str, str]) -> dict[str, str]:
+    """The reasons of failed nodes, which are named by stage, steps, recipes and state."""
+    return {
+        f"{node_label(node)}, state {node.name[:18]}": failed[node.name]
+        for node in plan.tree.nodes
+        if node.name in failed
+    }
+
+
+def _missing(
+    plan: SweepPlan, storage: Storage, states: StoredStates, outcomes: Sequence[RecipeOutcome]
+) -> Iterator[str]:
+    """What is missing of a plan of one sweep, a sentence each."""
+    for name in plan.sweeps[0].facts:
+        if name not in plan.manifests:
+            path = storage.full_path(layout.manifest(layout.corpus(name)))
+            yield f"{path} is missing: which states are the recipes' own is not known without it."
+    incomplete = [outcome for outcome in outcomes if outcome.status == INCOMPLETE]
+    for gone in dict.fromkeys(states.lacks_part(outcome.state) for outcome in incomplete):
+        yield (
+            f"{storage.full_path(layout.state(str(gone)))} was removed, and with it a part of the "
+            "history of what was trained from it. `raycl sweep` trains it again, to the same bits."
+        )
 
 
 def _facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:

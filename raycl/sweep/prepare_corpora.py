@@ -22,7 +22,13 @@ from raycl.data.prepare import (
     without_hashes,
 )
 from raycl.data.prepare.unwritten import check_unwritten, described, recorded
-from raycl.data.tokenizer import TextTokenizer, known_tokenizer, load_tokenizer, store_tokenizer
+from raycl.data.tokenizer import (
+    TextTokenizer,
+    known_tokenizer,
+    load_tokenizer,
+    read_tokenizer,
+    store_tokenizer,
+)
 from raycl.errors import InputError, within
 from raycl.recipe import Corpus, Recipe
 from raycl.recipe.tokenizer_facts import tokenizer_choice
@@ -203,7 +209,10 @@ def tokenizer_reference(
         return layout.tokenizer(store_tokenizer(storage, loaded))
     for name in recipe.corpora:
         if has_manifest(storage, layout.corpus(name)):
-            return layout.tokenizer(load_manifest(storage, layout.corpus(name)).tokenizer)
+            fingerprint = load_manifest(storage, layout.corpus(name)).tokenizer
+            if storage.exists(layout.tokenizer(fingerprint)):
+                read_tokenizer(storage, fingerprint)  # raises where it is damaged
+            return layout.tokenizer(fingerprint)
     report(f"tokenizer: byte-level BPE of {train.vocabulary} tokens")
     path, _ = train_tokenizer(
         storage, list(sources.values()), train.vocabulary, train.sample_bytes, seed=0

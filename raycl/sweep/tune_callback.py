@@ -11,13 +11,16 @@ from typing import Any
 import ray
 from ray import tune
 
+from raycl.cluster.memory import memory_kills
 from raycl.cluster.ray_internals import kill_trial, trial_error
 from raycl.data.ray_stream import input_error_in
+from raycl.plan.cost import memory_per_worker
 from raycl.plan.tree import Node
 from raycl.sweep.events import Kind, SweepEvent, node_label
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases
 from raycl.sweep.trial import ELSEWHERE, INPUT_ERROR, NODE
+from raycl.units import format_memory
 
 METRICS_SECONDS = 10.0
 """Between two events with metrics of one node."""
@@ -46,6 +49,7 @@ class Progress(tune.Callback):
         self._frontier, self._nodes, self._on_event = frontier, nodes, on_event
         self._try_again, self._leases = try_again, leases
         self.stopped = False
+        self._memory_kills = memory_kills()
         self._told: dict[str, float] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -103,12 +107,22 @@ class Progress(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial died; its node waits for another one, or is lost."""
-        name, reason = _node(trial), _reason(trial)
+        name, reason = _node(trial), self._reason(trial)
         if self._try_again(name):
             self._frontier.put_back(name)
             self._tell("retried", name, reason=reason)
         else:
             self._fail(name, reason)
+
+    def _reason(self, trial: Any) -> str:
+        """Why a trial died, in one line."""
+        error, node = trial_error(trial), self._nodes[_node(trial)]
+        if isinstance(error, ray.exceptions.OutOfMemoryError):  # Ray's own watch was quicker
+            return out_of_memory(node)
+        if not isinstance(error, ray.exceptions.RayActorError):
+            return _reason(error)
+        before, self._memory_kills = self._memory_kills, memory_kills()
+        return out_of_memory(node) if self._memory_kills > before else "its process died"
 
     def _fail(self, name: str, reason: str) -> None:
         self._tell("failed", name, reason=reason, skipped=self._frontier.fail(name, reason))
@@ -121,11 +135,18 @@ def _node(trial: Any) -> str:
     return str(trial.config[NODE])
 
 
-def _reason(trial: Any) -> str:
+def out_of_memory(node: Node) -> str:
+    """The reason of a node whose worker was ended for want of memory."""
+    needs = memory_per_worker(node)
+    much = f"about {format_memory(needs)} and what its activations take" if needs else "more"
+    return (
+        f"out of memory: each of its workers needs {much}. Train fewer nodes at once "
+        "(--concurrent 1), or set a smaller execution.micro_batch"
+    )
+
+
+def _reason(error: Any) -> str:
     """One line: what the error says, without Ray's tracebacks."""
-    error = trial_error(trial)
-    if isinstance(error, ray.exceptions.RayActorError):
-        return "its process died"
     found = input_error_in(error) if error is not None else None
     # A worker group's error ends with a summary; what its first worker raised says more.
     of_workers = list(getattr(error, "worker_failures", {}).values())

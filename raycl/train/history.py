@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from raycl.errors import InputError
 from raycl.train.optimizer import is_spike
 from raycl.train.world import World
 
@@ -158,17 +157,6 @@ def not_finite(history: History, steps: Sequence[int], good: str | None) -> Floa
         f"learning rate {line['learning_rate']:g}, and so for {len(steps)} steps in a row, which "
         f"were skipped. Last good state in storage: {good or 'none'}"
     )
-
-
-def read_lines(data: bytes, last_step: int, where: str) -> list[dict[str, Any]]:
-    """The lines of a Parquet history. Raises InputError where it does not end with `last_step`."""
-    table = pq.read_table(io.BytesIO(data)).to_pylist()
-    lines = [{k: v for k, v in line.items() if v is not None} for line in table]
-    if not lines or lines[-1]["step"] != last_step:
-        raise InputError(
-            where, f"its history does not end with step {last_step}", "Remove this state's folder"
-        )
-    return lines
 
 
 def without_validation(

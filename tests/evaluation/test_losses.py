@@ -70,6 +70,8 @@ def test_a_corpus_whose_content_has_changed_is_measured_anew(storage: Storage) -
     before = evaluate_state(storage, NAME, ["new"])
     storage.remove_folder("corpora/new")
     shutil.copytree(storage.full_path("corpora/older"), storage.full_path("corpora/new"))
+    other = load_manifest(storage, "corpora/older").model_copy(update={"name": "new"})
+    write_manifest(storage, "corpora/new", other)
     assert evaluate_state(storage, NAME, ["new"]) != before
     assert len(read_losses(storage, NAME)) == 2
 

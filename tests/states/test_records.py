@@ -168,16 +168,34 @@ def test_a_tree_that_is_a_bare_list_is_read(storage: Storage) -> None:
     assert (second.first_step, second.steps, second.last_step) == (4, 2, 6)
 
 
-def test_a_tree_is_written_in_format_2(storage: Storage) -> None:
+def test_a_tree_is_written_in_format_3(storage: Storage) -> None:
     nodes = [NodeRecord(**{**node, "recipes": tuple(node["recipes"])}) for node in NODES]
     write_tree_record(storage, "mine", nodes)
-    assert storage.read_json(TREE) == sealed({"format": 2, "nodes": NODES})
+    assert storage.read_json(TREE) == sealed({"format": 3, "sweep": "mine", "nodes": NODES})
     assert read_tree_record(storage, "mine").nodes == tuple(nodes)
+
+
+def test_a_tree_of_format_2_names_no_sweep(storage: Storage) -> None:
+    storage.write_json(TREE, sealed({"format": 2, "nodes": NODES}))
+    assert len(read_tree_record(storage, "mine").nodes) == 2
+
+
+def test_a_tree_in_the_folder_of_another_sweep(storage: Storage) -> None:
+    nodes = [NodeRecord(**{**node, "recipes": tuple(node["recipes"])}) for node in NODES]
+    write_tree_record(storage, "mine", nodes)
+    storage.write_bytes("sweeps/yours/tree.json", storage.read_bytes(TREE))
+    with pytest.raises(InputError, match=r"sweeps/yours/tree\.json: it is the tree .* 'mine'"):
+        find_tree_record(storage, "yours")
 
 
 @pytest.mark.parametrize(
     "content",
-    [None, {}, {"nodes": NODES}, [None], [{"name": "a"}], [NODES], {"format": 2, "nodes": {}}],
+    [
+        *(None, {}, [], {"nodes": NODES}, [None], [{"name": "a"}], [NODES]),
+        *({"format": 2, "nodes": {}}, {"format": 2, "nodes": []}),
+        [{**NODES[0], "recipes": []}],
+        [{**NODES[0], "steps": -1}],
+    ],
     ids=str,
 )
 def test_what_is_no_tree_is_refused(storage: Storage, content: Any) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -223,6 +224,18 @@ def test_interrupted_and_killed_in_two_ways_it_gives_the_same_bits(
     assert kill_workers(process)
     assert "retried" in finish(process)
     assert_same_end_states(undisturbed.storage, storage)
+    assert list(tmp_path.glob("sweeps/code/tensorboard/*/events.out.tfevents*"))
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and is_pickle(file)]
+
+
+def is_pickle(file: Path) -> bool:
+    """By its name, by the first bytes of protocols 2 to 5, or as an archive that holds one."""
+    data = file.read_bytes()
+    if file.suffix in (".pkl", ".pickle", ".pt", ".bin"):
+        return True
+    if zipfile.is_zipfile(file):
+        return any(name.endswith(".pkl") for name in zipfile.ZipFile(file).namelist())
+    return data[:1] == b"\x80" and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
 def kill_workers(driver: subprocess.Popen[str]) -> int:

@@ -127,7 +127,7 @@ def test_with_nothing_to_train(storage: Watched, resolved: Counter[str], ray: Cl
     assert plans[0].steps_left == 0
     assert list(result.table["status"]) == ["finished"] * 3
     assert len(resolved) == 3
-    assert_looked_at_once(storage, resolved, listings=1)
+    assert_looked_at_once(storage, resolved, listings=2)  # one of them for the files of the states
 
 
 def test_with_training(storage: Watched, resolved: Counter[str], ray: Cluster) -> None:
@@ -155,6 +155,7 @@ def test_failed_nodes_are_told_by_their_recipes(storage: Watched, ray: Cluster) 
     ray.fails = {"new"}
     result = sweep(defined(sweep=RATES), storage, report=lambda _: None)
     assert set(result.failed.values()) == {"it broke"}
+    assert all(name.startswith("new 20–40 (max_lr ") for name in result.failed)
     assert list(result.table["status"]) == ["failed"] * 3
 
 

@@ -167,6 +167,24 @@ def test_the_end_of_a_trial_is_booked_once() -> None:
         assert not waits.frontier.failed
 
 
+def test_a_worker_that_the_kernel_ended_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray.exceptions import ActorDiedError, OutOfMemoryError
+
+    kills = iter([3, 3, 4])
+    monkeypatch.setattr("raycl.sweep.tune_callback.memory_kills", lambda: next(kills))
+    died = Booked(try_again=True)
+    ((_, reason, _),) = died.end(ActorDiedError())
+    assert reason == "its process died"
+    died.frontier.next()
+    reason = died.end(ActorDiedError())[-1][1]
+    assert reason.startswith("out of memory: each of its workers needs ")
+    assert "--concurrent 1" in reason
+    monkeypatch.undo()
+    low = OutOfMemoryError("low")  # type: ignore[no-untyped-call]  # Ray has no types here
+    ((_, reason, _),) = Booked().end(low)
+    assert reason.startswith("out of memory")
+
+
 def test_a_node_is_tried_again_while_it_gets_further(tmp_path: Path) -> None:
     storage, tree = Storage(tmp_path), fakes.make_tree([("a", None, 1)], steps=20)
     failures = NodeFailures({"a": tree.nodes[0]}, storage, most=2)

@@ -8,7 +8,6 @@ without it is no state. Nothing here reads or writes a pickle.
 from __future__ import annotations
 
 import warnings
-import zlib
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from torch.distributed.checkpoint.state_dict_loader import load
 
 from raycl.errors import InputError
 from raycl.plan.state_index import NamedSteps, StateIndex
+from raycl.states.history import read_history
 from raycl.states.mark import REMEDY, write_mark
 from raycl.storage import Storage, layout, scratch_folder
-from raycl.train import history
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
 from raycl.train.checkpoint.verify import check_names, verify
@@ -86,16 +85,8 @@ def load_state(
 
 def load_history(storage: Storage, state: StoredState) -> list[dict[str, Any]]:
     """The lines of a state's history. Raises InputError where the file is damaged or missing."""
-    path = layout.state_history(state.name)
-    where = storage.full_path(path)
-    try:
-        data = storage.read_bytes(path)
-    except FileNotFoundError as error:
-        raise InputError(where, "the file is missing", REMEDY) from error
-    facts = state.mark.files.get(layout.STATE_HISTORY)
-    if facts is None or zlib.crc32(data) != facts.crc32:
-        raise InputError(where, "it does not match its checksum", REMEDY)
-    return history.read_lines(data, state.step - 1, where)
+    lines = read_history(storage, state.mark).to_pylist()
+    return [{name: value for name, value in line.items() if value is not None} for line in lines]
 
 
 def export_hugging_face(storage: Storage, name: str, folder: Path) -> None:

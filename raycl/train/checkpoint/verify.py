@@ -48,5 +48,10 @@ def verify(folder: Path, state: StoredState, where: str, world: World) -> None:
         path = folder / name
         if not path.exists():
             raise InputError(f"{where}/{name}", "the file is missing", REMEDY)
-        if path.stat().st_size != files[name].bytes or checksum(path) != files[name].crc32:
+        try:
+            whole = path.stat().st_size == files[name].bytes and checksum(path) == files[name].crc32
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise InputError(f"{where}/{name}", f"it cannot be read ({reason})", REMEDY) from error
+        if not whole:
             raise InputError(f"{where}/{name}", "it does not match its checksum", REMEDY)
