@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from raycl.cli import jobs, plan, prepare, reproduce, states, storage, sweep
+from raycl.cli import export, jobs, models, plan, prepare, reproduce, states, storage, sweep
 from raycl.errors import InputError
 
 _INTERRUPTED = 130
@@ -38,6 +38,7 @@ for _command in (
     jobs.submit,
     states.evaluate,
     states.merge,
+    export.export,
     reproduce.reproduce,
     states.tasks,
     storage.states,
@@ -45,6 +46,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(models.models, name="models")
 
 
 def main(arguments: list[str] | None = None) -> Any:

@@ -17,12 +17,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import transformers
-
 from raycl.data.held_out import stored_tokenizer
 from raycl.data.manifest import load_manifest
 from raycl.data.prepare.tokenizer import end_of_document
 from raycl.errors import InputError
+from raycl.evaluation.export import export_tokenizer
 from raycl.evaluation.losses import Measure, corpora_for, state_tokenizer
 from raycl.evaluation.store import TaskScores, read_task, write_task
 from raycl.evaluation.task_requests import TaskRequest, requests
@@ -169,15 +168,9 @@ def _export(storage: Storage, name: str, folder: Path) -> int:
             "none of its corpora is in storage, so its tokenizer is not known",
             "Restore one of them",
         )
-    tokenizer = stored_tokenizer(storage, fingerprint)
-    end = end_of_document(tokenizer)
     export_hugging_face(storage, name, folder)
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=tokenizer.id_to_token(end),
-        clean_up_tokenization_spaces=False,
-    ).save_pretrained(folder)
-    return end
+    export_tokenizer(storage, fingerprint, folder)
+    return end_of_document(stored_tokenizer(storage, fingerprint))
 
 
 def _check_known(wanted: Mapping[TaskRequest, Any], known: Sequence[str]) -> None:

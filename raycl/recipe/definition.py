@@ -24,6 +24,7 @@ from raycl.recipe import (
     read_yaml,
     with_field,
 )
+from raycl.recipe.resolution import Resolution
 from raycl.recipe.scale import scaled
 from raycl.storage import Storage, layout
 
@@ -130,10 +131,17 @@ def is_prepared(facts: Mapping[str, CorpusFacts]) -> bool:
     return all(entry.rows != _UNKNOWN_ROWS for entry in facts.values())
 
 
-def trainings(definition: Definition, facts: Mapping[str, CorpusFacts]) -> dict[str, Training]:
-    """The whole training of every recipe, by label. Raises InputError."""
+def trainings(
+    definition: Definition,
+    facts: Mapping[str, CorpusFacts],
+    resolution: Resolution | None = None,
+) -> dict[str, Training]:
+    """The whole training of every recipe, by label. Raises InputError.
+
+    Without a resolution, recipes that start from a checkpoint are refused.
+    """
     _check_validation(definition, facts)
-    resolver = Resolver(facts)
+    resolver = Resolver(facts, resolution)
     return {
         variant.label: resolver.resolve(
             variant.recipe, f"{definition.where} ({variant.label})", variant.branch
@@ -173,6 +181,8 @@ def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) 
 def _unprepared(recipe: Recipe, name: str, folder: str) -> CorpusFacts:
     train = recipe.tokenizer.train
     vocabulary = train.vocabulary if train else int(recipe.model.config.get("vocab_size", 50304))
+    if recipe.model.pretrained is not None and train is None:
+        vocabulary = 1  # the checkpoint says its own, and the tokenizer is not read yet
     length = recipe.sequence_length + 1
     return CorpusFacts(
         folder, _UNKNOWN_ROWS, _UNKNOWN_ROWS, length, vocabulary, name.encode().hex() + "0" * 16

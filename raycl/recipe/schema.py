@@ -82,7 +82,14 @@ class Model(Configuration):
         description="Hugging Face configuration; together with a preset, what differs from it",
     )
     pretrained: str | None = Field(
-        default=None, description="folder or hub name of a checkpoint to continue from"
+        default=None,
+        description="a checkpoint to continue from: its folder, its hub name, or its identifier in "
+        "the storage",
+    )
+    weights: Literal["pretrained", "random"] = Field(
+        default="pretrained",
+        description="`random`: take only the configuration of `pretrained`, as the baseline "
+        "`scratch` does",
     )
 
     @model_validator(mode="after")
@@ -90,6 +97,15 @@ class Model(Configuration):
         size = self.config.get("vocab_size", 1)
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
             raise FieldError(f"config.vocab_size {size!r} is not a number of tokens", "Give 50304")
+        return self
+
+    @model_validator(mode="after")
+    def _weights(self) -> Model:
+        if self.weights == "random" and self.pretrained is None:
+            raise FieldError(
+                "weights: random is about a pretrained model, and there is none",
+                "Leave it out: a preset or a configuration begins with random weights anyway",
+            )
         return self
 
 

@@ -9,6 +9,7 @@ import yaml
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.recipe.definition import corpus_facts, definition_of, trainings
+from raycl.recipe.resolution import stored_resolution
 from raycl.storage import Storage, layout
 
 
@@ -24,7 +25,8 @@ def stored_chains(storage: Storage) -> Callable[[str], Mapping[str, tuple[Chain,
         path = layout.sweep_recipe(sweep)
         try:
             definition = definition_of(yaml.safe_load(files.read_bytes(path)), path)
-            whole = trainings(definition, corpus_facts(definition, files))
+            resolution = stored_resolution(files, sweep)
+            whole = trainings(definition, corpus_facts(definition, files), resolution)
         except (InputError, FileNotFoundError, yaml.YAMLError):
             return {}
         return {

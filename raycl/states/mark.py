@@ -29,6 +29,8 @@ class Metadata(Part):
     """The data from which a state was made."""
 
     corpora: Mapping[str, CorpusOrigin]
+    tokenizer: str | None = None
+    """Fingerprint of their tokenizer; None in older marks, which do not record it."""
 
 
 class ValidationFacts(Part):

@@ -10,6 +10,7 @@ import yaml
 from raycl.errors import InputError
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import Definition, definition_of
+from raycl.states.earlier import earlier_names
 from raycl.states.lookup import complete_states
 from raycl.states.tree_record import NodeRecord, read_tree_record, write_tree_record
 from raycl.storage import Storage, layout
@@ -53,6 +54,24 @@ def stored_definition(storage: Storage, name: str) -> Definition:
     if not isinstance(data, dict):
         raise InputError(where, "not a mapping of fields", "Run `raycl sweep` with its recipe")
     return definition_of(data, where)
+
+
+def check_names(storage: Storage, name: str) -> None:
+    """Raise InputError where an earlier raycl named the states of a sweep.
+
+    They cannot be found by its recipe, so that its results would be written anew without them.
+    """
+    try:
+        nodes = read_tree_record(storage, name).nodes
+    except FileNotFoundError:  # its recipe alone is stored
+        return
+    if earlier_names(node.name for node in nodes):
+        raise InputError(
+            f"sweep {name!r} in {storage.url}",
+            "an earlier version of raycl named its states, which this one cannot recognise; its "
+            "results stay as they are",
+            "Write them with that version, or train the recipe again with `raycl sweep`",
+        )
 
 
 def progress(storage: Storage, name: str) -> Iterable[dict[str, Any]]:
