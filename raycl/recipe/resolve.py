@@ -11,7 +11,7 @@ from raycl.errors import InputError, within
 from raycl.models.start import Start
 from raycl.plan import presets
 from raycl.plan.chain import Chain, ChainStage
-from raycl.plan.execution import precision_on
+from raycl.plan.execution import Device, Execution, precision_on
 from raycl.plan.frozen import thawed
 from raycl.plan.model_fields import refuse_noise, trained_fields
 from raycl.plan.training import ModelSpec, Training
@@ -73,8 +73,8 @@ class Resolver:
             _check_corpora(recipe, self._corpora)
             model = model_spec(recipe.model, self._vocabulary, self._resolution)
             stages = self._resolved_stages(recipe, branch)
-        precision = precision_on(recipe.execution.precision, self._resolution.device)
-        initial = _initial_state(recipe, model, precision)
+        execution = _resolved(recipe.execution, self._resolution.device)
+        initial = _initial_state(recipe, model, execution.precision)
         chain = Chain(initial, stages, self._fingerprints, recipe.sequence_length)
         return Training(
             chain=chain,
@@ -86,7 +86,7 @@ class Resolver:
             sequence_length=recipe.sequence_length,
             corpora=self._folders,
             validation=recipe.validation,
-            execution=recipe.execution.model_copy(update={"precision": precision}),
+            execution=execution,
         )
 
     def _resolved_stages(self, recipe: Recipe, branch: Branch | None) -> list[ChainStage]:
@@ -101,6 +101,14 @@ class Resolver:
             made, beginning = beginning.next[stage, at]
             stages.append(made)
         return stages
+
+
+def _resolved(execution: Execution, device: Device) -> Execution:
+    """The execution with the precision that `auto` means."""
+    precision = precision_on(execution.precision, device)
+    if precision == execution.precision:
+        return execution
+    return execution.model_copy(update={"precision": precision})
 
 
 def _initial_state(recipe: Recipe, model: ModelSpec, precision: str) -> dict[str, Any]:
@@ -128,6 +136,8 @@ def model_spec(model: Model, vocabulary: int, resolution: Resolution) -> ModelSp
     whose vocabulary is smaller than the tokenizer's.
     """
     if model.pretrained is not None:
+        if model.preset or model.config:
+            raise InputError("model", "a checkpoint and a configuration", "Give one")
         return _of_checkpoint(model, vocabulary, resolution.start(model.pretrained))
     if model.preset is None and "model_type" not in model.config:
         raise InputError("model", "nothing to build", "Give preset, config or pretrained")
@@ -147,8 +157,6 @@ def model_spec(model: Model, vocabulary: int, resolution: Resolution) -> ModelSp
 
 
 def _of_checkpoint(model: Model, vocabulary: int, start: Start) -> ModelSpec:
-    if model.preset or model.config:
-        raise InputError("model", "a checkpoint and a configuration", "Give one")
     config = trained_fields(start.config)
     size = config.get("vocab_size")
     if isinstance(size, int) and size < vocabulary:

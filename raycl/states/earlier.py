@@ -19,7 +19,7 @@ def earlier_names(names: Iterable[str]) -> list[str]:
 
 
 def earlier_sentence(names: Iterable[str]) -> str | None:
-    """What to tell whoever plans over a storage with the states `names`; None without earlier ones."""
+    """What to tell whoever plans over the stored states `names`; None without earlier ones."""
     count = len(earlier_names(names))
     if not count:
         return None
