@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from raycl.errors import InputError
-from raycl.models.headers import INDEX, read_headers
+from raycl.models.headers import read_headers
 from raycl.models.identifier import identifier_of
-from raycl.models.read import CONFIG
 from raycl.models.start import Start, TensorHeader
 from raycl.states.mark import FileFacts
 from raycl.storage import Storage, layout, scratch_folder
@@ -23,19 +22,9 @@ from raycl.storage.checksum import checksum
 from raycl.storage.record import Part, Record, find_record, read_record, write_record
 
 GENERATION = "generation_config.json"
-_SMALL_FILES = (
-    CONFIG,
-    GENERATION,
-    INDEX,
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-)
+_SMALL_PATTERNS = ("*.json", "*.txt", "*.jinja", "tokenizer*.model")
+"""Configuration and tokenizer; no pickle and no code."""
+_SMALL_BYTES = 64 * 2**20
 _DAMAGED = "Remove this folder and run again where the model's own folder is, or restore it"
 
 
@@ -73,9 +62,8 @@ def store_start(storage: Storage, start: Start) -> bool:
     if start.folder is None or has_start(storage, start.identifier):
         return False
     weights = sorted({file for file, _ in read_headers(start.folder).values()})
-    small = [start.folder / name for name in _SMALL_FILES if (start.folder / name).is_file()]
     facts = {}
-    for file in [*weights, *small]:
+    for file in [*weights, *_small_files(start.folder)]:
         facts[file.name] = FileFacts(bytes=file.stat().st_size, crc32=checksum(file))
         # Two sweeps that begin at once write the same bytes here, so that either may win.
         storage.upload_file(file, f"{layout.start(start.identifier)}/{file.name}")
@@ -87,6 +75,15 @@ def store_start(storage: Storage, start: Start) -> bool:
     )
     write_record(storage, layout.start_mark(start.identifier), mark)
     return True
+
+
+def _small_files(folder: Path) -> list[Path]:
+    found = (file for pattern in _SMALL_PATTERNS for file in sorted(folder.glob(pattern)))
+    return [
+        file
+        for file in found
+        if file.is_file() and file.stat().st_size <= _SMALL_BYTES and file.name != layout.START_MARK
+    ]
 
 
 def stored_start(

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from raycl.errors import InputError
-from raycl.models import hash_cache
 from raycl.models.headers import read_headers
 from raycl.models.identifier import identifier_of
 from raycl.models.read import read_start
@@ -69,7 +68,7 @@ def test_everything_about_a_tensor_is_part_of_it(tmp_path: Path) -> None:
 def settle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the files written just now count as old."""
     later = time.time_ns() + 10**11
-    monkeypatch.setattr(hash_cache.time, "time_ns", lambda: later)
+    monkeypatch.setattr(time, "time_ns", lambda: later)
 
 
 def test_a_file_is_hashed_once(
