@@ -55,11 +55,11 @@ def has_start(storage: Storage, identifier: str) -> bool:
 
 
 def store_start(storage: Storage, start: Start) -> bool:
-    """Copy a pretrained model into the storage, if it is not there; whether it was copied.
+    """Copy a pretrained model into the storage, if it is not whole there; whether it was copied.
 
     Raises InputError where its files have changed since `start` was read.
     """
-    if start.folder is None or has_start(storage, start.identifier):
+    if start.folder is None or missing_file(storage, start.identifier) is None:
         return False
     weights = sorted({file for file, _ in read_headers(start.folder).values()})
     facts = {}
@@ -75,6 +75,28 @@ def store_start(storage: Storage, start: Start) -> bool:
     )
     write_record(storage, layout.start_mark(start.identifier), mark)
     return True
+
+
+def missing_file(storage: Storage, identifier: str) -> str | None:
+    """The path of a file that a stored model lacks, or whose size is wrong; None where it is whole.
+
+    Two requests. Raises InputError where its mark is damaged.
+    """
+    mark = find_record(storage, layout.start_mark(identifier), StartMark)
+    if mark is None:
+        return layout.start_mark(identifier)
+    sizes = storage.sizes(layout.start(identifier))
+    wrong = (name for name, facts in mark.files.items() if sizes.get(name) != facts.bytes)
+    return next((f"{layout.start(identifier)}/{name}" for name in wrong), None)
+
+
+def check_start(storage: Storage, identifier: str) -> None:
+    """Raise InputError where a stored model is not whole, by the sizes of its files."""
+    path = missing_file(storage, identifier)
+    if path is not None:
+        raise InputError(
+            storage.full_path(path), "the file is missing, or its size is wrong", _DAMAGED
+        )
 
 
 def _small_files(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from raycl.errors import InputError
 from raycl.models.find import find_start
 from raycl.models.references import remember
 from raycl.models.start import Start
-from raycl.models.store import store_start
+from raycl.models.store import check_start, store_start
 from raycl.plan.execution import Device
 from raycl.recipe.schema import Recipe
 from raycl.storage import Storage, layout
@@ -78,11 +78,18 @@ def store_starts(resolution: Resolution, storage: Storage) -> list[str]:
     """Copy all checkpoints into the storage; a sentence for each one that was not there."""
     said = []
     for start in resolution.starts.values():
+        if start.folder is None or start.folder == _stored_folder(storage, start):
+            continue  # it was found in the storage
         if store_start(storage, start):
             said.append(f"model {start.reference}: kept in the storage as {start.identifier[:12]}")
-        if start.folder is not None and start.folder != _stored_folder(storage, start):
-            remember(storage, start, Path.cwd())
+        remember(storage, start, Path.cwd())
     return said
+
+
+def check_starts(resolution: Resolution, storage: Storage) -> None:
+    """Raise InputError where the storage lacks a file of a checkpoint that workers will read."""
+    for start in resolution.starts.values():
+        check_start(storage, start.identifier)
 
 
 def _stored_folder(storage: Storage, start: Start) -> Path | None:

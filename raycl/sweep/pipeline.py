@@ -21,7 +21,7 @@ from raycl.data.shards import check_shards
 from raycl.plan.cost import Plan
 from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
-from raycl.recipe.resolution import store_starts, write_resolution
+from raycl.recipe.resolution import check_starts, store_starts, write_resolution
 from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps, resolve_inputs
 from raycl.results.gather import StoredStates, gather
 from raycl.results.report.page import write_report
@@ -116,6 +116,7 @@ def train_sweeps(
         sources = ready_text(material, storage, definitions[0].where, report)
     for sentence in store_starts(resolution, storage):
         report(sentence)
+    check_starts(resolution, storage)
     to = options.address
     report("Starting Ray …" if to is None else f"Connecting to Ray at {to} …")
     with on_cluster or nullcontext():

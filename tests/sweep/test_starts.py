@@ -97,6 +97,21 @@ def test_when_the_folder_is_gone_the_sweep_goes_on(storage: Storage, ray: Cluste
     }
 
 
+def test_a_file_that_the_storage_lacks_is_copied_again_or_named(
+    storage: Storage, ray: Cluster
+) -> None:
+    run(storage)
+    identifier = ray.trees[0].nodes[0].training.model.pretrained
+    storage.remove(f"starts/{identifier}/model.safetensors")
+    assert "kept in the storage" in run(storage, "new.steps=30")[1][0]
+    storage.remove(f"starts/{identifier}/model.safetensors")
+    Path("base").rename("moved")
+    with pytest.raises(InputError, match=r"model\.safetensors: the file is missing"):
+        run(storage, "new.steps=31")
+    assert len(ray.options) == 2
+    assert run(storage)[1][-1].startswith("Nothing to train")
+
+
 def test_in_another_storage_it_is_refused_before_ray(ray: Cluster, tmp_path: Path) -> None:
     Path("base").rename("moved")
     with pytest.raises(InputError, match="there is no folder"):
