@@ -51,7 +51,8 @@ def print_plan_summary(plan: Plan, console: Console) -> None:
     console.print(
         f"{model}{format_count(plan.tokens)} tokens, {format_count(plan.flops)} FLOPs. "
         f"{plan.steps:,} steps trained where the recipes alone would take {plan.steps_alone:,} "
-        f"({saved:.0%} shared); {plan.steps_left:,} left to train.",
+        f"({saved:.0%} shared); {plan.steps_left:,} left to train. "
+        f"Computed in {plan.precision}.",
         soft_wrap=True,
     )
 

@@ -76,9 +76,10 @@ def report(
     name: Annotated[str | None, typer.Option(help="Sweep; default: the only one.")] = None,
 ) -> None:
     """Write the results table and the report page anew from what the storage holds."""
+    from raycl.recipe.resolution import stored_resolution
     from raycl.recipe.sweep_plan import plan_sweeps
     from raycl.storage import Storage, layout
-    from raycl.sweep.description import stored_definition
+    from raycl.sweep.description import check_names, stored_definition
     from raycl.sweep.pipeline import write_all
 
     place = Storage(storage)
@@ -87,8 +88,11 @@ def report(
         raise InputError(f"storage {storage!r}", "no sweep here", "Run `raycl sweep` first")
     if name is None and len(names) > 1:
         raise InputError("--name", f"{len(names)} sweeps here", f"Name one of: {', '.join(names)}")
-    definition = stored_definition(place, name or names[0])
-    _print_result(write_all(plan_sweeps((definition,), place), place), Console())
+    chosen = name or names[0]
+    check_names(place, chosen)
+    definition, resolution = stored_definition(place, chosen), stored_resolution(place, chosen)
+    plan = plan_sweeps((definition,), place, resolution=resolution)
+    _print_result(write_all(plan, place), Console())
 
 
 def _print_result(result: SweepResult, console: Console) -> None:

@@ -85,7 +85,12 @@ def corpora_for(storage: Storage, name: str) -> list[str]:
 
 
 def state_tokenizer(storage: Storage, state: StoredState) -> str | None:
-    """Fingerprint of the tokenizer of the state's corpora; None where none of them is stored."""
+    """Fingerprint of the tokenizer of the state's corpora.
+
+    None where an older mark does not say it and none of the corpora is stored.
+    """
+    if state.mark.metadata.tokenizer is not None:
+        return state.mark.metadata.tokenizer
     for corpus in state.mark.metadata.corpora.values():
         if has_manifest(storage, corpus.folder):
             return load_manifest(storage, corpus.folder).tokenizer

@@ -50,6 +50,8 @@ class Plan:
     tokens: int
     flops: float
     nodes: tuple[NodePlan, ...]
+    precision: str = "float32"
+    """What steps are computed in; both names where recipes differ."""
 
     @property
     def steps_left(self) -> int:
@@ -69,6 +71,7 @@ def make_plan(tree: Tree, existing: Collection[str]) -> Plan:
         tokens=sum(node.tokens for node in nodes),
         flops=sum(node.flops for node in nodes),
         nodes=nodes,
+        precision=" and ".join(sorted({n.training.execution.precision for n in tree.nodes})),
     )
 
 

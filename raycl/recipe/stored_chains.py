@@ -8,6 +8,7 @@ from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.recipe.definition import corpus_facts, definition_of, trainings
 from raycl.recipe.load import fields_of
+from raycl.recipe.resolution import stored_resolution
 from raycl.recipe.yaml import decoded, parse_document
 from raycl.storage import Storage, layout
 
@@ -25,7 +26,8 @@ def stored_chains(storage: Storage) -> Callable[[str], Mapping[str, tuple[Chain,
         try:
             text = decoded(files.read_bytes(path), path)
             definition = definition_of(fields_of(parse_document(text, path), path), path)
-            whole = trainings(definition, corpus_facts(definition, files))
+            resolution = stored_resolution(files, sweep)
+            whole = trainings(definition, corpus_facts(definition, files), resolution)
         except (InputError, FileNotFoundError):
             return {}
         return {

@@ -12,6 +12,7 @@ from raycl.plan.tree import Tree
 from raycl.recipe.definition import Definition, definition_of
 from raycl.recipe.load import fields_of
 from raycl.recipe.yaml import decoded, parse_document
+from raycl.states.earlier import earlier_names
 from raycl.states.lookup import complete_states
 from raycl.states.tree_record import NodeRecord, read_tree_record, write_tree_record
 from raycl.storage import Storage, layout
@@ -49,6 +50,24 @@ def stored_definition(storage: Storage, name: str) -> Definition:
     where = storage.full_path(path)
     text = decoded(storage.read_bytes(path), where)
     return definition_of(fields_of(parse_document(text, where), where), where)
+
+
+def check_names(storage: Storage, name: str) -> None:
+    """Raise InputError where an earlier raycl named the states of a sweep.
+
+    They cannot be found by its recipe, so that its results would be written anew without them.
+    """
+    try:
+        nodes = read_tree_record(storage, name).nodes
+    except FileNotFoundError:  # its recipe alone is stored
+        return
+    if earlier_names(node.name for node in nodes):
+        raise InputError(
+            f"sweep {name!r} in {storage.url}",
+            "an earlier version of raycl named its states, which this one cannot recognise; its "
+            "results stay as they are",
+            "Write them with that version, or train the recipe again with `raycl sweep`",
+        )
 
 
 def progress(storage: Storage, name: str) -> Iterable[dict[str, Any]]:

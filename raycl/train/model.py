@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import math
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,9 @@ from transformers.initialization import no_init_weights
 
 from raycl.errors import InputError
 from raycl.plan.training import ModelSpec
+from raycl.train.dropout import silence_configuration, silence_modules
 from raycl.train.loss import summed_cross_entropy
+from raycl.train.pretrained import earlier_configuration, load_weights
 
 Attention = Literal["auto", "sdpa", "flash"]
 
@@ -76,17 +79,22 @@ def build_model(
     *,
     attention: str = "sdpa",
     initialize: bool = True,
-    dtype: torch.dtype = torch.float32,
+    start: Path | None = None,
 ) -> LanguageModel:
-    """The whole model on the CPU. A seed gives the same weights on any number of workers.
+    """The whole float32 model on the CPU, without dropout. Its seed alone decides random weights.
 
-    `initialize=False` leaves weights unset where a stored state is loaded right after. Raises
-    InputError where the sequence is too long for the model, or the configuration is not usable.
+    `start` is a local folder with the weights of `spec.pretrained`. `initialize=False` leaves
+    weights unset where a stored state is loaded right after. Raises InputError where the sequence
+    is too long for the model, or the configuration or the weights are not usable.
     """
-    if spec.pretrained is not None:
-        model = _pretrained(spec.pretrained, attention, dtype)
+    config = _configuration(spec)
+    if start is not None and initialize:
+        model = load_weights(config, start, attention)
     else:
-        model = _from_config(spec, seed, attention, dtype, initialize)
+        if initialize and spec.pretrained is not None:
+            raise ValueError("a pretrained model needs the folder of its weights")
+        model = _from_config(spec, config, seed, attention, initialize)
+    silence_modules(model)
     longest = getattr(model.config, "max_position_embeddings", None)
     if longest is not None and sequence_length > longest:
         raise InputError(
@@ -100,7 +108,7 @@ def build_model(
 
 def hugging_face_config(config: Mapping[str, Any]) -> transformers.PretrainedConfig:
     """The object for a complete configuration. Raises InputError where transformers refuses it."""
-    fields = dict(config)
+    fields = deepcopy(dict(config))  # transformers changes nested parts in place
     name = fields.pop("model_type", None)
     try:
         return transformers.AutoConfig.for_model(name, **fields)
@@ -110,11 +118,27 @@ def hugging_face_config(config: Mapping[str, Any]) -> transformers.PretrainedCon
         ) from error
 
 
+def _configuration(spec: ModelSpec) -> transformers.PretrainedConfig:
+    if spec.pretrained is not None and not spec.config:
+        config = earlier_configuration(spec.pretrained)
+    else:
+        config = hugging_face_config(spec.config)
+    silence_configuration(config)
+    return config
+
+
 def _from_config(
-    spec: ModelSpec, seed: int, attention: str, dtype: torch.dtype, initialize: bool
+    spec: ModelSpec,
+    config: transformers.PretrainedConfig,
+    seed: int,
+    attention: str,
+    initialize: bool,
 ) -> transformers.PreTrainedModel:
-    config = hugging_face_config(spec.config)
-    arguments = {"attn_implementation": attention, "dtype": dtype, "trust_remote_code": False}
+    arguments = {
+        "attn_implementation": attention,
+        "dtype": torch.float32,
+        "trust_remote_code": False,
+    }
     model: transformers.PreTrainedModel
     if initialize and spec.initialization == "transformers":
         # The model class draws from the global generator, which must be left unchanged.
@@ -128,23 +152,6 @@ def _from_config(
     if initialize:
         initialize_gpt_neox(model, seed)
     return model
-
-
-def _pretrained(source: str, attention: str, dtype: torch.dtype) -> transformers.PreTrainedModel:
-    try:
-        return transformers.AutoModelForCausalLM.from_pretrained(
-            source,
-            dtype=dtype,
-            attn_implementation=attention,
-            use_safetensors=True,  # the other format is a pickle, which can run code
-            trust_remote_code=False,
-        )
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"model.pretrained {source!r}",
-            str(error).strip().split("\n")[0],
-            "Give a folder or hub name with config.json and safetensors weights",
-        ) from error
 
 
 @torch.no_grad()

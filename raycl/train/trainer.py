@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from raycl.data.manifest import load_manifest
-from raycl.plan.training import Training
+from raycl.models.store import local_start
+from raycl.plan.training import ModelSpec, Training
 from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
 from raycl.train.batch import ExpectedRows
@@ -77,15 +80,18 @@ class Trainer:
 
     def _build(self, initialize: bool) -> LanguageModel:
         task = self._task
-        model = build_model(
-            task.model,
-            task.sequence_length,
-            task.seed,
-            attention=attention_implementation(
-                task.execution.attention, self._world.device, self._dtype
-            ),
-            initialize=initialize,
+        attention = attention_implementation(
+            task.execution.attention, self._world.device, self._dtype
         )
+        with _start_folder(self._storage, task.model if initialize else None) as start:
+            model = build_model(
+                task.model,
+                task.sequence_length,
+                task.seed,
+                attention=attention,
+                initialize=initialize,
+                start=start,
+            )
         model.train()
         return shard_model(
             model,
@@ -235,7 +241,7 @@ class Trainer:
             tokens=self.step * self._tokens_per_step,
             world_size=self._world.size,
             model=task.model,
-            metadata=Metadata(corpora=corpora),
+            metadata=Metadata(corpora=corpora, tokenizer=self._tokenizer()),
             validation=ValidationFacts(
                 rows=task.validation.rows,
                 micro_batch=task.execution.micro_batch or self._share,
@@ -249,6 +255,10 @@ class Trainer:
             files={},
         )
 
+    def _tokenizer(self) -> str | None:
+        """The fingerprint of the corpora's tokenizer, which is one and the same."""
+        return next((manifest.tokenizer for manifest in self._manifests.values()), None)
+
     def metrics(self) -> dict[str, Any]:
         """The newest line, `step` as steps done, with tokens seen and updates of this call."""
         return {
@@ -257,3 +267,10 @@ class Trainer:
             "tokens": self.step * self._tokens_per_step,
             "optimizer_steps": self.step - self._first_step,
         }
+
+
+def _start_folder(storage: Storage, model: ModelSpec | None) -> AbstractContextManager[Path | None]:
+    """A verified local folder with the checkpoint that a model starts from; None without one."""
+    if model is None or model.pretrained is None:
+        return nullcontext()
+    return local_start(storage, model.pretrained)

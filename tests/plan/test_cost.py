@@ -61,7 +61,6 @@ def test_workers_share_the_memory_of_weights() -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        {"pretrained": "somewhere"},
         {"config": {"model_type": "llama"}},  # sizes left to the model class
         {"config": {"model_type": "mistral", "hidden_size": 64, "num_hidden_layers": 2}},
     ],
