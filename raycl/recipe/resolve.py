@@ -8,18 +8,15 @@ from fractions import Fraction
 from typing import Any
 
 from raycl.errors import InputError, within
+from raycl.models.configuration import check_configuration, check_positions
 from raycl.plan import presets
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.frozen import thawed
 from raycl.plan.training import ModelSpec, Training
-from raycl.recipe.lengths import whole_steps
 from raycl.recipe.schema import Recipe, Stage
 from raycl.recipe.stage_rows import CorpusFacts, Past, stage_steps
 from raycl.recipe.variants import Branch
 from raycl.units import Length
-
-MOST_STEPS = 10**7
-"""The longest recipe: its states' names are hashed step by step, three million steps a second."""
 
 
 def resolve(
@@ -64,8 +61,8 @@ class Resolver:
         """See the function `resolve`."""
         with within(where):
             _check_corpora(recipe, self._corpora)
-            _check_steps(recipe)
             model = model_spec(recipe, self._vocabulary)
+            check_positions(model.config, recipe.sequence_length)
             stages = self._resolved_stages(recipe, branch)
         initial = _initial_state(recipe, model)
         chain = Chain(initial, stages, self._fingerprints, recipe.sequence_length)
@@ -138,6 +135,7 @@ def model_spec(recipe: Recipe, vocabulary: int) -> ModelSpec:
             f"the tokenizer has {vocabulary} tokens, more than the model",
             f"Give {vocabulary} or more, or leave it out",
         )
+    check_configuration(config)
     is_gpt_neox = config["model_type"] == "gpt_neox"
     return ModelSpec(config=config, initialization="gpt-neox" if is_gpt_neox else "transformers")
 
@@ -160,19 +158,6 @@ def _check_corpora(recipe: Recipe, corpora: Mapping[str, CorpusFacts]) -> None:
                 f"the shards of corpus {name!r} hold sequences of {facts.row_length - 1} tokens",
                 f"Give {facts.row_length - 1}, or prepare the text under another corpus name",
             )
-
-
-def _check_steps(recipe: Recipe) -> None:
-    """Raise InputError where a recipe has too many steps: planning looks at each of them."""
-    lengths = {stage.name: whole_steps(recipe, stage) for stage in recipe.stages}
-    total = sum(lengths.values())
-    if total > MOST_STEPS:
-        longest = max(lengths, key=lambda name: lengths[name])
-        raise InputError(
-            f"stages.{longest}",
-            f"{lengths[longest]:,} steps, and the recipe may have {MOST_STEPS:,}",
-            "Give fewer tokens or steps, or a larger global_batch",
-        )
 
 
 def _check_workers(recipe: Recipe, stage: Stage) -> None:
