@@ -14,6 +14,7 @@ from raycl.data.manifest import load_manifest
 from raycl.plan.training import Training
 from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
+from raycl.train.attention import attention_choices
 from raycl.train.batch import ExpectedRows
 from raycl.train.cadence import saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import deepest_state, load_history, load_state
@@ -23,12 +24,13 @@ from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.fsdp import (
     accumulate_gradients,
     clip_gradients,
+    complete_gradients,
     compute_dtype,
     precision_name,
     shard_model,
 )
-from raycl.train.history import History, not_finite, without_validation
-from raycl.train.model import LanguageModel, attention_implementation, build_model
+from raycl.train.history import History, not_finite
+from raycl.train.model import LanguageModel, build_model
 from raycl.train.optimizer import (
     build_optimizer,
     is_spike,
@@ -37,6 +39,7 @@ from raycl.train.optimizer import (
     step_count,
     step_unless,
 )
+from raycl.train.probe import freeze_unreached
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, share_of_batch
 
@@ -64,9 +67,7 @@ class Trainer:
             storage, task.corpora, self._manifests, task.validation.rows, world
         )
         self.model = self._build(found is None)
-        self._expected = ExpectedRows(
-            self._share, task.sequence_length, self.model.model.config.vocab_size
-        )
+        self._expected = ExpectedRows(self._share, task.sequence_length, self.model.vocabulary)
         self._optimizer = build_optimizer(self.model, task.optimizer)
         self._seconds_before = 0.0
         self._previous_name: str | None = None  # the state that the history begins after
@@ -81,12 +82,11 @@ class Trainer:
             task.model,
             task.sequence_length,
             task.seed,
-            attention=attention_implementation(
-                task.execution.attention, self._world.device, self._dtype
-            ),
+            attention=attention_choices(task.execution.attention, self._world.device, self._dtype),
             initialize=initialize,
         )
         model.train()
+        freeze_unreached(model, task.model)
         return shard_model(
             model,
             self._world,
@@ -107,19 +107,7 @@ class Trainer:
         self._previous_name = found.mark.previous
         self._previous_step = found.mark.previous_step
         self._seconds_before = found.mark.seconds
-        return without_validation(load_history(storage, found), self._validated_otherwise(found))
-
-    def _validated_otherwise(self, found: StoredState) -> list[str]:
-        """The corpora that the state's training validated on other rows than this one does."""
-        kept, corpora = found.mark.validation, found.mark.metadata.corpora
-        if kept is not None and kept.rows != self._task.validation.rows:
-            return list(corpora)
-        return [
-            corpus
-            for corpus, origin in corpora.items()
-            if corpus in self._manifests
-            and origin.fingerprint != self._manifests[corpus].fingerprint
-        ]
+        return load_history(storage, found)
 
     def train_step(self, stream: Iterator[np.ndarray]) -> None:
         """Make one update: set the rate, get rows, compute gradients, clip them, apply AdamW.
@@ -144,6 +132,7 @@ class Trainer:
             task.execution.micro_batch,
             self._tokens_per_step,
         )
+        complete_gradients(self.model)
         norm = clip_gradients(self.model, task.optimizer.gradient_clip)
         step_unless(self._optimizer, is_spike(norm, task.optimizer.gradient_skip))
         self._optimizer.zero_grad(set_to_none=True)
