@@ -5,22 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_LONGEST_VALUE = 200
-_LONGEST_PART = 1000
-"""A message quotes what a user wrote, which may be of any length. Nobody reads pages of it."""
-
-
-def shown(value: object) -> str:
-    """A value as an error names it: its `repr`, with the middle left out where it is long."""
-    return _cut(repr(value), _LONGEST_VALUE)
-
-
-def _cut(text: str, longest: int) -> str:
-    if len(text) <= longest:
-        return text
-    kept = longest // 2
-    return f"{text[:kept]} … ({len(text) - 2 * kept:,} characters more) … {text[-kept:]}"
-
 
 class InputError(Exception):
     """Input that cannot be used: the file or field, what is wrong with it, and what to do.
@@ -29,7 +13,6 @@ class InputError(Exception):
     """
 
     def __init__(self, where: str, problem: str, remedy: str) -> None:
-        where, problem, remedy = (_cut(text, _LONGEST_PART) for text in (where, problem, remedy))
         super().__init__(f"{where}: {problem}. {remedy}")
         self.where = where
         self.problem = problem

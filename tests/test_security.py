@@ -26,7 +26,7 @@ from raycl.evaluation.task_requests import requests
 from raycl.plan.training import ModelSpec
 from raycl.recipe import parse_recipe
 from raycl.recipe.definition import define
-from raycl.results.table import file_name
+from raycl.results.table import slugs
 from raycl.states.lookup import find_state, swept_states
 from raycl.storage import Storage
 from raycl.storage.record import sealed
@@ -140,7 +140,7 @@ def test_names_in_recipes_are_names(name: str) -> None:
 
 
 def test_labels_of_recipes_become_plain_file_names() -> None:
-    names = [file_name(label) for label in ("../../evil", "/etc/passwd", "..", "a\0b", "a/b")]
+    names = slugs(["../../evil", "/etc/passwd", "..", "a\0b", "a/b"])
     assert not [name for name in names if "/" in name or "\0" in name or name.startswith(".")]
 
 

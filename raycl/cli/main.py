@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from raycl.cli import jobs, plan, prepare, reproduce, states, storage, sweep
-from raycl.cli.output import write_any_text
 from raycl.errors import InputError
 
 _INTERRUPTED = 130
@@ -50,7 +49,6 @@ app.add_typer(jobs.jobs, name="jobs")
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command; bad input is one sentence and exit code 2, no traceback."""
-    write_any_text()
     try:
         return app(arguments)
     except InputError as error:

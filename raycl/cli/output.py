@@ -1,38 +1,15 @@
-"""The output of commands: it never ends their work, whatever it is written to."""
+"""The output of long commands, which go on where no process reads their output any more."""
 
 from __future__ import annotations
 
-import io
 import os
 import sys
-from typing import Any
 
 from rich.console import Console
 
 
-def write_any_text() -> None:
-    """Let stdout and stderr take every text, and set one that is closed to nowhere.
-
-    A character that the terminal's or the pipe's encoding lacks, or that a path cannot say in any
-    encoding, becomes a question mark.
-    """
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (to the end)
-        elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
 class LastingConsole(Console):
     """A console for commands that continue when their reader has ended, as in `… | head -3`."""
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        """Print as every console does; where that is not possible any more, write to nowhere."""
-        try:
-            super().print(*objects, **options)
-        except OSError:  # such as a full disk behind `> file`
-            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Write to nowhere from here on, where rich itself would end the process."""

@@ -35,18 +35,16 @@ def plan(
     """
     from raycl.cli.plan_view import print_plan
     from raycl.recipe.definition import define
-    from raycl.recipe.seed import seed_text
     from raycl.recipe.sweep_plan import plan_sweeps
     from raycl.storage import Storage
+    from raycl.train.inspect_plan import inspected
 
     place = Storage(storage) if storage else None
-    definition = define(recipe, overrides or (), scale)
-    made = plan_sweeps((definition,), place)
+    made = inspected(plan_sweeps((define(recipe, overrides or (), scale),), place))
     if as_json:
         print(json.dumps({**asdict(made.cost), "steps_left": made.cost.steps_left}, indent=1))
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
-        Console().print(seed_text(definition.recipe), markup=False, soft_wrap=True)
 
 
 def steps(  # noqa: PLR0913 (each is an option of the command)

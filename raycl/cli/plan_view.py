@@ -37,16 +37,13 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
         )
     console.print(table)
     print_plan_summary(plan, console)
-    for labels in _equal(plan.nodes):
-        text = f"The same training, and so equal rows in the results: {'; '.join(labels)}"
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
     if not prepared:
         console.print("Corpora are not prepared yet: their sizes are not checked.")
 
 
 def print_plan_summary(plan: Plan, console: Console) -> None:
     """Print the model's size, tokens, FLOPs, and the steps that are shared and left to train."""
-    model = f"{plan.parameters:,} parameters; " if plan.parameters else ""
+    model = f"{_parameters(plan)}; " if plan.parameters else ""
     saved = 1 - plan.steps / plan.steps_alone
     console.print(
         f"{model}{format_count(plan.tokens)} tokens, {format_count(plan.flops)} FLOPs. "
@@ -56,16 +53,13 @@ def print_plan_summary(plan: Plan, console: Console) -> None:
     )
 
 
-def _equal(nodes: Sequence[NodePlan]) -> list[list[str]]:
-    """Labels of recipes that go through the very same nodes, two or more in each group."""
-    along: dict[str, list[str]] = {}
-    for node in nodes:
-        for label in node.recipes:
-            along.setdefault(label, []).append(node.name)
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for label, names in along.items():
-        groups.setdefault(tuple(names), []).append(label)
-    return [labels for labels in groups.values() if len(labels) > 1]
+def _parameters(plan: Plan) -> str:
+    text = f"{plan.parameters:,} parameters"
+    if plan.active_parameters != plan.parameters:
+        text += f", {plan.active_parameters:,} of them for each token"
+    if plan.trained_parameters != plan.parameters:
+        text += f", {plan.trained_parameters:,} trained: no gradient reaches the others"
+    return text
 
 
 def _depth_first(nodes: Sequence[NodePlan]) -> list[NodePlan]:

@@ -64,5 +64,5 @@ def reproduce(  # noqa: PLR0913 (each is an option of the command)
         report=lambda text: console.print(text, markup=False),
         on_plan=lambda plan: print_plan_summary(plan, console),
     )
-    console.print(f"Written: {out}", soft_wrap=True, markup=False)
+    console.print(f"Written: {out}")
     exit_if_failed(failed, console)

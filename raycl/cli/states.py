@@ -58,8 +58,7 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
     """Measure stored states on the validation rows of any corpus, as training measures them.
 
     Losses and scores that storage holds already are not computed again. `raycl report` then shows
-    losses that a history lacks, such as those on a corpus that was added later, and losses on more
-    rows than training used as soon as every finished recipe of a sweep has them.
+    losses that a history lacks, such as those on a corpus that was added later.
     """
     place = Storage(storage)
     names = _named(place, states or (), sweep, recipe)

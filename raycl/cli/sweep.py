@@ -94,5 +94,5 @@ def report(
 def _print_result(result: SweepResult, console: Console) -> None:
     from raycl.results.report.table import print_results
 
-    print_results(result.table, console, result.notes)
-    console.print(f"Report: {result.page}", soft_wrap=True, markup=False)
+    print_results(result.table, console)
+    console.print(f"Report: {result.page}", soft_wrap=True)

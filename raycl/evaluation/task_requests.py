@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
-from yaml.nodes import MappingNode, ScalarNode
 
 from raycl.errors import InputError
 from raycl.evaluation.local_tasks import KINDS, write_local_tasks
-from raycl.recipe.yaml import compose, read_source
 from raycl.storage import Storage
 
 LISTS = Path(__file__).parent / "tasks"
@@ -82,15 +81,20 @@ def _yaml_files(folder: Path) -> list[Path]:
 
 
 def _name(file: Path) -> str | None:
-    """The name of the task in a file; None where other files only include it.
+    """The name of the task in a file; None where other files only include it."""
+    try:
+        data: Any = yaml.load(file.read_text("utf-8"), Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise InputError(str(file), "not readable as YAML", "Correct the task") from error
+    name = data.get("task") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else None
 
-    The rest of the file is the harness' own, with tags such as !function, and is not built.
-    """
-    root = compose(read_source(file), str(file))
-    for key, value in root.value if isinstance(root, MappingNode) else ():
-        if key.value == "task" and isinstance(value, ScalarNode):
-            return str(value.value)
-    return None
+
+class _Loader(yaml.SafeLoader):
+    """Takes the harness' own tags, such as !function, for empty values."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 
 def _digest(folder: Path) -> str:

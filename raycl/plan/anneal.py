@@ -25,7 +25,6 @@ class Anneal(BaseModel):
     at: tuple[PhaseLength, ...] = Field(
         default=(parse_length("100%"),),
         min_length=1,
-        max_length=1000,
         description="where branches leave the trunk: lengths of it; default: its end",
     )
     length: PhaseLength = Field(description="length of the anneal")

@@ -25,13 +25,11 @@ The set never grows: with another field in it, no stored state would be found ag
 class Optimizer(Configuration):
     """AdamW and clipping; the defaults are the paper's (§2)."""
 
-    beta1: Real = Field(default=0.9, ge=0, lt=1)
-    beta2: Real = Field(default=0.95, ge=0, lt=1)
-    epsilon: Real = Field(default=1e-8, gt=0, le=1)
-    weight_decay: Real = Field(default=0.1, ge=0, le=100)
-    gradient_clip: Real = Field(
-        default=1.0, gt=0, description="the largest norm of a step's gradient; 1e9 clips none"
-    )
+    beta1: Real = 0.9
+    beta2: Real = 0.95
+    epsilon: Real = 1e-8
+    weight_decay: Real = 0.1
+    gradient_clip: Real = 1.0
     gradient_skip: Real | None = Field(
         default=None,
         gt=0,

@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from raycl.errors import InputError
 from raycl.plan.anneal import Annealed
 from raycl.plan.mixture import Mixture
 from raycl.plan.schedule import BaseSchedule
@@ -60,7 +59,7 @@ def step_words(
     supplied = _supplied(stage.mixture, start, stop)
     table = np.zeros((stop - start, 2 + 4 * len(sources)), dtype=np.int64)
     table[:1, 0] = resets and start == 0  # a slice, since the range may be empty
-    table[:, 1] = _usable(stage, start, stage.rates(start, stop, tokens_per_step)).view(np.int64)
+    table[:, 1] = stage.rates(start, stop, tokens_per_step).view(np.int64)
     counts = np.diff(supplied)
     for number, source in enumerate(sources):
         begin = (source.first + supplied[number, :-1]) % max(source.limit, 1)
@@ -76,19 +75,6 @@ def step_words(
     keep = np.ones_like(table, dtype=bool)
     keep[:, 2:] = np.repeat(present, 4, axis=1)
     return table[keep], lengths
-
-
-def _usable(stage: ChainStage, start: int, rates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rates of updates from `start` on. Raises InputError where one cannot be a rate."""
-    wrong = ~(np.isfinite(rates) & (rates >= 0))
-    if wrong.any():
-        first = int(wrong.argmax())
-        raise InputError(
-            f"stages.{stage.name}.schedule",
-            f"its rate in step {start + first} is {rates[first]:g}",
-            "Give rates that are nearer to each other",
-        )
-    return rates
 
 
 @lru_cache(maxsize=_KEPT_RANGES)

@@ -7,13 +7,6 @@ from typing import Literal
 
 from raycl.errors import InputError
 from raycl.plan.frozen import frozen
-from raycl.recipe.ending import (
-    annealed_like,
-    branch_steps,
-    falling_part,
-    never_falls,
-    trunk_steps,
-)
 from raycl.recipe.lengths import shares, trained_steps
 from raycl.recipe.schema import Recipe, Stage, Workers
 
@@ -21,12 +14,7 @@ Baseline = Literal["union", "scratch", "previous"]
 
 
 def baseline(kind: Baseline, base: Recipe) -> tuple[str, Recipe]:
-    """Label and recipe of a baseline, which is trained to the end of its last stage's `anneal`.
-
-    Where recipes are annealed, by branches or by their last stage, a baseline on a plateau is
-    annealed as they are, and it has as many tokens as they have with their anneal. Raises
-    InputError where the recipe has only one stage.
-    """
+    """Label and recipe of a baseline. Raises InputError where the recipe has only one stage."""
     if len(base.stages) < 2:
         raise InputError(
             f"baselines {kind!r}", "the recipe has one stage", "Baselines need two or more"
@@ -34,26 +22,16 @@ def baseline(kind: Baseline, base: Recipe) -> tuple[str, Recipe]:
     last = base.stages[-1]
     if kind == "previous":
         label = f"{' + '.join(stage.name for stage in base.stages[:-1])} only"
-        return label, _of_stages(base, (*base.stages[:-2], _before_last(base)))
+        return label, _of_stages(base, base.stages[:-1])
     if kind == "union":
         return "union", _of_stages(base, (_union(base),))
     return f"{last.name} from scratch", _of_stages(base, (_scratch(base),))
 
 
 def _of_stages(base: Recipe, stages: tuple[Stage, ...]) -> Recipe:
-    # A baseline is one recipe: without a sweep, without baselines, annealed at its end alone.
-    plain = (*(stage.model_copy(update={"anneal": None}) for stage in stages[:-1]), stages[-1])
+    # A baseline is one recipe: without anneal branches, without a sweep, without baselines.
+    plain = tuple(stage.model_copy(update={"anneal": None}) for stage in stages)
     return base.model_copy(update={"stages": plain, "sweep": (), "baselines": ()})
-
-
-def _before_last(base: Recipe) -> Stage:
-    """The stage before the last one, annealed as its own branches are, or else as the last is."""
-    stage, last = base.stages[-2:]
-    own = stage if stage.anneal is not None else last
-    tail = falling_part(base, own) if own.anneal is not None else None
-    if tail is None or not never_falls(stage):
-        return stage.model_copy(update={"anneal": None})
-    return annealed_like(stage, trained_steps(base, stage), tail, branch_steps(base, own))
 
 
 def _union(base: Recipe) -> Stage:
@@ -61,8 +39,7 @@ def _union(base: Recipe) -> Stage:
 
     Each corpus has the share that it has of the new data over the whole recipe.
     """
-    *earlier, last = base.stages
-    lengths = [*(trained_steps(base, stage) for stage in earlier), trunk_steps(base, last)]
+    lengths = [trained_steps(base, stage) for stage in base.stages]
     total = sum(lengths)
     mixture: dict[str, Fraction] = {}
     for stage, steps in zip(base.stages, lengths, strict=True):
@@ -70,16 +47,17 @@ def _union(base: Recipe) -> Stage:
             mixture[corpus] = mixture.get(corpus, Fraction(0)) + share * Fraction(steps, total)
     first = base.stages[0]
     repeats = any(stage.at_end == "repeat" for stage in base.stages)
-    union = first.model_copy(
+    return first.model_copy(
         update={
             "name": "union",
             "mixture": frozen(mixture),
+            "steps": total,
+            "tokens": None,
             "stop_after": None,
             "at_end": "repeat" if repeats else first.at_end,
             "workers": _most_workers(base),
         }
     )
-    return annealed_like(union, total, falling_part(base, last), branch_steps(base, last))
 
 
 def _most_workers(base: Recipe) -> Workers:
@@ -95,12 +73,10 @@ def _scratch(base: Recipe) -> Stage:
     """
     last = base.stages[-1]
     mixture = shares(last)
-    update = {
-        "mixture": frozen(mixture),
-        "replay": Fraction(0),
-        "schedule": base.stages[0].schedule,
-    }
-    scratch, tail = last.model_copy(update=update), falling_part(base, last)
-    if last.anneal is None and (tail is None or not never_falls(scratch)):
-        return scratch
-    return annealed_like(scratch, trunk_steps(base, last), tail, branch_steps(base, last))
+    return last.model_copy(
+        update={
+            "mixture": frozen(mixture),
+            "replay": Fraction(0),
+            "schedule": base.stages[0].schedule,
+        }
+    )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+from tokenizers import Tokenizer
+
 from raycl.data.binding import bind, check_binding
 from raycl.data.manifest import Manifest, load_manifest
-from raycl.errors import InputError, shown
+from raycl.data.prepare.tokenizer import vocabulary_size
+from raycl.errors import InputError
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
 from raycl.recipe import (
@@ -19,16 +24,11 @@ from raycl.recipe import (
     Variant,
     expand,
     parse_recipe,
+    read_yaml,
     with_field,
 )
-from raycl.recipe.checks import check_fields
-from raycl.recipe.load import fields_of
 from raycl.recipe.scale import scaled
-from raycl.recipe.yaml import parse_document, read_document
 from raycl.storage import Storage, layout
-
-_MOST_STEPS = 10**8
-"""Steps of all recipes of a sweep, shared ones counted in each: planning looks at all of them."""
 
 _UNKNOWN_ROWS = 2**40
 """Rows of a corpus that is not prepared yet: enough for any recipe, checked again afterwards."""
@@ -52,24 +52,20 @@ class Definition:
 
 def define(path: Path, overrides: Sequence[str] = (), scale: str | None = None) -> Definition:
     """Read a recipe file with its overrides, then apply a scale to it. Raises InputError."""
-    document = read_document(path)
-    data = fields_of(document, str(path))
+    data = read_yaml(path)
     for override in overrides:
-        data = _overridden(data, override)
-    recipe = parse_recipe(data, str(path), document)
-    check_fields(recipe, str(path))
+        field, equals, value = override.partition("=")
+        if not equals:
+            raise InputError(f"--set {override!r}", "no '='", "Write --set german.replay=5%")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            remedy = "Write the value as in the recipe, in quotes"
+            raise InputError(f"--set {override!r}", "not readable as YAML", remedy) from error
+        data = with_field(data, field.strip(), parsed, f"--set {override!r}")
     if scale is None:
         return definition_of(data, str(path))
     return definition_of(scaled(data, scale, str(path)), f"{path} --scale {scale}")
-
-
-def _overridden(data: Mapping[str, Any], override: str) -> dict[str, Any]:
-    where = f"--set {shown(override)}"
-    field, equals, value = override.partition("=")
-    if not equals or not field.isprintable():
-        problem = "no '='" if not equals else "the field's name is no text"
-        raise InputError(where, problem, "Write --set german.replay=5%")
-    return with_field(data, field.strip(), parse_document(value, where).data, where)
 
 
 def definition_of(data: Mapping[str, Any], where: str) -> Definition:
@@ -140,19 +136,13 @@ def is_prepared(facts: Mapping[str, CorpusFacts]) -> bool:
 def trainings(definition: Definition, facts: Mapping[str, CorpusFacts]) -> dict[str, Training]:
     """The whole training of every recipe, by label. Raises InputError."""
     _check_validation(definition, facts)
-    resolver, steps = Resolver(facts), 0
-    made = {}
-    for variant in definition.variants:
-        where = f"{definition.where} ({variant.label})"
-        made[variant.label] = resolver.resolve(variant.recipe, where, variant.branch)
-        steps += made[variant.label].chain.steps
-        if steps > _MOST_STEPS:
-            raise InputError(
-                f"{definition.where}: sweep",
-                f"its {len(definition.variants):,} recipes have more than {_MOST_STEPS:,} steps",
-                "Give fewer recipes, or fewer steps",
-            )
-    return made
+    resolver = Resolver(facts)
+    return {
+        variant.label: resolver.resolve(
+            variant.recipe, f"{definition.where} ({variant.label})", variant.branch
+        )
+        for variant in definition.variants
+    }
 
 
 def make_tree(definition: Definition, facts: Mapping[str, CorpusFacts]) -> Tree:
@@ -183,9 +173,29 @@ def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) 
             )
 
 
+def known_vocabulary(recipe: Recipe) -> int | None:
+    """Tokens of the recipe's tokenizer, as far as that is known before it is prepared.
+
+    A tokenizer of the hub or of the storage is read when text is.
+    """
+    if recipe.tokenizer.train:
+        return recipe.tokenizer.train.vocabulary
+    path = Path(recipe.tokenizer.load or "").expanduser()
+    file = path / "tokenizer.json" if path.is_dir() else path
+    return _vocabulary_in(file, file.stat().st_mtime_ns) if file.is_file() else None
+
+
+@lru_cache(maxsize=8)
+def _vocabulary_in(file: Path, _written: int) -> int | None:
+    try:
+        return vocabulary_size(Tokenizer.from_file(str(file)))
+    except Exception:  # tokenizers raises bare Exception; preparation says what is wrong
+        return None
+
+
 def _unprepared(recipe: Recipe, name: str, folder: str) -> CorpusFacts:
-    train = recipe.tokenizer.train
-    vocabulary = train.vocabulary if train else int(recipe.model.config.get("vocab_size", 50304))
+    own = recipe.model.config.get("vocab_size")
+    vocabulary = known_vocabulary(recipe) or (own if isinstance(own, int) else 50304)
     length = recipe.sequence_length + 1
     return CorpusFacts(
         folder, _UNKNOWN_ROWS, _UNKNOWN_ROWS, length, vocabulary, name.encode().hex() + "0" * 16

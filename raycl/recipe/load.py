@@ -7,63 +7,35 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
-from raycl.errors import FieldError, InputError, shown, within
+from raycl.errors import FieldError, InputError, within
 from raycl.plan.schedule import KINDS
 from raycl.recipe.schema import LATER, Recipe
-from raycl.recipe.yaml import Document, read_document
 from raycl.storage.urls import refuse_secret
-
-_LONGEST_FIELD = 500
-"""Characters of a swept or overridden field's whole name."""
-_LONGEST_NEAR = 100
-_WANT_TEXT = ("string_type", "tuple_type", "model_type", "model_attributes_type")
-_REMEDIES = {
-    "greater_than": "Give more than {gt}",
-    "greater_than_equal": "Give {ge} or more",
-    "less_than": "Give less than {lt}",
-    "less_than_equal": "Give {le} or less",
-    "string_type": "Give a text",
-    "string_too_long": "Give at most {max_length} characters",
-    "string_too_short": "Give a text",
-    "string_pattern_mismatch": "Begin with a letter; use letters, digits, '_' and '-'",
-    "bool_parsing": "Write true or false",
-    "bool_type": "Write true or false",
-    "tuple_type": "Give a list",
-    "dict_type": "Give a mapping of names to values",
-    "mapping_type": "Give a mapping of names to values",
-    "model_type": "Give its fields as a mapping",
-    "model_attributes_type": "Give its fields as a mapping",
-    "too_short": "Give one or more",
-    "literal_error": "Give {expected}",
-}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, read strictly. Raises InputError."""
-    return fields_of(read_document(path), str(path))
-
-
-def fields_of(document: Document, where: str) -> dict[str, Any]:
-    """The fields of a document. Raises InputError where it is no mapping."""
-    if not isinstance(document.data, dict):
-        raise InputError(where, "not a mapping of fields", "See configs/quickstart.yaml")
-    return document.data
-
-
-def parse_recipe(data: Mapping[str, Any], where: str, document: Document | None = None) -> Recipe:
-    """Validate a recipe's data; `where` names its file in errors, and `document` its lines.
-
-    Raises InputError.
-    """
+    """The mapping in a YAML file, read safely."""
     try:
-        recipe = Recipe.model_validate(data)
-    except ValidationError as error:
-        mark = document.mark(error.errors()[0]["loc"], data) if document else None
-        with within(where if mark is None else f"{where}:{mark.line}"):
-            raise input_error(error, mark.written if mark else None) from error
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(str(path), "no such file", "Give the path of a recipe") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(str(path), f"not readable as YAML ({error})", "Fix the file") from error
+    if not isinstance(data, dict):
+        raise InputError(str(path), "not a mapping of fields", "See configs/quickstart.yaml")
+    return data
+
+
+def parse_recipe(data: Mapping[str, Any], where: str) -> Recipe:
+    """Validate a recipe's data; `where` names its file in errors."""
     with within(where):
+        try:
+            recipe = Recipe.model_validate(data)
+        except ValidationError as error:
+            raise input_error(error) from error
         for name, corpus in recipe.corpora.items():
             for url in corpus.text:
                 refuse_secret(url, f"corpora.{name}.text")
@@ -76,9 +48,6 @@ def with_field(data: Mapping[str, Any], field: str, value: Any, where: str) -> d
     The first word is a stage, `later` for all stages but the first, or a field of the recipe.
     Raises InputError, with the nearest known name, where it is none of these.
     """
-    if len(field) > _LONGEST_FIELD:
-        problem = f"the name of a field has {len(field):,} characters: {shown(field)}"
-        raise InputError(where, problem, f"Give at most {_LONGEST_FIELD}")
     parts = field.split(".")
     copy = dict(data)
     # The data is not validated yet, so `stages` may be anything.
@@ -94,10 +63,6 @@ def with_field(data: Mapping[str, Any], field: str, value: Any, where: str) -> d
         stages[index] = _replaced(stages[index], parts[1:], value)
         copy["stages"] = stages
         return copy
-    if parts[0] == "stages" and len(parts) > 1:
-        inner = ".".join(parts[2:]) or "steps"
-        remedy = f"Give {', '.join(f'{name}.{inner}' for name in names if name)}"
-        raise InputError(f"{where}: {field}", "a stage goes by its name", remedy)
     if parts[0] not in Recipe.model_fields:
         known = [str(name) for name in names if name] + list(Recipe.model_fields)
         raise InputError(
@@ -113,11 +78,8 @@ def _replaced(data: Any, parts: Sequence[str], value: Any) -> dict[str, Any]:
     return copy
 
 
-def input_error(error: ValidationError, written: str | None = None) -> InputError:
-    """The first of pydantic's errors in a recipe's data, as an InputError that names the field.
-
-    `written` is the field's value as it stands in the file, before YAML read it.
-    """
+def input_error(error: ValidationError) -> InputError:
+    """The first of pydantic's errors in a recipe's data, as an InputError that names the field."""
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
     field = ".".join(location) or "recipe"
@@ -130,20 +92,9 @@ def input_error(error: ValidationError, written: str | None = None) -> InputErro
     if first["type"] == "union_tag_not_found":
         return InputError(field, "`kind` is missing", f"Give {', '.join(KINDS)}")
     # A whole mapping would bury the message; any other value helps to find the mistake.
-    place = field if isinstance(value, dict) else f"{field} is {shown(value)}"
+    shown = "" if isinstance(value, dict) else f" is {value!r}"
     problem, remedy = problem_of(first)
-    if isinstance(value, bool | None) and written is not None:
-        place = f"{field} is {written or 'empty'}"
-        problem = f"YAML reads it as {'nothing' if value is None else 'true or false'}; {problem}"
-    if isinstance(value, bool | int | float) and first["type"] in _WANT_TEXT:
-        remedy = f"Quote it where text is meant: '{value if written is None else written}'"
-    return InputError(place, problem, remedy or _remedy_of(first))
-
-
-def _remedy_of(error: Mapping[str, Any]) -> str:
-    """What to write instead, by the kind of one of pydantic's errors."""
-    pattern = _REMEDIES.get(error["type"], "See docs/recipes.md")
-    return pattern.format(**error.get("ctx", {}))
+    return InputError(f"{field}{shown}", problem, remedy or "See docs/recipes.md")
 
 
 def problem_of(error: Mapping[str, Any]) -> tuple[str, str]:
@@ -155,8 +106,7 @@ def problem_of(error: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    # Comparing takes time that grows with the square of the length.
-    near = difflib.get_close_matches(name[:_LONGEST_NEAR], known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f"Did you mean {near[0]!r}?"
     return f"Known fields: {', '.join(known)}" if known else ""

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from raycl.errors import FieldError, InputError, shown, within
+from raycl.errors import InputError, within
 from raycl.recipe.lengths import tokens_per_step
 from raycl.recipe.load import parse_recipe, problem_of, read_yaml
 from raycl.recipe.scale_values import Factors, scaled_field
@@ -198,17 +198,8 @@ def _grid(grid: Mapping[str, Any], factors: Factors, scale: Scale, name: str) ->
                 small[field] = [_preset(value, scale, name) for value in values]
             else:
                 last = field.rpartition(".")[2]
-                small[field] = [_swept_value(last, value, factors) for value in values]
+                small[field] = [scaled_field(last, value, factors) for value in values]
     return small
-
-
-def _swept_value(field: str, value: Any, factors: Factors) -> Any:
-    """The value at the scale. Raises InputError where it is none: a grid is not validated yet."""
-    try:
-        return scaled_field(field, value, factors)
-    except FieldError as error:
-        remedy = error.remedy or "Give a value of the field"
-        raise InputError(shown(value), error.problem, remedy) from error
 
 
 def _check_swept(field: str, name: str) -> None:

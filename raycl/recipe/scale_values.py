@@ -36,7 +36,7 @@ def scaled_field(field: str, value: Any, factors: Factors) -> Any:
     """
     if value is None:
         return None
-    if field == "schedule" and isinstance(value, str) and value in PRESETS:
+    if field == "schedule" and isinstance(value, str):
         value = PRESETS[value]  # the preset's rates are written out, since the scale changes them
     if field == "workers":
         return 1

@@ -9,17 +9,12 @@ found again by the recipes that lead to them: a random search takes its seed fro
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from raycl.errors import InputError
 from raycl.plan.frozen import thawed
 from raycl.recipe.schema import Recipe
-
-MOST_RECIPES = 10_000
-"""A sweep of so many is planned in seconds; to train them would take too long."""
 
 LABEL = "label"
 """The entry of a grid that is no field, but gives a name to all recipes of the grid."""
@@ -47,7 +42,6 @@ class Search(Protocol):
 
 def grid_search(recipe: Recipe) -> Iterator[Point]:
     """Every combination of the values in each of the grids; without a grid, the recipe itself."""
-    _check_points(recipe)
     for grid in recipe.sweep or ({},):
         axes = {field: thawed(values) for field, values in grid.items() if field != LABEL}
         for values in itertools.product(*axes.values()):
@@ -59,21 +53,6 @@ def grid_search(recipe: Recipe) -> Iterator[Point]:
             if shown:
                 parts.append(label_of(shown))
             yield Point(", ".join(parts), fields, str(grid.get(LABEL, "")))
-
-
-def _check_points(recipe: Recipe) -> None:
-    """Raise InputError where the grids have too many points to make a recipe of each."""
-    grids = [
-        [len(values) for field, values in grid.items() if field != LABEL] for grid in recipe.sweep
-    ]
-    points = sum(math.prod(lengths) for lengths in grids)
-    if points > MOST_RECIPES:
-        widest = " + ".join(" × ".join(map(str, lengths)) for lengths in grids)
-        raise InputError(
-            "sweep",
-            f"{points:,} recipes ({widest}), more than {MOST_RECIPES:,}",
-            "Give fewer values, or several smaller grids",
-        )
 
 
 def label_of(fields: Mapping[str, Any]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import yaml
+
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.recipe.definition import corpus_facts, definition_of, trainings
-from raycl.recipe.load import fields_of
-from raycl.recipe.yaml import decoded, parse_document
 from raycl.storage import Storage, layout
 
 
@@ -23,10 +23,9 @@ def stored_chains(storage: Storage) -> Callable[[str], Mapping[str, tuple[Chain,
     def chains_of(sweep: str) -> Mapping[str, tuple[Chain, int]]:
         path = layout.sweep_recipe(sweep)
         try:
-            text = decoded(files.read_bytes(path), path)
-            definition = definition_of(fields_of(parse_document(text, path), path), path)
+            definition = definition_of(yaml.safe_load(files.read_bytes(path)), path)
             whole = trainings(definition, corpus_facts(definition, files))
-        except (InputError, FileNotFoundError):
+        except (InputError, FileNotFoundError, yaml.YAMLError):
             return {}
         return {
             label: (training.chain, training.execution.keep_last)

@@ -7,13 +7,14 @@ the names of all states depend on what the corpora hold.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from raycl.data.manifest import Manifest
-from raycl.errors import InputError, within
+from raycl.errors import InputError
 from raycl.plan.cost import Plan, make_plan
+from raycl.plan.model_facts import ModelFacts
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
 from raycl.recipe.definition import (
@@ -56,11 +57,13 @@ class SweepPlan:
     tree: Tree
     states: frozenset[str]
     """Names of the complete states of the storage."""
+    models: Mapping[str, ModelFacts] = field(default_factory=dict)
+    """Facts of the models that were looked into, by `facts_key`."""
 
     @cached_property
     def cost(self) -> Plan:
         """Steps, tokens, FLOPs and memory of the tree, and how much of it storage holds."""
-        return make_plan(self.tree, self.states)
+        return make_plan(self.tree, self.states, self.models)
 
     @cached_property
     def is_prepared(self) -> bool:
@@ -85,6 +88,10 @@ class SweepPlan:
     def with_states(self, names: Collection[str]) -> SweepPlan:
         """The same plan when storage holds the states `names`."""
         return replace(self, states=frozenset(names))
+
+    def with_models(self, models: Mapping[str, ModelFacts]) -> SweepPlan:
+        """The same plan with the facts of models that were looked into."""
+        return replace(self, models=models)
 
     def subtree(self, sweep: PlannedSweep) -> Tree:
         """The part of the tree along which one sweep's recipes run, under their own labels."""
@@ -128,8 +135,7 @@ def _planned(definition: Definition, manifests: Mapping[str, Manifest]) -> Plann
 
 def _tree(sweeps: Sequence[PlannedSweep]) -> Tree:
     if len(sweeps) == 1:
-        with within(sweeps[0].definition.where):
-            return build_tree(sweeps[0].trainings, LEAST_SHARED)
+        return build_tree(sweeps[0].trainings, LEAST_SHARED)
     joint = {
         _joint_label(sweep, label): training
         for sweep in sweeps

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
-from raycl.errors import InputError, shown, within
+from raycl.errors import InputError, within
 from raycl.plan.frozen import thawed
 from raycl.recipe.baselines import Baseline, baseline
-from raycl.recipe.ending import END
 from raycl.recipe.load import parse_recipe, with_field
-from raycl.recipe.schema import LATER, LONGEST_LABEL, Recipe, Stage
-from raycl.recipe.search import LABEL, MOST_RECIPES, Point, Search, as_text, grid_search
-from raycl.recipe.seed import check_seeds
+from raycl.recipe.schema import LATER, Recipe, Stage
+from raycl.recipe.search import LABEL, Point, Search, as_text, grid_search
 from raycl.units import Length
 
 
@@ -37,7 +35,7 @@ class Variant:
     """Every swept field and its value here; empty for a baseline."""
     recipe: Recipe
     branch: Branch | None = None
-    """The anneal that ends the recipe: of a variant of kind `anneal`, or of a baseline like it."""
+    """The branch at the end of the recipe's last stage, in a variant of kind `anneal`."""
     trunk: str = ""
     """Label of the recipe that a variant of kind `anneal` is a branch of."""
     arm: str = ""
@@ -55,22 +53,15 @@ def expand(data: Mapping[str, Any], where: str, search: Search = grid_search) ->
     parser = _PointParser(data, base)
     with within(where):
         for point in search(base):
-            _check_label(point.label)
             recipe = parser.recipe(point)
             fields = {field: _value(recipe, field) for field in swept}
             trunk = Variant(point.label or recipe.name, "sweep", fields, recipe, arm=point.arm)
             for variant in (trunk, *_branches(trunk)):
                 variants.setdefault((variant.recipe, variant.branch), variant)
-            if len(variants) > MOST_RECIPES:
-                problem = f"more than {MOST_RECIPES:,} recipes and anneal branches"
-                raise InputError("sweep", problem, "Give fewer values or branches")
         found = list(variants.values())
-        check_seeds([variant.recipe for variant in found if variant.kind == "sweep"])
         for kind in base.baselines:
             label, recipe = baseline(kind, base)
-            last = recipe.stages[-1]
-            branch = Branch(last.name, END) if last.anneal else None
-            found.append(Variant(label, kind, {}, recipe, branch))
+            found.append(Variant(label, kind, {}, recipe))
         _check_labels(found)
     return found
 
@@ -156,13 +147,6 @@ def _dump(value: Any) -> Any:
     return {**kind, **value.model_dump(exclude_defaults=True)}
 
 
-def _check_label(label: str) -> None:
-    """Raise InputError for a label that no table can show."""
-    if len(label) > LONGEST_LABEL:
-        problem = f"a recipe would be called {shown(label)}, by {len(label):,} characters"
-        raise InputError("sweep", problem, "Sweep short values, or one field in each grid")
-
-
 def _check_labels(variants: list[Variant]) -> None:
     """Raise InputError where two recipes have one label: results are found by it."""
     labels = Counter(variant.label for variant in variants)
@@ -170,6 +154,6 @@ def _check_labels(variants: list[Variant]) -> None:
     if twice:
         raise InputError(
             "sweep",
-            f"two recipes are called {shown(twice[0])}",
+            f"two recipes are called {twice[0]!r}",
             "Merge the grids, or name one more field in one of them",
         )

@@ -43,8 +43,7 @@ _RULES = """\
 
 All claims share two rules, whose margins come from the paper's numbers or from what a word \
 means, not from our results. Recipes are compared seed by seed: with the same seed, two of them \
-share their initial weights, their data and every step up to where they first differ. A seed draws \
-the initial weights; the data and its order are the same for all seeds.
+share their initial weights, their data and every step up to where they first differ.
 
 - **Direction** ("a is above b"): *holds* if the paired difference has the claimed sign in every \
 one of three or more seeds and its mean is more than 2 standard errors from 0; *does not hold \

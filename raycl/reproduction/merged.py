@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -15,7 +15,6 @@ from raycl.storage import Storage
 DENSITIES = (Fraction(1, 10), Fraction(1, 5), Fraction(2, 5), Fraction(3, 5), Fraction(4, 5))
 """Densities of TIES to try. The paper takes the best and does not name the others (§5.9)."""
 PREFIX = "e13"
-Evaluate = Callable[[Storage, str, Sequence[str], int | None], dict[str, float]]
 
 
 def merged_outcomes(
@@ -46,35 +45,11 @@ def merged_outcomes(
         base = training.chain.name(last.first_step)
         for density in DENSITIES:
             state = merge_states(storage, base, [outcome.state], density, 1.0)
-            rows = _rows(outcome, training)
-            losses, measured = (
-                _measured(storage, state, wanted, evaluate_state)
-                for wanted in (rows, _more_rows(outcome))
+            losses = evaluate_state(
+                storage, state, list(training.corpora), training.validation.rows
             )
-            made = _outcome(outcome, last, state, density, losses)
-            found.append(replace(made, measured=measured))
+            found.append(_outcome(outcome, last, state, density, losses))
     return found
-
-
-def _rows(trained: RecipeOutcome, training: Training) -> dict[str, int]:
-    """The rows of the corpora on which the history of the trained recipe is."""
-    asked = dict.fromkeys(training.corpora, training.validation.rows)
-    return asked | {c: n for c, n in trained.validation_rows.items() if c not in trained.measured}
-
-
-def _more_rows(trained: RecipeOutcome) -> dict[str, int]:
-    """The rows of the corpora on which the trained recipe has a final loss of more rows."""
-    return {corpus: trained.validation_rows[corpus] for corpus in trained.measured}
-
-
-def _measured(
-    storage: Storage, state: str, rows: Mapping[str, int], evaluate: Evaluate
-) -> dict[str, float]:
-    """The losses of a state on as many rows of each corpus; the model is loaded once a number."""
-    losses: dict[str, float] = {}
-    for count in sorted(set(rows.values())):
-        losses |= evaluate(storage, state, [c for c in rows if rows[c] == count], count)
-    return losses
 
 
 def _outcome(

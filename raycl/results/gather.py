@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import io
-import shlex
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from raycl.data.manifest import Manifest
 from raycl.evaluation.store import Measured, read_losses, read_tasks
-from raycl.plan.anneal import Annealed
-from raycl.plan.chain import ChainStage
-from raycl.plan.mixture import Source
 from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
 from raycl.recipe import Variant
 from raycl.recipe.sweep_plan import PlannedSweep
-from raycl.results.one_yardstick import OnRows, on_more_rows, on_one_number_of_rows
-from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
-from raycl.results.validation_rows import (
-    ValidatedHistory,
-    ValidationRows,
-    joined,
-    rows_of,
-    validated,
-)
+from raycl.results.outcome import VALIDATION, BranchFact, RecipeOutcome, StageFact
 from raycl.states.mark import StateMark, read_mark
 from raycl.storage import Storage, layout
 
@@ -35,25 +23,15 @@ def gather(
 ) -> list[RecipeOutcome]:
     """The outcome of every recipe as far as storage holds it.
 
-    All losses on a corpus are on the same rows of it. `failed` are labels of recipes that failed.
-    `states` may be shared by several sweeps of one storage, so that each state is read once.
+    `failed` are labels of recipes that failed. `states` may be shared by several sweeps of one
+    storage, so that each state is read once.
     """
-    asked = sweep.definition.recipe.validation.rows
-    storage = shlex.quote(states.storage.url)
-    command = f"raycl evaluate --storage {storage} --sweep {sweep.name} --rows"
-    outcomes, rows = on_one_number_of_rows(
-        lambda rows: _on_rows(rows, sweep, states, failed), asked, command
-    )
-    return on_more_rows(outcomes, rows, sweep.facts, states.losses, command)
-
-
-def _on_rows(
-    rows: int, sweep: PlannedSweep, states: StoredStates, failed: frozenset[str]
-) -> list[OnRows]:
     bytes_per_token = _bytes_per_token(sweep.manifests)
-    wanted = rows_of(sweep.facts, rows)
+    fingerprints = {name: fact.fingerprint for name, fact in sweep.facts.items()}
     return [
-        _outcome(variant, sweep.trainings[variant.label], states, wanted, bytes_per_token, failed)
+        _outcome(
+            variant, sweep.trainings[variant.label], states, fingerprints, bytes_per_token, failed
+        )
         for variant in sweep.definition.variants
     ]
 
@@ -72,20 +50,40 @@ class StoredStates:
         found = next(self._index.along(training.chain, training.chain.steps), None)
         return found[1] if found else None
 
-    def histories(self, name: str | None, wanted: list[ValidationRows]) -> list[ValidatedHistory]:
-        """The histories of the state and of those before it on its chain, the first one first.
+    def history(
+        self, name: str | None, validation_rows: int, fingerprints: Mapping[str, str]
+    ) -> pd.DataFrame:
+        """One line per step from the chain's first step to the state.
 
-        Their losses are those on the wanted rows; see `validated`.
+        The last line of a state lacks the loss on a corpus that was added after its training. It is
+        filled with what `raycl evaluate` measured on as many rows of the corpus with this
+        fingerprint, if it did.
         """
-        found: list[ValidatedHistory] = []
+        parts: list[pd.DataFrame] = []
         while name is not None:
             mark, lines = self._read(name)
-            found.insert(0, validated(mark, lines, wanted, self.losses(name)))
+            parts.insert(0, self._completed(name, lines, validation_rows, fingerprints))
             name = mark.previous
-        return found
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"step": []})
 
-    def losses(self, name: str) -> Mapping[Measured, float]:
-        """What `raycl evaluate` measured of a state (nats/token)."""
+    def _completed(
+        self, name: str, lines: pd.DataFrame, rows: int, fingerprints: Mapping[str, str]
+    ) -> pd.DataFrame:
+        last = lines.iloc[-1]
+        found = {
+            f"{VALIDATION}{corpus}": loss
+            for corpus, fingerprint in fingerprints.items()
+            if (loss := self._measured(name).get((corpus, fingerprint, rows))) is not None
+            and pd.isna(last.get(f"{VALIDATION}{corpus}"))
+        }
+        if not found:
+            return lines
+        lines = lines.copy()
+        for column, loss in found.items():
+            lines.loc[lines.index[-1], column] = loss
+        return lines
+
+    def _measured(self, name: str) -> dict[Measured, float]:
         if name not in self._losses:
             self._losses[name] = read_losses(self.storage, name)
         return self._losses[name]
@@ -102,47 +100,36 @@ def _outcome(
     variant: Variant,
     training: Training,
     states: StoredStates,
-    wanted: list[ValidationRows],
+    fingerprints: Mapping[str, str],
     bytes_per_token: Mapping[str, float],
     failed: frozenset[str],
-) -> OnRows:
+) -> RecipeOutcome:
     state = states.deepest(training)
     finished = state == training.chain.name(training.chain.steps)
     status = "finished" if finished else "failed" if variant.label in failed else "unfinished"
-    histories = states.histories(state, wanted)
-    ends = [h for h in histories if h.last_step in training.chain.starts]
-    made = RecipeOutcome(
+    return RecipeOutcome(
         label=variant.label,
         kind=variant.kind,
         fields=variant.fields,
         stages=tuple(_stage_facts(training)),
-        history=joined(histories),
+        history=states.history(state, training.validation.rows, fingerprints),
         tokens_per_step=training.chain.tokens_per_step,
         bytes_per_token=bytes_per_token,
         state=state or "",
         status=status,
-        # A model from scratch is drawn at random, whatever its configuration was taken from.
-        starts_trained=training.model.pretrained is not None and variant.kind != "scratch",
+        starts_trained=training.model.pretrained is not None,
         final_steps=variant.recipe.validation.final_steps,
         tasks=read_tasks(states.storage, state) if state and finished else {},
-        branch=branch_fact(variant, training),
+        branch=branch_fact(variant),
         arm=variant.arm,
-        validation_rows=histories[-1].rows if histories else {},
-    )
-    return OnRows(
-        made,
-        frozenset(number for end in ends for number in end.other_rows.values()),
-        frozenset(corpus for end in ends for corpus in end.measured),
     )
 
 
-def branch_fact(variant: Variant, training: Training | None = None) -> BranchFact | None:
-    """Where an anneal branch leaves its trunk, and its length; None for any other recipe."""
-    if variant.kind != "anneal" or variant.branch is None:
+def branch_fact(variant: Variant) -> BranchFact | None:
+    """Where an anneal branch leaves its trunk; None for any other recipe."""
+    if variant.branch is None:
         return None
-    schedule = training.chain.stages[-1].schedule if training else None
-    steps = schedule.length if isinstance(schedule, Annealed) else 0
-    return BranchFact(variant.trunk, variant.branch.stage, variant.branch.at, steps)
+    return BranchFact(variant.trunk, variant.branch.stage, variant.branch.at)
 
 
 def _stage_facts(training: Training) -> list[StageFact]:
@@ -153,19 +140,13 @@ def _stage_facts(training: Training) -> list[StageFact]:
             first_step=first,
             last_step=first + stage.steps,
             tokens=stage.steps * chain.tokens_per_step,
-            new=tuple(source.corpus for source in _sources(stage, replay=False)),
+            new=tuple(source.corpus for source in stage.mixture.sources if not source.replay),
             replay_share=float(stage.mixture.replay),
             max_lr=stage.schedule.peak,
             schedule=str(getattr(stage.schedule, "kind", "anneal")),
-            shares=tuple(float(source.weight) for source in _sources(stage, replay=False)),
-            replayed=tuple(source.corpus for source in _sources(stage, replay=True)),
         )
         for stage, first in zip(chain.stages, chain.starts, strict=False)
     ]
-
-
-def _sources(stage: ChainStage, replay: bool) -> list[Source]:
-    return [source for source in stage.mixture.sources if source.replay == replay]
 
 
 def _bytes_per_token(manifests: Mapping[str, Manifest]) -> dict[str, float]:

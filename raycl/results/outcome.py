@@ -30,16 +30,6 @@ class StageFact:
     max_lr: float | None = None
     schedule: str = ""
     """The kind of its schedule; `anneal` where the recipe is a branch that leaves the stage."""
-    shares: tuple[float, ...] = ()
-    """The share of each corpus of `new` in the new data; empty: equal ones."""
-    replayed: tuple[str, ...] = ()
-    """The corpora of its replay."""
-
-    @property
-    def mixture(self) -> dict[str, float]:
-        """Each new corpus' share of the new data, replay left out; they sum to 1."""
-        shares = self.shares or (1 / max(len(self.new), 1),) * len(self.new)
-        return dict(zip(self.new, shares, strict=True))
 
 
 @dataclass(frozen=True)
@@ -52,8 +42,6 @@ class BranchFact:
     """Name of the stage that the branch leaves."""
     at: Length
     """The part of the stage that is done when the branch leaves it."""
-    steps: int = 0
-    """Steps of the anneal, which its trunk does not have."""
 
     @property
     def leaves_at_end(self) -> bool:
@@ -70,7 +58,6 @@ class RecipeOutcome:
     the validation after s steps stands in the line step = s - 1. `starts_trained` says that the
     weights were pre-trained before the recipe, so that a corpus which is never new here can still
     be forgotten. Losses at the end of a stage are averaged over its last `final_steps` steps.
-    All losses of `history` on a corpus were measured on the same rows.
     """
 
     label: str
@@ -90,14 +77,6 @@ class RecipeOutcome:
     """Given where `kind` is "anneal", and nowhere else."""
     arm: str = ""
     """The `label` of the recipe's grid in the recipe file; empty where it has none."""
-    measured: Mapping[str, float] = field(default_factory=dict)
-    """Final losses (nats/token) by corpus that were measured after the training, on more rows."""
-    validation_rows: Mapping[str, int] = field(default_factory=dict)
-    """By corpus, the validation rows of the final loss; without those that are not known."""
-    last_alone: frozenset[str] = frozenset()
-    """Corpora whose losses at the end of a stage are the last one alone, whatever `final_steps`."""
-    notes: tuple[str, ...] = ()
-    """Sentences on what is missing from the numbers of this recipe, and how to get it."""
 
     @property
     def steps(self) -> int:
@@ -129,11 +108,6 @@ def corpora_of(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     learned = [name for outcome in chains for stage in outcome.stages for name in stage.new]
     ordered = [name for name in dict.fromkeys(learned) if name in measured]
     return ordered + sorted(measured.difference(ordered))
-
-
-def trained_corpora(outcome: RecipeOutcome) -> set[str]:
-    """The corpora that some stage trains on, as new data or as replay."""
-    return {corpus for stage in outcome.stages for corpus in (*stage.new, *stage.replayed)}
 
 
 def validation_curve(outcome: RecipeOutcome, corpus: str) -> pd.Series[float]:

@@ -14,11 +14,8 @@ import pyarrow.parquet as pq
 from raycl.errors import InputError
 from raycl.storage import Storage
 
-FORMAT = 2
-"""Raised when the meaning of a column changes. Files without the key are of format 1.
-
-In format 1 `average` and what is made of it counted every listed corpus alike.
-"""
+FORMAT = 1
+"""Raised when the meaning of a column changes. Files without the key are of format 1."""
 _KEY = b"raycl_format"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Sequence
@@ -39,44 +38,22 @@ def results_table(outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
         "state": [outcome.state for outcome in outcomes],
         "status": [outcome.status for outcome in outcomes],
     }
-    if any(outcome.notes for outcome in outcomes):
-        after["note"] = [" ".join(outcome.notes) for outcome in outcomes]
     parts = [pd.DataFrame(columns), metric_columns(outcomes, corpora), pd.DataFrame(after)]
     return pd.concat(parts, axis=1)
 
 
-_PLAIN = re.compile(r"[a-z0-9]+(\.[0-9]+)?( [a-z0-9]+(\.[0-9]+)?)*")
-_DIGEST = re.compile(r"(^| )[0-9a-f]{12}$")
-_READABLE = 60
-"""Characters of a label in its file's name; what follows tells any two labels apart."""
-
-
-def file_name(label: str) -> str:
-    """The name of a label's file: readable, at most 80 lower-case characters, no two labels' alike.
-
-    It depends on the label alone, so that no other set of recipes takes it. Plain words are their
-    own name, and any other label has a digest at the end.
-    """
-    if len(label) <= _READABLE and _PLAIN.fullmatch(label) and not _DIGEST.search(label):
-        return label.replace(" ", "-")
-    digest = hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{_readable(label)[:_READABLE].rstrip('-.')}-{digest}"
-
-
-def _readable(label: str) -> str:
-    return re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-.") or "recipe"
-
-
-def _former_names(labels: Sequence[str]) -> list[str]:
-    """The file names that raycl 0.1.0 gave to labels; they had any length."""
-    taken: dict[str, None] = {}
+def slugs(labels: Sequence[str]) -> list[str]:
+    """A file name for each label: readable, and no two alike."""
+    taken: set[str] = set()
+    names = []
     for label in labels:
-        plain = name = _readable(label)
-        number = 2
+        plain = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-.") or "recipe"
+        name, number = plain, 2
         while name in taken:
             name, number = f"{plain}-{number}", number + 1
-        taken[name] = None
-    return list(taken)
+        taken.add(name)
+        names.append(name)
+    return names
 
 
 def write_results(storage: Storage, sweep: str, outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
@@ -85,22 +62,11 @@ def write_results(storage: Storage, sweep: str, outcomes: Sequence[RecipeOutcome
     Returns the table.
     """
     table = results_table(outcomes)
-    for outcome in outcomes:
-        path = layout.sweep_history(sweep, file_name(outcome.label))
-        write_parquet(storage, path, outcome.history)
-    _remove_former(storage, sweep, [outcome.label for outcome in outcomes])
+    for slug, outcome in zip(slugs([o.label for o in outcomes]), outcomes, strict=True):
+        write_parquet(storage, layout.sweep_history(sweep, slug), outcome.history)
     storage.write_bytes(layout.sweep_results(sweep, "csv"), table.to_csv(index=False).encode())
     write_parquet(storage, layout.sweep_results(sweep, "parquet"), table)
     return table
-
-
-def _remove_former(storage: Storage, sweep: str, labels: Sequence[str]) -> None:
-    """Remove the histories of the same recipes that raycl 0.1.0 wrote under other names."""
-    there = set(storage.list(layout.sweep_histories(sweep)))
-    for name in set(_former_names(labels)).difference(map(file_name, labels)):
-        path = layout.sweep_history(sweep, name)
-        if path.rpartition("/")[2] in there:
-            storage.remove(path)
 
 
 def read_results(storage: Storage, sweep: str) -> pd.DataFrame:

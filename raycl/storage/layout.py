@@ -128,14 +128,9 @@ def sweep_results(name: str, suffix: str) -> str:
     return f"{sweep(name)}/results.{suffix}"
 
 
-def sweep_histories(name: str) -> str:
-    """The folder of the histories of a sweep's recipes."""
-    return f"{sweep(name)}/history"
-
-
 def sweep_history(name: str, recipe: str) -> str:
     """The history of one recipe, whose label has become the file name `recipe`."""
-    return f"{sweep_histories(name)}/{recipe}.parquet"
+    return f"{sweep(name)}/history/{recipe}.parquet"
 
 
 def sweep_tensorboard(name: str) -> str:

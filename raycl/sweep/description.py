@@ -10,8 +10,6 @@ import yaml
 from raycl.errors import InputError
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import Definition, definition_of
-from raycl.recipe.load import fields_of
-from raycl.recipe.yaml import decoded, parse_document
 from raycl.states.lookup import complete_states
 from raycl.states.tree_record import NodeRecord, read_tree_record, write_tree_record
 from raycl.storage import Storage, layout
@@ -47,8 +45,14 @@ def stored_definition(storage: Storage, name: str) -> Definition:
         known = ", ".join(storage.list(layout.SWEEPS)) or "none"
         raise InputError(f"sweep {name!r} in {storage.url}", "not there", f"Known sweeps: {known}")
     where = storage.full_path(path)
-    text = decoded(storage.read_bytes(path), where)
-    return definition_of(fields_of(parse_document(text, where), where), where)
+    try:
+        data = yaml.safe_load(storage.read_bytes(path))
+    except yaml.YAMLError as error:
+        remedy = "Run `raycl sweep` with its recipe again"
+        raise InputError(where, f"not readable as YAML ({error})", remedy) from error
+    if not isinstance(data, dict):
+        raise InputError(where, "not a mapping of fields", "Run `raycl sweep` with its recipe")
+    return definition_of(data, where)
 
 
 def progress(storage: Storage, name: str) -> Iterable[dict[str, Any]]:

@@ -23,13 +23,13 @@ from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
 from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps
 from raycl.results.gather import StoredStates, gather
-from raycl.results.report.notes import notes
 from raycl.results.report.page import write_report
 from raycl.results.table import write_results
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
 from raycl.sweep.description import recipe_text, write_description
 from raycl.sweep.prepare_corpora import check_corpora, prepare_all, ready_text
+from raycl.train.inspect_plan import inspected
 
 Report = Callable[[str], None]
 OnPlan = Callable[[Plan], None]
@@ -53,8 +53,6 @@ class SweepResult:
     page: str
     failed: dict[str, str]
     """Reason by failed node; empty where all went well."""
-    notes: tuple[str, ...] = ()
-    """Sentences on what must be known to read the table."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +101,7 @@ def train_sweeps(
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
         return Trained(plan, {})
+    plan = inspected(plan)
     sources: dict[str, TextSource] = {}
     if plan.is_prepared:
         for name, manifest in plan.manifests.items():
@@ -134,7 +133,7 @@ def _prepared(
 ) -> SweepPlan:
     """The plan over the corpora that are prepared here: names depend on what is in them."""
     prepare_all(material, sources, storage, report)
-    return plan_sweeps([sweep.definition for sweep in plan.sweeps], storage)
+    return inspected(plan_sweeps([sweep.definition for sweep in plan.sweeps], storage))
 
 
 def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:
@@ -182,7 +181,7 @@ def write_all(
     table = write_results(storage, planned.name, outcomes)
     facts = _facts(plan, storage)
     page = write_report(storage, planned.name, f"Sweep {planned.name}", outcomes, facts)
-    return SweepResult(table, storage.full_path(page), failed, tuple(notes(outcomes)))
+    return SweepResult(table, storage.full_path(page), failed)
 
 
 def _facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:

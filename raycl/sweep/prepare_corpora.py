@@ -12,7 +12,6 @@ from raycl.data.prepare import (
     CorpusSpec,
     TextSource,
     check_origin,
-    check_sample,
     find_files,
     load_tokenizer,
     prepare_corpus,
@@ -108,15 +107,15 @@ def ready_text(
     sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
     missing = [n for n in sources if not has_manifest(storage, layout.corpus(n))]
     for name in missing:
-        _check_text(sources[name], f"{where}: corpora.{name}.text")
+        _check_found(sources[name], f"{where}: corpora.{name}.text")
     if missing and recipe.tokenizer.load is not None:
         load_tokenizer(storage, recipe.tokenizer.load)
     return sources
 
 
-def _check_text(source: TextSource, where: str) -> None:
+def _check_found(source: TextSource, where: str) -> None:
     with within(where):
-        check_sample(source, find_files(source))
+        find_files(source)
 
 
 def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:

@@ -55,10 +55,10 @@ def configuration(node: Node, place: int) -> dict[str, Any]:
 
 
 def title(node: Node) -> str:
-    """Stage and steps, and enough of the state's name to tell all nodes apart."""
+    """Stage and steps, and enough of the state's name to tell branches apart."""
     training = node.training
     stage = "".join(c if c.isalnum() else "-" for c in training.stage) or "stage"
-    return f"{stage}-{training.start:06d}-{training.stop:06d}-{node.name.split('-')[-1][:12]}"
+    return f"{stage}-{training.start:06d}-{training.stop:06d}-{node.name.split('-')[-1][:6]}"
 
 
 def trial_resources(config: dict[str, Any], gpus: bool) -> tune.PlacementGroupFactory:

@@ -169,11 +169,3 @@ def read_lines(data: bytes, last_step: int, where: str) -> list[dict[str, Any]]:
             where, f"its history does not end with step {last_step}", "Remove this state's folder"
         )
     return lines
-
-
-def without_validation(
-    lines: Sequence[Mapping[str, Any]], corpora: Sequence[str]
-) -> list[dict[str, Any]]:
-    """The lines without losses on these corpora: one history holds losses on the same rows."""
-    dropped = {f"validation/{corpus}" for corpus in corpora}
-    return [{k: v for k, v in line.items() if k not in dropped} for line in lines]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,12 +16,18 @@ from raycl.errors import InputError
 from raycl.evaluation import losses as state_evaluation
 from raycl.evaluation.losses import corpora_for, evaluate_state
 from raycl.evaluation.store import read_losses
+from raycl.recipe.definition import Definition, corpus_facts, make_tree
+from raycl.recipe.sweep_plan import plan_sweeps
+from raycl.results.gather import StoredStates, gather
+from raycl.results.table import results_table
 from raycl.states.lookup import find_state, swept_states
 from raycl.storage import Storage
+from raycl.sweep.description import write_description
 from raycl.train.checkpoint.load import load_history
 from raycl.train.checkpoint.stored_state import read_state
-from tests.helpers.trained_recipes import outcomes_table, trained_recipe
-from tests.helpers.training_runs import make_corpus, make_storage, make_task, run
+from raycl.train.loop import train
+from tests.helpers.recipe_data import defined
+from tests.helpers.training_runs import make_batches, make_corpus, make_storage, make_task, run
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +104,27 @@ def test_states_are_found_by_what_is_unique(tmp_path: Path) -> None:
     for unknown in ("000000009", "ab2", ""):
         with pytest.raises(InputError, match="States here: 000000004-aa11"):
             find_state(storage, unknown)
+
+
+def outcomes_table(definition: Definition, storage: Storage) -> pd.DataFrame:
+    """The table of what storage holds of a definition's recipes."""
+    plan = plan_sweeps((definition,), storage)
+    return results_table(gather(plan.sweeps[0], StoredStates(storage, plan.states)))
+
+
+def trained_recipe(storage: Storage, **changes: Any) -> Definition:
+    """A recipe of the corpora `older` and `new`, trained without Ray."""
+    stages = [
+        {"name": n, "steps": 2, "schedule": {"kind": "constant", "max_lr": 1e-3}}
+        for n in ("older", "new")
+    ]
+    corpora = {name: {"text": f"{name}.jsonl"} for name in ("older", "new")}
+    definition = defined(stages=stages, **{"corpora": corpora, **changes})
+    tree = make_tree(definition, corpus_facts(definition, storage))
+    write_description(definition, storage, tree)
+    for node in tree.nodes:
+        train(node.training, storage, make_batches(node.training, storage), lambda _: None)
+    return definition
 
 
 def test_a_corpus_added_later_appears_in_the_results(tmp_path: Path) -> None:

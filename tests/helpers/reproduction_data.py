@@ -201,10 +201,7 @@ def _shift_runs(world: World, shift: str, seed: int) -> dict[str, list[RecipeOut
 def _merged(names: Sequence[str], losses: Losses, seed: int, share: float) -> RecipeOutcome:
     shift = np.random.default_rng(seed).normal(0, 0.02) + share / 100
     line = {f"validation/{n}": [loss + shift] for n, loss in zip(names, losses, strict=True)}
-    stages = tuple(
-        StageFact(name, place * STEPS, (place + 1) * STEPS, STEPS * TOKENS, (name,))
-        for place, name in enumerate(names)
-    )
+    stages = tuple(StageFact(n, 0, STEPS, STEPS * TOKENS, (n,)) for n in names)
     history = pd.DataFrame({"step": [2 * STEPS - 1], **line})
     return RecipeOutcome(f"merged at {share}", "merged", {}, stages, history, TOKENS)
 

@@ -108,10 +108,10 @@ def test_names_are_unique_and_the_brief_is_covered() -> None:
 
 def test_the_parts_of_an_experiment() -> None:
     corpora = evidence_of("holding").corpora("e11-domain-incremental")
-    assert corpora.first == {"wiki": 1}
-    assert corpora.last == {"news": 1}
+    assert corpora.first == ("wiki",)
+    assert corpora.last == ("news",)
     assert corpora.before_last == ("wiki", "books", "code")
-    assert evidence_of("holding").corpora("e5-replay-weak").last == {"kernel-docs": 1}
+    assert evidence_of("holding").corpora("e5-replay-weak").last == ("kernel-docs",)
 
 
 def test_recipes_are_found_by_what_they_did() -> None:
@@ -352,9 +352,9 @@ def test_a_band_is_the_mean_and_range_where_all_seeds_were_measured() -> None:
 
 def test_an_unfinished_seed_is_not_drawn() -> None:
     found = evidence_of("holding").picked("e5-replay-weak", replay(0.05))
-    whole = loss_band(found, {"english": 1})
-    part = loss_band({**found, 1: _cut(found[1])}, {"english": 1})
-    without = loss_band({seed: o for seed, o in found.items() if seed != 1}, {"english": 1})
+    whole = loss_band(found, ("english",))
+    part = loss_band({**found, 1: _cut(found[1])}, ("english",))
+    without = loss_band({seed: o for seed, o in found.items() if seed != 1}, ("english",))
     assert whole is not None
     assert part is not None
     assert without is not None

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raycl.results.metrics import (
-    Sides,
     Spike,
     TokensToReach,
     adaptation,
@@ -89,8 +88,8 @@ def test_a_final_loss_is_averaged_over_the_last_steps(recipe: RecipeOutcome) -> 
 def test_without_a_measurement_at_the_end_there_is_no_final_loss() -> None:
     gone = made({"a": [*LOSSES["a"][:-1], NAN], "b": LOSSES["b"]}, final_steps=5)
     assert math.isnan(final_loss(gone, "a"))
-    assert math.isnan(average_loss(gone, Sides({"a": 1}, {"b": 1})))
-    assert average_loss(gone, Sides(new={"b": 1})) == pytest.approx((5.5 + 5.0) / 2)
+    assert math.isnan(average_loss(gone, ["a", "b"]))
+    assert average_loss(gone, ["b"]) == pytest.approx((5.5 + 5.0) / 2)
 
 
 def test_forgetting_and_adaptation(recipe: RecipeOutcome) -> None:
@@ -161,15 +160,15 @@ def test_where_there_is_no_spike_to_speak_of(recipe: RecipeOutcome) -> None:
 
 
 def test_tokens_to_reach_a_loss(recipe: RecipeOutcome) -> None:
-    # Averages of (a + b) / 2 and c: 9, 7.625, 6.5, 6, 5.575, 4.525, 3.825
-    assert tokens_to_reach(recipe, 5.6) == TokensToReach(800.0, 0.0)
+    # Averages: 9, 7.5, 6.33, 5.83, 5.3, 4.7, 4.1
+    assert tokens_to_reach(recipe, 5.5) == TokensToReach(800.0, 0.0)
     assert tokens_to_reach(recipe, 5.0) == TokensToReach(1000.0, 200.0)
-    assert tokens_to_reach(recipe, 4.5, {"a": 1.0}) == TokensToReach(400.0, 0.0)
-    assert tokens_to_reach(recipe, 4.3, {"a": 1.0}) == TokensToReach(400.0, 400.0)
+    assert tokens_to_reach(recipe, 4.5, ["a"]) == TokensToReach(400.0, 0.0)
+    assert tokens_to_reach(recipe, 4.3, ["a"]) == TokensToReach(400.0, 400.0)
     for never in (tokens_to_reach(recipe, 1.0), tokens_to_reach(recipe, NAN)):
         assert math.isnan(never.recipe)
         assert math.isnan(never.last_stage)
-    assert math.isnan(tokens_to_reach(recipe, 5.0, {"a": 0.5, "unknown": 0.5}).recipe)
+    assert math.isnan(tokens_to_reach(recipe, 5.0, ["a", "unknown"]).recipe)
 
 
 @pytest.mark.parametrize("kind", ["previous", "union", "scratch"])

@@ -15,15 +15,14 @@ import pytest
 from raycl.errors import InputError
 from raycl.results.metrics import final_loss
 from raycl.results.metrics.registry import METRICS, per_corpus
-from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
+from raycl.results.outcome import RecipeOutcome, StageFact
 from raycl.results.table import (
-    file_name,
     read_results,
     results_table,
+    slugs,
     write_results,
 )
 from raycl.storage import Storage
-from raycl.units import parse_length
 from tests.helpers.outcomes import NAN, history, replayed, union
 from tests.helpers.paths import ROOT
 
@@ -35,10 +34,7 @@ def test_the_numbers_by_hand() -> None:
         "loss/german": 5.0,
         "bits_per_byte/english": 4.5 / math.log(2) / 4,
         "bits_per_byte/german": 5.0 / math.log(2) / 5,
-        "weight/english": 0.5,
-        "weight/german": 0.5,
         "average": 4.75,
-        "average_bits_per_byte": (4.5 / 4 + 5.0 / 5) / 2 / math.log(2),
         "forgetting/english": 0.5,
         "forgetting_from_best/english": 0.6,
         "adaptation/german": 2.0,
@@ -104,11 +100,7 @@ def test_every_column_is_defined_and_every_definition_is_a_column() -> None:
     lines = ROOT.joinpath("docs/metrics.md").read_text().splitlines()
     defined = [line.split("`")[1] for line in lines if line.startswith("| `")]
     assert all(line.count("|") == 4 for line in lines if line.startswith("| `"))
-    branch = BranchFact("replay 25%", "german", parse_length("100%"), 1)
-    whole = replayed(
-        tasks={"cloze": 0.5}, validation_rows={"english": 64}, branch=branch, notes=("a note",)
-    )
-    table = results_table([whole, back_again(), union()])
+    table = results_table([replayed(tasks={"cloze": 0.5}), back_again(), union()])
     patterns = [re.sub(r"/.*", "/<corpus>", name) for name in table.columns]
     patterns = [name.replace("task/<corpus>", "task/<task>") for name in patterns]
     fields = dict.fromkeys(replayed().fields, "<stage>.<field>")
@@ -147,19 +139,17 @@ def test_written_tables_come_back(tmp_path: object) -> None:
     pd.testing.assert_frame_equal(read_results(storage, "one"), written)
     assert written["german.replay"].tolist()[:2] == ["25%", "0"]
     names = storage.list("sweeps/one/history")
-    labels = [replayed().label, "replay 0", "union"]
-    assert names == sorted(f"{file_name(label)}.parquet" for label in labels)
+    assert names == ["replay-0.parquet", "replay-25.parquet", "union.parquet"]
     assert storage.exists("sweeps/one/results.csv")
 
 
 def test_tables_say_their_format_and_older_ones_are_read(tmp_path: Path) -> None:
     storage, path = Storage(tmp_path), tmp_path / "sweeps/one/results.parquet"
     written = write_results(storage, "one", [replayed()])
-    past = path.parent / f"history/{file_name(replayed().label)}.parquet"
-    for file in (path, past):
-        assert pq.read_schema(file).metadata[b"raycl_format"] == b"2"
+    for file in (path, path.parent / "history/replay-25.parquet"):
+        assert pq.read_schema(file).metadata[b"raycl_format"] == b"1"
     pd.testing.assert_frame_equal(pd.read_parquet(path), written)
-    history = pd.read_parquet(past)
+    history = pd.read_parquet(path.parent / "history/replay-25.parquet")
     pd.testing.assert_frame_equal(history, replayed().history)
     written.to_parquet(path, index=False)  # as before formats were counted
     pd.testing.assert_frame_equal(read_results(storage, "one"), written)
@@ -169,8 +159,8 @@ def test_a_newer_or_damaged_table_is_told(tmp_path: Path) -> None:
     storage, path = Storage(tmp_path), tmp_path / "sweeps/one/results.parquet"
     write_results(storage, "one", [replayed()])
     table = pq.read_table(path)
-    pq.write_table(table.replace_schema_metadata({b"raycl_format": b"3"}), path)
-    with pytest.raises(InputError, match=r"results\.parquet.*format 3; this raycl reads .* to 2"):
+    pq.write_table(table.replace_schema_metadata({b"raycl_format": b"2"}), path)
+    with pytest.raises(InputError, match=r"results\.parquet.*format 2; this raycl reads .* to 1"):
         read_results(storage, "one")
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(InputError, match=r"results\.parquet: not a readable Parquet file"):
@@ -199,48 +189,10 @@ def test_missing_results_are_said_to_be_missing(tmp_path: object) -> None:
         read_results(Storage(str(tmp_path)), "none")
 
 
-LABELS = [
-    "replay 5",
-    "replay-5",
-    "replay 5%",
-    "Replay 5%",
-    "replay 5 %",
-    "%",
-    "0.5 %",
-    "öl",
-    "con",
-    " ",
-    "replay 5 0123456789ab",
-    *(f"mixture {'long ' * 60}{end}" for end in "ab"),
-]
-
-
-def test_two_labels_never_share_a_file() -> None:
-    names = [file_name(label) for label in LABELS]
-    assert names[0] == "replay-5"
-    assert len({name.casefold() for name in names}) == len(LABELS)
-    assert max(len(name.encode()) for name in names) <= 80
-    for name in names:
-        assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name)
-
-
-def test_a_file_is_named_by_its_label_alone(tmp_path: Path) -> None:
-    """Otherwise a sweep with other recipes would write one's history into another's file."""
-    storage = Storage(tmp_path)
-    write_results(storage, "one", [replayed("replay 5%"), replayed("replay 5 %")])
-    both = storage.list("sweeps/one/history")
-    write_results(storage, "one", [replayed("replay 5 %")])
-    assert storage.list("sweeps/one/history") == both
-    assert len(both) == 2
-
-
-def test_histories_by_former_names_are_replaced(tmp_path: Path) -> None:
-    """0.1.0 called them replay-5 and replay-5-2, by their order."""
-    storage = Storage(tmp_path)
-    for name in ("replay-5", "replay-5-2", "somebody-s"):
-        storage.write_bytes(f"sweeps/one/history/{name}.parquet", b"old")
-    write_results(storage, "one", [replayed("replay 5%"), replayed("replay 5 %")])
-    names = storage.list("sweeps/one/history")
-    old = [name for name in names if storage.read_bytes(f"sweeps/one/history/{name}") == b"old"]
-    assert old == ["somebody-s.parquet"]
-    assert len(names) == 3
+def test_slugs_differ() -> None:
+    assert slugs(["replay 5 %", "replay 5", "%", "0.5 %"]) == [
+        "replay-5",
+        "replay-5-2",
+        "recipe",
+        "0.5",
+    ]

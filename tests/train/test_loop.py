@@ -117,17 +117,6 @@ def test_history_is_complete_after_interruptions(storage: Storage, undisturbed: 
     assert mark["tokens"] == 11 * BATCH * LENGTH
 
 
-def test_one_history_holds_losses_on_the_same_rows(storage: Storage) -> None:
-    # The state after step 2 is no node's end: its lines become the beginning of the node's own.
-    interrupted(storage, at=5, validation_every=1, validation_rows=4)
-    run(storage, save_every=2, validation_every=1, validation_rows=2)
-    lines = history(storage, 6)
-    assert [line["step"] for line in lines] == [-1, *range(6)]
-    validated = [line["step"] for line in lines if line["validation/new"] is not None]
-    assert validated in ([2, 3, 4, 5], [4, 5])  # the state it resumed from is written meanwhile
-    assert all(np.isfinite(line["loss"]) for line in lines[1:])
-
-
 def test_a_node_begins_its_own_history(storage: Storage) -> None:
     run(storage, stop=3)
     run(storage, start=3)

@@ -2,7 +2,6 @@
 
 from raycl.data.prepare.inputs import find_files
 from raycl.data.prepare.prepare import prepare_corpus
-from raycl.data.prepare.sample import check_sample
 from raycl.data.prepare.source import TextSource
 from raycl.data.prepare.spec import CorpusSpec, check_origin, prepared
 from raycl.data.prepare.tokenizer import (
@@ -16,7 +15,6 @@ __all__ = [
     "CorpusSpec",
     "TextSource",
     "check_origin",
-    "check_sample",
     "end_of_document",
     "find_files",
     "load_tokenizer",

@@ -24,13 +24,13 @@ from raycl.reproduction.evidence.experiment_names import (
     SINGLE,
     STAGES,
 )
-from raycl.reproduction.evidence.measures import average, hand_off_bump
+from raycl.reproduction.evidence.measures import average_all, hand_off_bump
 from raycl.reproduction.evidence.paired import Values, absolute, highest, mean_of, minus
 from raycl.reproduction.evidence.picks import annealed, in_arm
 
 
 def _loss(evidence: Evidence, experiment: str, pick: Pick) -> Values:
-    return evidence.paired(experiment, average, pick)
+    return evidence.paired(experiment, average_all, pick)
 
 
 def _match(differences: list[Values], margin: Margin, what: str) -> Verdict:

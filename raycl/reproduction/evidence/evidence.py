@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from raycl.reproduction.evidence.paired import Values
-from raycl.results.metrics import Sides, Weights, own_sides
 from raycl.results.outcome import RecipeOutcome
 
 Outcomes = Sequence[RecipeOutcome]
@@ -25,13 +24,11 @@ Pick = Callable[[Outcomes], RecipeOutcome | None]
 class Corpora:
     """The corpora of an experiment by their part in it, in the order in which they are learned."""
 
-    first: Weights = field(default_factory=dict)
-    """D0: the first stage's mixture."""
-    last: Weights = field(default_factory=dict)
-    """D1: the last stage's mixture."""
+    first: tuple[str, ...] = ()
+    """D0: new in the first stage."""
+    last: tuple[str, ...] = ()
+    """D1: new in the last stage."""
     all: tuple[str, ...] = ()
-    sides: Sides = field(default_factory=Sides)
-    """What the averages of the experiment are over."""
 
     @property
     def before_last(self) -> tuple[str, ...]:
@@ -77,8 +74,7 @@ class Evidence:
     def _parts(chains: Outcomes) -> Corpora:
         longest = max(chains, key=lambda outcome: len(outcome.stages))
         learned = [corpus for stage in longest.stages for corpus in stage.new]
-        first, last = longest.stages[0].mixture, longest.stages[-1].mixture
-        return Corpora(first, last, tuple(dict.fromkeys(learned)), own_sides(longest))
+        return Corpora(longest.stages[0].new, longest.stages[-1].new, tuple(dict.fromkeys(learned)))
 
     def picked(self, experiment: str, pick: Pick) -> dict[int, RecipeOutcome]:
         """Seed -> the outcome that `pick` chooses, for the seeds that have it."""

@@ -7,47 +7,21 @@ that the outcome does not give is NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from raycl.reproduction.evidence.evidence import Corpora
-from raycl.results.metrics import (
-    Weights,
-    average_loss,
-    final_loss,
-    forgetting,
-    side_mean,
-    validated_loss,
-)
+from raycl.results.metrics import final_loss, forgetting
 from raycl.results.outcome import RecipeOutcome, StageFact, loss_after, validation_curve
 
 
-def loss_old(outcome: RecipeOutcome, corpora: Corpora) -> float:
-    """Final loss on D0, by its mixture."""
-    return _on(outcome, corpora.first, final_loss)
-
-
-def loss_new(outcome: RecipeOutcome, corpora: Corpora) -> float:
-    """Final loss on D1, by its mixture."""
-    return _on(outcome, corpora.last, final_loss)
-
-
-def average(outcome: RecipeOutcome, corpora: Corpora) -> float:
-    """The paper's AVG with the experiment's sides; see `raycl.results.metrics.sides`."""
-    return average_loss(outcome, corpora.sides)
-
-
-def _on(
-    outcome: RecipeOutcome, weights: Weights, measure: Callable[[RecipeOutcome, str], float]
-) -> float:
-    """The weighted mean of a measure; NaN where one is missing, as the others' is another number.
-
-    NaN as well where there are no corpora.
-    """
-    if not weights:
-        return math.nan
-    return side_mean({corpus: measure(outcome, corpus) for corpus in weights}, weights)
+def last_loss(outcome: RecipeOutcome, corpus: str) -> float:
+    """Final loss on a corpus. A merged model has no steps, so it is its only measurement."""
+    if outcome.kind != "merged":
+        return final_loss(outcome, corpus)
+    curve = validation_curve(outcome, corpus)
+    return float(curve.iloc[-1]) if len(curve) else math.nan
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -55,9 +29,29 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else math.nan
 
 
+def loss_old(outcome: RecipeOutcome, corpora: Corpora) -> float:
+    """Final loss on D0."""
+    return _mean([last_loss(outcome, corpus) for corpus in corpora.first])
+
+
+def loss_new(outcome: RecipeOutcome, corpora: Corpora) -> float:
+    """Final loss on D1."""
+    return _mean([last_loss(outcome, corpus) for corpus in corpora.last])
+
+
+def average(outcome: RecipeOutcome, corpora: Corpora) -> float:
+    """The paper's AVG: the mean of D0 and D1, each a mean over its corpora."""
+    return _mean([loss_old(outcome, corpora), loss_new(outcome, corpora)])
+
+
+def average_all(outcome: RecipeOutcome, corpora: Corpora) -> float:
+    """Mean final loss over every corpus of the experiment."""
+    return _mean([last_loss(outcome, corpus) for corpus in corpora.all])
+
+
 def lost_old(outcome: RecipeOutcome, corpora: Corpora) -> float:
     """Forgetting of D0: final loss minus the loss when it had been learned."""
-    return _on(outcome, corpora.first, forgetting)
+    return _mean([forgetting(outcome, corpus) for corpus in corpora.first])
 
 
 def lost_all(outcome: RecipeOutcome, corpora: Corpora) -> float:
@@ -69,12 +63,9 @@ def gained_new(outcome: RecipeOutcome, corpora: Corpora) -> float:
     """Adaptation: by how much the last stage lowered the loss on D1."""
     if not outcome.stages:
         return math.nan
-    return _on(outcome, corpora.last, _gained)
-
-
-def _gained(outcome: RecipeOutcome, corpus: str) -> float:
-    start = loss_after(outcome, corpus, outcome.stages[-1].first_step)
-    return start - validated_loss(outcome, corpus)
+    start = outcome.stages[-1].first_step
+    before = _mean([loss_after(outcome, corpus, start) for corpus in corpora.last])
+    return before - loss_new(outcome, corpora)
 
 
 def peak_rise(outcome: RecipeOutcome, corpora: Corpora) -> float:

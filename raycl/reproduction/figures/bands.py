@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from raycl.results.metrics import Sides, Weights, average_loss
+from raycl.reproduction.evidence.measures import last_loss
 from raycl.results.outcome import RecipeOutcome, validation_curve
 from raycl.results.report.groups import last_stage
 from raycl.results.report.labels import label_ends
@@ -67,22 +67,22 @@ def band_of(columns: Sequence[pd.Series[float]], tokens_per_step: int) -> Band |
     return Band(tokens, values.mean(axis=1), values.min(axis=1), values.max(axis=1))
 
 
-def _mean_curve(outcome: RecipeOutcome, weights: Weights) -> pd.Series[float]:
-    curves = [validation_curve(outcome, corpus) * share for corpus, share in weights.items()]
+def _mean_curve(outcome: RecipeOutcome, corpora: Sequence[str]) -> pd.Series[float]:
+    curves = [validation_curve(outcome, corpus) for corpus in corpora]
     if not curves or any(curve.empty for curve in curves):
         return pd.Series(dtype="float64")
-    return pd.concat(curves, axis=1, join="inner").sum(axis=1, skipna=False)
+    return pd.concat(curves, axis=1, join="inner").mean(axis=1)
 
 
-def loss_band(found: Picked, weights: Weights, stage_only: bool = True) -> Band | None:
-    """Weighted mean of the loss on corpora, of finished recipes only; None where none is finished.
+def loss_band(found: Picked, corpora: Sequence[str], stage_only: bool = True) -> Band | None:
+    """Mean loss on the corpora, of finished recipes only; None where none is finished.
 
     With `stage_only` it is that of the last stage, whose hand-off is at 0 tokens.
     """
     whole = [o for o in found.values() if o.stages and o.steps >= last_stage(o).last_step]
     curves = []
     for outcome in whole:
-        curve = _mean_curve(outcome, weights)
+        curve = _mean_curve(outcome, corpora)
         first = last_stage(outcome).first_step if stage_only else 0
         curve = curve[curve.index >= first]
         curve.index = curve.index - first
@@ -101,9 +101,9 @@ def rate_band(found: Picked) -> Band | None:
     return band_of(columns, per_step)
 
 
-def level_band(found: Picked, weights: Weights, tokens: np.ndarray) -> Band | None:
+def level_band(found: Picked, corpora: Sequence[str], tokens: np.ndarray) -> Band | None:
     """The final loss as a level from the first to the last of these tokens; None if unknown."""
-    finals = [average_loss(outcome, Sides(new=weights)) for outcome in found.values()]
+    finals = [np.mean([last_loss(o, corpus) for corpus in corpora]) for o in found.values()]
     known = np.array([value for value in finals if np.isfinite(value)])
     if not len(known) or not len(tokens):
         return None

@@ -14,10 +14,10 @@ from raycl.results.report.palette import LOSS
 
 def draw_single(evidence: Evidence) -> Drawing | None:
     """The loss over the stage; None where nothing was run."""
-    weights = evidence.corpora(SINGLE).sides.weights
+    corpora = evidence.corpora(SINGLE).all
     strokes = []
     for arm in (COSINE, *INFINITE, CONSTANT):
-        band = loss_band(evidence.picked(SINGLE, in_arm(arm)), weights)
+        band = loss_band(evidence.picked(SINGLE, in_arm(arm)), corpora)
         if band is not None:
             strokes.append(Stroke(arm, band, ARM_COLOURS[arm], ARM_LINES[arm]))
     if not strokes:

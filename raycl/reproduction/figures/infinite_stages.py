@@ -17,10 +17,10 @@ from raycl.results.report.palette import LOSS
 
 def draw_stages(evidence: Evidence) -> Drawing | None:
     """The loss over all stages; None where nothing was run."""
-    weights = evidence.corpora(STAGES).sides.weights
+    corpora = evidence.corpora(STAGES).all
 
     def to_band(found: Picked) -> Band | None:
-        return loss_band(found, weights, stage_only=False)
+        return loss_band(found, corpora, stage_only=False)
 
     strokes = with_branches(evidence, to_band)
     if not strokes:

@@ -11,7 +11,6 @@ from raycl.reproduction.evidence.picks import of_kind, single
 from raycl.reproduction.evidence.shifts import Shift
 from raycl.reproduction.figures.bands import Stroke, level_band, loss_band
 from raycl.reproduction.figures.panels import Panel, draw_panels
-from raycl.results.metrics import Weights
 from raycl.results.report.canvas import Drawing
 from raycl.results.report.palette import LOSS, QUIET
 
@@ -30,12 +29,12 @@ class Arm:
 
 
 def strokes_of(
-    evidence: Evidence, experiment: str, arms: Sequence[Arm], weights: Weights
+    evidence: Evidence, experiment: str, arms: Sequence[Arm], corpora: Sequence[str]
 ) -> list[Stroke]:
     """The mean loss on the corpora in the last stage, for every arm that was run."""
     found = []
     for arm in arms:
-        band = loss_band(evidence.picked(experiment, arm.pick), weights)
+        band = loss_band(evidence.picked(experiment, arm.pick), corpora)
         if band is not None:
             found.append(Stroke(arm.name, band, arm.colour, arm.line))
     return found
@@ -56,11 +55,13 @@ def old_and_new(
     return panels
 
 
-def _union(evidence: Evidence, shift: Shift, weights: Weights, beside: Stroke) -> list[Stroke]:
+def _union(
+    evidence: Evidence, shift: Shift, corpora: Sequence[str], beside: Stroke
+) -> list[Stroke]:
     """Where the union ended, as a level as long as `beside`; empty where it was not run."""
     found = dict(evidence.picked(shift.union, single()))
     found |= evidence.picked(shift.replay, of_kind("union"))
-    level = level_band(found, weights, beside.band.tokens)
+    level = level_band(found, corpora, beside.band.tokens)
     if level is None:
         return []
     return [Stroke("union, at its end", level, QUIET[0], (0, (4, 2)))]

@@ -10,7 +10,7 @@ from raycl.reproduction.evidence.experiment_names import (
     SINGLE,
     STAGES,
 )
-from raycl.reproduction.evidence.measures import average, hand_off_bump
+from raycl.reproduction.evidence.measures import average_all, hand_off_bump
 from raycl.reproduction.evidence.picks import annealed, in_arm
 from raycl.reproduction.tables.table import Row, Table, measured, own_table
 
@@ -21,10 +21,10 @@ def single_table(evidence: Evidence) -> Table:
         Row(arm, measured(evidence, SINGLE, in_arm(arm))) for arm in (COSINE, *INFINITE, CONSTANT)
     ]
     own = measured(evidence, SINGLE, annealed(CONSTANT))
-    if own(average):
+    if own(average_all):
         rows.append(Row("constant, annealed", own))
     note = "The paper shows curves: infinite schedules end like the cosine."
-    return own_table("Fig. 9: one run, four schedules", note, {"loss": average}, rows)
+    return own_table("Fig. 9: one run, four schedules", note, {"loss": average_all}, rows)
 
 
 def stages_table(evidence: Evidence) -> Table:
@@ -33,6 +33,6 @@ def stages_table(evidence: Evidence) -> Table:
     for arm in INFINITE:
         rows.append(Row(f"{arm}, annealed", measured(evidence, STAGES, annealed(arm))))
         rows.append(Row(f"{arm}, trunk", measured(evidence, STAGES, in_arm(arm))))
-    columns = {"loss": average, "+bump after a hand-off": hand_off_bump}
+    columns = {"loss": average_all, "+bump after a hand-off": hand_off_bump}
     note = "Loss after the third stage. Bump: rise of the loss on D0 in a stage's first quarter."
     return own_table("Fig. 10: three stages without a shift", note, columns, rows)

@@ -37,19 +37,15 @@ from raycl.results.metrics.losses import (
     final_bits_per_byte,
     final_loss,
     loss_matrix,
-    validated_loss,
 )
 from raycl.results.metrics.registry import METRICS, Metric
-from raycl.results.metrics.sides import Sides, Weights, own_sides, side_mean, sides_of
 from raycl.results.metrics.spikes import Spike, spike
 from raycl.results.metrics.transfer import backward_transfer, forward_transfer
 from raycl.results.outcome import RecipeOutcome
 
 __all__ = [
-    "Sides",
     "Spike",
     "TokensToReach",
-    "Weights",
     "adaptation",
     "average_loss",
     "backward_transfer",
@@ -63,14 +59,10 @@ __all__ = [
     "learned_loss",
     "loss_matrix",
     "metric_columns",
-    "own_sides",
     "replayed_rows",
     "rows_read",
-    "side_mean",
-    "sides_of",
     "spike",
     "tokens_to_reach",
-    "validated_loss",
 ]
 
 _IN_ORDER = (losses, changes, transfer, spikes, tasks, against_union, effort)

@@ -1,13 +1,10 @@
-"""What the last stage changed: forgetting of old corpora, adaptation to new ones.
-
-Both ends of a change are losses as the training validated them, on the same rows.
-"""
+"""What the last stage changed: forgetting of old corpora, adaptation to new ones."""
 
 from __future__ import annotations
 
 import math
 
-from raycl.results.metrics.losses import end_loss, validated_loss
+from raycl.results.metrics.losses import end_loss, final_loss
 from raycl.results.metrics.registry import per_corpus
 from raycl.results.outcome import RecipeOutcome, StageFact, loss_after, validation_curve
 
@@ -35,7 +32,7 @@ def learned_loss(outcome: RecipeOutcome, corpus: str) -> float:
 @per_corpus("forgetting")
 def forgetting(outcome: RecipeOutcome, corpus: str) -> float:
     """R[last][d] − R[k_d][d] (nats/token); positive: forgotten."""
-    return validated_loss(outcome, corpus) - learned_loss(outcome, corpus)
+    return final_loss(outcome, corpus) - learned_loss(outcome, corpus)
 
 
 @per_corpus("forgetting_from_best")
@@ -43,7 +40,7 @@ def forgetting_from_best(outcome: RecipeOutcome, corpus: str) -> float:
     """Final loss minus the lowest ever measured in the recipe (nats/token); never negative."""
     if not learned_before(outcome, corpus):
         return math.nan
-    return validated_loss(outcome, corpus) - float(validation_curve(outcome, corpus).min())
+    return final_loss(outcome, corpus) - float(validation_curve(outcome, corpus).min())
 
 
 @per_corpus("adaptation")
@@ -58,7 +55,7 @@ def adaptation(outcome: RecipeOutcome, corpus: str) -> float:
     if not starts_learned(outcome, outcome.stages[-1]):
         return math.nan
     start = loss_after(outcome, corpus, outcome.stages[-1].first_step)
-    return start - validated_loss(outcome, corpus)
+    return start - final_loss(outcome, corpus)
 
 
 def starts_learned(outcome: RecipeOutcome, stage: StageFact) -> bool:

@@ -32,14 +32,6 @@ def tokens_trained(outcome: RecipeOutcome) -> int:
     return outcome.steps * outcome.tokens_per_step
 
 
-@per_recipe("anneal_tokens")
-def anneal_tokens(outcome: RecipeOutcome) -> float:
-    """Tokens of a branch's anneal: those it has beyond its trunk where it leaves it; NaN: none."""
-    if outcome.branch is None or not outcome.branch.steps or outcome.status != "finished":
-        return math.nan
-    return float(outcome.branch.steps * outcome.tokens_per_step)
-
-
 def replayed_rows(outcome: RecipeOutcome, stage: StageFact) -> tuple[int, int]:
     """(rows of corpora that are not new, all rows) that this stage really read so far."""
     history = outcome.history

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from raycl.results.metrics.registry import Columns, per_corpus, per_sweep, register
-from raycl.results.metrics.sides import Sides, sides_of
+from raycl.results.metrics.registry import per_corpus, per_sweep
 from raycl.results.outcome import (
     RecipeOutcome,
     StageFact,
@@ -29,32 +28,14 @@ def end_loss(outcome: RecipeOutcome, corpus: str, stage: StageFact) -> float:
     curve = validation_curve(outcome, corpus)
     if stage.last_step not in curve.index:
         return math.nan
-    window = 1 if corpus in outcome.last_alone else outcome.final_steps
-    before = max(stage.last_step - window, stage.first_step)
+    before = max(stage.last_step - outcome.final_steps, stage.first_step)
     return float(curve[(curve.index > before) & (curve.index <= stage.last_step)].mean())
-
-
-def validated_loss(outcome: RecipeOutcome, corpus: str) -> float:
-    """`end_loss` of the last stage (nats/token), as the training validated; NaN before it."""
-    return end_loss(outcome, corpus, outcome.stages[-1]) if outcome.stages else math.nan
 
 
 @per_corpus("loss", always=True)
 def final_loss(outcome: RecipeOutcome, corpus: str) -> float:
-    """Loss at the recipe's end (nats/token); NaN while the recipe is not there.
-
-    It is the one that `raycl evaluate` measured on more rows, where the outcome has it, and else
-    `validated_loss`.
-    """
-    return outcome.measured.get(corpus, validated_loss(outcome, corpus))
-
-
-@per_corpus("validation_rows")
-def final_loss_rows(outcome: RecipeOutcome, corpus: str) -> float:
-    """Validation rows on which the final loss was measured; NaN where none is known."""
-    if math.isnan(final_loss(outcome, corpus)):
-        return math.nan
-    return float(outcome.validation_rows.get(corpus, math.nan))
+    """`end_loss` of the last stage (nats/token); NaN while the recipe is not there."""
+    return end_loss(outcome, corpus, outcome.stages[-1]) if outcome.stages else math.nan
 
 
 @per_corpus("bits_per_byte")
@@ -64,43 +45,15 @@ def final_bits_per_byte(outcome: RecipeOutcome, corpus: str) -> float:
     return final_loss(outcome, corpus) / math.log(2) / bytes_per_token
 
 
-Loss = Callable[[RecipeOutcome, str], float]
-"""A loss of an outcome on a corpus, in any unit."""
-
-
-def average_loss(outcome: RecipeOutcome, sides: Sides | None, loss: Loss = final_loss) -> float:
-    """The paper's AVG: the mean of what was learned before and of what is new (see `Sides`).
-
-    NaN without sides, and where a corpus of them has no loss.
-    """
-    weights = sides.weights if sides else {}
-    if not weights:
-        return math.nan
-    return math.fsum(weight * loss(outcome, corpus) for corpus, weight in weights.items())
-
-
-@register("weight")
-def weights_in_average(outcomes: Sequence[RecipeOutcome], corpora: Sequence[str]) -> Columns:
-    """Each corpus' weight in the recipe's average; 0: in no average, as no stage trains on it."""
-    found = [sides.weights if sides else None for sides in sides_of(outcomes)]
-    return {
-        f"weight/{corpus}": [w.get(corpus, 0.0) if w else math.nan for w in found]
-        for corpus in corpora
-    }
+def average_loss(outcome: RecipeOutcome, corpora: Sequence[str]) -> float:
+    """Mean final loss over the corpora (nats/token), the paper's AVG."""
+    return mean_of([final_loss(outcome, corpus) for corpus in corpora])
 
 
 @per_sweep("average", always=True)
-def average_losses(outcomes: Sequence[RecipeOutcome], _: Sequence[str]) -> list[float]:
-    """`average_loss` of every recipe (nats/token), a baseline's with the sides of the recipes."""
-    pairs = zip(outcomes, sides_of(outcomes), strict=True)
-    return [average_loss(outcome, sides) for outcome, sides in pairs]
-
-
-@per_sweep("average_bits_per_byte")
-def average_bits_per_byte(outcomes: Sequence[RecipeOutcome], _: Sequence[str]) -> list[float]:
-    """`average_loss` of the losses in bits per byte."""
-    pairs = zip(outcomes, sides_of(outcomes), strict=True)
-    return [average_loss(outcome, sides, final_bits_per_byte) for outcome, sides in pairs]
+def average_losses(outcomes: Sequence[RecipeOutcome], corpora: Sequence[str]) -> list[float]:
+    """`average_loss` of every recipe over the corpora of the whole sweep (nats/token)."""
+    return [average_loss(outcome, corpora) for outcome in outcomes]
 
 
 def loss_matrix(outcome: RecipeOutcome) -> pd.DataFrame:

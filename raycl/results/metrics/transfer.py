@@ -7,7 +7,7 @@ import math
 from raycl.results.metrics.changes import forgetting, learned_before
 from raycl.results.metrics.losses import mean_of
 from raycl.results.metrics.registry import per_recipe
-from raycl.results.outcome import RecipeOutcome, corpora_of, loss_after, trained_corpora
+from raycl.results.outcome import RecipeOutcome, corpora_of, loss_after
 
 
 @per_recipe("backward_transfer")
@@ -16,10 +16,8 @@ def backward_transfer(outcome: RecipeOutcome) -> float:
 
     Nats/token; positive: later stages improved what was learned before. Lopez-Paz & Ranzato
     (2017) eq. 3, whose R are accuracies: of losses the difference is taken the other way round.
-    A corpus on which no stage trains is not counted, so that listing one changes nothing.
     """
-    trained = trained_corpora(outcome)
-    corpora = [c for c in corpora_of([outcome]) if learned_before(outcome, c) and c in trained]
+    corpora = [corpus for corpus in corpora_of([outcome]) if learned_before(outcome, corpus)]
     return mean_of([-forgetting(outcome, corpus) for corpus in corpora])
 
 

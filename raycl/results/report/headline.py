@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from raycl.results.metrics import adaptation, final_loss, forgetting
-from raycl.results.outcome import BASELINES, RecipeOutcome, corpora_of, trained_corpora
+from raycl.results.outcome import BASELINES, RecipeOutcome, corpora_of
 from raycl.results.report.groups import last_stage, rate_groups, replay_groups
 from raycl.results.report.number_text import loss_text, rate_text, share_text
-from raycl.results.report.table import averages_are_alike
 
 
 def _known(values: dict[str, float]) -> dict[str, float]:
@@ -22,14 +21,6 @@ def _total(outcome: RecipeOutcome, corpora: Sequence[str]) -> float:
     return sum(forgetting(outcome, corpus) for corpus in corpora)
 
 
-def _forgotten(group: Sequence[RecipeOutcome]) -> list[str]:
-    """The corpora that the group's first recipe can forget: those in the average, if any is."""
-    bare = group[0]
-    old = list(_known({corpus: forgetting(bare, corpus) for corpus in corpora_of([bare])}))
-    trained = {corpus for outcome in group for corpus in trained_corpora(outcome)}
-    return [corpus for corpus in old if corpus in trained] or old
-
-
 def _replay_sentence(outcomes: Sequence[RecipeOutcome]) -> str:
     """A sentence on the smallest replay share that removes at least half of the forgetting.
 
@@ -37,7 +28,7 @@ def _replay_sentence(outcomes: Sequence[RecipeOutcome]) -> str:
     """
     for group in replay_groups(outcomes):
         bare = group[0]
-        old = _forgotten(group)
+        old = list(_known({c: forgetting(bare, c) for c in corpora_of([bare])}))
         if not old or last_stage(bare).replay_share > 0 or _total(bare, old) <= 0:
             continue
         with_replay = [o for o in group[1:] if not math.isnan(_total(o, old))]
@@ -86,7 +77,7 @@ def _rate_sentence(outcomes: Sequence[RecipeOutcome]) -> str:
 
 
 def _best_sentence(table: pd.DataFrame) -> str:
-    if table.empty or not averages_are_alike(table):
+    if table.empty:
         return ""
     finished = table[~table["kind"].isin(BASELINES) & table["average"].notna()]
     finished = finished.sort_values("average", kind="stable")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from raycl.results.metrics import average_loss, final_loss, sides_of
+from raycl.results.metrics import average_loss, final_loss
 from raycl.results.outcome import RecipeOutcome, corpora_of
 from raycl.results.report.canvas import Drawing, leave_room, new_axes
 from raycl.results.report.groups import last_stage, rate_groups
@@ -22,8 +22,6 @@ def _rate_lines(
     """Label -> (colour, points): one line per replay share, or one per corpus and the average."""
     corpora = corpora_of(outcomes)
     groups = rate_groups(outcomes)
-    pairs = zip(outcomes, sides_of(outcomes), strict=True)
-    averages = {outcome.label: average_loss(outcome, sides) for outcome, sides in pairs}
     lines: dict[str, tuple[str, list[tuple[float, float]]]] = {}
     if len(groups) > 1:
         for group in groups:
@@ -31,7 +29,7 @@ def _rate_lines(
             colour = appearance[group[0].label].colour
             lines[label] = (
                 colour,
-                [(last_stage(o).max_lr or 0, averages[o.label]) for o in group],
+                [(last_stage(o).max_lr or 0, average_loss(o, corpora)) for o in group],
             )
     elif groups:
         rates = [last_stage(o).max_lr or 0.0 for o in groups[0]]
@@ -40,7 +38,7 @@ def _rate_lines(
             lines[corpus] = (QUIET[0], list(zip(rates, losses, strict=True)))
         lines["average"] = (
             INK[0],
-            [(last_stage(o).max_lr or 0, averages[o.label]) for o in groups[0]],
+            [(last_stage(o).max_lr or 0, average_loss(o, corpora)) for o in groups[0]],
         )
     kept = {k: (c, [p for p in v if not math.isnan(p[1])]) for k, (c, v) in lines.items()}
     return {label: line for label, line in kept.items() if len(line[1]) > 1}
@@ -69,7 +67,7 @@ def draw_by_max_rate(
     group = rate_groups(outcomes)[0]
     share = share_text(last_stage(group[0]).replay_share)
     caption = (
-        "Final AVG, one line per replay share."
+        "Final average over the corpora, one line per replay share."
         if "average" not in lines
         else f"Final loss at replay {share}, per corpus and on average."
     )

@@ -13,9 +13,8 @@ from raycl.results.outcome import RecipeOutcome
 from raycl.results.report.canvas import Drawing, png, svg
 from raycl.results.report.figures import draw_figures
 from raycl.results.report.headline import headline
-from raycl.results.report.notes import notes
 from raycl.results.report.palette import GRID, INK, PAPER, QUIET, looks
-from raycl.results.report.table import PaperTable, paper_table, rows_text, statuses, transfer_table
+from raycl.results.report.table import PaperTable, paper_table, statuses, transfer_table
 from raycl.results.table import results_table
 from raycl.storage import Storage, layout
 
@@ -37,8 +36,7 @@ def write_report(
         storage.write_bytes(layout.sweep_figure(sweep, drawing.name), png(drawing.figure))
     page = render(title, outcomes, drawings, facts)
     path = layout.sweep_report(sweep)
-    # The facts may name a path whose bytes are no text.
-    storage.write_bytes(path, page.encode("utf-8", "backslashreplace"))
+    storage.write_bytes(path, page.encode())
     return path
 
 
@@ -62,9 +60,6 @@ def render(
     return environment.get_template("page.html").render(
         title=title,
         headline=headline(outcomes, table),
-        notes=notes(outcomes),
-        rows=rows_text(table),
-        anneals="anneal_tokens" in table,
         tables=_tables(table) if outcomes else {},
         swatches={label: variables[look.colour] for label, look in looks(outcomes).items()},
         figures=[

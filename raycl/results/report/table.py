@@ -18,9 +18,6 @@ from rich.table import Table
 from raycl.results.outcome import BASELINES
 from raycl.results.report.number_text import loss_text, share_text, tokens_text
 
-HELD_OUT = "held out only"
-"""In a column's title: no stage trains on the corpus, so that it is in no average."""
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -55,34 +52,14 @@ class PaperTable:
 
 
 def _loss_columns(table: pd.DataFrame, unit: str) -> dict[str, tuple[pd.Series[float], int]]:
-    """Title -> (numbers, direction): -1 where less is better, 1 where more is, 0 where neither.
-
-    Corpora that are in no average stand behind it.
-    """
+    """Title -> (numbers, direction): -1 where less is better, 1 where more is, 0 where neither."""
     columns: dict[str, tuple[pd.Series[float], int]] = {}
     losses = [name for name in table.columns if name.startswith(f"{unit}/")]
-    apart = [name for name in losses if not _is_averaged(table, name.removeprefix(f"{unit}/"))]
     for name in losses:
-        if name not in apart:
-            columns[name.removeprefix(f"{unit}/")] = (table[name], -1)
-    average = {"loss": "average", "bits_per_byte": "average_bits_per_byte"}[unit]
-    if losses and average in table:
-        columns["AVG"] = (table[average], -1 if averages_are_alike(table) else 0)
-    for name in apart:
-        columns[f"{name.removeprefix(f'{unit}/')} ({HELD_OUT})"] = (table[name], -1)
+        columns[name.removeprefix(f"{unit}/")] = (table[name], -1)
+    if losses:
+        columns["AVG"] = (table[losses].mean(axis=1, skipna=False), -1)
     return columns
-
-
-def _is_averaged(table: pd.DataFrame, corpus: str) -> bool:
-    """Whether the corpus is in some average. Tables of format 1 do not tell: there, all are."""
-    weights = table.get(f"weight/{corpus}")
-    return weights is None or bool((weights > 0).any())
-
-
-def averages_are_alike(table: pd.DataFrame) -> bool:
-    """Whether the recipes' averages are over the same corpora with the same weights."""
-    names = [name for name in table.columns if name.startswith("weight/")]
-    return len(table.loc[~table["kind"].isin(BASELINES), names].dropna().drop_duplicates()) <= 1
 
 
 def _of_the_sweep(table: pd.DataFrame, measure: str) -> list[str]:
@@ -99,26 +76,14 @@ def _of_the_sweep(table: pd.DataFrame, measure: str) -> list[str]:
 def _change_columns(table: pd.DataFrame) -> dict[str, tuple[pd.Series[float], int]]:
     columns: dict[str, tuple[pd.Series[float], int]] = {}
     for word, direction in (("forgetting", -1), ("adaptation", 1)):
-        corpora = [name.removeprefix(f"{word}/") for name in _of_the_sweep(table, word)]
-        averaged = [corpus for corpus in corpora if _is_averaged(table, corpus)]
-        alone = corpora
-        if len(averaged) > 1:
-            columns[f"mean {word}"] = (_mean_change(table, word, averaged), direction)
-            alone = [corpus for corpus in corpora if corpus not in averaged]
-        for corpus in alone:
-            columns[f"{word} {corpus}"] = (table[f"{word}/{corpus}"], direction)
+        names = _of_the_sweep(table, word)
+        if len(names) == 1:
+            columns[f"{word} {names[0].removeprefix(word + '/')}"] = (table[names[0]], direction)
+        elif names:
+            columns[f"mean {word}"] = (table[names].mean(axis=1, skipna=False), direction)
     if "gap_to_union" in table and table["gap_to_union"].notna().any():
         columns["gap to union"] = (table["gap_to_union"], -1)
     return columns
-
-
-def _mean_change(table: pd.DataFrame, word: str, corpora: Sequence[str]) -> pd.Series[float]:
-    """The mean over the corpora, each with its weight in the average; NaN where one is missing."""
-    nothing = pd.Series(1.0, index=table.index)
-    weights = {corpus: table.get(f"weight/{corpus}", nothing) for corpus in corpora}
-    total = sum(weights.values(), start=0 * nothing)
-    parts = [table[f"{word}/{corpus}"] * weights[corpus] / total for corpus in corpora]
-    return sum(parts, start=0 * nothing)
 
 
 def _cells(
@@ -161,11 +126,6 @@ def paper_table(table: pd.DataFrame, unit: str = "loss", effort: bool = True) ->
     if unit == "loss":
         for title, (values, direction) in _change_columns(table).items():
             cells[title] = _cells(values, direction, True, rows)
-    if unit == "loss" and "anneal_tokens" in table:
-        extra = table["anneal_tokens"].tolist()
-        texts = ["" if math.isnan(tokens) else f"+{tokens_text(tokens)}" for tokens in extra]
-        pairs = zip(texts, extra, strict=True)
-        cells["anneal's tokens"] = [Cell(text or "–", tokens) for text, tokens in pairs]
     if effort:
         cells |= _effort_cells(table)
     return _lined(table, cells)
@@ -217,27 +177,10 @@ def _styled(line: Line, cell: Cell) -> str:
     return f"[dim]{cell.text}[/dim]" if line.is_baseline else cell.text
 
 
-def rows_text(table: pd.DataFrame) -> str:
-    """On how many validation rows the losses are: ` on 64 rows`; empty where it is not known."""
-    prefix = "validation_rows/"
-    names = [name for name in table.columns if name.startswith(prefix)]
-    counts = {name.removeprefix(prefix): sorted(set(table[name].dropna())) for name in names}
-    texts = {c: " and ".join(f"{rows:.0f}" for rows in found) for c, found in counts.items()}
-    if len(set(texts.values())) == 1:
-        return f" on {next(iter(texts.values()))} validation rows of each corpus"
-    if not texts:
-        return ""
-    return " on validation rows: " + ", ".join(f"{text} of {c}" for c, text in texts.items())
-
-
-def print_results(table: pd.DataFrame, console: Console, notes: Sequence[str] = ()) -> None:
-    """Print the table: losses in nats/token, the best of each column bold, baselines dim.
-
-    `notes` are sentences that are printed below it.
-    """
+def print_results(table: pd.DataFrame, console: Console) -> None:
+    """Print the table: losses in nats/token, the best of each column bold, baselines dim."""
     paper = paper_table(table, effort=False)
-    caption = f"validation loss in nats/token{rows_text(table)}; bold: best of the sweep"
-    drawn = Table(caption=caption, box=None)
+    drawn = Table(caption="validation loss in nats/token; bold: best of the sweep", box=None)
     drawn.add_column("recipe", overflow="fold", max_width=34)
     for title in paper.columns:
         drawn.add_column(escape(title), justify="right", overflow="fold")
@@ -247,8 +190,6 @@ def print_results(table: pd.DataFrame, console: Console, notes: Sequence[str] = 
             name += f" [yellow]({escape(line.status)})[/yellow]"
         drawn.add_row(name, *(_styled(line, cell) for cell in line.cells))
     console.print(drawn)
-    for note in notes:
-        console.print(note, markup=False, soft_wrap=True)
 
 
 def statuses(table: pd.DataFrame) -> Sequence[tuple[str, str, str]]:

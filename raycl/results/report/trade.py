@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from raycl.results.metrics import Sides, adaptation, forgetting, side_mean, sides_of
-from raycl.results.outcome import RecipeOutcome, corpora_of, trained_corpora
+import numpy as np
+
+from raycl.results.metrics import adaptation, forgetting
+from raycl.results.outcome import RecipeOutcome, corpora_of
 from raycl.results.report.canvas import Drawing, leave_room, new_axes
 from raycl.results.report.groups import replay_groups, swept
 from raycl.results.report.labels import MOST_NAMED, TOO_MANY, label_points
@@ -16,11 +18,9 @@ from raycl.results.report.palette import QUIET, Look
 def _measured(
     outcomes: Sequence[RecipeOutcome], measure: Callable[[RecipeOutcome, str], float]
 ) -> list[str]:
-    """Corpora for which a recipe of the sweep has this measure: those in an average, if any is."""
+    """Corpora for which a recipe of the sweep has this measure."""
     recipes = swept(outcomes)
-    found = [c for c in corpora_of(outcomes) if any(not math.isnan(measure(o, c)) for o in recipes)]
-    trained = {corpus for outcome in recipes for corpus in trained_corpora(outcome)}
-    return [corpus for corpus in found if corpus in trained] or found
+    return [c for c in corpora_of(outcomes) if any(not math.isnan(measure(o, c)) for o in recipes)]
 
 
 def draw_trade(outcomes: Sequence[RecipeOutcome], appearance: Mapping[str, Look]) -> Drawing | None:
@@ -30,10 +30,9 @@ def draw_trade(outcomes: Sequence[RecipeOutcome], appearance: Mapping[str, Look]
         return None
     points = {}
     # A branch off an earlier stage forgets other corpora, so that it gets NaN and no point here.
-    for outcome, sides in zip(outcomes, sides_of(outcomes), strict=True):
-        weights = sides or Sides()
-        old = side_mean({corpus: forgetting(outcome, corpus) for corpus in lost}, weights.old)
-        new = side_mean({corpus: adaptation(outcome, corpus) for corpus in gained}, weights.new)
+    for outcome in outcomes:
+        old = float(np.mean([forgetting(outcome, corpus) for corpus in lost]))
+        new = float(np.mean([adaptation(outcome, corpus) for corpus in gained]))
         if not math.isnan(old + new):
             points[outcome.label] = (old, new)
     if len(points) < 2:

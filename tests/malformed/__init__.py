@@ -1,1 +1,0 @@
-"""Inputs that raycl must refuse: each is one change of a workspace that works."""
