@@ -41,11 +41,13 @@ def plan(
     from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
     from raycl.states.earlier import earlier_sentence
     from raycl.storage import Storage
+    from raycl.train.inspect_plan import inspected
 
     place = Storage(storage) if storage else None
     definition = define(recipe, overrides or (), scale)
     resolution = resolve_inputs((definition,), place, ClusterOptions(gpus=gpus).device)
     made = plan_sweeps((definition,), place, resolution=resolution)
+    made = inspected(made, resolution.starts.values())
     for sentence in [*resolution.notes, earlier_sentence(made.states)]:
         if sentence:
             Console(stderr=True).print(sentence, markup=False, soft_wrap=True)

@@ -1,1 +1,1 @@
-"""Pretrained models that recipes start from: read, identified by content, kept in the storage."""
+"""Given models, read without torch: their files and configuration, their identity, their copy."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 from raycl.errors import InputError
-from raycl.models.headers import read_headers
+from raycl.models.headers import read_config, read_headers
 from raycl.models.hub import is_hub_name, snapshot
 from raycl.models.identifier import identifier_of
 from raycl.models.start import Start
 
-CONFIG = "config.json"
 _REMEDY = "Give a folder with config.json and safetensors weights, or a hub name"
 
 
@@ -24,7 +21,7 @@ def read_start(reference: str, base: Path) -> Start:
     the file, where there is no checkpoint or it cannot be used.
     """
     folder, commit = _folder(reference, base)
-    config = _read_config(folder / CONFIG)
+    config = read_config(folder)
     headers = read_headers(folder)
     tensors = {name: header for name, (_, header) in headers.items()}
     return Start(reference, identifier_of(headers), config, tensors, folder, commit)
@@ -49,17 +46,3 @@ def _folder(reference: str, base: Path) -> tuple[Path, str]:
             "Correct the path: a relative one begins where the command runs",
         )
     return snapshot(reference, where)
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(str(path.parent), f"there is no {CONFIG}", _REMEDY) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(str(path), f"not readable as JSON ({error})", _REMEDY) from error
-    if not isinstance(config, dict):
-        raise InputError(str(path), "not a mapping of fields", _REMEDY)
-    if not isinstance(config.get("model_type"), str):
-        raise InputError(str(path), "it names no `model_type`", _REMEDY)
-    return config

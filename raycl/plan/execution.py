@@ -30,7 +30,7 @@ class Execution(Configuration):
     """How steps are computed; nothing here changes which steps they are, except precision."""
 
     precision: Precision = "auto"
-    attention: Literal["auto", "sdpa", "flash"] = "auto"
+    attention: Literal["auto", "sdpa", "flash", "eager"] = "auto"
     compile: bool = False
     activation_checkpointing: bool = False
     micro_batch: Count | None = Field(default=None, gt=0, description="rows per forward pass")

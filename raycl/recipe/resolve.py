@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from raycl.errors import InputError, within
+from raycl.models.configuration import check_configuration, check_positions
 from raycl.models.start import Start
 from raycl.plan import presets
 from raycl.plan.chain import Chain, ChainStage
@@ -77,6 +78,7 @@ class Resolver:
             _check_corpora(recipe, self._corpora)
             _check_steps(recipe)
             model = model_spec(recipe.model, self._vocabulary, self._resolution)
+            check_positions(model.config, recipe.sequence_length)
             stages = self._resolved_stages(recipe, branch)
         execution = _resolved(recipe.execution, self._resolution.device)
         initial = _initial_state(recipe, model, execution.precision)
@@ -149,9 +151,11 @@ def model_spec(model: Model, vocabulary: int, resolution: Resolution) -> ModelSp
     if model.preset is not None and model.preset not in presets.PRESETS:
         known = ", ".join(presets.PRESETS)
         raise InputError(f"model.preset {model.preset!r}", "unknown", f"Known: {known}")
-    refuse_noise(model.config, "model.config")
     base = presets.PRESETS[model.preset] if model.preset else {}
-    config = trained_fields({"vocab_size": vocabulary, **base, **thawed(model.config)})
+    whole = {"vocab_size": vocabulary, **base, **thawed(model.config)}
+    check_configuration(whole)
+    refuse_noise(model.config, "model.config")
+    config = trained_fields(whole)
     if config["vocab_size"] < vocabulary:
         raise InputError(
             f"model.config.vocab_size {config['vocab_size']}",

@@ -15,6 +15,7 @@ from raycl.data.manifest import Manifest
 from raycl.errors import InputError, within
 from raycl.plan.cost import Plan, make_plan
 from raycl.plan.execution import Device
+from raycl.plan.model_facts import ModelFacts
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
 from raycl.recipe.definition import (
@@ -60,11 +61,13 @@ class SweepPlan:
     """Names of the complete states of the storage."""
     resolution: Resolution = field(default_factory=Resolution)
     """What the recipes left open, as the command has found it."""
+    models: Mapping[str, ModelFacts] = field(default_factory=dict)
+    """Facts of the models that were looked into, by `facts_key`."""
 
     @cached_property
     def cost(self) -> Plan:
         """Steps, tokens, FLOPs and memory of the tree, and how much of it storage holds."""
-        return make_plan(self.tree, self.states)
+        return make_plan(self.tree, self.states, self.models)
 
     @cached_property
     def is_prepared(self) -> bool:
@@ -89,6 +92,10 @@ class SweepPlan:
     def with_states(self, names: Collection[str]) -> SweepPlan:
         """The same plan when storage holds the states `names`."""
         return replace(self, states=frozenset(names))
+
+    def with_models(self, models: Mapping[str, ModelFacts]) -> SweepPlan:
+        """The same plan with the facts of models that were looked into."""
+        return replace(self, models=models)
 
     def subtree(self, sweep: PlannedSweep) -> Tree:
         """The part of the tree along which one sweep's recipes run, under their own labels."""

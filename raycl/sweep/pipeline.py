@@ -37,6 +37,7 @@ from raycl.sweep.prepare_corpora import (
     ready_text,
     report_conflicts,
 )
+from raycl.train.inspect_plan import inspected
 
 Report = Callable[[str], None]
 OnPlan = Callable[[Plan], None]
@@ -116,6 +117,7 @@ def train_sweeps(
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
         return Trained(plan, {})
+    plan = inspected(plan, resolution.starts.values())
     sources: dict[str, TextSource] = {}
     if plan.is_prepared:
         for name, manifest in plan.manifests.items():
@@ -151,7 +153,8 @@ def _prepared(
     """The plan over the corpora that are prepared here: names depend on what is in them."""
     prepare_all(material, sources, storage, report)
     definitions = [sweep.definition for sweep in plan.sweeps]
-    return plan_sweeps(definitions, storage, resolution=plan.resolution)
+    made = plan_sweeps(definitions, storage, resolution=plan.resolution)
+    return inspected(made, plan.resolution.starts.values())
 
 
 def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:

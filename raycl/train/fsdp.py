@@ -106,6 +106,17 @@ def accumulate_gradients(
     return total
 
 
+def complete_gradients(model: nn.Module) -> None:
+    """Give a gradient of zero to each trained parameter that this step did not use.
+
+    An expert to which no token was sent is one. AdamW then counts the step for all parameters
+    alike, as the step count in a stored state does.
+    """
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+
+
 def clip_gradients(model: nn.Module, limit: float) -> torch.Tensor:
     """Scale gradients to a global L2 norm of at most `limit` (0: never); the norm before."""
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit or float("inf"))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import math
-from collections.abc import Mapping
-from copy import deepcopy
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import transformers
@@ -16,13 +14,13 @@ from torch import nn
 from torch.nn import functional
 from transformers.initialization import no_init_weights
 
-from raycl.errors import InputError
+from raycl.models.configuration import check_positions
 from raycl.plan.training import ModelSpec
+from raycl.train.architecture import hugging_face_config
+from raycl.train.attention import built_with
 from raycl.train.dropout import silence_configuration, silence_modules
 from raycl.train.loss import summed_cross_entropy
 from raycl.train.pretrained import earlier_configuration, load_weights
-
-Attention = Literal["auto", "sdpa", "flash"]
 
 PLAIN_HEADS = frozenset(
     {"gpt_neox", "llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2", "smollm3"}
@@ -47,6 +45,7 @@ class LanguageModel(nn.Module):
     def __init__(self, model: transformers.PreTrainedModel) -> None:
         super().__init__()
         self.model = model
+        self.vocabulary = vocabulary_of(model)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Sum of cross entropies (nats) over all targets; `rows` is [count, length + 1] int64."""
@@ -59,17 +58,10 @@ class LanguageModel(nn.Module):
         return summed_cross_entropy(hidden, self.model.get_output_embeddings().weight, targets)
 
 
-def attention_implementation(attention: Attention, device: torch.device, dtype: torch.dtype) -> str:
-    """The attention's name in transformers. Raises InputError where `flash` cannot be used."""
-    usable = device.type == "cuda" and dtype != torch.float32
-    usable = usable and importlib.util.find_spec("flash_attn") is not None
-    if attention == "flash" and not usable:
-        raise InputError(
-            "training.attention",
-            "flash needs flash-attn, a CUDA device and bfloat16",
-            "Take sdpa or auto",
-        )
-    return "flash_attention_2" if usable and attention != "sdpa" else "sdpa"
+def vocabulary_of(model: transformers.PreTrainedModel) -> int:
+    """Tokens that both the embedding and the output matrix have."""
+    parts: list[Any] = [model.get_input_embeddings(), model.get_output_embeddings()]
+    return min(int(part.weight.shape[0]) for part in parts if part is not None)
 
 
 def build_model(
@@ -77,15 +69,16 @@ def build_model(
     sequence_length: int,
     seed: int,
     *,
-    attention: str = "sdpa",
+    attention: Sequence[str] = ("sdpa", "eager"),
     initialize: bool = True,
     start: Path | None = None,
 ) -> LanguageModel:
     """The whole float32 model on the CPU, without dropout. Its seed alone decides random weights.
 
-    `start` is a local folder with the weights of `spec.pretrained`. `initialize=False` leaves
-    weights unset where a stored state is loaded right after. Raises InputError where the sequence
-    is too long for the model, or the configuration or the weights are not usable.
+    `attention` has transformers' names; the first that the model supports is taken. `start` is a
+    local folder with the weights of `spec.pretrained`. `initialize=False` leaves weights unset
+    where a stored state is loaded right after. Raises InputError where the sequence is too long for
+    the model, or the configuration or the weights are not usable.
     """
     config = _configuration(spec)
     if start is not None and initialize:
@@ -95,27 +88,9 @@ def build_model(
             raise ValueError("a pretrained model needs the folder of its weights")
         model = _from_config(spec, config, seed, attention, initialize)
     silence_modules(model)
-    longest = getattr(model.config, "max_position_embeddings", None)
-    if longest is not None and sequence_length > longest:
-        raise InputError(
-            "sequence_length",
-            f"{sequence_length} tokens, but the model has {longest} positions",
-            "Shorten it, or raise model.config.max_position_embeddings",
-        )
+    check_positions(model.config.to_dict(), sequence_length)
     model.config.use_cache = False
     return LanguageModel(model)
-
-
-def hugging_face_config(config: Mapping[str, Any]) -> transformers.PretrainedConfig:
-    """The object for a complete configuration. Raises InputError where transformers refuses it."""
-    fields = deepcopy(dict(config))  # transformers changes nested parts in place
-    name = fields.pop("model_type", None)
-    try:
-        return transformers.AutoConfig.for_model(name, **fields)
-    except Exception as error:  # transformers' strict configs raise types of their own
-        raise InputError(
-            "model.config", str(error).strip(), "Give a Hugging Face configuration"
-        ) from error
 
 
 def _configuration(spec: ModelSpec) -> transformers.PretrainedConfig:
@@ -131,23 +106,25 @@ def _from_config(
     spec: ModelSpec,
     config: transformers.PretrainedConfig,
     seed: int,
-    attention: str,
+    attention: Sequence[str],
     initialize: bool,
 ) -> transformers.PreTrainedModel:
-    arguments = {
-        "attn_implementation": attention,
-        "dtype": torch.float32,
-        "trust_remote_code": False,
-    }
-    model: transformers.PreTrainedModel
+    def build(implementation: str) -> transformers.PreTrainedModel:
+        model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(
+            config,
+            attn_implementation=implementation,
+            dtype=torch.float32,
+            trust_remote_code=False,
+        )
+        return model
+
     if initialize and spec.initialization == "transformers":
         # The model class draws from the global generator, which must be left unchanged.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
-        return model
+            return built_with(config, attention, build)
     with no_init_weights():
-        model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
+        model = built_with(config, attention, build)
     model.tie_weights()
     if initialize:
         initialize_gpt_neox(model, seed)
@@ -180,7 +157,7 @@ def transformer_blocks(model: LanguageModel) -> list[nn.Module]:
 
     Empty where the model has no such list.
     """
-    layers = model.model.config.get_text_config().num_hidden_layers
+    layers = getattr(model.model.config.get_text_config(), "num_hidden_layers", None)
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == layers:
             return list(module)

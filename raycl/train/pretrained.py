@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +11,42 @@ import transformers
 
 from raycl.errors import InputError
 from raycl.models.hub import is_hub_name
+from raycl.train.attention import built_with
 
 _REMEDY = "Give a folder or hub name with config.json and safetensors weights"
 
 
 def load_weights(
-    config: transformers.PretrainedConfig, folder: Path, attention: str
+    config: transformers.PretrainedConfig, folder: Path, attention: Sequence[str]
 ) -> transformers.PreTrainedModel:
     """The causal language model of `config` with the safetensors weights in `folder`.
 
     Raises InputError where the weights are not those of such a model: a weight that is missing
     would otherwise be drawn at random.
     """
-    try:
+    missing: list[str] = []
+
+    def build(implementation: str) -> transformers.PreTrainedModel:
         loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
             dtype=torch.float32,
-            attn_implementation=attention,
+            attn_implementation=implementation,
             use_safetensors=True,  # the other format is a pickle, which can run code
             trust_remote_code=False,
             local_files_only=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError) as error:
+        missing[:] = sorted(loaded[1]["missing_keys"])
+        model: transformers.PreTrainedModel = loaded[0]
+        return model
+
+    try:
+        model = built_with(config, attention, build)
+    except (OSError, RuntimeError) as error:
         line = str(error).strip().split("\n")[0]
         raise InputError("model.pretrained", line, _REMEDY) from error
-    model: transformers.PreTrainedModel = loaded[0]
-    if missing := sorted(loaded[1]["missing_keys"]):
+    if missing:
         raise InputError(
             "model.pretrained",
             f"{len(missing)} weights of the model are not in the checkpoint: {missing[0]}, …",

@@ -17,6 +17,7 @@ from raycl.models.store import local_start
 from raycl.plan.training import ModelSpec, Training
 from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
+from raycl.train.attention import attention_choices
 from raycl.train.batch import ExpectedRows
 from raycl.train.cadence import saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import deepest_state, load_history, load_state
@@ -26,12 +27,13 @@ from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.fsdp import (
     accumulate_gradients,
     clip_gradients,
+    complete_gradients,
     compute_dtype,
     precision_name,
     shard_model,
 )
 from raycl.train.history import History, not_finite, without_validation
-from raycl.train.model import LanguageModel, attention_implementation, build_model
+from raycl.train.model import LanguageModel, build_model
 from raycl.train.optimizer import (
     build_optimizer,
     is_spike,
@@ -40,6 +42,7 @@ from raycl.train.optimizer import (
     step_count,
     step_unless,
 )
+from raycl.train.probe import freeze_unreached
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, share_of_batch
 
@@ -67,9 +70,7 @@ class Trainer:
             storage, task.corpora, self._manifests, task.validation.rows, world
         )
         self.model = self._build(found is None)
-        self._expected = ExpectedRows(
-            self._share, task.sequence_length, self.model.model.config.vocab_size
-        )
+        self._expected = ExpectedRows(self._share, task.sequence_length, self.model.vocabulary)
         self._optimizer = build_optimizer(self.model, task.optimizer)
         self._seconds_before = 0.0
         self._previous_name: str | None = None  # the state that the history begins after
@@ -80,9 +81,7 @@ class Trainer:
 
     def _build(self, initialize: bool) -> LanguageModel:
         task = self._task
-        attention = attention_implementation(
-            task.execution.attention, self._world.device, self._dtype
-        )
+        attention = attention_choices(task.execution.attention, self._world.device, self._dtype)
         with _start_folder(self._storage, task.model if initialize else None) as start:
             model = build_model(
                 task.model,
@@ -93,6 +92,7 @@ class Trainer:
                 start=start,
             )
         model.train()
+        freeze_unreached(model, task.model)
         return shard_model(
             model,
             self._world,
@@ -150,6 +150,7 @@ class Trainer:
             task.execution.micro_batch,
             self._tokens_per_step,
         )
+        complete_gradients(self.model)
         norm = clip_gradients(self.model, task.optimizer.gradient_clip)
         step_unless(self._optimizer, is_spike(norm, task.optimizer.gradient_skip))
         self._optimizer.zero_grad(set_to_none=True)

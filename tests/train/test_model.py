@@ -18,7 +18,8 @@ from raycl.errors import InputError
 from raycl.plan.model_fields import trained_fields
 from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
 from raycl.plan.training import ModelSpec
-from raycl.train.model import attention_implementation, build_model, transformer_blocks
+from raycl.train.attention import attention_choices
+from raycl.train.model import build_model, transformer_blocks
 
 TINY = {**PRESETS["gpt-neox-tiny"], "vocab_size": 512}
 CPU = torch.device("cpu")
@@ -167,8 +168,8 @@ def test_bad_configurations_say_what_is_wrong() -> None:
     with pytest.raises(InputError, match="config"):
         built({**TINY, "num_attention_heads": 5})
     with pytest.raises(InputError, match="flash"):
-        attention_implementation("flash", CPU, torch.bfloat16)
-    assert attention_implementation("auto", CPU, torch.bfloat16) == "sdpa"
+        attention_choices("flash", CPU, torch.bfloat16)
+    assert attention_choices("auto", CPU, torch.bfloat16) == ("sdpa", "eager")
 
 
 def test_blocks_are_the_layers() -> None:

@@ -13,7 +13,9 @@ import transformers
 from tokenizers import Tokenizer, models
 
 from raycl.data.manifest import fingerprinted, load_manifest, write_manifest
-from raycl.data.prepare.tokenizer import store_tokenizer
+from raycl.data.tokenizer import store_tokenizer
+from raycl.data.tokenizer.files import TokenizerFiles
+from raycl.data.tokenizer.text_tokenizer import make_tokenizer
 from raycl.errors import InputError
 from raycl.evaluation.export import export_state
 from raycl.evaluation.losses import evaluate_state
@@ -47,7 +49,9 @@ def run(storage: Storage, task: Training) -> None:
 def give_tokenizer(storage: Storage) -> None:
     """Let both corpora be of a tokenizer that the storage holds."""
     words = {"<|endoftext|>": 0, **{f"w{n}": n for n in range(1, VOCABULARY)}}
-    fingerprint = store_tokenizer(storage, Tokenizer(models.WordLevel(words, "w1")))
+    made = Tokenizer(models.WordLevel(words, "w1"))
+    made.add_special_tokens(["<|endoftext|>"])
+    fingerprint = store_tokenizer(storage, make_tokenizer(TokenizerFiles("x", made.to_str())))
     for name in ("new", "older"):
         manifest = load_manifest(storage, f"corpora/{name}")
         write_manifest(storage, f"corpora/{name}", fingerprinted(manifest, tokenizer=fingerprint))
