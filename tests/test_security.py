@@ -290,7 +290,7 @@ def test_a_model_brings_no_code(tmp_path: Path, trap: Path) -> None:
         "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"},
     }
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match="config"):
+    with pytest.raises(InputError, match="code of its own"):
         build_model(ModelSpec(config, "identifier"), LENGTH, 0, start=folder)
     with pytest.raises(InputError, match="pretrained"):
         build_model(ModelSpec({}, str(folder)), LENGTH, 0, initialize=False)

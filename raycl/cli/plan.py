@@ -46,8 +46,7 @@ def plan(
     place = Storage(storage) if storage else None
     definition = define(recipe, overrides or (), scale)
     resolution = resolve_inputs((definition,), place, ClusterOptions(gpus=gpus).device)
-    made = plan_sweeps((definition,), place, resolution=resolution)
-    made = inspected(made, resolution.starts.values())
+    made = inspected(plan_sweeps((definition,), place, resolution=resolution))
     for sentence in [*resolution.notes, earlier_sentence(made.states)]:
         if sentence:
             Console(stderr=True).print(sentence, markup=False, soft_wrap=True)

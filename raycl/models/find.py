@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raycl.errors import InputError
 from raycl.models.hub import is_hub_name
-from raycl.models.read import local_folder, read_start
+from raycl.models.read import is_there, local_folder, read_start
 from raycl.models.references import remembered
 from raycl.models.start import Start
 from raycl.models.store import find_identifier, stored_start
@@ -24,7 +24,7 @@ def find_start(reference: str, base: Path, storage: Storage | None) -> tuple[Sta
     hub, and the storage's copy where the hub cannot be asked. Raises InputError.
     """
     folder = local_folder(reference, base)
-    if storage is None or folder.exists():
+    if storage is None or is_there(folder):
         return read_start(reference, base), ""
     if _IDENTIFIER.fullmatch(reference):
         identifier = find_identifier(storage, reference)

@@ -29,15 +29,27 @@ def read_start(reference: str, base: Path) -> Start:
 
 def local_folder(reference: str, base: Path) -> Path:
     """The absolute path that a reference is as a folder, whether it exists or not."""
-    return Path(os.path.normpath(base.absolute() / Path(reference).expanduser()))
+    try:
+        path = Path(reference).expanduser()
+    except RuntimeError:  # there is no such user
+        path = Path(reference)
+    return Path(os.path.normpath(base.absolute() / path))
+
+
+def is_there(folder: Path) -> bool:
+    """Whether the path exists. False for one that no file system can have, such as a long one."""
+    try:
+        return folder.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _folder(reference: str, base: Path) -> tuple[Path, str]:
     """The folder, and the commit where it comes from the hub."""
     where, folder = f"model.pretrained {reference!r}", local_folder(reference, base)
-    if folder.is_dir():
-        return folder, ""
-    if folder.exists():
+    if is_there(folder):
+        if folder.is_dir():
+            return folder, ""
         raise InputError(where, "a file, not a folder", _REMEDY)
     if not is_hub_name(reference):
         raise InputError(

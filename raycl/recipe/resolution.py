@@ -70,8 +70,17 @@ def read_resolution(
     """
     references = dict.fromkeys(r.model.pretrained for r in recipes if r.model.pretrained)
     found = {name: find_start(name, Path.cwd(), storage) for name in references}
-    notes = tuple(sentence for _, sentence in found.values() if sentence)
-    return Resolution({name: start for name, (start, _) in found.items()}, device, notes)
+    starts = {name: start for name, (start, _) in found.items()}
+    notes = [sentence for _, sentence in found.values() if sentence]
+    notes += [_own_code(start) for start in starts.values() if "auto_map" in start.config]
+    return Resolution(starts, device, tuple(notes))
+
+
+def _own_code(start: Start) -> str:
+    return (
+        f"model.pretrained {start.reference!r}: the code that its config.json names is not run; it "
+        f"is trained as transformers' {start.config['model_type']}"
+    )
 
 
 def store_starts(resolution: Resolution, storage: Storage) -> list[str]:

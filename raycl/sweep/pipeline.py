@@ -117,7 +117,7 @@ def train_sweeps(
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
         return Trained(plan, {})
-    plan = inspected(plan, resolution.starts.values())
+    plan = inspected(plan)
     sources: dict[str, TextSource] = {}
     if plan.is_prepared:
         for name, manifest in plan.manifests.items():
@@ -153,8 +153,7 @@ def _prepared(
     """The plan over the corpora that are prepared here: names depend on what is in them."""
     prepare_all(material, sources, storage, report)
     definitions = [sweep.definition for sweep in plan.sweeps]
-    made = plan_sweeps(definitions, storage, resolution=plan.resolution)
-    return inspected(made, plan.resolution.starts.values())
+    return inspected(plan_sweeps(definitions, storage, resolution=plan.resolution))
 
 
 def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:

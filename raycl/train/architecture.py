@@ -22,12 +22,18 @@ def hugging_face_config(config: Mapping[str, Any]) -> transformers.PretrainedCon
     """The object for a complete configuration. Raises InputError where transformers refuses it."""
     fields = copy.deepcopy(dict(config))  # transformers changes nested parts in place
     name = fields.pop("model_type", None)
-    if name not in CONFIG_MAPPING:
-        raise _unknown_type(name, "auto_map" in fields)
+    check_type(config)
     try:
         return transformers.AutoConfig.for_model(name, **fields)
     except Exception as error:  # transformers' strict configs raise types of their own
         raise InputError("model.config", _sentence(error), _REMEDY) from error
+
+
+def check_type(config: Mapping[str, Any]) -> None:
+    """Raise InputError where transformers knows no such model type."""
+    name = config.get("model_type")
+    if name not in CONFIG_MAPPING:
+        raise _unknown_type(name, "auto_map" in config)
 
 
 def _sentence(error: Exception) -> str:

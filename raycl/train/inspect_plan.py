@@ -6,11 +6,10 @@ made, so that their plan needs neither torch nor transformers, whose import take
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from raycl.errors import InputError, within
 from raycl.models.configuration import is_plain
-from raycl.models.start import Start, TensorHeader
+from raycl.models.start import Start
+from raycl.plan.execution import Device
 from raycl.plan.model_facts import ModelFacts, facts_key
 from raycl.plan.training import ModelSpec, Training
 from raycl.recipe.definition import is_prepared
@@ -18,39 +17,44 @@ from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan
 from raycl.recipe.tokenizer_facts import known_vocabulary
 
 
-def inspected(plan: SweepPlan, starts: Iterable[Start] = ()) -> SweepPlan:
-    """The plan with the facts of its models; `starts` are the checkpoints that they begin from.
+def inspected(plan: SweepPlan) -> SweepPlan:
+    """The plan with the facts of its models.
 
     Raises InputError where a model cannot be trained as its recipe wants.
     """
-    tensors = {start.identifier: start.tensors for start in starts}
     found: dict[str, ModelFacts] = {}
     for sweep in plan.sweeps:
         _check_fields(sweep)
         vocabulary, where = _vocabulary(sweep), sweep.definition.where
-        for training in sweep.trainings.values():
+        for variant in sweep.definition.variants:
+            training = sweep.trainings[variant.label]
+            _check_device(training, plan.resolution.device, where)
             model, length = training.model, training.sequence_length
             if model.pretrained is None and is_plain(model.config):
                 continue
             key = facts_key(model, length)
             if key not in found:
-                found[key] = _inspect(model, tensors, length, vocabulary, where)
+                given = variant.recipe.model.pretrained
+                start = plan.resolution.start(given) if given is not None else None
+                found[key] = _inspect(model, start, length, vocabulary, where)
             _check_execution(training, found[key], where)
     return plan.with_models(found)
 
 
 def _inspect(
-    model: ModelSpec,
-    tensors: Mapping[str, Mapping[str, TensorHeader]],
-    length: int,
-    vocabulary: int,
-    where: str,
+    model: ModelSpec, start: Start | None, length: int, vocabulary: int, where: str
 ) -> ModelFacts:
+    from raycl.train.architecture import check_type
     from raycl.train.inspect import inspect_model
 
-    # A start of an earlier resolution has no tensors: it was looked into when it was stored.
-    own = tensors.get(model.pretrained) or None if model.pretrained is not None else None
-    return inspect_model(model, own, length, vocabulary, where)
+    if start is None:
+        return inspect_model(model, None, length, vocabulary, where)
+    where = f"{where}: model.pretrained {start.reference!r}"
+    with within(where):
+        check_type(start.config)
+    # A model of an earlier resolution has no tensors here: it was looked into at that time.
+    tensors = start.tensors if model.pretrained is not None else None
+    return inspect_model(model, tensors or None, length, vocabulary, where)
 
 
 def _check_fields(sweep: PlannedSweep) -> None:
@@ -72,6 +76,17 @@ def _vocabulary(sweep: PlannedSweep) -> int:
     prepared = [f.vocabulary for f in sweep.facts.values() if is_prepared({"": f})]
     definition = sweep.definition
     return max([known_vocabulary(definition.recipe, definition.where) or 1, *prepared])
+
+
+def _check_device(training: Training, device: Device, where: str) -> None:
+    execution = training.execution
+    if execution.attention != "flash":
+        return
+    field = f"{where}: execution.attention flash"
+    if device == "cpu":
+        raise InputError(field, "it needs GPUs", "Run with --gpus, or take sdpa or auto")
+    if execution.precision == "float32":
+        raise InputError(field, "it cannot compute in float32", "Set execution.precision: bfloat16")
 
 
 def _check_execution(training: Training, facts: ModelFacts, where: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,23 @@ CONFIG: Mapping[str, Any] = {
 }
 
 
-def small_tensors(seed: int = 0) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
-    """Four tensors of random bytes."""
+def small_tensors(
+    seed: int = 0, vocabulary: int = 64
+) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    """The tensors of the model of `CONFIG`, of random bytes."""
     draw = random.Random(seed)
-    shapes = {"model.embed": (64, 8), "model.layers.0.up": (16, 8), "norm": (8,), "head": (64, 8)}
-    return {
-        name: ("F32", shape, draw.randbytes(4 * shape[0] * (shape[1] if shape[1:] else 1)))
-        for name, shape in shapes.items()
+    layer = "model.layers.0."
+    shapes: dict[str, tuple[int, ...]] = {
+        "model.embed_tokens.weight": (vocabulary, 8),
+        **{f"{layer}self_attn.{part}_proj.weight": (8, 8) for part in "qkvo"},
+        **{f"{layer}mlp.{part}_proj.weight": (16, 8) for part in ("gate", "up")},
+        f"{layer}mlp.down_proj.weight": (8, 16),
+        f"{layer}input_layernorm.weight": (8,),
+        f"{layer}post_attention_layernorm.weight": (8,),
+        "model.norm.weight": (8,),
+        "lm_head.weight": (vocabulary, 8),
     }
+    return {name: ("F32", shape, draw.randbytes(4 * prod(shape))) for name, shape in shapes.items()}
 
 
 def write_checkpoint(
@@ -46,8 +56,10 @@ def write_checkpoint(
 ) -> Path:
     """A folder with config.json and the tensors (by default `small_tensors`) in so many files."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(dict(CONFIG if config is None else config)))
-    tensors = small_tensors() if tensors is None else tensors
+    config = CONFIG if config is None else config
+    (folder / "config.json").write_text(json.dumps(dict(config)))
+    if tensors is None:
+        tensors = small_tensors(vocabulary=config.get("vocab_size", 64))
     names = [*(order or ()), *(name for name in tensors if name not in (order or ()))]
     if shards == 1:
         files = {"model.safetensors": names}

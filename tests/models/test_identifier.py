@@ -43,26 +43,28 @@ def test_the_form_of_the_files_is_no_part_of_it(tmp_path: Path) -> None:
 
 
 def test_everything_about_a_tensor_is_part_of_it(tmp_path: Path) -> None:
-    dtype, shape, data = TENSORS["norm"]
+    norm = "model.norm.weight"
+    dtype, shape, data = TENSORS[norm]
     bit = bytes([data[0] ^ 1]) + data[1:]
     changes = {
-        "a bit": {**TENSORS, "norm": (dtype, shape, bit)},
-        "a type": {**TENSORS, "norm": ("I32", shape, data)},
-        "a shape": {**TENSORS, "norm": (dtype, (4, 2), data)},
-        "a name": {("norms" if name == "norm" else name): t for name, t in TENSORS.items()},
-        "one less": {name: tensor for name, tensor in TENSORS.items() if name != "norm"},
-        "one more": {**TENSORS, "norm2": TENSORS["norm"]},
+        "a bit": {**TENSORS, norm: (dtype, shape, bit)},
+        "float16": {**TENSORS, norm: ("F16", (16,), data)},
+        "a type": {**TENSORS, norm: ("BF16", (16,), data)},
+        "a shape": {**TENSORS, norm: (dtype, (4, 2), data)},
+        "a name": {("norms" if name == norm else name): t for name, t in TENSORS.items()},
+        "one less": {name: tensor for name, tensor in TENSORS.items() if name != norm},
+        "one more": {**TENSORS, "norm2": TENSORS[norm]},
         "two exchanged": {
             **TENSORS,
-            "head": TENSORS["model.embed"],
-            "model.embed": TENSORS["head"],
+            "lm_head.weight": TENSORS["model.embed_tokens.weight"],
+            "model.embed_tokens.weight": TENSORS["lm_head.weight"],
         },
     }
     found = {
         name: identifier(write_checkpoint(tmp_path / name, tensors))
         for name, tensors in changes.items()
     }
-    assert len({*found.values(), identifier(write_checkpoint(tmp_path / "plain"))}) == 8
+    assert len({*found.values(), identifier(write_checkpoint(tmp_path / "plain"))}) == 9
 
 
 def settle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +104,9 @@ def test_an_edit_that_keeps_size_and_time_is_noticed(
     assert identifier(folder) != before
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"key": [], "hashes": {"norm": "0"}}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{}", b'{"key": [], "hashes": {"model.norm.weight": "0"}}']
+)
 def test_a_damaged_cache_is_not_used(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
@@ -129,7 +133,7 @@ def test_a_folder_is_read_from_where_the_command_runs(tmp_path: Path) -> None:
     start = read_start("./model", tmp_path)
     assert start.folder == folder
     assert start.config == CONFIG
-    assert start.tensors["norm"].shape == (8,)
+    assert start.tensors["model.norm.weight"].shape == (8,)
     assert start.identifier == read_start(str(folder), Path("/")).identifier
 
 
@@ -155,10 +159,10 @@ def test_what_is_no_checkpoint_is_refused_with_its_file(tmp_path: Path) -> None:
     cases = {
         "./missing": "there is no folder",
         "file": "a file, not a folder",
-        "empty": "there is no config.json",
+        "empty": "has no config.json",
         "pickled": "pickles",
-        "cut": "model.safetensors: not a safetensors file",
-        "broken": "config.json: not readable as JSON",
+        "cut": "model.safetensors: truncated",
+        "broken": "config.json: not JSON",
         str(nameless): "model_type",
     }
     for reference, message in cases.items():

@@ -74,7 +74,7 @@ def test_models_without_a_closed_form_can_be_planned(model: dict[str, Any]) -> N
 
 
 def test_facts_of_a_model_that_was_looked_into_are_counted() -> None:
-    tree = _tree(model={"pretrained": "somewhere"})
+    tree = _tree(model={"config": {"model_type": "gpt2"}})
     training = tree.nodes[0].training
     facts = ModelFacts(1000, 800, 600, 10.0, 50, ("eager",), recomputes=True)
     plan = make_plan(tree, (), {facts_key(training.model, training.sequence_length): facts})

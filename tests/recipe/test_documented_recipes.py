@@ -23,7 +23,8 @@ ROWS = 10**9
 def test_an_example_can_be_trained(
     example: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_checkpoint(tmp_path / "my-model", config={**CONFIG, "vocab_size": 32_000})
+    config = {**CONFIG, "vocab_size": 32_000, "max_position_embeddings": 2048}
+    write_checkpoint(tmp_path / "my-model", config=config)
     monkeypatch.chdir(tmp_path)
     trainings = {}
     for variant in expand(example, "recipes.md"):

@@ -47,14 +47,16 @@ def stage(**fields: Any) -> Change:
 
 
 def a_byte(inputs: Inputs) -> Inputs:
-    dtype, shape, data = inputs.tensors["norm"]
+    dtype, shape, data = inputs.tensors["model.norm.weight"]
     tensor = (dtype, shape, data[:-1] + bytes([data[-1] ^ 1]))
-    return replace(inputs, tensors={**inputs.tensors, "norm": tensor})
+    return replace(inputs, tensors={**inputs.tensors, "model.norm.weight": tensor})
 
 
 MATTERS: Mapping[str, Change] = {
     "a byte of a weight": a_byte,
-    "a tensor more": lambda i: replace(i, tensors={**i.tensors, "bias": TENSORS["norm"]}),
+    "a tensor more": lambda i: replace(
+        i, tensors={**i.tensors, "bias": TENSORS["model.norm.weight"]}
+    ),
     "a field of the configuration": config(rope_theta=5e5),
     "a nested field": config(rope_parameters={"rope_type": "default", "rope_theta": 5e5}),
     "tied matrices": config(tie_word_embeddings=True),

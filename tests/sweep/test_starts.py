@@ -67,7 +67,7 @@ def test_workers_get_the_identifier_and_the_storage_has_the_model(
 def test_other_weights_in_the_same_folder_are_trained(storage: Storage, ray: Cluster) -> None:
     run(storage)
     assert run(storage)[1] == ["Nothing to train: every state is in storage already."]
-    write_checkpoint(Path("base"), small_tensors(seed=1), MODEL)
+    write_checkpoint(Path("base"), small_tensors(1, MODEL["vocab_size"]), MODEL)
     _, told = run(storage)
     assert told[-1] == "Starting Ray …"
     first, second = ({node.name for node in tree.nodes} for tree in ray.trees)
@@ -129,7 +129,7 @@ def test_results_are_written_from_any_folder_and_whatever_lies_at_the_path(
     run(storage, gpus=True)
     assert {t.execution.precision for t in trained(ray)} == {"bfloat16"}
     before = storage.read_bytes("sweeps/small/results.csv")
-    write_checkpoint(Path("base"), small_tensors(seed=1), MODEL)
+    write_checkpoint(Path("base"), small_tensors(1, MODEL["vocab_size"]), MODEL)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     with pytest.raises(SystemExit):
@@ -217,3 +217,27 @@ def test_a_model_is_put_into_a_storage_by_hand(
             ]
         )
     assert end.value.code == 0
+
+
+def test_code_that_the_configuration_names_is_not_run_and_this_is_said(
+    storage: Storage, ray: Cluster
+) -> None:
+    write_checkpoint(Path("base"), config={**MODEL, "auto_map": {"AutoModel": "mine.Model"}})
+    _, told = run(storage)
+    assert told[0].endswith("config.json names is not run; it is trained as transformers' llama")
+    assert len(ray.trees) == 1
+
+
+@pytest.mark.parametrize(
+    ("overrides", "gpus", "problem"),
+    [
+        ((), False, "flash: it needs GPUs"),
+        (("execution.precision=float32",), True, "flash: it cannot compute in float32"),
+    ],
+)
+def test_flash_attention_that_workers_cannot_compute(
+    overrides: tuple[str, ...], gpus: bool, problem: str, storage: Storage, ray: Cluster
+) -> None:
+    with pytest.raises(InputError, match=problem):
+        run(storage, "execution.attention=flash", *overrides, gpus=gpus)
+    assert not ray.options

@@ -80,7 +80,7 @@ def test_a_training_of_gpt2_is_the_same_twice_and_after_a_resume(tmp_path: Path)
 
 @pytest.mark.parametrize("kind", SIZES)
 def test_two_passes_in_training_mode_are_equal(kind: str) -> None:
-    model = build_model(task(kind).model, 16, seed=0, attention="eager").train()
+    model = build_model(task(kind).model, 16, seed=0, attention=("eager",)).train()
     rows = torch.randint(0, VOCABULARY, (4, 17), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(model(rows), model(rows))

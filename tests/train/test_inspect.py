@@ -290,7 +290,7 @@ def test_the_plan_of_a_folder_shows_what_that_of_a_preset_does(
     text = plan(tmp_path, capsys, pretrained=str(folder))
     assert text.startswith("2: error")
     assert "the file is empty" in text
-    assert "no config.json" in plan(tmp_path, capsys, pretrained=str(tmp_path / "nowhere"))
+    assert "there is no folder" in plan(tmp_path, capsys, pretrained=str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(
@@ -313,10 +313,13 @@ def test_the_plan_knows_the_tokenizer_before_it_is_prepared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = model_folder(tmp_path / "base")
-    tokens = {f"t{number}": number for number in range(320)}
-    Tokenizer(WordLevel(tokens, unk_token="t0")).save(str(folder / "tokenizer.json"))
+    tokens = {"<eos>": 319, **{f"t{number}": number for number in range(319)}}
+    tokenizer = Tokenizer(WordLevel(tokens, unk_token="t0"))
+    tokenizer.add_special_tokens(["<eos>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"eos_token": "<eos>"}')
     text = plan(tmp_path, capsys, "--set", f"tokenizer={folder}", pretrained=str(folder))
-    assert "vocabulary of 300 tokens: the tokenizer has 320 tokens" in text
+    assert "it has 300 tokens, fewer than the tokenizer's 320" in text
     text = plan(tmp_path, capsys, "--set", f"tokenizer={folder}", preset="llama-tiny")
     config = {**PRESETS["llama-tiny"], "vocab_size": 320}
     assert f"{parameter_count(config):,} parameters" in text
