@@ -21,13 +21,7 @@ from raycl.data.prepare import (
     train_tokenizer,
     without_hashes,
 )
-from raycl.data.prepare.sample import Sample
-from raycl.data.prepare.unwritten import (
-    check_sample_written,
-    check_unwritten,
-    described,
-    recorded,
-)
+from raycl.data.prepare.unwritten import check_unwritten, described, recorded
 from raycl.data.tokenizer import TextTokenizer, known_tokenizer, load_tokenizer, store_tokenizer
 from raycl.errors import InputError, within
 from raycl.recipe import Corpus, Recipe
@@ -120,15 +114,11 @@ def ready_text(
             corpora.fetch(corpus.fetch, text_cache(), report)
     sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
     missing = [n for n in sources if not has_manifest(storage, layout.corpus(n))]
-    samples = {
-        name: _check_text(sources[name], f"{where}: corpora.{name}.text", name, report)
-        for name in missing
-    }
+    for name in missing:
+        _check_text(sources[name], f"{where}: corpora.{name}.text", name, report)
     if missing and recipe.tokenizer.load is not None:
         with within(where):
-            tokenizer = _loaded(recipe, storage)
-            for name, sample in samples.items():
-                check_sample_written(name, sample, tokenizer, recipe.tokenizer.unknown)
+            _loaded(recipe, storage)
     return sources
 
 
@@ -136,15 +126,14 @@ def _loaded(recipe: Recipe, storage: Storage) -> TextTokenizer:
     return load_tokenizer(storage, str(recipe.tokenizer.load), tokenizer_choice(recipe))
 
 
-def _check_text(source: TextSource, where: str, name: str, report: Report) -> Sample:
+def _check_text(source: TextSource, where: str, name: str, report: Report) -> None:
     with within(where):
         found = find_inputs(source)
-        sample = check_sample(source, found.files)
+        check_sample(source, found.files)
     if found.ignored:
         ignored = found.ignored
         few = ", ".join(ignored[:3]) + (f" and {len(ignored) - 3} more" if ignored[3:] else "")
         report(f"corpus {name}: not read, since they hold no text of it: {few}")
-    return sample
 
 
 def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.inputs import plan_units
@@ -13,34 +12,19 @@ from raycl.errors import InputError
 SAMPLED_FILES = 16
 SAMPLE_BYTES = 2**20
 """Of text, read from each sampled file; a small corpus is so read as a whole."""
-_KEPT_CHARACTERS = 2**16
-"""Of text, kept from each sampled file."""
 
 
-@dataclass(frozen=True)
-class Sample:
-    """Text from the beginnings of a corpus' files."""
-
-    texts: tuple[str, ...]
-    is_whole: bool
-    """Whether these are all documents of the corpus."""
-
-
-def check_sample(source: TextSource, files: list[InputFile]) -> Sample:
+def check_sample(source: TextSource, files: list[InputFile]) -> None:
     """Read the beginning of some of the files, spread over all of them.
 
     Raises InputError that names the file and the line where a document cannot be read, and where
     the files were read as a whole and hold no document.
     """
     sampled = _spread(files, SAMPLED_FILES)
-    found, whole, kept = 0, len(sampled) == len(files), list[str]()
-    shortened = False
+    found, whole = 0, len(sampled) == len(files)
     for file in sampled:
         size = 0
         for text in _documents(source, file):
-            if left := max(_KEPT_CHARACTERS - size, 0):
-                kept.append(text[:left])
-            shortened = shortened or len(text) > left
             found, size = found + 1, size + len(text)
             if size >= SAMPLE_BYTES:
                 whole = False
@@ -48,7 +32,6 @@ def check_sample(source: TextSource, files: list[InputFile]) -> Sample:
     if whole and not found:
         names = ", ".join(file.url for file in files[:3])
         raise InputError(names, "there is no document in it", "Give files that hold text")
-    return Sample(tuple(kept), whole and not shortened)
 
 
 def _documents(source: TextSource, file: InputFile) -> Iterator[str]:

@@ -7,14 +7,11 @@ from fractions import Fraction
 from typing import ClassVar
 
 from raycl.data.manifest import Manifest
-from raycl.data.prepare.sample import Sample
-from raycl.data.tokenizer import TextTokenizer
 from raycl.errors import InputError
 from raycl.storage.record import Record
 
 UNWRITTEN = "unwritten"
 """The name of the counts in the source of a manifest."""
-_MOST = Fraction(1, 2)
 
 
 class Unwritten(Record):
@@ -65,24 +62,6 @@ def check_unwritten(corpus: str, counted: Unwritten, allowed: Fraction) -> None:
             "tokenizer: {train: {vocabulary: 32k}}), or set tokenizer.unknown in the recipe to a "
             "larger share",
         )
-
-
-def check_sample_written(
-    corpus: str, sample: Sample, tokenizer: TextTokenizer, allowed: Fraction
-) -> None:
-    """Raise InputError where the sample shows that too much of a corpus cannot be written.
-
-    A part of a corpus shows it only where most of the part cannot be: other text may follow.
-    """
-    encoded = [tokenizer.encode_one(text) for text in sample.texts]
-    counted = Unwritten(
-        documents=sum(one.lost > 0 for one in encoded),
-        bytes=sum(one.lost for one in encoded),
-        of_bytes=sum(len(text.encode()) for text in sample.texts),
-        example=next((one.example for one in encoded if one.example), ""),
-    )
-    if sample.is_whole or counted.share > _MOST:
-        check_unwritten(corpus, counted, allowed)
 
 
 def described(counted: Unwritten) -> str:

@@ -95,18 +95,8 @@ class TextTokenizer:
             ids = np.array(encoding.ids, dtype=dtype)
             lost = self.coverage.lost(text, ids)
             if lost and not example:
-                example = self._example(text, ids)
+                example = _around(text, next(self.coverage.places(text, ids), 0))
             yield Encoded(ids, lost, example if lost else "")
-
-    def encode_one(self, text: str) -> Encoded:
-        """The ids of a text, and what could not be written of it. It starts no thread."""
-        ids = np.array(self.encode(text), dtype=np.int64)
-        lost = self.coverage.lost(text, ids)
-        return Encoded(ids, lost, self._example(text, ids) if lost else "")
-
-    def _example(self, text: str, ids: np.ndarray) -> str:
-        """Text around the first place where something is lost."""
-        return _around(text, next(self.coverage.places(text, ids), 0))
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; control tokens are spelled as tokenizer.json spells them."""
