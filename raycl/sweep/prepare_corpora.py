@@ -12,7 +12,6 @@ from raycl.data.prepare import (
     CorpusSpec,
     TextSource,
     check_origin,
-    check_sample,
     conflicts,
     find_inputs,
     hash_inputs,
@@ -21,6 +20,7 @@ from raycl.data.prepare import (
     train_tokenizer,
     without_hashes,
 )
+from raycl.data.prepare.sample import Sample, check_sample_written, read_sample
 from raycl.data.prepare.unwritten import check_unwritten, described, recorded
 from raycl.data.tokenizer import TextTokenizer, known_tokenizer, load_tokenizer, store_tokenizer
 from raycl.errors import InputError, within
@@ -114,11 +114,15 @@ def ready_text(
             corpora.fetch(corpus.fetch, text_cache(), report)
     sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
     missing = [n for n in sources if not has_manifest(storage, layout.corpus(n))]
-    for name in missing:
-        _check_text(sources[name], f"{where}: corpora.{name}.text", name, report)
+    tokenizer = None
     if missing and recipe.tokenizer.load is not None:
         with within(where):
-            _loaded(recipe, storage)
+            tokenizer = _loaded(recipe, storage)
+    for name in missing:
+        sample = _checked_text(sources[name], f"{where}: corpora.{name}.text", name, report)
+        if tokenizer is not None:
+            with within(where):
+                check_sample_written(name, sample, tokenizer, recipe.tokenizer.unknown)
     return sources
 
 
@@ -126,14 +130,15 @@ def _loaded(recipe: Recipe, storage: Storage) -> TextTokenizer:
     return load_tokenizer(storage, str(recipe.tokenizer.load), tokenizer_choice(recipe))
 
 
-def _check_text(source: TextSource, where: str, name: str, report: Report) -> None:
+def _checked_text(source: TextSource, where: str, name: str, report: Report) -> Sample:
     with within(where):
         found = find_inputs(source)
-        check_sample(source, found.files)
+        sample = read_sample(source, found.files)
     if found.ignored:
         ignored = found.ignored
         few = ", ".join(ignored[:3]) + (f" and {len(ignored) - 3} more" if ignored[3:] else "")
         report(f"corpus {name}: not read, since they hold no text of it: {few}")
+    return sample
 
 
 def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:

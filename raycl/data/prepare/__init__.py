@@ -4,7 +4,6 @@ from raycl.data.prepare.hash_inputs import hash_inputs
 from raycl.data.prepare.inputs import find_files, find_inputs
 from raycl.data.prepare.origin import check_origin, prepared
 from raycl.data.prepare.prepare import prepare_corpora, prepare_corpus
-from raycl.data.prepare.sample import check_sample
 from raycl.data.prepare.sharing import conflicts, sentences, without_hashes
 from raycl.data.prepare.source import TextSource
 from raycl.data.prepare.spec import CorpusSpec
@@ -14,7 +13,6 @@ __all__ = [
     "CorpusSpec",
     "TextSource",
     "check_origin",
-    "check_sample",
     "conflicts",
     "find_files",
     "find_inputs",
