@@ -23,6 +23,7 @@ from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores, add_losses, write_task
 from raycl.evaluation.task_requests import requests
+from raycl.models.read import read_start
 from raycl.plan.training import ModelSpec
 from raycl.recipe import parse_recipe
 from raycl.recipe.definition import define
@@ -274,7 +275,9 @@ def test_a_checkpoint_of_pickles_is_no_model_to_start_from(tmp_path: Path, trap:
     build_model(ModelSpec(make_task().model.config), LENGTH, 0).model.config.save_pretrained(folder)
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(trap)))
     with pytest.raises(InputError, match="safetensors"):
-        build_model(ModelSpec({}, pretrained=str(folder)), LENGTH, 0)
+        read_start(str(folder), tmp_path)
+    with pytest.raises(InputError, match="safetensors"):
+        build_model(ModelSpec(make_task().model.config, "identifier"), LENGTH, 0, start=folder)
     assert not trap.exists()
 
 
@@ -287,8 +290,10 @@ def test_a_model_brings_no_code(tmp_path: Path, trap: Path) -> None:
         "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"},
     }
     (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="code of its own"):
+        build_model(ModelSpec(config, "identifier"), LENGTH, 0, start=folder)
     with pytest.raises(InputError, match="pretrained"):
-        build_model(ModelSpec({}, pretrained=str(folder)), LENGTH, 0)
+        build_model(ModelSpec({}, str(folder)), LENGTH, 0, initialize=False)
     assert not trap.exists()
 
 

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from raycl.cli import jobs, plan, prepare, reproduce, states, storage, sweep
+from raycl.cli import export, jobs, models, plan, prepare, reproduce, states, storage, sweep
 from raycl.cli.output import write_any_text
 from raycl.errors import InputError
 
@@ -39,6 +39,7 @@ for _command in (
     jobs.submit,
     states.evaluate,
     states.merge,
+    export.export,
     reproduce.reproduce,
     states.tasks,
     storage.states,
@@ -46,6 +47,7 @@ for _command in (
 ):
     app.command()(_command)
 app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(models.models, name="models")
 
 
 def main(arguments: list[str] | None = None) -> Any:

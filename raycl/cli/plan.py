@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from raycl.cli.options import Overrides, RecipeFile, Scale
+from raycl.cli.options import Gpus, Overrides, RecipeFile, Scale
+from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 
 
@@ -26,6 +27,7 @@ def plan(
     recipe: RecipeFile,
     storage: Annotated[str | None, typer.Option(help="Show what exists already here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    gpus: Gpus = False,
     overrides: Overrides = None,
     scale: Scale = None,
 ) -> None:
@@ -36,12 +38,18 @@ def plan(
     from raycl.cli.plan_view import print_plan
     from raycl.recipe.definition import define
     from raycl.recipe.seed import seed_text
-    from raycl.recipe.sweep_plan import plan_sweeps
+    from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
+    from raycl.states.earlier import earlier_sentence
     from raycl.storage import Storage
+    from raycl.train.inspect_plan import inspected
 
     place = Storage(storage) if storage else None
     definition = define(recipe, overrides or (), scale)
-    made = plan_sweeps((definition,), place)
+    resolution = resolve_inputs((definition,), place, ClusterOptions(gpus=gpus).device)
+    made = inspected(plan_sweeps((definition,), place, resolution=resolution))
+    for sentence in [*resolution.notes, earlier_sentence(made.states)]:
+        if sentence:
+            Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:
         print(json.dumps({**asdict(made.cost), "steps_left": made.cost.steps_left}, indent=1))
     else:
@@ -63,11 +71,16 @@ def steps(  # noqa: PLR0913 (each is an option of the command)
     """Show each step's learning rate and rows, by the very functions that training uses."""
     from raycl.cli.plan_view import print_steps, step_lines
     from raycl.recipe.definition import corpus_facts, define, trainings
+    from raycl.recipe.sweep_plan import resolve_inputs
     from raycl.storage import Storage
 
-    definition = define(recipe, overrides or (), scale)
-    facts = corpus_facts(definition, Storage(storage) if storage else None)
-    whole = trainings(definition, facts)
+    definition, place = (
+        define(recipe, overrides or (), scale),
+        Storage(storage) if storage else None,
+    )
+    # Rates and rows are the same on every device.
+    resolution = resolve_inputs((definition,), place)
+    whole = trainings(definition, corpus_facts(definition, place), resolution)
     if label not in whole:
         known = "; ".join(whole)
         raise InputError(f"--recipe {label!r}", "no such recipe", f"Recipes here: {known}")

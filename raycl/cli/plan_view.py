@@ -46,12 +46,13 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
 
 def print_plan_summary(plan: Plan, console: Console) -> None:
     """Print the model's size, tokens, FLOPs, and the steps that are shared and left to train."""
-    model = f"{plan.parameters:,} parameters; " if plan.parameters else ""
+    model = f"{_parameters(plan)}; " if plan.parameters else ""
     saved = 1 - plan.steps / plan.steps_alone
     console.print(
         f"{model}{format_count(plan.tokens)} tokens, {format_count(plan.flops)} FLOPs. "
         f"{plan.steps:,} steps trained where the recipes alone would take {plan.steps_alone:,} "
-        f"({saved:.0%} shared); {plan.steps_left:,} left to train.",
+        f"({saved:.0%} shared); {plan.steps_left:,} left to train. "
+        f"Computed in {plan.precision}.",
         soft_wrap=True,
     )
 
@@ -66,6 +67,15 @@ def _equal(nodes: Sequence[NodePlan]) -> list[list[str]]:
     for label, names in along.items():
         groups.setdefault(tuple(names), []).append(label)
     return [labels for labels in groups.values() if len(labels) > 1]
+
+
+def _parameters(plan: Plan) -> str:
+    text = f"{plan.parameters:,} parameters"
+    if plan.active_parameters != plan.parameters:
+        text += f", {plan.active_parameters:,} of them for each token"
+    if plan.trained_parameters != plan.parameters:
+        text += f", {plan.trained_parameters:,} trained: no gradient reaches the others"
+    return text
 
 
 def _depth_first(nodes: Sequence[NodePlan]) -> list[NodePlan]:

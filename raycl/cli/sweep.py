@@ -90,9 +90,10 @@ def report(
     name: Annotated[str | None, typer.Option(help="Sweep; default: the only one.")] = None,
 ) -> None:
     """Write the results table and the report page anew from what the storage holds."""
+    from raycl.recipe.resolution import stored_resolution
     from raycl.recipe.sweep_plan import plan_sweeps
     from raycl.storage import Storage, layout
-    from raycl.sweep.description import stored_definition
+    from raycl.sweep.description import check_names, stored_definition
     from raycl.sweep.pipeline import write_all
 
     place = Storage(storage)
@@ -101,12 +102,14 @@ def report(
         raise InputError(f"storage {storage!r}", "no sweep here", "Run `raycl sweep` first")
     if name is None and len(names) > 1:
         raise InputError("--name", f"{len(names)} sweeps here", f"Name one of: {', '.join(names)}")
-    definition = stored_definition(place, name or names[0])
-    result = write_all(plan_sweeps((definition,), place), place)
+    chosen = name or names[0]
+    check_names(place, chosen)
+    definition, resolution = stored_definition(place, chosen), stored_resolution(place, chosen)
+    result = write_all(plan_sweeps((definition,), place, resolution=resolution), place)
     _print_result(result, Console())
     if result.lost:
         raise InputError(
-            place.full_path(layout.sweep_results(definition.recipe.name, "parquet")),
+            place.full_path(layout.sweep_results(chosen, "parquet")),
             f"left as it is: {len(result.lost)} recipes are finished there, but not in this "
             f"storage any more ({'; '.join(result.lost)})",
             "Restore what is missing, or run `raycl sweep` again; remove the file to have the "

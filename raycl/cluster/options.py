@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from raycl.plan.execution import Device
+
 
 @dataclass(frozen=True)
 class ClusterOptions:
@@ -17,3 +19,8 @@ class ClusterOptions:
     """The most nodes of a sweep that are trained at once; None: as many as the cluster can hold."""
     gpus: bool = False
     """Whether each worker gets a GPU."""
+
+    @property
+    def device(self) -> Device:
+        """The device on which workers train."""
+        return "cuda" if self.gpus else "cpu"

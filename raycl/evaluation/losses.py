@@ -13,10 +13,10 @@ from raycl.evaluation.store import Measured, add_losses, read_losses
 from raycl.states.lookup import find_state
 from raycl.states.mark import ValidationFacts
 from raycl.storage import Storage, layout
+from raycl.train.attention import attention_choices
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.fsdp import compute_dtype
-from raycl.train.model import attention_implementation
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, current_world
 
@@ -85,7 +85,12 @@ def corpora_for(storage: Storage, name: str) -> list[str]:
 
 
 def state_tokenizer(storage: Storage, state: StoredState) -> str | None:
-    """Fingerprint of the tokenizer of the state's corpora; None where none of them is stored."""
+    """Fingerprint of the tokenizer of the state's corpora.
+
+    None where an older mark does not say it and none of the corpora is stored.
+    """
+    if state.mark.metadata.tokenizer is not None:
+        return state.mark.metadata.tokenizer
     for corpus in state.mark.metadata.corpora.values():
         if has_manifest(storage, corpus.folder):
             return load_manifest(storage, corpus.folder).tokenizer
@@ -102,7 +107,7 @@ def _measure(
 ) -> dict[Measured, float]:
     # The model is built once, for the corpus with the longest rows.
     longest = max(manifests[corpus].row_length for corpus in wanted) - 1
-    attention = attention_implementation("auto", world.device, measure.dtype)
+    attention = attention_choices("auto", world.device, measure.dtype)
     model = load_model(storage, state, longest, attention).to(world.device)
     losses: dict[Measured, float] = {}
     # Each corpus is measured alone, because rows of corpora may differ in length and number.

@@ -28,8 +28,11 @@ from raycl.plan.stage import ChainStage
 
 __all__ = ["Chain", "ChainStage"]
 
-_FORMAT = 1
+_FORMAT = 2
 """Raise it when the meaning of a step changes, so that no old state is taken for a new one."""
+HASH_DIGITS = 40
+"""Digits of a hash in a name. Format 1, which named checkpoints by their paths, had 32: so states
+of an earlier version are known from a listing."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Chain:
         """
         if not 0 <= step <= self.steps:
             raise IndexError(f"state {step} is outside 0 … {self.steps}")
-        return f"{step:09d}-{self._hash(step).hex()[:32]}"
+        return f"{step:09d}-{self._hash(step).hex()[:HASH_DIGITS]}"
 
     def divergence(self, other: Chain, limit: int | None = None) -> int:
         """Number of steps, from the first on, that both recipes share; at most `limit`."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from raycl.plan import presets
+from raycl.plan.model_facts import ModelFacts, facts_key
 from raycl.plan.state_index import StateIndex
+from raycl.plan.training import ModelSpec
 from raycl.plan.tree import Node, Tree
 
 T = TypeVar("T")
@@ -43,13 +45,18 @@ class Plan:
     """A sweep in numbers."""
 
     parameters: int | None
-    """None where no closed form counts them: for a checkpoint, or another model type."""
-    # Counting them would then need the model itself, which a plan does not build.
+    """None where no closed form counts them, and the model was not looked into."""
+    trained_parameters: int | None
+    """Those that a gradient reaches."""
+    active_parameters: int | None
+    """Those that one token uses; fewer than all where the model has experts."""
     steps: int
     steps_alone: int
     tokens: int
     flops: float
     nodes: tuple[NodePlan, ...]
+    precision: str = "float32"
+    """What steps are computed in; both names where recipes differ."""
 
     @property
     def steps_left(self) -> int:
@@ -57,18 +64,27 @@ class Plan:
         return sum(node.steps - node.done for node in self.nodes)
 
 
-def make_plan(tree: Tree, existing: Collection[str]) -> Plan:
-    """The plan of a tree; `existing` names the states that storage holds."""
+def make_plan(
+    tree: Tree, existing: Collection[str], models: Mapping[str, ModelFacts] | None = None
+) -> Plan:
+    """The plan of a tree; `existing` names the states that storage holds.
+
+    `models` are the facts of models that were looked into, by `facts_key`. Presets need none.
+    """
     stored = StateIndex(existing)
-    nodes = tuple(_node_plan(node, stored) for node in tree.nodes)
-    config = tree.nodes[0].training.model.config
+    sizes = _Sizes(models or {})
+    nodes = tuple(_node_plan(node, stored, sizes.of(node)) for node in tree.nodes)
+    size = sizes.of(tree.nodes[0])
     return Plan(
-        parameters=_closed_form(presets.parameter_count, config),
+        parameters=size.parameters if size else None,
+        trained_parameters=size.trained if size else None,
+        active_parameters=size.active if size else None,
         steps=tree.steps,
         steps_alone=tree.steps_alone,
         tokens=sum(node.tokens for node in nodes),
         flops=sum(node.flops for node in nodes),
         nodes=nodes,
+        precision=" and ".join(sorted({n.training.execution.precision for n in tree.nodes})),
     )
 
 
@@ -82,12 +98,53 @@ def _done(node: Node, stored: StateIndex) -> int:
     return deepest[0] - start if deepest else 0
 
 
-def _node_plan(node: Node, stored: StateIndex) -> NodePlan:
+@dataclass(frozen=True)
+class _Size:
+    """The numbers of a model on which costs depend."""
+
+    parameters: int
+    trained: int
+    active: int
+    flops_per_token: float
+    vocabulary: int
+
+
+class _Sizes:
+    """The size of each node's model. Nodes of one recipe share their model, so it is kept."""
+
+    def __init__(self, models: Mapping[str, ModelFacts]) -> None:
+        self._models = models
+        self._known: dict[tuple[int, int], _Size | None] = {}
+
+    def of(self, node: Node) -> _Size | None:
+        """The size of the node's model; None where it is not known."""
+        training = node.training
+        key = id(training.model), training.sequence_length
+        if key not in self._known:
+            self._known[key] = self._count(training.sequence_length, training.model)
+        return self._known[key]
+
+    def _count(self, length: int, model: ModelSpec) -> _Size | None:
+        facts = self._models.get(facts_key(model, length)) if self._models else None
+        if facts is not None:
+            return _Size(
+                facts.parameters,
+                facts.trained,
+                facts.active,
+                facts.flops_per_token,
+                facts.vocabulary,
+            )
+        config = model.config
+        count = _closed_form(presets.parameter_count, config)
+        flops = _closed_form(lambda c: presets.flops_per_token(c, length), config)
+        if count is None or flops is None:
+            return None
+        return _Size(count, count, count, flops, int(config["vocab_size"]))
+
+
+def _node_plan(node: Node, stored: StateIndex, size: _Size | None) -> NodePlan:
     training = node.training
     tokens = node.steps * training.chain.tokens_per_step
-    config = training.model.config
-    length = training.sequence_length
-    per_token = _closed_form(lambda c: presets.flops_per_token(c, length), config) or 0.0
     return NodePlan(
         name=node.name,
         parent=node.parent,
@@ -96,10 +153,10 @@ def _node_plan(node: Node, stored: StateIndex) -> NodePlan:
         first_step=training.start,
         steps=node.steps,
         tokens=tokens,
-        flops=per_token * tokens,
+        flops=size.flops_per_token * tokens if size else 0.0,
         workers=training.workers,
         fewest_workers=training.fewest_workers or training.workers,
-        memory_per_worker=memory_per_worker(node),
+        memory_per_worker=_memory(size, node) if size else 0.0,
         done=_done(node, stored),
     )
 
@@ -115,21 +172,24 @@ def _closed_form(count: Callable[[Mapping[str, Any]], T], config: Mapping[str, A
         return None
 
 
-def memory_per_worker(node: Node) -> float:
+def memory_per_worker(node: Node, models: Mapping[str, ModelFacts] | None = None) -> float:
+    """Bytes that one worker of the node holds; 0 where the size of its model is not known."""
+    size = _Sizes(models or {}).of(node)
+    return _memory(size, node) if size else 0.0
+
+
+def _memory(size: _Size, node: Node) -> float:
     """Bytes of one worker: its shard of weights, gradients and both AdamW moments, and its logits.
 
-    A parameter takes 16 bytes: four float32 numbers. Logits and their gradient are not sharded. 0
-    where no closed form counts the parameters.
+    A parameter takes 16 bytes: four float32 numbers; one that is not trained takes four bytes.
+    Logits and their gradient are not sharded.
     """
-    config = node.training.model.config
-    parameters = _closed_form(presets.parameter_count, config)
-    if parameters is None:
-        return 0.0
     training = node.training
     # With the fewest workers, each of them has the most to hold.
     workers = training.fewest_workers or training.workers
     share = training.chain.global_batch // workers
     rows = training.execution.micro_batch or share
     # Four bytes for each logit, and as many for its gradient.
-    logits = rows * training.sequence_length * int(config["vocab_size"]) * 4 * 2
-    return 16 * parameters / workers + logits
+    logits = rows * training.sequence_length * size.vocabulary * 4 * 2
+    weights = 16 * size.trained + 4 * (size.parameters - size.trained)
+    return weights / workers + logits

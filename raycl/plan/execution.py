@@ -14,12 +14,23 @@ from pydantic import Field
 from raycl.plan.configuration import Configuration
 from raycl.units import Count
 
+Device = Literal["cpu", "cuda"]
+"""The kind of device on which workers train."""
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def precision_on(precision: Precision, device: Device) -> Literal["float32", "bfloat16"]:
+    """What a precision means on a device: `auto` is bfloat16 on CUDA and float32 on the CPU."""
+    if precision == "auto":
+        return "bfloat16" if device == "cuda" else "float32"
+    return precision
+
 
 class Execution(Configuration):
     """How steps are computed; nothing here changes which steps they are, except precision."""
 
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    attention: Literal["auto", "sdpa", "flash"] = "auto"
+    precision: Precision = "auto"
+    attention: Literal["auto", "sdpa", "flash", "eager"] = "auto"
     compile: bool = False
     activation_checkpointing: bool = False
     micro_batch: Count | None = Field(default=None, gt=0, description="rows per forward pass")

@@ -17,9 +17,11 @@ class ModelSpec:
     """A causal language model: a Hugging Face configuration, or a pretrained checkpoint."""
 
     config: Mapping[str, Any] = field(default_factory=dict)
-    """The complete Hugging Face configuration, `model_type` and `vocab_size` included."""
+    """The complete Hugging Face configuration, `model_type` and `vocab_size` included, for a
+    checkpoint too. Fields that change no step are left out; see `raycl/plan/model_fields.py`."""
     pretrained: str | None = None
-    """Folder or hub name of the checkpoint to start from; None for a random start."""
+    """Identifier of the checkpoint to start from, which lies in the storage; None for a random
+    start. In marks of earlier versions it is a folder or hub name, and `config` is empty."""
     initialization: Literal["gpt-neox", "transformers"] = "transformers"
     """`gpt-neox`: the paper's small-init and Wang-init; `transformers`: the model class's own."""
 

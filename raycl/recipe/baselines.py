@@ -15,7 +15,7 @@ from raycl.recipe.ending import (
     trunk_steps,
 )
 from raycl.recipe.lengths import shares, trained_steps
-from raycl.recipe.schema import Recipe, Stage, Workers
+from raycl.recipe.schema import Model, Recipe, Stage, Workers
 
 Baseline = Literal["union", "scratch", "previous"]
 
@@ -37,7 +37,8 @@ def baseline(kind: Baseline, base: Recipe) -> tuple[str, Recipe]:
         return label, _of_stages(base, (*base.stages[:-2], _before_last(base)))
     if kind == "union":
         return "union", _of_stages(base, (_union(base),))
-    return f"{last.name} from scratch", _of_stages(base, (_scratch(base),))
+    recipe = _of_stages(base, (_scratch(base),))
+    return f"{last.name} from scratch", recipe.model_copy(update={"model": _untrained(base.model)})
 
 
 def _of_stages(base: Recipe, stages: tuple[Stage, ...]) -> Recipe:
@@ -86,6 +87,13 @@ def _most_workers(base: Recipe) -> Workers:
     """The range of workers whose ends are the largest among all stages."""
     ranges = [stage.workers for stage in base.stages]
     return Workers(min=max(w.min for w in ranges), max=max(w.max for w in ranges))
+
+
+def _untrained(model: Model) -> Model:
+    """The same model with random weights."""
+    if model.pretrained is None:
+        return model
+    return model.model_copy(update={"weights": "random"})
 
 
 def _scratch(base: Recipe) -> Stage:

@@ -23,6 +23,7 @@ from raycl.recipe import (
 )
 from raycl.recipe.checks import check_fields
 from raycl.recipe.load import fields_of
+from raycl.recipe.resolution import Resolution
 from raycl.recipe.scale import scaled
 from raycl.recipe.tokenizer_facts import planned_vocabulary
 from raycl.recipe.yaml import parse_document, read_document
@@ -140,10 +141,17 @@ def is_prepared(facts: Mapping[str, CorpusFacts]) -> bool:
     return all(entry.rows != _UNKNOWN_ROWS for entry in facts.values())
 
 
-def trainings(definition: Definition, facts: Mapping[str, CorpusFacts]) -> dict[str, Training]:
-    """The whole training of every recipe, by label. Raises InputError."""
+def trainings(
+    definition: Definition,
+    facts: Mapping[str, CorpusFacts],
+    resolution: Resolution | None = None,
+) -> dict[str, Training]:
+    """The whole training of every recipe, by label. Raises InputError.
+
+    Without a resolution, recipes that start from a checkpoint are refused.
+    """
     _check_validation(definition, facts)
-    resolver, steps = Resolver(facts), 0
+    resolver, steps = Resolver(facts, resolution), 0
     made = {}
     for variant in definition.variants:
         where = f"{definition.where} ({variant.label})"

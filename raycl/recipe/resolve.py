@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from raycl.errors import InputError, within
+from raycl.models.configuration import check_configuration, check_positions
+from raycl.models.start import Start
 from raycl.plan import presets
 from raycl.plan.chain import Chain, ChainStage
+from raycl.plan.execution import Device, Execution, precision_on
 from raycl.plan.frozen import thawed
+from raycl.plan.model_fields import refuse_noise, trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.recipe.lengths import whole_steps
-from raycl.recipe.schema import Recipe, Stage
+from raycl.recipe.resolution import Resolution
+from raycl.recipe.schema import Model, Recipe, Stage
 from raycl.recipe.stage_rows import CorpusFacts, Past, stage_steps
 from raycl.recipe.variants import Branch
 from raycl.units import Length
@@ -23,13 +28,17 @@ MOST_STEPS = 10**7
 
 
 def resolve(
-    recipe: Recipe, corpora: Mapping[str, CorpusFacts], where: str, branch: Branch | None = None
+    recipe: Recipe,
+    corpora: Mapping[str, CorpusFacts],
+    where: str,
+    branch: Branch | None = None,
+    resolution: Resolution | None = None,
 ) -> Training:
     """The whole training of one recipe, or of a branch off its last stage.
 
     Raises InputError for what cannot be trained.
     """
-    return Resolver(corpora).resolve(recipe, where, branch)
+    return Resolver(corpora, resolution).resolve(recipe, where, branch)
 
 
 @dataclass
@@ -52,7 +61,10 @@ class Resolver:
     before it have read. So resolved stages form a tree, in which each recipe is a path.
     """
 
-    def __init__(self, corpora: Mapping[str, CorpusFacts]) -> None:
+    def __init__(
+        self, corpora: Mapping[str, CorpusFacts], resolution: Resolution | None = None
+    ) -> None:
+        self._resolution = resolution or Resolution()
         self._corpora = corpora
         self._folders = {name: facts.folder for name, facts in corpora.items()}
         self._fingerprints = {name: facts.fingerprint for name, facts in corpora.items()}
@@ -65,9 +77,11 @@ class Resolver:
         with within(where):
             _check_corpora(recipe, self._corpora)
             _check_steps(recipe)
-            model = model_spec(recipe, self._vocabulary)
+            model = model_spec(recipe.model, self._vocabulary, self._resolution)
+            check_positions(model.config, recipe.sequence_length)
             stages = self._resolved_stages(recipe, branch)
-        initial = _initial_state(recipe, model)
+        execution = _resolved(recipe.execution, self._resolution.device)
+        initial = _initial_state(recipe, model, execution.precision)
         chain = Chain(initial, stages, self._fingerprints, recipe.sequence_length)
         return Training(
             chain=chain,
@@ -79,7 +93,7 @@ class Resolver:
             sequence_length=recipe.sequence_length,
             corpora=self._folders,
             validation=recipe.validation,
-            execution=recipe.execution,
+            execution=execution,
         )
 
     def _resolved_stages(self, recipe: Recipe, branch: Branch | None) -> list[ChainStage]:
@@ -96,11 +110,20 @@ class Resolver:
         return stages
 
 
-def _initial_state(recipe: Recipe, model: ModelSpec) -> dict[str, Any]:
+def _resolved(execution: Execution, device: Device) -> Execution:
+    """The execution with the precision that `auto` means."""
+    precision = precision_on(execution.precision, device)
+    if precision == execution.precision:
+        return execution
+    return execution.model_copy(update={"precision": precision})
+
+
+def _initial_state(recipe: Recipe, model: ModelSpec, precision: str) -> dict[str, Any]:
     """All values except the stages on which the names of a recipe's states depend; see `Chain`.
 
-    A further entry here would give every state another name, so that no stored state would be found
-    again.
+    The model's configuration is complete and a checkpoint is named by its content, so that a name
+    depends on no path, and nothing that changes a step is missing. A further entry here would give
+    every state another name, so that no stored state would be found again.
     """
     return {
         "model": dict(model.config),
@@ -108,38 +131,56 @@ def _initial_state(recipe: Recipe, model: ModelSpec) -> dict[str, Any]:
         "initialization": model.initialization,
         "seed": recipe.seed,
         "optimizer": recipe.optimizer.in_names(),
-        "precision": recipe.execution.precision,
+        "precision": precision,
         "sequence_length": recipe.sequence_length,
     }
 
 
-def model_spec(recipe: Recipe, vocabulary: int) -> ModelSpec:
+def model_spec(model: Model, vocabulary: int, resolution: Resolution) -> ModelSpec:
     """The model's whole configuration, with the tokenizer's vocabulary unless it has its own.
 
-    Raises InputError where the recipe describes no model, two models, or one whose vocabulary is
-    smaller than the tokenizer's.
+    Raises InputError where the recipe describes no model, two models, one with dropout, or one
+    whose vocabulary is smaller than the tokenizer's.
     """
-    model = recipe.model
     if model.pretrained is not None:
         if model.preset or model.config:
             raise InputError("model", "a checkpoint and a configuration", "Give one")
-        return ModelSpec(pretrained=model.pretrained)
+        return _of_checkpoint(model, vocabulary, resolution.start(model.pretrained))
     if model.preset is None and "model_type" not in model.config:
         raise InputError("model", "nothing to build", "Give preset, config or pretrained")
     if model.preset is not None and model.preset not in presets.PRESETS:
         known = ", ".join(presets.PRESETS)
         raise InputError(f"model.preset {model.preset!r}", "unknown", f"Known: {known}")
     base = presets.PRESETS[model.preset] if model.preset else {}
-    # Transformers changes nested parts of a configuration in place, so they must be plain.
-    config = {"vocab_size": vocabulary, **base, **thawed(model.config)}
+    whole = {"vocab_size": vocabulary, **base, **thawed(model.config)}
+    check_configuration(whole)
+    refuse_noise(model.config, "model.config")
+    config = trained_fields(whole)
     if config["vocab_size"] < vocabulary:
         raise InputError(
             f"model.config.vocab_size {config['vocab_size']}",
             f"the tokenizer has {vocabulary} tokens, more than the model",
             f"Give {vocabulary} or more, or leave it out",
         )
-    is_gpt_neox = config["model_type"] == "gpt_neox"
-    return ModelSpec(config=config, initialization="gpt-neox" if is_gpt_neox else "transformers")
+    return ModelSpec(config=config, initialization=_initialization(config))
+
+
+def _of_checkpoint(model: Model, vocabulary: int, start: Start) -> ModelSpec:
+    config = trained_fields(start.config)
+    size = config.get("vocab_size")
+    if isinstance(size, int) and size < vocabulary:
+        raise InputError(
+            f"model.pretrained {start.reference!r}",
+            f"it has {size} tokens, fewer than the tokenizer's {vocabulary}",
+            "Take the model's own tokenizer: `tokenizer` with the same value",
+        )
+    if model.weights == "random":
+        return ModelSpec(config=config, initialization=_initialization(config))
+    return ModelSpec(config=config, pretrained=start.identifier)
+
+
+def _initialization(config: Mapping[str, Any]) -> Literal["gpt-neox", "transformers"]:
+    return "gpt-neox" if config["model_type"] == "gpt_neox" else "transformers"
 
 
 def _check_corpora(recipe: Recipe, corpora: Mapping[str, CorpusFacts]) -> None:

@@ -108,7 +108,14 @@ class Model(Configuration):
         description="Hugging Face configuration; together with a preset, what differs from it",
     )
     pretrained: Text | None = Field(
-        default=None, description="folder or hub name of a checkpoint to continue from"
+        default=None,
+        description="a checkpoint to continue from: its folder, its hub name, or its identifier in "
+        "the storage",
+    )
+    weights: Literal["pretrained", "random"] = Field(
+        default="pretrained",
+        description="`random`: take only the configuration of `pretrained`, as the baseline "
+        "`scratch` does",
     )
 
     @model_validator(mode="after")
@@ -118,6 +125,15 @@ class Model(Configuration):
         if type(size) is not int or not 0 < size <= _LARGEST_VOCABULARY:
             raise FieldError(
                 f"config.vocab_size {shown(size)} is not a number of tokens", "Give 50304"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weights(self) -> Model:
+        if self.weights == "random" and self.pretrained is None:
+            raise FieldError(
+                "weights: random is about a pretrained model, and there is none",
+                "Leave it out: a preset or a configuration begins with random weights anyway",
             )
         return self
 

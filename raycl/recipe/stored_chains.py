@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.recipe.definition import corpus_facts, trainings
+from raycl.recipe.resolution import stored_resolution
 from raycl.recipe.stored_recipe import read_recipe
 from raycl.storage import Storage
 
@@ -22,7 +23,8 @@ def stored_chains(storage: Storage) -> Callable[[str], Mapping[str, tuple[Chain,
     def chains_of(sweep: str) -> Mapping[str, tuple[Chain, int]]:
         try:
             definition = read_recipe(files, sweep)
-            whole = trainings(definition, corpus_facts(definition, files))
+            resolution = stored_resolution(files, sweep)
+            whole = trainings(definition, corpus_facts(definition, files), resolution)
         except (InputError, FileNotFoundError):
             return {}
         return {

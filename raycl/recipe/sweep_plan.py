@@ -7,13 +7,15 @@ the names of all states depend on what the corpora hold.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from raycl.data.manifest import Manifest
 from raycl.errors import InputError, within
 from raycl.plan.cost import Plan, make_plan
+from raycl.plan.execution import Device
+from raycl.plan.model_facts import ModelFacts
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
 from raycl.recipe.definition import (
@@ -25,6 +27,7 @@ from raycl.recipe.definition import (
     read_manifests,
     trainings,
 )
+from raycl.recipe.resolution import Resolution, read_resolution
 from raycl.recipe.schema import Recipe
 from raycl.recipe.stage_rows import CorpusFacts
 from raycl.states.lookup import complete_states
@@ -56,11 +59,15 @@ class SweepPlan:
     tree: Tree
     states: frozenset[str]
     """Names of the complete states of the storage."""
+    resolution: Resolution = field(default_factory=Resolution)
+    """What the recipes left open, as the command has found it."""
+    models: Mapping[str, ModelFacts] = field(default_factory=dict)
+    """Facts of the models that were looked into, by `facts_key`."""
 
     @cached_property
     def cost(self) -> Plan:
         """Steps, tokens, FLOPs and memory of the tree, and how much of it storage holds."""
-        return make_plan(self.tree, self.states)
+        return make_plan(self.tree, self.states, self.models)
 
     @cached_property
     def is_prepared(self) -> bool:
@@ -86,6 +93,10 @@ class SweepPlan:
         """The same plan when storage holds the states `names`."""
         return replace(self, states=frozenset(names))
 
+    def with_models(self, models: Mapping[str, ModelFacts]) -> SweepPlan:
+        """The same plan with the facts of models that were looked into."""
+        return replace(self, models=models)
+
     def subtree(self, sweep: PlannedSweep) -> Tree:
         """The part of the tree along which one sweep's recipes run, under their own labels."""
         if self.sweeps == (sweep,):
@@ -104,26 +115,44 @@ def plan_sweeps(
     definitions: Sequence[Definition],
     storage: Storage | None,
     manifests: Mapping[str, Manifest] | None = None,
+    resolution: Resolution | None = None,
 ) -> SweepPlan:
     """The plan of all definitions over what storage holds; without one, nothing is prepared.
 
-    `manifests` are those of `read_manifests`, where they have been read already. Requests: a read
-    of each manifest, two for each corpus' binding, one listing of the states. Raises InputError
-    where a recipe cannot be trained, or its corpora are not what states here were trained on.
+    `manifests` are those of `read_manifests`, where they have been read already, and `resolution`
+    what the recipes leave open; without it checkpoints are read here, and workers have CPUs.
+    Requests: a read of each manifest, two for each corpus' binding, one listing of the states.
+    Raises InputError where a recipe cannot be trained, or its corpora are not what states here were
+    trained on.
     """
     if manifests is None:
         manifests = read_manifests(definitions, storage)
     if storage is not None:
         check_bindings(storage, manifests)
-    sweeps = tuple(_planned(definition, manifests) for definition in definitions)
+    if resolution is None:
+        resolution = resolve_inputs(definitions, storage)
+    sweeps = tuple(_planned(definition, manifests, resolution) for definition in definitions)
     states = complete_states(storage) if storage is not None else ()
-    return SweepPlan(sweeps, _tree(sweeps), frozenset(states))
+    return SweepPlan(sweeps, _tree(sweeps), frozenset(states), resolution)
 
 
-def _planned(definition: Definition, manifests: Mapping[str, Manifest]) -> PlannedSweep:
+def resolve_inputs(
+    definitions: Sequence[Definition], storage: Storage | None, device: Device = "cpu"
+) -> Resolution:
+    """What the recipes of all definitions leave open, read where the command runs.
+
+    Raises InputError where a checkpoint is not there or cannot be used.
+    """
+    recipes = [variant.recipe for made in definitions for variant in made.variants]
+    return read_resolution(recipes, storage, device)
+
+
+def _planned(
+    definition: Definition, manifests: Mapping[str, Manifest], resolution: Resolution
+) -> PlannedSweep:
     own = {name: manifests[name] for name in definition.recipe.corpora if name in manifests}
     facts = facts_from(definition, own)
-    return PlannedSweep(definition, own, facts, trainings(definition, facts))
+    return PlannedSweep(definition, own, facts, trainings(definition, facts, resolution))
 
 
 def _tree(sweeps: Sequence[PlannedSweep]) -> Tree:

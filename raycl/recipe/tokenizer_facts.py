@@ -32,11 +32,22 @@ def tokenizer_facts(recipe: Recipe, where: str) -> TextTokenizer | None:
     return found
 
 
-def planned_vocabulary(recipe: Recipe, where: str) -> int:
-    """One more than the largest token id that the corpora will have. Raises InputError."""
+def known_vocabulary(recipe: Recipe, where: str) -> int | None:
+    """One more than the largest token id that the corpora will have; None where it is not known.
+
+    Raises InputError as `tokenizer_facts`.
+    """
     if recipe.tokenizer.train is not None:
         return recipe.tokenizer.train.vocabulary
     found = tokenizer_facts(recipe, where)
-    if found is not None:
-        return found.vocabulary
+    return None if found is None else found.vocabulary
+
+
+def planned_vocabulary(recipe: Recipe, where: str) -> int:
+    """The vocabulary to plan with. Raises InputError as `tokenizer_facts`."""
+    known = known_vocabulary(recipe, where)
+    if known is not None:
+        return known
+    if recipe.model.pretrained is not None:
+        return 1  # the checkpoint says its own
     return int(recipe.model.config.get("vocab_size", _UNKNOWN_VOCABULARY))

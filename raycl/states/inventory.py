@@ -12,8 +12,8 @@ from raycl.states.mark import StateMark, read_mark
 from raycl.storage import Storage, layout
 from raycl.storage.backend import Found
 
-_NAME = re.compile(r"[0-9]{9,}-[0-9a-f]{32}")
-"""Steps and half a hash. A folder with another name is no state and is left alone."""
+_NAME = re.compile(r"[0-9]{9,}-[0-9a-f]{32}([0-9a-f]{8})?")
+"""Steps and a part of a hash. A folder with another name is no state and is left alone."""
 
 
 @dataclass(frozen=True)

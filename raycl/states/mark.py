@@ -35,6 +35,8 @@ class Metadata(Part):
     """The data from which a state was made."""
 
     corpora: Mapping[str, CorpusOrigin]
+    tokenizer: str | None = None
+    """Fingerprint of their tokenizer; None in older marks, which do not record it."""
 
 
 class ValidationFacts(Part):
@@ -66,6 +68,8 @@ class MergeOrigin(Part):
 class StateMark(Record):
     """All facts about a state that are no tensors."""
 
+    FORMAT: ClassVar[int] = 2
+    """In format 1 a pretrained model is a path or hub name, and its configuration is empty."""
     WHAT: ClassVar[str] = "the mark of a state"
     REMEDY: ClassVar[str] = REMEDY
 

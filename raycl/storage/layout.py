@@ -7,6 +7,7 @@ from __future__ import annotations
 
 CORPORA = "corpora"
 TOKENIZERS = "tokenizers"
+STARTS = "starts"
 STATES = "states"
 LEASES = "leases"
 TOKENIZER_REQUESTS = f"{TOKENIZERS}/requests"
@@ -21,6 +22,8 @@ CORPUS_MANIFEST = "manifest.json"
 """The file of a corpus that is written last: a folder without it is no corpus."""
 DOCUMENTS = "documents"
 """The folder of a corpus with the hashes of its documents."""
+START_MARK = "start.json"
+"""The file of a pretrained model that is written last: a folder without it is none."""
 SWEEP_TREE = "tree.json"
 TOKENIZER_DEFINITION = "tokenizer.json"
 """The file of a tokenizer that is written last; its name is that of the tokenizers library."""
@@ -90,6 +93,21 @@ def tokenizer_request(key: str) -> str:
     return f"{TOKENIZER_REQUESTS}/{key}.json"
 
 
+def start(identifier: str) -> str:
+    """The folder of a pretrained model that recipes start from."""
+    return f"{STARTS}/{identifier}"
+
+
+def start_mark(identifier: str) -> str:
+    """The commit mark of a pretrained model."""
+    return f"{start(identifier)}/{START_MARK}"
+
+
+def start_reference(key: str) -> str:
+    """The file that says which pretrained model a folder or a hub name was."""
+    return f"{STARTS}/references/{key}.json"
+
+
 def state(name: str) -> str:
     """The folder of a state."""
     return f"{STATES}/{name}"
@@ -148,6 +166,11 @@ def sweep_recipe(name: str) -> str:
 def sweep_tree(name: str) -> str:
     """The nodes of a sweep."""
     return f"{sweep(name)}/{SWEEP_TREE}"
+
+
+def sweep_resolution(name: str) -> str:
+    """What the recipe of a sweep left open, as it was found when the sweep was run."""
+    return f"{sweep(name)}/resolution.json"
 
 
 def sweep_results(name: str, suffix: str) -> str:

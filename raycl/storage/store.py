@@ -203,9 +203,11 @@ class Storage:
         local.mkdir(parents=True, exist_ok=True)
         for entry in self._files.entries(self._checked(path)):
             if not entry.is_folder and PARTIAL not in entry.name:
-                self._download(f"{path}/{entry.name}" if path else entry.name, local / entry.name)
+                file = f"{path}/{entry.name}" if path else entry.name
+                self.download_file(file, local / entry.name)
 
-    def _download(self, path: str, local: Path) -> None:
+    def download_file(self, path: str, local: Path) -> None:
+        """Copy a file, which is not read into memory as a whole. Raises FileNotFoundError."""
         size = self.size(path)
         with local.open("wb") as file:
             for start in range(0, size, _COPY_BYTES):

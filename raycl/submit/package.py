@@ -64,13 +64,26 @@ def make_package(definition: Definition, recipe: Path, scale: str | None, here: 
     if scale is not None and scale.endswith((".yaml", ".yml")):
         files[_place(Path(scale), here)] = Path(scale)
         scale = _place(Path(scale), here)
+    models = {variant.recipe.model.pretrained for variant in definition.variants}
     for path in named_paths(definition):
         found, note = _named(path, here)
+        if note and path in models and not path.startswith(("/", "~")):
+            raise _model_stays(path, note)
         files |= found
         notes += [note] if note else []
     package = Package(inside, scale, files, tuple(notes))
     _check_size(package)
     return package
+
+
+def _model_stays(path: str, note: str) -> InputError:
+    """The error for a pretrained model that the job would not find where it runs."""
+    return InputError(
+        f"model.pretrained {path!r}",
+        note.partition(":")[0],
+        f"Run `raycl models add {path} --storage URL` with the storage of the job, and write the "
+        "identifier that it prints in place of the path",
+    )
 
 
 def named_paths(definition: Definition) -> list[str]:

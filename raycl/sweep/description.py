@@ -9,6 +9,7 @@ from raycl.plan.tree import Tree
 from raycl.recipe.definition import Definition
 from raycl.recipe.stored_recipe import read_recipe, write_recipe
 from raycl.states.completeness import files_missing, read_marks
+from raycl.states.earlier import earlier_names
 from raycl.states.lookup import complete_states
 from raycl.states.mark import REMEDY
 from raycl.states.tree_record import NodeRecord, read_tree_record, write_tree_record
@@ -41,6 +42,24 @@ def stored_definition(storage: Storage, name: str) -> Definition:
         known = ", ".join(storage.list(layout.SWEEPS)) or "none"
         where = f"sweep {name!r} in {storage.url}"
         raise InputError(where, "not there", f"Known sweeps: {known}") from error
+
+
+def check_names(storage: Storage, name: str) -> None:
+    """Raise InputError where an earlier raycl named the states of a sweep.
+
+    They cannot be found by its recipe, so that its results would be written anew without them.
+    """
+    try:
+        nodes = read_tree_record(storage, name).nodes
+    except FileNotFoundError:  # its recipe alone is stored
+        return
+    if earlier_names(node.name for node in nodes):
+        raise InputError(
+            f"sweep {name!r} in {storage.url}",
+            "an earlier version of raycl named its states, which this one cannot recognise; its "
+            "results stay as they are",
+            "Write them with that version, or train the recipe again with `raycl sweep`",
+        )
 
 
 def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[str]]:

@@ -21,8 +21,9 @@ from raycl.data.shards import check_shards
 from raycl.plan.cost import Plan
 from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
+from raycl.recipe.resolution import check_starts, store_starts, write_resolution
 from raycl.recipe.stored_recipe import recipe_text
-from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps
+from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps, resolve_inputs
 from raycl.results.gather import StoredStates, gather
 from raycl.results.outcome import INCOMPLETE, RecipeOutcome
 from raycl.results.report.notes import notes
@@ -30,6 +31,7 @@ from raycl.results.report.page import write_report
 from raycl.results.standing import lost_recipes
 from raycl.results.table import read_results, write_results
 from raycl.states.completeness import missing_files
+from raycl.states.earlier import earlier_sentence
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
 from raycl.sweep.description import write_description
@@ -40,6 +42,7 @@ from raycl.sweep.prepare_corpora import (
     ready_text,
     report_conflicts,
 )
+from raycl.train.inspect_plan import inspected
 
 Report = Callable[[str], None]
 OnPlan = Callable[[Plan], None]
@@ -111,13 +114,21 @@ def train_sweeps(
     storage.check_writable()
     material = joint_recipe(definitions)
     watcher = _Watcher(report, on_plan)
+    options = options or ClusterOptions()
     manifests = read_manifests(definitions, storage)
     check_corpora(material, storage, definitions[0].where, manifests)
-    plan = _without_damaged(plan_sweeps(definitions, storage, manifests), storage, report)
+    resolution = resolve_inputs(definitions, storage, options.device)
+    plan = plan_sweeps(definitions, storage, manifests, resolution)
+    for sentence in [*resolution.notes, earlier_sentence(plan.states)]:
+        if sentence:
+            report(sentence)
+    plan = _without_damaged(plan, storage, report)
     if plan.is_prepared and plan.is_trained:
+        store_starts(resolution, storage)
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
         return Trained(plan, {})
+    plan = inspected(plan)
     sources: dict[str, TextSource] = {}
     if plan.is_prepared:
         for name, manifest in plan.manifests.items():
@@ -125,7 +136,9 @@ def train_sweeps(
         report_conflicts(storage, plan.manifests, report)
     else:
         sources = ready_text(material, storage, definitions[0].where, report)
-    options = options or ClusterOptions()
+    for sentence in store_starts(resolution, storage):
+        report(sentence)
+    check_starts(resolution, storage)
     to = options.address
     report("Starting Ray …" if to is None else f"Connecting to Ray at {to} …")
     with on_cluster or nullcontext():
@@ -163,13 +176,17 @@ def _prepared(
 ) -> SweepPlan:
     """The plan over the corpora that are prepared here: names depend on what is in them."""
     prepare_all(material, sources, storage, report)
-    return plan_sweeps([sweep.definition for sweep in plan.sweeps], storage)
+    definitions = [sweep.definition for sweep in plan.sweeps]
+    return inspected(plan_sweeps(definitions, storage, resolution=plan.resolution))
 
 
 def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:
     """Describe each sweep, for `raycl status` and `raycl report`, and say what is to be done."""
     for planned in plan.sweeps:
-        write_description(planned.definition, storage, plan.subtree(planned))
+        definition = planned.definition
+        recipes = [variant.recipe for variant in definition.variants]
+        write_resolution(storage, planned.name, plan.resolution, recipes)
+        write_description(definition, storage, plan.subtree(planned))
     watcher.on_plan(plan.cost)
 
 

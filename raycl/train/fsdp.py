@@ -12,17 +12,27 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
+from raycl.errors import InputError
+from raycl.plan.execution import Precision, precision_on
 from raycl.train.model import LanguageModel, checkpoint_activations, transformer_blocks
 from raycl.train.world import World
 
 
-def compute_dtype(
-    precision: Literal["auto", "float32", "bfloat16"], device: torch.device
-) -> torch.dtype:
-    """`auto` is bfloat16 on CUDA and float32 on the CPU; master weights are float32 anyway."""
-    if precision == "auto":
-        precision = "bfloat16" if device.type == "cuda" else "float32"
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """The type that a step computes in; master weights are float32 anyway.
+
+    Raises InputError where the device cannot compute in it: another type would be another state.
+    """
+    precision = precision_on(precision, "cuda" if device.type == "cuda" else "cpu")
+    if precision == "float32":
+        return torch.float32
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise InputError(
+            "execution.precision bfloat16",
+            f"{torch.cuda.get_device_name(device)} has no bfloat16",
+            "Set execution.precision: float32, which makes other states, or take other GPUs",
+        )
+    return torch.bfloat16
 
 
 def precision_name(dtype: torch.dtype) -> Literal["float32", "bfloat16"]:
@@ -94,6 +104,17 @@ def accumulate_gradients(
         (loss * world.size).backward(one_or_nan)
         total += loss.detach()
     return total
+
+
+def complete_gradients(model: nn.Module) -> None:
+    """Give a gradient of zero to each trained parameter that this step did not use.
+
+    An expert to which no token was sent is one. AdamW then counts the step for all parameters
+    alike, as the step count in a stored state does.
+    """
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
 
 
 def clip_gradients(model: nn.Module, limit: float) -> torch.Tensor:

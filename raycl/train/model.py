@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import transformers
@@ -15,11 +14,13 @@ from torch import nn
 from torch.nn import functional
 from transformers.initialization import no_init_weights
 
-from raycl.errors import InputError
+from raycl.models.configuration import check_positions
 from raycl.plan.training import ModelSpec
+from raycl.train.architecture import hugging_face_config
+from raycl.train.attention import built_with
+from raycl.train.dropout import silence_configuration, silence_modules
 from raycl.train.loss import summed_cross_entropy
-
-Attention = Literal["auto", "sdpa", "flash"]
+from raycl.train.pretrained import earlier_configuration, load_weights
 
 PLAIN_HEADS = frozenset(
     {"gpt_neox", "llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2", "smollm3"}
@@ -44,6 +45,7 @@ class LanguageModel(nn.Module):
     def __init__(self, model: transformers.PreTrainedModel) -> None:
         super().__init__()
         self.model = model
+        self.vocabulary = vocabulary_of(model)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Sum of cross entropies (nats) over all targets; `rows` is [count, length + 1] int64."""
@@ -56,17 +58,10 @@ class LanguageModel(nn.Module):
         return summed_cross_entropy(hidden, self.model.get_output_embeddings().weight, targets)
 
 
-def attention_implementation(attention: Attention, device: torch.device, dtype: torch.dtype) -> str:
-    """The attention's name in transformers. Raises InputError where `flash` cannot be used."""
-    usable = device.type == "cuda" and dtype != torch.float32
-    usable = usable and importlib.util.find_spec("flash_attn") is not None
-    if attention == "flash" and not usable:
-        raise InputError(
-            "training.attention",
-            "flash needs flash-attn, a CUDA device and bfloat16",
-            "Take sdpa or auto",
-        )
-    return "flash_attention_2" if usable and attention != "sdpa" else "sdpa"
+def vocabulary_of(model: transformers.PreTrainedModel) -> int:
+    """Tokens that both the embedding and the output matrix have."""
+    parts: list[Any] = [model.get_input_embeddings(), model.get_output_embeddings()]
+    return min(int(part.weight.shape[0]) for part in parts if part is not None)
 
 
 def build_model(
@@ -74,77 +69,66 @@ def build_model(
     sequence_length: int,
     seed: int,
     *,
-    attention: str = "sdpa",
+    attention: Sequence[str] = ("sdpa", "eager"),
     initialize: bool = True,
-    dtype: torch.dtype = torch.float32,
+    start: Path | None = None,
 ) -> LanguageModel:
-    """The whole model on the CPU. A seed gives the same weights on any number of workers.
+    """The whole float32 model on the CPU, without dropout. Its seed alone decides random weights.
 
-    `initialize=False` leaves weights unset where a stored state is loaded right after. Raises
-    InputError where the sequence is too long for the model, or the configuration is not usable.
+    `attention` has transformers' names; the first that the model supports is taken. `start` is a
+    local folder with the weights of `spec.pretrained`. `initialize=False` leaves weights unset
+    where a stored state is loaded right after. Raises InputError where the sequence is too long for
+    the model, or the configuration or the weights are not usable.
     """
-    if spec.pretrained is not None:
-        model = _pretrained(spec.pretrained, attention, dtype)
+    config = _configuration(spec)
+    if start is not None and initialize:
+        model = load_weights(config, start, attention)
     else:
-        model = _from_config(spec, seed, attention, dtype, initialize)
-    longest = getattr(model.config, "max_position_embeddings", None)
-    if longest is not None and sequence_length > longest:
-        raise InputError(
-            "sequence_length",
-            f"{sequence_length} tokens, but the model has {longest} positions",
-            "Shorten it, or raise model.config.max_position_embeddings",
-        )
+        if initialize and spec.pretrained is not None:
+            raise ValueError("a pretrained model needs the folder of its weights")
+        model = _from_config(spec, config, seed, attention, initialize)
+    silence_modules(model)
+    check_positions(model.config.to_dict(), sequence_length)
     model.config.use_cache = False
     return LanguageModel(model)
 
 
-def hugging_face_config(config: Mapping[str, Any]) -> transformers.PretrainedConfig:
-    """The object for a complete configuration. Raises InputError where transformers refuses it."""
-    fields = dict(config)
-    name = fields.pop("model_type", None)
-    try:
-        return transformers.AutoConfig.for_model(name, **fields)
-    except Exception as error:  # transformers' strict configs raise types of their own
-        raise InputError(
-            "model.config", str(error).strip(), "Give a Hugging Face configuration"
-        ) from error
+def _configuration(spec: ModelSpec) -> transformers.PretrainedConfig:
+    if spec.pretrained is not None and not spec.config:
+        config = earlier_configuration(spec.pretrained)
+    else:
+        config = hugging_face_config(spec.config)
+    silence_configuration(config)
+    return config
 
 
 def _from_config(
-    spec: ModelSpec, seed: int, attention: str, dtype: torch.dtype, initialize: bool
+    spec: ModelSpec,
+    config: transformers.PretrainedConfig,
+    seed: int,
+    attention: Sequence[str],
+    initialize: bool,
 ) -> transformers.PreTrainedModel:
-    config = hugging_face_config(spec.config)
-    arguments = {"attn_implementation": attention, "dtype": dtype, "trust_remote_code": False}
-    model: transformers.PreTrainedModel
+    def build(implementation: str) -> transformers.PreTrainedModel:
+        model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(
+            config,
+            attn_implementation=implementation,
+            dtype=torch.float32,
+            trust_remote_code=False,
+        )
+        return model
+
     if initialize and spec.initialization == "transformers":
         # The model class draws from the global generator, which must be left unchanged.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
-        return model
+            return built_with(config, attention, build)
     with no_init_weights():
-        model = transformers.AutoModelForCausalLM.from_config(config, **arguments)
+        model = built_with(config, attention, build)
     model.tie_weights()
     if initialize:
         initialize_gpt_neox(model, seed)
     return model
-
-
-def _pretrained(source: str, attention: str, dtype: torch.dtype) -> transformers.PreTrainedModel:
-    try:
-        return transformers.AutoModelForCausalLM.from_pretrained(
-            source,
-            dtype=dtype,
-            attn_implementation=attention,
-            use_safetensors=True,  # the other format is a pickle, which can run code
-            trust_remote_code=False,
-        )
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"model.pretrained {source!r}",
-            str(error).strip().split("\n")[0],
-            "Give a folder or hub name with config.json and safetensors weights",
-        ) from error
 
 
 @torch.no_grad()
@@ -173,7 +157,7 @@ def transformer_blocks(model: LanguageModel) -> list[nn.Module]:
 
     Empty where the model has no such list.
     """
-    layers = model.model.config.get_text_config().num_hidden_layers
+    layers = getattr(model.model.config.get_text_config(), "num_hidden_layers", None)
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == layers:
             return list(module)

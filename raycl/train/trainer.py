@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from raycl.data.manifest import load_manifest
-from raycl.plan.training import Training
+from raycl.models.store import local_start
+from raycl.plan.training import ModelSpec, Training
 from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
+from raycl.train.attention import attention_choices
 from raycl.train.batch import ExpectedRows
 from raycl.train.cadence import saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import deepest_state, load_history, load_state
@@ -23,12 +27,13 @@ from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.fsdp import (
     accumulate_gradients,
     clip_gradients,
+    complete_gradients,
     compute_dtype,
     precision_name,
     shard_model,
 )
 from raycl.train.history import History, not_finite, without_validation
-from raycl.train.model import LanguageModel, attention_implementation, build_model
+from raycl.train.model import LanguageModel, build_model
 from raycl.train.optimizer import (
     build_optimizer,
     is_spike,
@@ -37,6 +42,7 @@ from raycl.train.optimizer import (
     step_count,
     step_unless,
 )
+from raycl.train.probe import freeze_unreached
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, share_of_batch
 
@@ -64,9 +70,7 @@ class Trainer:
             storage, task.corpora, self._manifests, task.validation.rows, world
         )
         self.model = self._build(found is None)
-        self._expected = ExpectedRows(
-            self._share, task.sequence_length, self.model.model.config.vocab_size
-        )
+        self._expected = ExpectedRows(self._share, task.sequence_length, self.model.vocabulary)
         self._optimizer = build_optimizer(self.model, task.optimizer)
         self._seconds_before = 0.0
         self._previous_name: str | None = None  # the state that the history begins after
@@ -77,16 +81,18 @@ class Trainer:
 
     def _build(self, initialize: bool) -> LanguageModel:
         task = self._task
-        model = build_model(
-            task.model,
-            task.sequence_length,
-            task.seed,
-            attention=attention_implementation(
-                task.execution.attention, self._world.device, self._dtype
-            ),
-            initialize=initialize,
-        )
+        attention = attention_choices(task.execution.attention, self._world.device, self._dtype)
+        with _start_folder(self._storage, task.model if initialize else None) as start:
+            model = build_model(
+                task.model,
+                task.sequence_length,
+                task.seed,
+                attention=attention,
+                initialize=initialize,
+                start=start,
+            )
         model.train()
+        freeze_unreached(model, task.model)
         return shard_model(
             model,
             self._world,
@@ -144,6 +150,7 @@ class Trainer:
             task.execution.micro_batch,
             self._tokens_per_step,
         )
+        complete_gradients(self.model)
         norm = clip_gradients(self.model, task.optimizer.gradient_clip)
         step_unless(self._optimizer, is_spike(norm, task.optimizer.gradient_skip))
         self._optimizer.zero_grad(set_to_none=True)
@@ -235,7 +242,7 @@ class Trainer:
             tokens=self.step * self._tokens_per_step,
             world_size=self._world.size,
             model=task.model,
-            metadata=Metadata(corpora=corpora),
+            metadata=Metadata(corpora=corpora, tokenizer=self._tokenizer()),
             validation=ValidationFacts(
                 rows=task.validation.rows,
                 micro_batch=task.execution.micro_batch or self._share,
@@ -249,6 +256,10 @@ class Trainer:
             files={},
         )
 
+    def _tokenizer(self) -> str | None:
+        """The fingerprint of the corpora's tokenizer, which is one and the same."""
+        return next((manifest.tokenizer for manifest in self._manifests.values()), None)
+
     def metrics(self) -> dict[str, Any]:
         """The newest line, `step` as steps done, with tokens seen and updates of this call."""
         return {
@@ -257,3 +268,10 @@ class Trainer:
             "tokens": self.step * self._tokens_per_step,
             "optimizer_steps": self.step - self._first_step,
         }
+
+
+def _start_folder(storage: Storage, model: ModelSpec | None) -> AbstractContextManager[Path | None]:
+    """A verified local folder with the checkpoint that a model starts from; None without one."""
+    if model is None or model.pretrained is None:
+        return nullcontext()
+    return local_start(storage, model.pretrained)

@@ -104,7 +104,7 @@ def _mark(
         tokens=0,
         world_size=1,
         model=base.mark.model,
-        metadata=Metadata(corpora=corpora),
+        metadata=Metadata(corpora=corpora, tokenizer=base.mark.metadata.tokenizer),
         # The merge is measured as its base is, so that their losses can be compared to the bit.
         validation=base.mark.validation,
         previous=None,

@@ -16,6 +16,7 @@ from raycl.evaluation import losses as state_evaluation
 from raycl.evaluation.losses import corpora_for, evaluate_state
 from raycl.evaluation.store import read_losses
 from raycl.states.lookup import find_state, swept_states
+from raycl.states.mark import Metadata, read_mark, write_mark
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import load_history
 from raycl.train.checkpoint.stored_state import read_state
@@ -81,9 +82,18 @@ def test_what_cannot_be_measured_is_named(storage: Storage) -> None:
         evaluate_state(storage, NAME, ["newer"])
     other = fingerprinted(load_manifest(storage, "corpora/new"), tokenizer="other")
     write_manifest(storage, "corpora/new", other)
+    assert corpora_for(storage, NAME) == ["older"]  # the mark knows the tokenizer of its training
+    with pytest.raises(InputError, match="'new': its tokenizer"):
+        evaluate_state(storage, NAME, ["new"])
+
+
+def test_a_mark_of_an_earlier_version_leaves_the_tokenizer_to_its_corpora(storage: Storage) -> None:
+    mark = read_mark(storage, NAME)
+    earlier = Metadata(corpora=mark.metadata.corpora)
+    write_mark(storage, NAME, mark.model_copy(update={"metadata": earlier}))
+    other = fingerprinted(load_manifest(storage, "corpora/new"), tokenizer="other")
+    write_manifest(storage, "corpora/new", other)
     assert corpora_for(storage, NAME) == ["new"]  # the first corpus of the state tells
-    with pytest.raises(InputError, match="'older': its tokenizer"):
-        evaluate_state(storage, NAME, ["older"])
 
 
 def test_states_are_found_by_what_is_unique(tmp_path: Path) -> None:

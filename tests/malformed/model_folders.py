@@ -195,6 +195,13 @@ def _without(part: str) -> Any:
     return _weights(lambda tensors: {k: v for k, v in tensors.items() if part not in k})
 
 
+def _base_model() -> Any:
+    """What `AutoModel` saves: no head, and names without the part `model.`."""
+    return _weights(
+        lambda tensors: {k.removeprefix("model."): v for k, v in tensors.items() if "head" not in k}
+    )
+
+
 def _keys() -> Iterator[Malformed]:
     yield Malformed("prefix of compile", _renamed("", "_orig_mod."), ("_orig_mod.",))
     yield Malformed("prefix of DDP", _renamed("", "module."), ("module.",))
@@ -202,7 +209,7 @@ def _keys() -> Iterator[Malformed]:
     yield Malformed("no embedding", _without("embed_tokens"), ("embed_tokens",))
     yield Malformed("no second layer", _without("layers.1."), ("layers.1.",))
     yield Malformed("no norm", _without("model.norm"), ("norm",))
-    yield Malformed("a base model", _renamed("model.", ""), ("base",))
+    yield Malformed("a base model", _base_model(), ("lm_head.weight",))
     yield Malformed("another architecture", _renamed("model.", "transformer.h."), ("base",))
     yield Malformed("no tensors", _weights(lambda _: {}), ("base",))
     extra = np.zeros((2, 2), np.float32)
@@ -237,7 +244,11 @@ def _configurations() -> Iterator[Malformed]:
         ("an encoder", {"model_type": "bert"}, "bert"),
         ("another encoder", {"model_type": "roberta"}, "roberta"),
         ("an encoder and a decoder", {"model_type": "t5"}, "t5"),
-        ("code of its own", {"auto_map": {"AutoModelForCausalLM": "m.Model"}}, "code"),
+        (
+            "code of its own",
+            {"model_type": "mine", "auto_map": {"AutoModelForCausalLM": "m.Model"}},
+            "code of its own",
+        ),
         ("GPTQ", {"quantization_config": {"quant_method": "gptq", "bits": 4}}, "gptq"),
         ("bitsandbytes", {"quantization_config": {"load_in_4bit": True}}, "quant"),
         ("fp8", {"quantization_config": {"quant_method": "fp8"}}, "fp8"),

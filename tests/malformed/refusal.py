@@ -53,6 +53,7 @@ def check_refused(case: Malformed, folder: Path, capsys: pytest.CaptureFixture[s
     Nothing is written, and no cluster starts.
     """
     case.change(folder)
+    capsys.readouterr()  # what making the workspace printed
     began, before = time.process_time(), _files(folder)
     with _ended_after(HANGS_SECONDS):
         code, said = sweep(folder, capsys)

@@ -154,7 +154,7 @@ def test_names_across_chunks_are_those_computed_step_by_step() -> None:
     everything = names(whole)
     assert len(set(everything)) == len(everything)
     assert all(name[:10] == f"{step:09d}-" for step, name in enumerate(everything))
-    assert {len(name) for name in everything} == {9 + 1 + 32}
+    assert {len(name) for name in everything} == {9 + 1 + 40}
 
 
 def test_names_outside_the_chain_are_refused() -> None:
@@ -325,9 +325,9 @@ def test_the_names_are_these_on_every_machine() -> None:
     """Stored states are found by them; a change of meaning needs a new `_FORMAT`."""
     one = chain(stage(300, schedule=Cosine(max_lr=3e-4), replay=Fraction(1, 20)), stage(9), seed=0)
     assert [one.name(0)[10:18], one.name(300)[10:18], one.name(309)[10:18]] == [
-        "735b38f7",
-        "b1a8fd5e",
-        "391ffbd0",
+        "88053595",
+        "f8a5b638",
+        "abd46654",
     ]
 
 

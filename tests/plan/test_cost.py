@@ -12,6 +12,7 @@ from raycl.cli.plan_view import print_plan, print_status, step_lines
 from raycl.errors import InputError
 from raycl.plan import presets
 from raycl.plan.cost import Plan, make_plan
+from raycl.plan.model_facts import ModelFacts, facts_key
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import corpus_facts, make_tree
 from tests.helpers.recipe_data import changed, defined, recipe_data, resolved
@@ -61,7 +62,6 @@ def test_workers_share_the_memory_of_weights() -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        {"pretrained": "somewhere"},
         {"config": {"model_type": "llama"}},  # sizes left to the model class
         {"config": {"model_type": "mistral", "hidden_size": 64, "num_hidden_layers": 2}},
     ],
@@ -71,6 +71,18 @@ def test_models_without_a_closed_form_can_be_planned(model: dict[str, Any]) -> N
     assert plan.parameters is None
     assert plan.flops == 0
     assert "40 steps trained" in _text(lambda c: print_plan(plan, c, prepared=True))
+
+
+def test_facts_of_a_model_that_was_looked_into_are_counted() -> None:
+    tree = _tree(model={"config": {"model_type": "gpt2"}})
+    training = tree.nodes[0].training
+    facts = ModelFacts(1000, 800, 600, 10.0, 50, ("eager",), recomputes=True)
+    plan = make_plan(tree, (), {facts_key(training.model, training.sequence_length): facts})
+    assert (plan.parameters, plan.trained_parameters, plan.active_parameters) == (1000, 800, 600)
+    assert plan.flops == 10.0 * plan.tokens
+    assert plan.nodes[0].memory_per_worker == 16 * 800 + 4 * 200 + 8 * 16 * 50 * 8
+    text = _text(lambda c: print_plan(plan, c, prepared=True))
+    assert "1,000 parameters, 600 of them for each token, 800 trained: no gradient" in text
 
 
 def test_the_table_shows_the_tree() -> None:

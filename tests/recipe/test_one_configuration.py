@@ -25,7 +25,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "gradient_skip": 5.0,
     },
     "execution": {
-        "precision": "float32",
+        "precision": "bfloat16",
         "attention": "sdpa",
         "compile": True,
         "activation_checkpointing": True,
@@ -85,7 +85,7 @@ def later(**parts: Any) -> Training:
 def test_a_new_option_needs_its_class_alone() -> None:
     training = later(optimizer={"amsgrad": True}, execution={"offload": True})
     assert training.optimizer == LaterOptimizer(amsgrad=True)
-    assert training.execution == LaterExecution(offload=True)
+    assert training.execution == LaterExecution(offload=True, precision="float32")
 
 
 def test_a_new_option_with_its_default_changes_no_name() -> None:
@@ -111,7 +111,7 @@ def test_the_six_options_of_the_first_states_are_always_in_the_names() -> None:
 
 
 def test_parts_of_a_recipe_and_of_its_training_are_the_same_objects() -> None:
-    recipe = parse_recipe(recipe_data(), WHERE)
+    recipe = parse_recipe(recipe_data(execution={"precision": "float32"}), WHERE)
     training = resolve(recipe, facts(dict.fromkeys(recipe.corpora, 10_000)), WHERE)
     assert training.optimizer is recipe.optimizer
     assert training.execution is recipe.execution

@@ -17,6 +17,7 @@ LAYOUT = ROOT / "raycl/storage/layout.py"
 FOLDERS = [
     layout.CORPORA,
     layout.TOKENIZERS,
+    layout.STARTS,
     layout.STATES,
     layout.LEASES,
     layout.EVALUATIONS,

@@ -19,6 +19,7 @@ from raycl.recipe.definition import define
 from raycl.submit import package as job_package
 from raycl.submit.client import ClusterJobs, Follower
 from raycl.submit.package import LIMIT_BYTES, Package, make_package
+from tests.helpers.checkpoints import write_checkpoint
 from tests.helpers.paths import ROOT
 from tests.helpers.recipe_data import recipe_data, write_recipe
 
@@ -139,6 +140,18 @@ def test_tokenizers_models_and_scales_travel(here: Path) -> None:
     }
     assert made.scale == "my-scale.yaml"
     assert package(here, scale="tiny").scale == "tiny"
+
+
+def test_a_model_that_is_too_large_to_travel_is_refused_before_a_job(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job would not find it where it runs."""
+    monkeypatch.setattr("raycl.submit.package.SMALL_BYTES", 10)
+    write_checkpoint(here / "model")
+    data = recipe_data(model={"pretrained": "./model"})
+    write_recipe(here, {**data, "corpora": {"old": {"text": "a.txt"}, "new": {"text": "b.txt"}}})
+    with pytest.raises(InputError, match=r"not sent.*raycl models add \./model --storage URL"):
+        package(here)
 
 
 def test_a_recipe_from_elsewhere_lies_at_the_top(here: Path, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from benchmarks.made_up_sweeps import write_state
 from raycl.cluster.options import ClusterOptions
 from raycl.plan.cost import Plan
 from raycl.plan.training import Training
-from raycl.plan.tree import Tree
 from raycl.recipe import Resolver
 from raycl.recipe.definition import Definition
 from raycl.recipe.sweep_plan import plan_sweeps
@@ -22,9 +19,9 @@ from raycl.reproduction.experiments import Experiment
 from raycl.reproduction.run import gather_evidence, train_experiments
 from raycl.states.tree_record import read_tree_record
 from raycl.storage import Storage
-from raycl.sweep.driver import SweepOutcome
 from raycl.sweep.pipeline import sweep, train_sweeps
 from tests.helpers.fakes import make_corpus
+from tests.helpers.pipeline import Cluster
 from tests.helpers.recipe_data import defined
 
 RATES = {"new.schedule.max_lr": ["1e-3", "2e-3", "3e-3"]}
@@ -72,34 +69,6 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(Resolver, "resolve", counted)
     return counts
-
-
-class Cluster:
-    """Stands in for Ray and the driver: notes what they are asked for, and trains by writing."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.options: list[ClusterOptions] = []
-        self.existing: list[set[str]] = []
-        self.fails: set[str] = set()
-        """Stages whose nodes fail."""
-        monkeypatch.setattr("raycl.cluster.connect.cluster", self.cluster)
-        monkeypatch.setattr("raycl.sweep.driver.run_sweep", self.run_sweep)
-
-    @contextmanager
-    def cluster(self, options: ClusterOptions) -> Iterator[None]:
-        self.options.append(options)
-        yield
-
-    def run_sweep(
-        self, tree: Tree, storage: Storage, options: ClusterOptions, **arguments: Any
-    ) -> SweepOutcome:
-        assert options is self.options[-1]
-        self.existing.append(set(arguments["existing"]))
-        failed = {n.name: "it broke" for n in tree.nodes if n.training.stage in self.fails}
-        made = [node for node in tree.nodes if node.name not in failed]
-        for node in made:
-            write_state(node.training, storage)
-        return SweepOutcome(tuple(node.name for node in made), failed, ())
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ def test_rows_that_end_early_name_the_step(storage: Storage) -> None:
 
 def test_loss_that_is_not_finite_names_the_step_and_is_not_stored(storage: Storage) -> None:
     task = make_task(save_every=1)
-    task = replace(task, optimizer=Optimizer(weight_decay=1e40))
+    task = replace(task, optimizer=Optimizer().model_copy(update={"weight_decay": 1e40}))
     with pytest.raises(FloatingPointError, match="step 1"):
         train(task, storage, make_batches(task, storage), lambda _: None)
     assert not (state_folder(storage, 2) / "state.json").exists()

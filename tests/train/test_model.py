@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from safetensors.torch import save_file
 from torch.nn import functional
 
 from raycl.errors import InputError
+from raycl.plan.model_fields import trained_fields
 from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
 from raycl.plan.training import ModelSpec
-from raycl.train.model import attention_implementation, build_model, transformer_blocks
+from raycl.train.attention import attention_choices
+from raycl.train.model import build_model, transformer_blocks
 
 TINY = {**PRESETS["gpt-neox-tiny"], "vocab_size": 512}
 CPU = torch.device("cpu")
@@ -122,7 +125,8 @@ def test_loss_equals_cross_entropy_of_all_logits(name: str) -> None:
 def test_pretrained_weights_come_in_as_float32(tmp_path: Path) -> None:
     original = built(TINY).to(torch.bfloat16)
     original.save_pretrained(tmp_path)
-    model = build_model(ModelSpec(pretrained=str(tmp_path)), 16, seed=0).model
+    spec = ModelSpec(trained_fields(original.config.to_dict()), "identifier")
+    model = build_model(spec, 16, seed=0, start=tmp_path).model
     for name, weight in original.state_dict().items():
         assert torch.equal(model.state_dict()[name], weight.float())
 
@@ -132,7 +136,28 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     model.config.save_pretrained(tmp_path)
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
     with pytest.raises(InputError, match="pretrained"):
-        build_model(ModelSpec(pretrained=str(tmp_path)), 16, seed=0)
+        build_model(ModelSpec(TINY, "identifier"), 16, seed=0, start=tmp_path)
+
+
+def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> None:
+    model = built(TINY)
+    model.config.save_pretrained(tmp_path)
+    weights = dict(model.state_dict())
+    del weights["gpt_neox.layers.1.mlp.dense_h_to_4h.weight"]
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"1 weights .*layers\.1\.mlp"):
+        build_model(ModelSpec(TINY, "identifier"), 16, seed=0, start=tmp_path)
+
+
+def test_a_state_of_an_earlier_version_needs_the_folder_of_its_model(tmp_path: Path) -> None:
+    """Its mark has the path of a folder in place of a configuration."""
+    built(TINY).save_pretrained(tmp_path / "base")
+    earlier = ModelSpec({}, str(tmp_path / "base"))
+    model = build_model(earlier, 16, seed=0, initialize=False).model
+    assert model.config.hidden_size == TINY["hidden_size"]
+    (tmp_path / "base").rename(tmp_path / "moved")
+    with pytest.raises(InputError, match="an earlier raycl stored the state without"):
+        build_model(earlier, 16, seed=0, initialize=False)
 
 
 def test_bad_configurations_say_what_is_wrong() -> None:
@@ -143,8 +168,8 @@ def test_bad_configurations_say_what_is_wrong() -> None:
     with pytest.raises(InputError, match="config"):
         built({**TINY, "num_attention_heads": 5})
     with pytest.raises(InputError, match="flash"):
-        attention_implementation("flash", CPU, torch.bfloat16)
-    assert attention_implementation("auto", CPU, torch.bfloat16) == "sdpa"
+        attention_choices("flash", CPU, torch.bfloat16)
+    assert attention_choices("auto", CPU, torch.bfloat16) == ("sdpa", "eager")
 
 
 def test_blocks_are_the_layers() -> None:

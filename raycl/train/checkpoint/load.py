@@ -8,11 +8,13 @@ without it is no state. Nothing here reads or writes a pickle.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 from torch.distributed.checkpoint.state_dict_loader import load
@@ -73,13 +75,18 @@ def load_state(
     with _local_copy(storage, state) as folder:
         world.everywhere(lambda: verify(Path(folder), state, where, world))
         try:
+            reader = HuggingFaceStorageReader(str(folder))
+            stored = reader.read_metadata().state_dict_metadata
+            wanted = named_tensors(model, optimizer)
+            buffers = {name for name, _ in model.named_buffers()}
             load(
-                named_tensors(model, optimizer),
-                storage_reader=HuggingFaceStorageReader(str(folder)),
+                # States of earlier versions have no buffers.
+                {name: wanted[name] for name in wanted if name in stored or name not in buffers},
+                storage_reader=reader,
                 process_group=world.group,
                 no_dist=world.size == 1,
             )
-        except (CheckpointException, RuntimeError) as error:
+        except (CheckpointException, RuntimeError, SafetensorError) as error:
             raise InputError(where, f"not a state of this model ({error})", REMEDY) from error
 
 
@@ -103,7 +110,10 @@ def export_hugging_face(storage: Storage, name: str, folder: Path) -> None:
 
 
 def load_model(
-    storage: Storage, state: StoredState, sequence_length: int, attention: str = "sdpa"
+    storage: Storage,
+    state: StoredState,
+    sequence_length: int,
+    attention: Sequence[str] = ("sdpa", "eager"),
 ) -> LanguageModel:
     """The state's whole model in float32 on the CPU, for rows of `sequence_length` tokens.
 

@@ -17,9 +17,9 @@ from torch.distributed.checkpoint.state_dict_saver import save
 from raycl.states.lookup import is_complete
 from raycl.states.mark import FileFacts, StateMark, remove_state, write_mark
 from raycl.storage import Storage, layout, scratch_folder
+from raycl.storage.checksum import checksum
 from raycl.train.checkpoint.load import keep_state
 from raycl.train.checkpoint.stored_state import read_state
-from raycl.train.checkpoint.verify import checksum
 from raycl.train.world import World
 
 

@@ -13,7 +13,7 @@ def restore_step_count(
     model: LanguageModel, optimizer: torch.optim.Optimizer, optimizer_steps: int
 ) -> None:
     """Make AdamW's state exist as after `optimizer_steps` updates, its moments still zero."""
-    for parameter in model.parameters():
+    for parameter in (p for p in model.parameters() if p.requires_grad):
         optimizer.state[parameter] = {
             "step": torch.full((), float(optimizer_steps), device=parameter.device),
             **{moment: torch.zeros_like(parameter) for moment in _MOMENTS},
@@ -23,13 +23,22 @@ def restore_step_count(
 def named_tensors(
     model: LanguageModel, optimizer: torch.optim.Optimizer | None
 ) -> dict[str, torch.Tensor]:
-    """Weights as `model.<name>`, moments as `optimizer.exp_avg.<name>`; not copied."""
+    """Weights as `model.<name>`, moments as `optimizer.exp_avg.<name>`; not copied.
+
+    A parameter that needs no gradient has no moments. Buffers that a checkpoint holds are weights.
+    """
     tensors: dict[str, torch.Tensor] = {}
     for full_name, parameter in model.named_parameters():
         tensors[full_name] = parameter.detach()
-        if optimizer is None:
+        if optimizer is None or not parameter.requires_grad:
             continue
         name = full_name.removeprefix("model.")
         for moment in _MOMENTS:
             tensors[f"optimizer.{moment}.{name}"] = optimizer.state[parameter][moment]
-    return tensors
+    return tensors | _buffers(model)
+
+
+def _buffers(model: LanguageModel) -> dict[str, torch.Tensor]:
+    """Buffers that belong to the weights, such as the balance of experts in DeepSeek-V3."""
+    stored = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name in stored}

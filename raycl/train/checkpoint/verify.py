@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 from raycl.errors import InputError
 from raycl.states.mark import REMEDY
 from raycl.storage import Storage, layout
+from raycl.storage.checksum import checksum
 from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.world import World
-
-_READ_BYTES = 16 << 20
-
-
-def checksum(path: Path) -> int:
-    """zlib.crc32 of a local file."""
-    value = 0
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            value = zlib.crc32(block, value)
-    return value
 
 
 def check_names(storage: Storage, state: StoredState) -> None:

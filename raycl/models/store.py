@@ -1,0 +1,178 @@
+"""Pretrained models in the storage, so that states need no folder of a user and no hub.
+
+A model lies in `starts/<identifier>/`. Its mark `start.json` is written last: a folder without it
+is no model. Only the files that the mark lists are ever used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar
+
+from raycl.errors import InputError
+from raycl.models.headers import read_headers
+from raycl.models.identifier import identifier_of
+from raycl.models.start import Start, TensorHeader
+from raycl.states.mark import FileFacts
+from raycl.storage import Storage, layout, scratch_folder
+from raycl.storage.checksum import checksum
+from raycl.storage.record import Part, Record, find_record, read_record, write_record
+
+GENERATION = "generation_config.json"
+_SMALL_PATTERNS = ("*.json", "*.txt", "*.jinja", "tokenizer*.model")
+"""Configuration and tokenizer; no pickle and no code."""
+_SMALL_BYTES = 64 * 2**20
+_DAMAGED = "Remove this folder and run again where the model's own folder is, or restore it"
+
+
+class TensorPart(Part):
+    """The type and shape of a tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class StartMark(Record):
+    """All facts about a pretrained model in storage."""
+
+    WHAT: ClassVar[str] = "the mark of a pretrained model"
+    REMEDY: ClassVar[str] = _DAMAGED
+
+    identifier: str
+    config: Mapping[str, Any]
+    """The content of the config.json that came with it first."""
+    tensors: Mapping[str, TensorPart]
+    files: Mapping[str, FileFacts]
+    """Every other file of the folder, by its name."""
+
+
+def has_start(storage: Storage, identifier: str) -> bool:
+    """Whether the storage holds a pretrained model; one request."""
+    return storage.exists(layout.start_mark(identifier))
+
+
+def store_start(storage: Storage, start: Start) -> bool:
+    """Copy a pretrained model into the storage, if it is not whole there; whether it was copied.
+
+    Raises InputError where its files have changed since `start` was read.
+    """
+    if start.folder is None or missing_file(storage, start.identifier) is None:
+        return False
+    weights = sorted({file for file, _ in read_headers(start.folder).values()})
+    facts = {}
+    for file in [*weights, *_small_files(start.folder)]:
+        facts[file.name] = FileFacts(bytes=file.stat().st_size, crc32=checksum(file))
+        # Two sweeps that begin at once write the same bytes here, so that either may win.
+        storage.upload_file(file, f"{layout.start(start.identifier)}/{file.name}")
+    if identifier_of(read_headers(start.folder)) != start.identifier:
+        raise InputError(str(start.folder), "its files have just changed", "Run the command again")
+    tensors = {name: TensorPart(**asdict(header)) for name, header in start.tensors.items()}
+    mark = StartMark(
+        identifier=start.identifier, config=dict(start.config), tensors=tensors, files=facts
+    )
+    write_record(storage, layout.start_mark(start.identifier), mark)
+    return True
+
+
+def missing_file(storage: Storage, identifier: str) -> str | None:
+    """The path of a file that a stored model lacks, or whose size is wrong; None where it is whole.
+
+    Two requests. Raises InputError where its mark is damaged.
+    """
+    mark = find_record(storage, layout.start_mark(identifier), StartMark)
+    if mark is None:
+        return layout.start_mark(identifier)
+    sizes = storage.sizes(layout.start(identifier))
+    wrong = (name for name, facts in mark.files.items() if sizes.get(name) != facts.bytes)
+    return next((f"{layout.start(identifier)}/{name}" for name in wrong), None)
+
+
+def check_start(storage: Storage, identifier: str) -> None:
+    """Raise InputError where a stored model is not whole, by the sizes of its files."""
+    path = missing_file(storage, identifier)
+    if path is not None:
+        raise InputError(
+            storage.full_path(path), "the file is missing, or its size is wrong", _DAMAGED
+        )
+
+
+def _small_files(folder: Path) -> list[Path]:
+    found = (file for pattern in _SMALL_PATTERNS for file in sorted(folder.glob(pattern)))
+    return [
+        file
+        for file in found
+        if file.is_file() and file.stat().st_size <= _SMALL_BYTES and file.name != layout.START_MARK
+    ]
+
+
+def stored_start(
+    storage: Storage, identifier: str, reference: str, config: Mapping[str, Any] | None = None
+) -> Start | None:
+    """The pretrained model of the storage with that identifier; None where it holds none.
+
+    `config` takes the place of the configuration that came with the weights first. Raises
+    InputError where its mark is damaged.
+    """
+    mark = find_record(storage, layout.start_mark(identifier), StartMark)
+    if mark is None:
+        return None
+    _check_identifier(storage, mark, identifier)
+    tensors = {name: TensorHeader(part.dtype, part.shape) for name, part in mark.tensors.items()}
+    local = storage.local_root is not None
+    folder = Path(storage.full_path(layout.start(identifier))) if local else None
+    return Start(reference, identifier, config or mark.config, tensors, folder)
+
+
+@contextmanager
+def local_start(storage: Storage, identifier: str) -> Iterator[Path]:
+    """A local folder with the files of a stored model, each verified against its checksum.
+
+    Raises InputError where the model is missing or damaged.
+    """
+    where = storage.full_path(layout.start(identifier))
+    try:
+        mark = read_record(storage, layout.start_mark(identifier), StartMark)
+    except FileNotFoundError as error:
+        remedy = "Run the sweep again where the model's folder is, or restore it from a copy"
+        raise InputError(where, "the pretrained model is not in storage", remedy) from error
+    _check_identifier(storage, mark, identifier)
+    with scratch_folder("start") as folder:
+        for name, facts in mark.files.items():
+            local = _local_file(storage, identifier, name, Path(folder))
+            if local.stat().st_size != facts.bytes or checksum(local) != facts.crc32:
+                raise InputError(f"{where}/{name}", "it does not match its checksum", _DAMAGED)
+        yield Path(folder)
+
+
+def find_identifier(storage: Storage, beginning: str) -> str | None:
+    """The one stored model whose identifier begins so; None where there is none, or several."""
+    names = [name for name in storage.list(layout.STARTS) if name.startswith(beginning)]
+    return names[0] if len(names) == 1 and has_start(storage, names[0]) else None
+
+
+def _local_file(storage: Storage, identifier: str, name: str, folder: Path) -> Path:
+    """A file of a stored model in a local folder: a link where the storage is local."""
+    path = f"{layout.start(identifier)}/{name}"
+    full, local = storage.full_path(path), folder / name
+    if Path(name).name != name:
+        raise InputError(full, "not a file name", _DAMAGED)
+    try:
+        if storage.local_root is None:
+            storage.download_file(path, local)
+        else:
+            local.symlink_to(Path(full).resolve(strict=True))
+    except FileNotFoundError as error:
+        raise InputError(full, "the file is missing", _DAMAGED) from error
+    return local
+
+
+def _check_identifier(storage: Storage, mark: StartMark, identifier: str) -> None:
+    if mark.identifier != identifier:
+        raise InputError(
+            storage.full_path(layout.start(identifier)),
+            f"its mark is that of the model {mark.identifier[:12]}",
+            _DAMAGED,
+        )

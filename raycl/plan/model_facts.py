@@ -1,0 +1,33 @@
+"""What is known of a model after it was looked into, for the plan of its training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from raycl.plan.training import ModelSpec
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model in numbers, counted on the model itself."""
+
+    parameters: int
+    trained: int
+    """Parameters that a gradient reaches. The others are saved as they came."""
+    active: int
+    """Parameters that one token uses: of the experts of a layer only those it is sent to."""
+    flops_per_token: float
+    """For training, at the sequence length that was asked about."""
+    vocabulary: int
+    """Tokens that the embedding and the output matrix hold."""
+    attention: tuple[str, ...]
+    """The values of `execution.attention` that compute the model as it is meant."""
+    recomputes: bool
+    """Whether it can compute activations again (`execution.activation_checkpointing`)."""
+
+
+def facts_key(model: ModelSpec, sequence_length: int) -> str:
+    """The key of a model's facts: equal ones are looked into once."""
+    fields = [dict(model.config), model.pretrained, model.initialization, sequence_length]
+    return json.dumps(fields, sort_keys=True, default=str)

@@ -1,0 +1,105 @@
+"""Looks into every model of a plan before a cluster starts.
+
+Presets, and configurations of their types that change sizes alone, are checked where the plan is
+made, so that their plan needs neither torch nor transformers, whose import takes seconds.
+"""
+
+from __future__ import annotations
+
+from raycl.errors import InputError, within
+from raycl.models.configuration import is_plain
+from raycl.models.start import Start
+from raycl.plan.execution import Device
+from raycl.plan.model_facts import ModelFacts, facts_key
+from raycl.plan.training import ModelSpec, Training
+from raycl.recipe.definition import is_prepared
+from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan
+from raycl.recipe.tokenizer_facts import known_vocabulary
+
+
+def inspected(plan: SweepPlan) -> SweepPlan:
+    """The plan with the facts of its models.
+
+    Raises InputError where a model cannot be trained as its recipe wants.
+    """
+    found: dict[str, ModelFacts] = {}
+    for sweep in plan.sweeps:
+        _check_fields(sweep)
+        vocabulary, where = _vocabulary(sweep), sweep.definition.where
+        for variant in sweep.definition.variants:
+            training = sweep.trainings[variant.label]
+            _check_device(training, plan.resolution.device, where)
+            model, length = training.model, training.sequence_length
+            if model.pretrained is None and is_plain(model.config):
+                continue
+            key = facts_key(model, length)
+            if key not in found:
+                given = variant.recipe.model.pretrained
+                start = plan.resolution.start(given) if given is not None else None
+                found[key] = _inspect(model, start, length, vocabulary, where)
+            _check_execution(training, found[key], where)
+    return plan.with_models(found)
+
+
+def _inspect(
+    model: ModelSpec, start: Start | None, length: int, vocabulary: int, where: str
+) -> ModelFacts:
+    from raycl.train.architecture import check_type
+    from raycl.train.inspect import inspect_model
+
+    if start is None:
+        return inspect_model(model, None, length, vocabulary, where)
+    where = f"{where}: model.pretrained {start.reference!r}"
+    with within(where):
+        check_type(start.config)
+    # A model of an earlier resolution has no tensors here: it was looked into at that time.
+    tensors = start.tensors if model.pretrained is not None else None
+    return inspect_model(model, tensors or None, length, vocabulary, where)
+
+
+def _check_fields(sweep: PlannedSweep) -> None:
+    """Check the names of fields that the recipe itself gives, not those of a checkpoint."""
+    seen: list[ModelSpec] = []
+    for variant in sweep.definition.variants:
+        training = sweep.trainings[variant.label]
+        written = variant.recipe.model.pretrained is None
+        if written and training.model not in seen and not is_plain(training.model.config):
+            from raycl.train.architecture import check_fields
+
+            seen.append(training.model)
+            with within(sweep.definition.where):
+                check_fields(training.model.config)
+
+
+def _vocabulary(sweep: PlannedSweep) -> int:
+    """Tokens of the sweep's tokenizer; 1 where it is not known yet, which every model has."""
+    prepared = [f.vocabulary for f in sweep.facts.values() if is_prepared({"": f})]
+    definition = sweep.definition
+    return max([known_vocabulary(definition.recipe, definition.where) or 1, *prepared])
+
+
+def _check_device(training: Training, device: Device, where: str) -> None:
+    execution = training.execution
+    if execution.attention != "flash":
+        return
+    field = f"{where}: execution.attention flash"
+    if device == "cpu":
+        raise InputError(field, "it needs GPUs", "Run with --gpus, or take sdpa or auto")
+    if execution.precision == "float32":
+        raise InputError(field, "it cannot compute in float32", "Set execution.precision: bfloat16")
+
+
+def _check_execution(training: Training, facts: ModelFacts, where: str) -> None:
+    execution = training.execution
+    if execution.attention not in ("auto", *facts.attention):
+        raise InputError(
+            f"{where}: execution.attention {execution.attention}",
+            "the model does not support it, or would lose the soft cap of its attention",
+            f"Take auto, or one of {', '.join(facts.attention)}",
+        )
+    if execution.activation_checkpointing and not facts.recomputes:
+        raise InputError(
+            f"{where}: execution.activation_checkpointing",
+            "the model cannot compute its activations again",
+            "Set it to false, and execution.micro_batch to fewer rows",
+        )

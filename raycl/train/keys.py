@@ -1,0 +1,118 @@
+"""Compares the tensors of a checkpoint with the model that they are loaded into.
+
+Loading draws missing weights at random and leaves out those that it has no place for, with a
+warning alone. transformers itself is asked what it would do, on the meta device, where no tensor
+has bytes: it knows tied heads, old names, and experts that are stored one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import transformers
+
+from raycl.errors import InputError
+from raycl.models.start import TensorHeader
+from raycl.train.quiet import silent
+
+_PREFIXES = {
+    "_orig_mod.": "torch.compile",
+    "module.": "DataParallel",
+    "_fsdp_wrapped_module.": "FSDP",
+}
+_NO_WEIGHTS = ("inv_freq", "masked_bias", "position_ids", "attn.bias", "attention.bias")
+"""Endings of tensors that old versions stored and that are computed from the configuration."""
+_SHOWN = 3
+
+
+def check_keys(
+    model: transformers.PreTrainedModel, tensors: Mapping[str, TensorHeader], where: str
+) -> None:
+    """Raise InputError where loading would not give every weight of the model its stored value.
+
+    `model` is on the meta device. `where` names the checkpoint.
+    """
+    _check_prefixes(tensors, where)
+    report = _loading(model, tensors)
+    missing = sorted(report["missing_keys"])
+    unexpected = sorted(n for n in report["unexpected_keys"] if not n.endswith(_NO_WEIGHTS))
+    shapes = sorted(report["mismatched_keys"])
+    kind = model.config.model_type
+    problems = [*map(str, report.get("error_msgs") or ()), *_conversions(report)]
+    if missing and len(unexpected) > len(tensors) // 2:
+        raise InputError(
+            where,
+            f"these are not the weights of a {kind} model: {_names(missing)} missing, and "
+            f"{_names(unexpected)} not of it",
+            "Give config.json and weights of one model",
+        )
+    if missing:
+        raise InputError(where, f"weights are missing: {_names(missing)}", _remedy(missing, model))
+    if shapes:
+        name, found, wanted = shapes[0]
+        raise InputError(
+            where,
+            f"{name} is {list(found)}, but {list(wanted)} by config.json ({len(shapes)} differ)",
+            "Give config.json and weights of one model",
+        )
+    if unexpected:
+        raise InputError(
+            where,
+            f"the model of config.json has no place for {_names(unexpected)}",
+            "Give the config.json that belongs to these weights, or save the model alone",
+        )
+    if problems:
+        raise InputError(where, problems[0], "Save the model with a current transformers")
+
+
+def _check_prefixes(tensors: Mapping[str, TensorHeader], where: str) -> None:
+    for prefix, origin in _PREFIXES.items():
+        marked = [name for name in tensors if prefix in name[: 2 * len(prefix)]]
+        if len(marked) * 2 > len(tensors):
+            raise InputError(
+                where,
+                f"its tensors are named {marked[0]!r}: {prefix!r} is left of {origin}",
+                "Save the model that was wrapped (`model._orig_mod` or `model.module`)",
+            )
+
+
+def _loading(
+    model: transformers.PreTrainedModel, tensors: Mapping[str, TensorHeader]
+) -> Mapping[str, Any]:
+    """What loading misses, leaves out and finds in another shape."""
+    empty = {name: torch.empty(t.shape, device="meta") for name, t in tensors.items()}
+    with silent():
+        loaded: Any = type(model).from_pretrained(
+            None,
+            config=model.config,
+            state_dict=empty,
+            device_map={"": "meta"},
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            dtype=torch.float32,
+        )
+    report: Mapping[str, Any] = loaded[1]
+    return report
+
+
+def _conversions(report: Mapping[str, Any]) -> list[str]:
+    errors = report.get("conversion_errors") or {}
+    return [f"{name}: {str(reason).strip().splitlines()[-1]}" for name, reason in errors.items()]
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _remedy(missing: Sequence[str], model: transformers.PreTrainedModel) -> str:
+    head = model.get_output_embeddings()
+    own = {f"{name}.weight" for name, module in model.named_modules() if module is head}
+    if set(missing) <= own:
+        return (
+            "The base model was saved without its head: save the causal language model, or set "
+            "tie_word_embeddings in config.json if its head is tied"
+        )
+    return "Give config.json and weights of one model, complete"

@@ -1,0 +1,133 @@
+"""Tries a model on a few made-up tokens: whether it is causal, and what its gradients reach.
+
+The answers depend on how a model is built and not on its weights, so large models are tried in
+small (`raycl/train/shrink.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+
+from raycl.errors import InputError
+from raycl.plan.training import ModelSpec
+from raycl.train.architecture import hugging_face_config
+from raycl.train.attention import built_with
+from raycl.train.dropout import silence_configuration, silence_modules
+from raycl.train.model import PLAIN_HEADS, LanguageModel
+from raycl.train.quiet import silent
+from raycl.train.shrink import shrunk
+
+_LENGTH = 16
+_SMALL, _LARGE = 5_000_000, 150_000_000
+"""Models up to the first size are tried as they are; up to the second, where no small one works."""
+_NOISE = 1e-5
+"""Rounding changes logits by less, relative to the largest of them; other inputs by more."""
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What the trial of a model showed."""
+
+    causal: bool
+    unreached: frozenset[str]
+    """Patterns of parameters that no gradient reaches: names with `*` in place of numbers."""
+
+
+def behaviour(config: Mapping[str, Any], parameters: int) -> Behaviour | None:
+    """How the model of a complete configuration behaves; `parameters` is its size.
+
+    None where it is large and no small model of its kind could be made. Raises InputError where
+    the model cannot compute a loss from token ids alone.
+    """
+    made = hugging_face_config(config)
+    if parameters > _SMALL:
+        try:
+            return _tried(hugging_face_config(shrunk(config, made)))
+        except Exception:  # a class may need other sizes than those of `shrunk`
+            if parameters > _LARGE:
+                return None
+    return _tried(made)
+
+
+def freeze_unreached(model: LanguageModel, spec: ModelSpec) -> None:
+    """Take parameters that no gradient reaches, such as a vision tower's, out of the training.
+
+    They need no moments, and AdamW would not change them anyway.
+    """
+    config = model.model.config
+    if config.model_type in PLAIN_HEADS:
+        return
+    shown = behaviour(spec.config or config.to_dict(), sum(p.numel() for p in model.parameters()))
+    if shown is not None:
+        for name, parameter in model.model.named_parameters():
+            parameter.requires_grad_(pattern(name) not in shown.unreached)
+
+
+def pattern(name: str) -> str:
+    """A parameter's name with `*` in place of numbers, so that all layers have the same."""
+    return re.sub(r"\.\d+\.", ".*.", name)
+
+
+def _tried(config: transformers.PretrainedConfig) -> Behaviour:
+    def build(attention: str) -> transformers.PreTrainedModel:
+        model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(
+            config, attn_implementation=attention, dtype=torch.float32, trust_remote_code=False
+        )
+        return model
+
+    silence_configuration(config)
+    with torch.random.fork_rng(devices=[]), silent():
+        torch.manual_seed(0)
+        try:
+            model = LanguageModel(built_with(config, ("sdpa", "eager"), build))
+            silence_modules(model)
+            _stir(model)
+            return Behaviour(_is_causal(model), _unreached(model))
+        except InputError:
+            raise
+        except Exception as error:  # whatever a class raises for sizes or rows that it cannot take
+            reason = str(error).strip().split("\n")[0] or type(error).__name__
+            raise InputError(
+                f"model_type {config.model_type!r}",
+                f"it computes no loss from token ids alone ({reason})",
+                "Correct the sizes in its configuration, or give a causal language model",
+            ) from error
+
+
+@torch.no_grad()
+def _stir(model: LanguageModel) -> None:
+    """Move every weight a little: a matrix that begins at zero would hide what lies behind it."""
+    for parameter in model.parameters():
+        parameter.add_(torch.randn_like(parameter), alpha=0.02)
+
+
+@torch.no_grad()
+def _is_causal(model: LanguageModel) -> bool:
+    """Whether logits stay the same when tokens after them change."""
+    model.eval()
+    row = torch.randint(0, model.vocabulary, (1, _LENGTH))
+    other = row.clone()
+    half = _LENGTH // 2
+    other[:, half:] = (other[:, half:] + 1) % model.vocabulary
+    logits, changed = (
+        model.model(input_ids=ids, use_cache=False).logits[:, :half] for ids in (row, other)
+    )
+    most = float(logits.abs().max())
+    return bool(((logits - changed).abs() <= _NOISE * most).all())
+
+
+def _unreached(model: LanguageModel) -> frozenset[str]:
+    """Patterns whose parameters all stay without a gradient in a step."""
+    model.train()
+    model(torch.randint(0, model.vocabulary, (2, _LENGTH + 1))).backward()
+    parameters = list(model.model.named_parameters())
+    reached = {pattern(name) for name, parameter in parameters if parameter.grad is not None}
+    # Which experts have tokens depends on the weights.
+    names = {pattern(name) for name, _ in parameters if "experts" not in name}
+    return frozenset(names - reached)
