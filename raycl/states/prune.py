@@ -68,7 +68,7 @@ def _wanted_by(node: SweepNode, states: Mapping[str, StateFacts]) -> set[str]:
     inside = [states[name] for name in node.inside if name in states]
     if not node.certain:
         return {state.name for state in inside} | {node.name}
-    complete = sorted((s for s in inside if s.complete), key=lambda s: s.step)
+    complete = sorted((s for s in inside if s.complete), key=lambda s: (s.step, s.name))
     wanted = {state.name for state in complete if state.stays}
     if end is not None and end.complete:
         return wanted | {node.name}

@@ -13,6 +13,8 @@ from raycl.data.prepare.train_tokenizer import TokenizerRequest
 from raycl.data.verify import corpus_faults, tokenizer_faults
 from raycl.errors import InputError
 from raycl.evaluation.store import read_losses, read_task
+from raycl.models.store import local_start
+from raycl.recipe.resolution import stored_resolution
 from raycl.recipe.stored_recipe import read_recipe
 from raycl.results.table import read_results
 from raycl.states.tree_record import read_tree_record
@@ -72,6 +74,9 @@ def _checks(storage: Storage) -> Iterator[Check]:
     for name in storage.list(layout.TOKENIZERS):
         if storage.exists(layout.tokenizer(name)):
             yield partial(tokenizer_faults, storage, name)
+    for name in storage.list(layout.STARTS):
+        if storage.exists(layout.start_mark(name)):
+            yield _reading(partial(_read_start, storage, name))
     for path in _files(storage, layout.BINDINGS):
         yield _reading(partial(read_record, storage, path, BindingRecord))
     for path in _files(storage, layout.TOKENIZER_REQUESTS):
@@ -87,9 +92,15 @@ def _checks(storage: Storage) -> Iterator[Check]:
 def _sweep_checks(storage: Storage, name: str) -> Iterator[Check]:
     if storage.exists(layout.sweep_recipe(name)) or storage.exists(layout.sweep_tree(name)):
         yield _reading(partial(read_recipe, storage, name))
+        yield _reading(partial(stored_resolution, storage, name))
         yield _reading(partial(read_tree_record, storage, name))
     if storage.exists(layout.sweep_results(name, "parquet")):
         yield _reading(partial(read_results, storage, name))
+
+
+def _read_start(storage: Storage, identifier: str) -> None:
+    with local_start(storage, identifier):  # it compares all files with their checksums
+        pass
 
 
 def _lists(storage: Storage, folder: str, file: str) -> bool:

@@ -146,7 +146,7 @@ def test_bad_input_stops_a_sweep_before_ray(
     with pytest.raises(InputError, match=r"validation\.rows"):
         sweep(defined(validation={"rows": 99}), storage)
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="not writable"):
+    with pytest.raises(InputError, match="a file, not a folder"):
         sweep(defined(), Storage(tmp_path / "file" / "below"))
 
 
