@@ -104,7 +104,7 @@ def results(recipes: int) -> None:
     """Time the results and the page of that many recipes, whose states are written before."""
     from raycl.recipe.sweep_plan import plan_sweeps
     from raycl.storage import layout
-    from raycl.sweep.pipeline import write_all
+    from raycl.sweep.results import write_all
 
     definition = sweep_of(recipes)
     tree = _tree(definition)

@@ -24,7 +24,7 @@ from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
-    from raycl.sweep.pipeline import SweepResult
+    from raycl.sweep.results import SweepResult
 
 
 def sweep(  # noqa: PLR0913 (each is an option of the command)
@@ -94,7 +94,7 @@ def report(
     from raycl.recipe.sweep_plan import plan_sweeps
     from raycl.storage import Storage, layout
     from raycl.sweep.description import check_names, stored_definition
-    from raycl.sweep.pipeline import write_all
+    from raycl.sweep.results import write_all
 
     place = Storage(storage)
     names = place.list(layout.SWEEPS)

@@ -22,7 +22,8 @@ from raycl.results.outcome import RecipeOutcome
 from raycl.results.standing import lost_recipes
 from raycl.results.table import write_results
 from raycl.storage import Storage
-from raycl.sweep.pipeline import Trained, by_label, train_sweeps
+from raycl.sweep.pipeline import Trained, train_sweeps
+from raycl.sweep.results import by_label
 
 Report = Callable[[str], None]
 

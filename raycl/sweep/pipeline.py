@@ -6,14 +6,10 @@ one tree. One file alone is a case of that.
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
-
-import pandas as pd
 
 from raycl.cluster.options import ClusterOptions
 from raycl.data.prepare import TextSource
@@ -22,14 +18,7 @@ from raycl.plan.cost import Plan
 from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
 from raycl.recipe.resolution import check_starts, store_starts, write_resolution
-from raycl.recipe.stored_recipe import recipe_text
 from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps, resolve_inputs
-from raycl.results.gather import StoredStates, gather
-from raycl.results.outcome import INCOMPLETE, RecipeOutcome
-from raycl.results.report.notes import notes
-from raycl.results.report.page import write_report
-from raycl.results.standing import lost_recipes
-from raycl.results.table import read_results, write_results
 from raycl.states.completeness import missing_files
 from raycl.states.earlier import earlier_sentence
 from raycl.states.lookup import complete_states
@@ -42,6 +31,7 @@ from raycl.sweep.prepare_corpora import (
     ready_text,
     report_conflicts,
 )
+from raycl.sweep.results import SweepResult, write_all
 from raycl.train.inspect_plan import inspected
 
 Report = Callable[[str], None]
@@ -56,23 +46,6 @@ class Trained:
     """The plan, with the states that storage holds after the training."""
     failed: dict[str, str]
     """Reason by failed node; empty where all went well."""
-
-
-@dataclass(frozen=True)
-class SweepResult:
-    """The results of a sweep: its table, its page and its failed nodes."""
-
-    table: pd.DataFrame
-    page: str
-    failed: dict[str, str]
-    """Reason by failed node (its stage, steps and recipes); empty where all went well."""
-    notes: tuple[str, ...] = ()
-    """Sentences on what is missing, and on what must be known to read the table."""
-    lost: tuple[str, ...] = ()
-    """Recipes that are finished in the stored results, but whose states are not found any more."""
-    written: bool = True
-    """False where the stored results are better than new ones would be: `table` and `page` are then
-    the stored ones, which were left as they are."""
 
 
 @dataclass(frozen=True)
@@ -111,34 +84,17 @@ def train_sweeps(
     Everything that can be wrong with the recipes is found before a cluster starts; none starts
     where nothing is to be done. `on_cluster` is entered for as long as there is one.
     """
-    storage.check_writable()
-    material = joint_recipe(definitions)
-    watcher = _Watcher(report, on_plan)
     options = options or ClusterOptions()
-    manifests = read_manifests(definitions, storage)
-    check_corpora(material, storage, definitions[0].where, manifests)
-    resolution = resolve_inputs(definitions, storage, options.device)
-    plan = plan_sweeps(definitions, storage, manifests, resolution)
-    for sentence in [*resolution.notes, earlier_sentence(plan.states)]:
-        if sentence:
-            report(sentence)
-    plan = _without_damaged(plan, storage, report)
+    watcher = _Watcher(report, on_plan)
+    material = joint_recipe(definitions)
+    plan = _looked_into(definitions, material, storage, options, report)
     if plan.is_prepared and plan.is_trained:
-        store_starts(resolution, storage)
+        store_starts(plan.resolution, storage)
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
         return Trained(plan, {})
     plan = inspected(plan)
-    sources: dict[str, TextSource] = {}
-    if plan.is_prepared:
-        for name, manifest in plan.manifests.items():
-            check_shards(storage, plan.facts[name].folder, manifest)
-        report_conflicts(storage, plan.manifests, report)
-    else:
-        sources = ready_text(material, storage, definitions[0].where, report)
-    for sentence in store_starts(resolution, storage):
-        report(sentence)
-    check_starts(resolution, storage)
+    sources = _ready(plan, material, storage, report)
     to = options.address
     report("Starting Ray …" if to is None else f"Connecting to Ray at {to} …")
     with on_cluster or nullcontext():
@@ -152,6 +108,45 @@ def train_sweeps(
             _begin(plan, storage, watcher)
             failed = _train(plan, storage, options, report)
     return Trained(plan.with_states(complete_states(storage)), failed)
+
+
+def _looked_into(
+    definitions: Sequence[Definition],
+    material: Recipe,
+    storage: Storage,
+    options: ClusterOptions,
+    report: Report,
+) -> SweepPlan:
+    """The plan over what storage holds, without states that lack a file. Raises InputError."""
+    storage.check_writable()
+    manifests = read_manifests(definitions, storage)
+    check_corpora(material, storage, definitions[0].where, manifests)
+    resolution = resolve_inputs(definitions, storage, options.device)
+    plan = plan_sweeps(definitions, storage, manifests, resolution)
+    for sentence in [*resolution.notes, earlier_sentence(plan.states)]:
+        if sentence:
+            report(sentence)
+    return _without_damaged(plan, storage, report)
+
+
+def _ready(
+    plan: SweepPlan, material: Recipe, storage: Storage, report: Report
+) -> dict[str, TextSource]:
+    """Have all that a cluster will need in the storage or at hand; the text of the corpora.
+
+    It is empty where the corpora are prepared. Raises InputError where something is missing.
+    """
+    sources: dict[str, TextSource] = {}
+    if plan.is_prepared:
+        for name, manifest in plan.manifests.items():
+            check_shards(storage, plan.facts[name].folder, manifest)
+        report_conflicts(storage, plan.manifests, report)
+    else:
+        sources = ready_text(material, storage, plan.sweeps[0].definition.where, report)
+    for sentence in store_starts(plan.resolution, storage):
+        report(sentence)
+    check_starts(plan.resolution, storage)
+    return sources
 
 
 def _without_damaged(plan: SweepPlan, storage: Storage, report: Report) -> SweepPlan:
@@ -213,75 +208,3 @@ def _tracker_folder(plan: SweepPlan, storage: Storage) -> str | None:
     if storage.local_root is None or len(plan.sweeps) > 1:
         return None
     return storage.full_path(layout.sweep_tensorboard(plan.sweeps[0].name))
-
-
-def write_all(
-    plan: SweepPlan, storage: Storage, failed: dict[str, str] | None = None
-) -> SweepResult:
-    """Write the results table, the histories and the page of a plan of one sweep."""
-    failed = failed or {}
-    (planned,) = plan.sweeps
-    labels = frozenset(
-        label for node in plan.tree.nodes if node.name in failed for label in node.recipes
-    )
-    states = StoredStates(storage, plan.states)
-    outcomes = gather(planned, states, labels)
-    failed = by_label(plan, failed)
-    told = (*_missing(plan, storage, states, outcomes), *notes(outcomes))
-    if lost := lost_recipes(storage, planned.name, outcomes):
-        page = storage.full_path(layout.sweep_report(planned.name))
-        gone = tuple(o.label for o in lost if o.status != INCOMPLETE)
-        return SweepResult(read_results(storage, planned.name), page, failed, told, gone, False)
-    table = write_results(storage, planned.name, outcomes)
-    facts = _facts(plan, storage)
-    page = write_report(storage, planned.name, f"Sweep {planned.name}", outcomes, facts)
-    return SweepResult(table, storage.full_path(page), failed, told)
-
-
-def by_label(plan: SweepPlan, failed: Mapping[str, str]) -> dict[str, str]:
-    """The reasons of failed nodes, which are named by stage, steps, recipes and state."""
-    return {
-        f"{node_label(node)}, state {node.name[:18]}": failed[node.name]
-        for node in plan.tree.nodes
-        if node.name in failed
-    }
-
-
-def _missing(
-    plan: SweepPlan, storage: Storage, states: StoredStates, outcomes: Sequence[RecipeOutcome]
-) -> Iterator[str]:
-    """What is missing of a plan of one sweep, a sentence each."""
-    for name in plan.sweeps[0].facts:
-        if name not in plan.manifests:
-            path = storage.full_path(layout.manifest(layout.corpus(name)))
-            yield f"{path} is missing: which states are the recipes' own is not known without it."
-    incomplete = [outcome for outcome in outcomes if outcome.status == INCOMPLETE]
-    for gone in dict.fromkeys(states.lacks_part(outcome.state) for outcome in incomplete):
-        yield (
-            f"{storage.full_path(layout.state(str(gone)))} was removed, and with it a part of the "
-            "history of what was trained from it. `raycl sweep` trains it again, to the same bits."
-        )
-
-
-def _facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:
-    definition, cost = plan.sweeps[0].definition, plan.cost
-    recipe = definition.recipe
-    packages = {name: version(name) for name in ("raycl", "torch", "ray", "transformers")}
-    shared = cost.steps_alone - cost.steps
-    return {
-        "Model": {
-            "model": recipe.model.preset or recipe.model.pretrained or "configuration",
-            "parameters": f"{cost.parameters:,}" if cost.parameters else "of the checkpoint",
-            "sequence length": recipe.sequence_length,
-            "global batch": f"{recipe.rows_per_step} sequences",
-        },
-        "Work": {
-            "recipes": len(plan.tree.recipes),
-            "nodes trained": len(plan.tree.nodes),
-            "steps trained": f"{cost.steps:,}",
-            "steps if every recipe ran alone": f"{cost.steps_alone:,} ({shared:,} shared)",
-        },
-        "Versions": {**packages, "python": platform.python_version()},
-        "Run it again": f"$ raycl sweep {definition.where} --storage {storage.url}",
-        "Recipe": recipe_text(definition),
-    }

@@ -22,7 +22,7 @@ from raycl.recipe.definition import Definition, bind_corpora, definition_of
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps
 from raycl.storage import Storage
 from raycl.sweep.description import write_description
-from raycl.sweep.pipeline import write_all
+from raycl.sweep.results import write_all
 from raycl.train.loop import train
 from tests.helpers.training_runs import BATCH, CONFIG, LENGTH, make_storage
 

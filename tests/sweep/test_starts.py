@@ -13,7 +13,8 @@ from raycl.errors import InputError
 from raycl.plan.training import Training
 from raycl.recipe.definition import define
 from raycl.storage import Storage
-from raycl.sweep.pipeline import SweepResult, sweep
+from raycl.sweep.pipeline import sweep
+from raycl.sweep.results import SweepResult
 from tests.helpers.checkpoints import CONFIG, small_tensors, write_checkpoint
 from tests.helpers.pipeline import Cluster, prepared_storage
 from tests.helpers.recipe_data import recipe_data, write_recipe
