@@ -21,6 +21,7 @@ from raycl.train.attention import built_with
 from raycl.train.dropout import silence_configuration, silence_modules
 from raycl.train.loss import summed_cross_entropy
 from raycl.train.pretrained import earlier_configuration, load_weights
+from raycl.train.quiet import silent
 
 PLAIN_HEADS = frozenset(
     {"gpt_neox", "llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2", "smollm3"}
@@ -174,4 +175,5 @@ def checkpoint_activations(model: LanguageModel) -> None:
 def save_hugging_face(model: LanguageModel, folder: Path) -> None:
     """Write config.json and safetensors weights that `from_pretrained` reads."""
     model.model.config.use_cache = True  # off while training; users who generate text want it
-    model.model.save_pretrained(folder)
+    with silent():
+        model.model.save_pretrained(folder)
