@@ -61,7 +61,7 @@ def runs(whole: Path, tmp_path: Path) -> Path:
     shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("figures", "report.html"))
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(RECIPE, sort_keys=False))
     for name in RECIPE["corpora"]:
-        (tmp_path / f"{name}.jsonl").write_text('{"text": "x"}\n')
+        (tmp_path / f"{name}.jsonl").write_text('{"text": "A"}\n')
     (tokenizer,) = folder.glob("tokenizers/*")
     shutil.copytree(tokenizer, tmp_path / "tokenizer")
     return folder
