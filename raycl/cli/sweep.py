@@ -62,13 +62,12 @@ def status(storage: Annotated[str, typer.Argument(help="Storage of the sweeps.")
     """Show how far the sweeps in a storage are; read from the storage alone."""
     from raycl.cli.plan_view import print_status
     from raycl.states.references import no_tree
-    from raycl.storage import Storage, layout
+    from raycl.states.tree_record import stored_sweeps
+    from raycl.storage import Storage
     from raycl.sweep.description import progress
 
     place, console = Storage(storage), Console()
-    names = place.list(layout.SWEEPS)
-    files = (layout.sweep_tree, layout.sweep_recipe)
-    names = [n for n in names if any(place.exists(file(n)) for file in files)]
+    names = stored_sweeps(place)
     if not names:
         raise InputError(f"storage {storage!r}", "no sweep here", "Run `raycl sweep` first")
     damaged: dict[str, None] = {}  # each once, although sweeps share states
@@ -92,15 +91,16 @@ def report(
     """Write the results table and the report page anew from what the storage holds."""
     from raycl.recipe.resolution import stored_resolution
     from raycl.recipe.sweep_plan import plan_sweeps
+    from raycl.states.tree_record import stored_sweeps
     from raycl.storage import Storage, layout
     from raycl.sweep.description import check_names, stored_definition
     from raycl.sweep.results import write_all
 
     place = Storage(storage)
-    names = place.list(layout.SWEEPS)
+    names = stored_sweeps(place)
     if not names:
         raise InputError(f"storage {storage!r}", "no sweep here", "Run `raycl sweep` first")
-    if name is None and len(names) > 1:
+    if not name and len(names) > 1:
         raise InputError("--name", f"{len(names)} sweeps here", f"Name one of: {', '.join(names)}")
     chosen = name or names[0]
     check_names(place, chosen)

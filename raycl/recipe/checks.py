@@ -6,8 +6,11 @@ checks, so that its results can always be looked at.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from raycl.data.corpora import names as fetched
-from raycl.errors import InputError, within
+from raycl.errors import InputError, shown, within
+from raycl.recipe.overlap import check_grids, check_overrides
 from raycl.recipe.schema import LATER, Recipe
 from raycl.recipe.search import LABEL
 
@@ -29,17 +32,26 @@ _VARIES = "execution.precision"
 """The only field of `execution` on which a state depends."""
 
 
-def check_fields(recipe: Recipe, where: str) -> None:
-    """Raise InputError for a corpus that cannot be fetched, or a sweep that makes equal rows."""
+def check_fields(recipe: Recipe, where: str, overrides: Sequence[str] = ()) -> None:
+    """Raise InputError for a corpus that cannot be fetched, or a sweep that makes equal rows.
+
+    `overrides` are the fields that were overridden, which must have an effect as well.
+    """
+    check_overrides(recipe, overrides)
     with within(where):
         for name, corpus in recipe.corpora.items():
             if corpus.fetch is not None and corpus.fetch not in fetched():
                 place = f"corpora.{name}.fetch {corpus.fetch!r}"
                 raise InputError(place, "not known", f"Known: {', '.join(fetched())}")
         for grid in recipe.sweep:
+            label = str(grid.get(LABEL, "x"))
+            if label != " ".join(label.split()):
+                problem = f"{shown(label)} has spaces that no table shows"
+                raise InputError("sweep.label", problem, "Give words with one space in between")
             for field in grid:
                 if field != LABEL:
                     _check_varies(recipe, field)
+        check_grids(recipe)
 
 
 def _check_varies(recipe: Recipe, field: str) -> None:

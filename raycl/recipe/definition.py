@@ -59,7 +59,7 @@ def define(path: Path, overrides: Sequence[str] = (), scale: str | None = None) 
     for override in overrides:
         data = _overridden(data, override)
     recipe = parse_recipe(data, str(path), document)
-    check_fields(recipe, str(path))
+    check_fields(recipe, str(path), [override.partition("=")[0].strip() for override in overrides])
     if scale is None:
         return definition_of(data, str(path))
     return definition_of(scaled(data, scale, str(path)), f"{path} --scale {scale}")

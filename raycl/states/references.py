@@ -10,6 +10,7 @@ from raycl.plan.chain import Chain
 from raycl.states.inventory import StateFacts
 from raycl.states.tree_record import NodeRecord, TreeRecord, read_tree_record
 from raycl.storage import Storage, layout
+from raycl.storage.reading import is_file
 
 ChainsOf = Callable[[str], Mapping[str, tuple[Chain, int]]]
 """A function from the name of a stored sweep to the chain and `keep_last` of each recipe."""
@@ -79,6 +80,8 @@ def _trees(storage: Storage) -> tuple[dict[str, TreeRecord], list[str]]:
     trees: dict[str, TreeRecord] = {}
     damaged = []
     for sweep in storage.list(layout.SWEEPS):
+        if is_file(storage, layout.sweep(sweep)):  # of something else, such as .DS_Store
+            continue
         try:
             trees[sweep] = read_tree_record(storage, sweep)
         except FileNotFoundError:

@@ -80,11 +80,21 @@ def _checked(storage: Storage, sweep: str, tree: TreeRecord) -> TreeRecord:
     )
 
 
+def stored_sweeps(storage: Storage) -> list[str]:
+    """The names of the sweeps in a storage: folders with a recipe or a tree, sorted."""
+    files = (layout.sweep_tree, layout.sweep_recipe)
+    return [
+        name
+        for name in storage.list(layout.SWEEPS)
+        if any(storage.exists(file(name)) for file in files)
+    ]
+
+
 def find_tree_record(storage: Storage, sweep: str) -> TreeRecord:
     """The nodes of a stored sweep that a user has named. Raises InputError where there are none."""
     try:
         return read_tree_record(storage, sweep)
     except FileNotFoundError as error:
-        known = ", ".join(storage.list(layout.SWEEPS)) or "none"
+        known = ", ".join(stored_sweeps(storage)) or "none"
         where = f"sweep {sweep!r} in {storage.url}"
         raise InputError(where, "not there", f"Known sweeps: {known}") from error

@@ -24,6 +24,7 @@ OpenFiles = Callable[[str, S3Options | None, Retries], Files]
 that the environment names) and the retries of each request. Raises InputError for an unusable URL.
 """
 
+_ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?!/)")
 _GIVE_URL = "Give a local path, or an s3:// or gs:// URL"
 
 
@@ -39,7 +40,14 @@ def open_files(url: str, options: S3Options | None, retries: Retries) -> Files:
 
 
 def _open_local(url: str, _options: S3Options | None, _retries: Retries) -> Files:
-    return LocalFiles(Path(url.removeprefix("file://")).expanduser().resolve())
+    path = url.removeprefix("file://")
+    if not path.strip() or "\0" in path:
+        # An empty variable of a shell would make a storage of the current folder.
+        raise InputError(f"storage {url!r}", "not a path", f"{_GIVE_URL}; `.` is this folder")
+    if _ONE_SLASH.match(path) and not Path(path).exists():
+        problem = "it has one slash after the colon, and would be a folder of this name here"
+        raise InputError(f"storage {url!r}", problem, f"Write ://, or ./{path} for such a folder")
+    return LocalFiles(Path(path).expanduser().resolve())
 
 
 def _open_s3(url: str, options: S3Options | None, retries: Retries) -> Files:

@@ -138,14 +138,19 @@ def lease_probe(name: str) -> str:
     return f"{LEASES}/probe-{name}"
 
 
+def evaluations(state_name: str) -> str:
+    """The folder of everything that was measured of a state after its training."""
+    return f"{EVALUATIONS}/{state_name}"
+
+
 def evaluated_losses(state_name: str) -> str:
     """Losses of a state that were measured after its training."""
-    return f"{EVALUATIONS}/{state_name}/losses.json"
+    return f"{evaluations(state_name)}/losses.json"
 
 
 def evaluated_tasks(state_name: str) -> str:
     """The folder of a state's scores in tasks of lm-evaluation-harness."""
-    return f"{EVALUATIONS}/{state_name}/tasks"
+    return f"{evaluations(state_name)}/tasks"
 
 
 def evaluated_task(state_name: str, task: str) -> str:

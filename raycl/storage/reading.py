@@ -18,3 +18,12 @@ def read_whole(storage: Storage, path: str, what: str, remedy: str) -> bytes:
         raise InputError(storage.full_path(path), f"a folder, not {what}", remedy) from error
     except NotADirectoryError as error:
         raise InputError(storage.full_path(path), "a part of its path is a file", remedy) from error
+
+
+def is_file(storage: Storage, path: str) -> bool:
+    """Whether a file lies at `path`: no folder, and no link to nothing."""
+    try:
+        storage.size(path)
+    except FileNotFoundError:
+        return False
+    return True

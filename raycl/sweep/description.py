@@ -12,8 +12,13 @@ from raycl.states.completeness import files_missing, read_marks
 from raycl.states.earlier import earlier_names
 from raycl.states.lookup import complete_states
 from raycl.states.mark import REMEDY
-from raycl.states.tree_record import NodeRecord, read_tree_record, write_tree_record
-from raycl.storage import Storage, layout
+from raycl.states.tree_record import (
+    NodeRecord,
+    read_tree_record,
+    stored_sweeps,
+    write_tree_record,
+)
+from raycl.storage import Storage
 
 
 def write_description(definition: Definition, storage: Storage, tree: Tree) -> None:
@@ -39,7 +44,7 @@ def stored_definition(storage: Storage, name: str) -> Definition:
     try:
         return read_recipe(storage, name)
     except FileNotFoundError as error:
-        known = ", ".join(storage.list(layout.SWEEPS)) or "none"
+        known = ", ".join(stored_sweeps(storage)) or "none"
         where = f"sweep {name!r} in {storage.url}"
         raise InputError(where, "not there", f"Known sweeps: {known}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from raycl.data import corpora
@@ -141,10 +141,17 @@ def _checked_text(source: TextSource, where: str, name: str, report: Report) -> 
         found = find_inputs(source)
         sample = read_sample(source, found.files)
     if found.ignored:
-        ignored = found.ignored
-        few = ", ".join(ignored[:3]) + (f" and {len(ignored) - 3} more" if ignored[3:] else "")
-        report(f"corpus {name}: not read, since they hold no text of it: {few}")
+        report(f"corpus {name}: not read, since they hold no text of it: {_few(found.ignored)}")
+    if found.folders:
+        report(
+            f"corpus {name}: not read, since they are folders where a pattern names files (add "
+            f"/** to it to read them): {_few(found.folders)}"
+        )
     return sample
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if names[3:] else "")
 
 
 def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:

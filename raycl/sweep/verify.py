@@ -20,6 +20,7 @@ from raycl.results.table import read_results
 from raycl.states.tree_record import read_tree_record
 from raycl.states.verify import state_faults
 from raycl.storage import Storage, layout
+from raycl.storage.reading import is_file
 from raycl.storage.record import read_record
 
 _READERS = 8
@@ -82,6 +83,8 @@ def _checks(storage: Storage) -> Iterator[Check]:
     for path in _files(storage, layout.TOKENIZER_REQUESTS):
         yield _reading(partial(read_record, storage, path, TokenizerRequest))
     for name in storage.list(layout.EVALUATIONS):
+        if is_file(storage, layout.evaluations(name)):  # of something else, such as .DS_Store
+            continue
         yield _reading(partial(read_losses, storage, name))
         for file in storage.list(layout.evaluated_tasks(name)):
             yield _reading(partial(read_task, storage, name, file.removesuffix(".json")))

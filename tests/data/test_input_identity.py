@@ -112,6 +112,22 @@ def test_what_is_a_change(tmp_path: Path, made: Any, change: str) -> None:
         made()
 
 
+def test_what_is_left_of_the_text_is_still_compared(tmp_path: Path, made: Any) -> None:
+    text = tmp_path / "text"
+    patterns = (f"{text}/a.jsonl", f"{text}/b.jsonl")
+    (text / "b.jsonl").unlink()
+    made(*patterns)
+    (text / "a.jsonl").write_text((text / "a.jsonl").read_text() + "\n")
+    with pytest.raises(InputError, match=r"the content of .*a\.jsonl"):
+        made(*patterns)
+
+
+def test_a_file_that_nothing_reads_has_come_to_the_text(tmp_path: Path, made: Any) -> None:
+    (tmp_path / "text/c.csv").write_text("more")
+    with pytest.raises(InputError, match=r"c\.csv: unknown suffix"):
+        made(f"{tmp_path}/text")
+
+
 def test_another_reader_is_a_change(tmp_path: Path, made: Any) -> None:
     for name in "ab":
         (tmp_path / f"text/{name}.jsonl").rename(tmp_path / f"text/{name}.txt")

@@ -139,6 +139,15 @@ def test_marker_files_are_ignored_and_told(tmp_path: Path, marker: str) -> None:
         assert inputs.ignored == expected
 
 
+def test_folders_that_a_pattern_for_files_matches_are_told(tmp_path: Path) -> None:
+    write(tmp_path, "lang=de/0.jsonl", "lang=fr.jsonl", "_temporary/0.jsonl")
+    inputs = find_inputs(TextSource((f"{tmp_path}/*",)))
+    assert [Path(file.url).name for file in inputs.files] == ["lang=fr.jsonl"]
+    assert inputs.folders == [f"{tmp_path}/lang=de"]
+    for everything in ("", "/**", "/**/*", "/**/*.jsonl"):
+        assert not find_inputs(TextSource((f"{tmp_path}{everything}",))).folders
+
+
 def test_a_marker_that_is_named_is_read(tmp_path: Path) -> None:
     write(tmp_path, "README.md", "state.json", "_parts/a.jsonl")
     assert found(tmp_path, "README.md", "state.json") == ["README.md", "state.json"]

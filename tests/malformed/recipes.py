@@ -201,6 +201,12 @@ def _sweeps() -> Iterator[Malformed]:
     yield _case(("sweep",), {"new.replay": ["0%", "150%"]}, "replay")
     yield _case(("sweep",), {"n" * 100_000: [1]}, "100,000 characters")
     yield _case(("sweep",), {"seed": list(range(2_000)), "new.steps": list(range(4, 999))})
+    for label in (" ", "a ", "a  b", "\u3000a"):
+        yield _case(("sweep",), {"label": label, "new.replay": ["0%"]}, "sweep.label")
+    unread = {"new.schedule.max_lr": [1e-3, 2e-3], "new.schedule": [SCHEDULE]}
+    yield _case(("sweep",), unread, "new.schedule.max_lr", "replaces it")
+    both = {"later.replay": ["0%", "50%"], "new.replay": ["0%", "25%"]}
+    yield _case(("sweep",), both, "later.replay", "replaces it")
     swept: Fields = {
         "corpora.old.text": ["text/old.jsonl", "text/new.jsonl"],
         "corpora.old.validation": ["20%", "30%"],

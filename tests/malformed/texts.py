@@ -84,6 +84,11 @@ def _places() -> Iterator[Malformed]:
         ("l.jsonl",),
     )
     yield Malformed("a pattern without a file", _corpus("text/part-[!0-9].jsonl"), ("part-",))
+    yield Malformed(
+        "a pattern for files that matches folders",
+        made(lambda t: (t / "lang=de").mkdir(), "text/lang=*"),
+        ("folders (lang=de)", "text/lang=*/**"),
+    )
     yield Malformed("a bucket of nobody", _corpus("klingon://bucket/x.jsonl"), ("klingon",))
     yield Malformed("a PDF", _file("a.pdf", b"%PDF-1.4"), ("a.pdf",))
     yield Malformed("a picture", _file("a.png", b"\x89PNG"), ("a.png",))
@@ -103,6 +108,8 @@ def _json_lines() -> Iterator[Malformed]:
         "null": b"null",
         "another field": b'{"body": "a"}',
         "a field that is null": b'{"text": null}',
+        "a field twice": b'{"text": "a", "text": "b"}',
+        "a field twice, once escaped": b'{"text": "a", "te\\u0078t": "a"}',
         "a field that is a number": b'{"text": 7}',
         "a field that is a list": b'{"text": ["a"]}',
         "a field that is a mapping": b'{"text": {"a": "b"}}',

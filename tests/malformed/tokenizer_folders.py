@@ -100,6 +100,7 @@ def _files() -> Iterator[Malformed]:
         "an end that is a number": b'{"eos_token": 7}',
         "an unknown beginning": b'{"eos_token": "<eos>", "bos_token": "<>", "add_bos_token": true}',
         "a beginning that is not given": b'{"eos_token": "<eos>", "add_bos_token": true}',
+        "a beginning that is a text": b'{"eos_token": "<eos>", "add_bos_token": "false"}',
     }.items():
         change = _file("tokenizer_config.json", data)
         yield Malformed(f"tokenizer_config.json: {name}", change, ("tokenizer",))
@@ -114,6 +115,16 @@ def _content() -> Iterator[Malformed]:
         path.write_text(json.dumps(data))
 
     yield Malformed("no token that ends a document", no_end, ("end_of_document",))
+
+    def ends_with_a_letter(folder: Path) -> None:
+        (folder / "tokenizer/tokenizer_config.json").write_text('{"eos_token": "e"}')
+        path = folder / "tokenizer/tokenizer.json"
+        data = json.loads(path.read_text())
+        letter = {**data["added_tokens"][0], "id": data["model"]["vocab"]["e"], "content": "e"}
+        data["added_tokens"].append(letter)
+        path.write_text(json.dumps(data))
+
+    yield Malformed("an end that is a letter", ends_with_a_letter, ("cannot write",))
     yield Malformed("no vocabulary", _tokenizer(Tokenizer(models.BPE())), ("tokenizer",))
     two = Tokenizer(models.WordLevel({"<eos>": 0, "<unk>": 1}, unk_token="<unk>"))
     two.pre_tokenizer = pre_tokenizers.Whitespace()

@@ -103,3 +103,19 @@ def test_remote_files_have_no_local_root(memory: Storage, tmp_path: Path) -> Non
     assert memory.local_root is None
     assert memory.options is None
     assert Storage(f"file://{tmp_path}").local_root == tmp_path
+
+
+@pytest.mark.parametrize("url", ["", " ", "file://", "a\0b", "s3:/bucket/runs", "file:/runs"])
+def test_what_would_be_another_folder_than_was_meant(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"not a path|one slash after the colon"):
+        Storage(url)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Storage("./s3:/runs").write_bytes("file", b"x")
+    assert Storage("s3:/runs").read_bytes("file") == b"x"

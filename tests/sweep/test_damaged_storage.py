@@ -297,6 +297,18 @@ def test_a_state_that_lacks_a_file_is_trained_again(
     assert verify_storage(Storage(runs)).damaged == ()
 
 
+def test_files_of_other_programs_are_passed_over(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = [run(capsys, *command)[:2] for command in commands(runs)]
+    for folder in ("", "states", "corpora", "tokenizers", "bindings", "evaluations", "sweeps"):
+        (runs / folder / ".DS_Store").write_bytes(b"\0")
+        (runs / folder / "notes.txt").write_text("mine")
+    (runs / "sweeps/empty").mkdir()
+    assert [run(capsys, *command)[:2] for command in commands(runs)] == before
+    assert run(capsys, "prune", runs, "--older-than", "0s")[0] == 0
+
+
 def test_a_recipe_that_was_edited_or_is_another_sweeps(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,12 +28,19 @@ UNIT_BYTES = 32 * 2**20
 _PACKED_TOGETHER = (".zip", ".tar", ".tgz", ".7z", ".rar")
 
 
+class ForeignFileError(InputError):
+    """A file that no reader reads lies among the input."""
+
+
 @dataclass(frozen=True)
 class Inputs:
-    """The files that patterns name, sorted by name, and the marker files beside them."""
+    """The files that patterns name, sorted by name, and what was passed over beside them."""
 
     files: list[InputFile]
     ignored: list[str]
+    """Marker files."""
+    folders: list[str]
+    """Folders that a pattern for files matches."""
 
 
 def find_files(source: TextSource) -> list[InputFile]:
@@ -52,11 +59,13 @@ def find_inputs(source: TextSource) -> Inputs:
         reader_named(source.format)
     found: dict[tuple[object, ...], tuple[str, FoundFile]] = {}
     ignored: list[str] = []
+    folders: list[str] = []
     for pattern in source.files:
         search = search_files(pattern)
         if not search.found:
-            raise _no_match(pattern, search.ignored)
+            raise _no_match(pattern, search)
         ignored += search.ignored
+        folders += search.folders
         for file in search.found:
             url = _url(pattern, file.path)
             known = found.get(file.identity)
@@ -64,7 +73,8 @@ def find_inputs(source: TextSource) -> Inputs:
             if known is None or url < known[0]:
                 found[file.identity] = url, file
     files = [_input_file(source, url, file) for url, file in found.values()]
-    return Inputs(sorted(files, key=lambda file: file.url), sorted(set(ignored)))
+    files.sort(key=lambda file: file.url)
+    return Inputs(files, sorted(set(ignored)), sorted(set(folders)))
 
 
 def search_files(pattern: str) -> Search:
@@ -81,13 +91,20 @@ def search_files(pattern: str) -> Search:
         raise InputError(f"input {pattern!r}", f"it cannot be listed ({error})", remedy) from error
 
 
-def _no_match(pattern: str, ignored: list[str]) -> InputError:
+def _no_match(pattern: str, search: Search) -> InputError:
     problem, remedy = "no files match", "Give an existing file, folder or glob"
-    if ignored:
-        names = ", ".join(os.path.basename(path) for path in ignored[:3])
+    if search.folders:
+        problem += f" but folders ({_few_names(search.folders)})"
+        remedy = f"Give {pattern.rstrip('/')}/** for the files in them"
+    if search.ignored:
+        names = _few_names(search.ignored)
         problem += f" but those that hold no data ({names})"
         remedy += "; a file that is named itself is read"
     return InputError(f"input {pattern!r}", problem, remedy)
+
+
+def _few_names(paths: list[str]) -> str:
+    return ", ".join(os.path.basename(path) for path in paths[:3])
 
 
 def _search(pattern: str) -> Search:
@@ -170,11 +187,13 @@ def _input_file(source: TextSource, url: str, file: FoundFile) -> InputFile:
 
 def _unknown_suffix(url: str, suffix: str) -> InputError:
     if suffix.lower() in _PACKED_TOGETHER:
-        return InputError(url, "an archive, not a file of text", "Unpack it and name its files")
+        return ForeignFileError(
+            url, "an archive, not a file of text", "Unpack it and name its files"
+        )
     known = ", ".join(suffix for known in READERS.values() for suffix in known.suffixes)
     problem = f"unknown suffix {suffix!r}" if suffix else "its name has no suffix"
     remedy = f"Use {known} (also with {', '.join(COMPRESSIONS)}), or set `format`"
-    return InputError(url, problem, f"{remedy} to one of {', '.join(READERS)}")
+    return ForeignFileError(url, problem, f"{remedy} to one of {', '.join(READERS)}")
 
 
 def plan_units(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Any
 
 from raycl.data.binding import is_bound
 from raycl.data.manifest import Manifest, has_manifest, load_manifest
 from raycl.data.prepare.digests import digests, is_settled
-from raycl.data.prepare.inputs import find_files
+from raycl.data.prepare.inputs import ForeignFileError, find_files
 from raycl.data.prepare.source import InputFile, TextSource
 from raycl.data.prepare.spec import CorpusSpec
 from raycl.errors import InputError
@@ -74,13 +75,15 @@ def check_origin(
         if wanted[key] != made_from[key]
     ]
     remedies: list[str] = []
-    files, recorded = _found(spec.source), manifest.source.get("files") or []
-    if files is not None and _has_times_only(recorded):
+    (files, all_there), recorded = _found(spec.source), manifest.source.get("files") or []
+    if all_there and _has_times_only(recorded):
         reader, then = spec.source.format, manifest.source.get("format", "auto")
         differences += [f"format ({then!r}, now {reader!r})"] if reader != then else []
         differences += _different_times(files, recorded, remedies)
-    elif files is not None:
+    elif all_there:
         differences += _different_files(files, recorded)
+    elif files and not _has_times_only(recorded):
+        differences += _different_content(files, recorded)
     if differences:
         raise _other_corpus(storage, spec, differences, remedies)
 
@@ -107,11 +110,27 @@ def record_of(spec: CorpusSpec, files: list[ReadFile]) -> dict[str, Any]:
     }
 
 
-def _found(source: TextSource) -> list[InputFile] | None:
+def _found(source: TextSource) -> tuple[list[InputFile], bool]:
+    """The input files that are there, and whether every pattern of the source finds some.
+
+    Raises ForeignFileError for a file that has come to them and could not be prepared.
+    """
     try:
-        return find_files(source)
+        return find_files(source), True
+    except ForeignFileError:
+        raise
     except InputError:
-        return None
+        there = tuple(pattern for pattern in source.files if _is_there(source, pattern))
+        return (find_files(replace(source, files=there)) if there else []), False
+
+
+def _is_there(source: TextSource, pattern: str) -> bool:
+    try:
+        return bool(find_files(replace(source, files=(pattern,))))
+    except ForeignFileError:
+        raise
+    except InputError:
+        return False
 
 
 def _has_times_only(recorded: list[Any]) -> bool:
@@ -123,11 +142,16 @@ def _different_files(files: list[InputFile], recorded: list[dict[str, Any]]) -> 
     sizes, sizes_now = [entry["size"] for entry in recorded], [file.size for file in files]
     if sorted(sizes) != sorted(sizes_now):
         return [f"the input files ({_amount(sizes)} then, {_amount(sizes_now)} now)"]
+    return _different_content(files, recorded)
+
+
+def _different_content(files: list[InputFile], recorded: list[dict[str, Any]]) -> list[str]:
+    """What differs where each of the files has to be one of those that were recorded."""
     facts = ("url", "size", "modified", "changed", "inode")
     known = {tuple(entry[fact] for fact in facts): entry["sha256"] for entry in recorded}
     now = read_files(files, digests(files, known))
     then = [[entry["sha256"], entry["format"], entry["compression"]] for entry in recorded]
-    if sorted(map(str, then)) == sorted(str(read.content) for read in now):
+    if not Counter(str(read.content) for read in now) - Counter(map(str, then)):
         return []
     changed = [read.file.url for read in now if read.content not in then]
     return [f"the input files (the content of {_few(changed or [files[0].url])})"]

@@ -20,14 +20,19 @@ _ANY_FOLDERS = "**"
 
 @dataclass
 class Search:
-    """One walk: what it found, and the marker files that it passed over."""
+    """One walk: what it found, and what it passed over: marker files, and folders."""
 
     found: list[FoundFile] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    """Folders that a pattern for files matches. What lies in them belongs to another pattern."""
     _visited: set[tuple[object, tuple[str, ...]]] = field(default_factory=set)
 
-    def below(self, folder: Folder, segments: tuple[str, ...]) -> None:
-        """Find every file that the segments of a pattern name below a folder."""
+    def below(self, folder: Folder, segments: tuple[str, ...], entered: bool = False) -> None:
+        """Find every file that the segments of a pattern name below a folder.
+
+        `entered`: the folders in it are looked into anyhow.
+        """
         # A link may lead back to a folder above it. Equal folders have equal files below them.
         visit = (folder.identity, segments)
         if visit in self._visited:
@@ -39,13 +44,15 @@ class Search:
             return
         for name in _matching(folder, first):
             if folder.has_folder(name) != bool(rest):
+                if not rest and not entered and not is_marker_folder(name):
+                    self.folders.append(f"{folder.path}/{name}")
                 continue
             ignores = self._ignores_folder if rest else self._ignores_file
             if name == first or first.startswith("_") or not ignores(folder, name):
                 self._enter(folder, name, rest)
 
     def _below_any(self, folder: Folder, rest: tuple[str, ...]) -> None:
-        self.below(folder, rest or ("*",))
+        self.below(folder, rest or ("*",), entered=True)
         for name in _visible(folder):
             # Only folders are looked at: what else lies here need not belong to the pattern.
             if folder.has_folder(name) and not self._ignores_folder(folder, name):

@@ -124,8 +124,9 @@ def _listed(files: TokenizerFiles) -> Iterator[str]:
     for content in (files.config, files.special_tokens):
         values = [content.get(f"{name}_token") for name in _NAMES]
         for name in _LISTS:
-            value = content.get(name) or []
-            values += value.values() if isinstance(value, Mapping) else value
+            value = content.get(name)
+            if isinstance(value, Mapping | list):
+                values += value.values() if isinstance(value, Mapping) else value
         decoder = content.get("added_tokens_decoder")
         if isinstance(decoder, Mapping):
             values += [t for t in decoder.values() if isinstance(t, Mapping) and t.get("special")]

@@ -14,7 +14,7 @@ from raycl.data.tokenizer.definition import (
     unknown_token,
 )
 from raycl.data.tokenizer.files import CONFIG, DEFINITION, SPECIAL_TOKENS, TokenizerFiles
-from raycl.errors import InputError
+from raycl.errors import InputError, shown
 
 END_OF_DOCUMENT = "<|endoftext|>"
 """The only special token of a tokenizer that raycl trains."""
@@ -120,6 +120,13 @@ def _begin(files: TokenizerFiles, definition: Definition, choice: Choice) -> tup
     wanted = files.config.get("add_bos_token")
     if wanted is None:
         return template_tokens(definition)[0], f"the post-processor in {DEFINITION}"
+    if not isinstance(wanted, bool):
+        raise InputError(
+            f"tokenizer {files.where!r}: {CONFIG}",
+            f"add_bos_token is {shown(wanted)}, neither true nor false",
+            f"Correct it there, or set tokenizer.begin_of_document in the recipe to {NO_BEGINNING} "
+            "or to a token",
+        )
     if not wanted:
         return None, CONFIG
     template = (template_tokens(definition)[0], f"the post-processor in {DEFINITION}")

@@ -125,9 +125,11 @@ def tokenizer_with(files: TokenizerFiles, definition: Definition, policy: Policy
     if not has_text_tokens(definition, control):
         raise _empty(files)
     own = marked(definition, control)
-    encoder = parse(json.dumps(hidden(own, control)), files.where)
+    plain = hidden(own, control)
+    encoder = parse(json.dumps(plain), files.where)
     encoder.encode_special_tokens = True
-    coverage = coverage_of(own, encoder, files.where)
+    # A control token that is a letter too is none that text can be written with.
+    coverage = coverage_of(plain, encoder, files.where)
     if not isinstance(coverage, Complete):
         check_unknown(files, own, policy)
     ids = token_ids(own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 from raycl.data.prepare.readers.checks import BadDocumentError, checked_text, decode
@@ -14,7 +15,7 @@ def parse_json(data: bytes, offset: int = 0) -> Any:
     """The JSON value in the bytes, which lie at `offset` of their file. Raises BadDocumentError."""
     text = decode(data, offset)
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except RecursionError as error:
         problem = "its lists or objects are nested too deeply to be read"
         raise BadDocumentError(problem, "Correct or drop this document") from error
@@ -36,4 +37,23 @@ def text_of(record: Any, text_field: str) -> str:
             f"there is no field {text_field!r} (it has {names})",
             "Set `text_field` to the field that holds the text",
         )
+    if isinstance(record, _Repeated) and text_field in record.repeated:
+        problem = f"it has the field {text_field!r} twice"
+        raise BadDocumentError(problem, "Keep one of them, or drop this document")
     return checked_text(record[text_field], text_field)
+
+
+class _Repeated(dict[str, Any]):
+    """A JSON object that has a field more than once; it holds the last of them."""
+
+    repeated: frozenset[str]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    counts = Counter(name for name, _ in pairs)
+    repeated = _Repeated(made)
+    repeated.repeated = frozenset(name for name, count in counts.items() if count > 1)
+    return repeated
