@@ -23,12 +23,13 @@ def add(
     """
     from raycl.models.read import read_start
     from raycl.models.references import remember
-    from raycl.models.store import store_start
+    from raycl.models.store import check_same_configuration, store_start
     from raycl.storage import Storage
 
     place = Storage(storage)
     place.check_writable()
     start = read_start(model, Path.cwd())
     store_start(place, start)
+    check_same_configuration(place, start)
     remember(place, start, Path.cwd())
     print(start.identifier)

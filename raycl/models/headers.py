@@ -13,6 +13,7 @@ from raycl.models.safetensors_file import tensor_places
 from raycl.models.start import TensorHeader
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+_ADAPTER = "adapter_config.json"
 _SAVE = "Load the model and save it with `save_pretrained(FOLDER)`"
 _OTHERS = (
     ("adapter_model.*", "an adapter (LoRA) without the model that it changes", "Merge the two"),
@@ -39,6 +40,10 @@ def read_headers(folder: Path) -> dict[str, tuple[Path, TensorHeader]]:
     if not folder.is_dir():
         raise InputError(str(folder), "no such folder", "Give a folder with config.json")
     files = _files(folder)
+    if (folder / _ADAPTER).exists():
+        problem = "an adapter (LoRA) lies beside the model, and its changes are not in the weights"
+        remedy = "Merge it into the model with `merge_and_unload()`, or move its files away"
+        raise InputError(str(folder / _ADAPTER), problem, remedy)
     found: dict[str, tuple[Path, TensorHeader]] = {}
     for file in files:
         tensors = {name: place.header for name, place in tensor_places(file).items()}
@@ -96,7 +101,8 @@ def read_json(file: Path) -> dict[str, Any]:
     if text.startswith(b"version https://git-lfs"):
         raise InputError(str(file), "a pointer of Git LFS", "Run `git lfs pull` in its folder")
     try:
-        data = json.loads(text)
+        # transformers has a form of its own for numbers that JSON has not, and reads both.
+        data = json.loads(text, parse_constant=lambda number: {"__float__": number})
     except (ValueError, RecursionError) as error:
         raise InputError(str(file), f"not JSON ({error})", "Copy the file again") from error
     if not isinstance(data, dict):

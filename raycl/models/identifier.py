@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from raycl.errors import InputError
@@ -15,17 +16,28 @@ from raycl.models.start import TensorHeader
 _BLOCK = 16 * 2**20
 
 
-def identifier_of(headers: Mapping[str, tuple[Path, TensorHeader]]) -> str:
+def hashed_tensors(
+    headers: Mapping[str, tuple[Path, TensorHeader]],
+) -> dict[str, TensorHeader]:
+    """The headers with the hashes of their tensors' bytes. Files are streamed.
+
+    Raises InputError where a file changes while it is read.
+    """
+    hashes = {file: tensor_hashes(file) for file in {file for file, _ in headers.values()}}
+    return {
+        name: replace(header, sha256=hashes[file][name]) for name, (file, header) in headers.items()
+    }
+
+
+def identifier_of(tensors: Mapping[str, TensorHeader]) -> str:
     """SHA-256 (hex) over each tensor's name, type, shape and bytes, in the order of the names.
 
     How tensors are spread over files, their order there and the files' metadata change nothing.
-    Files are streamed. Raises InputError where a file changes while it is read.
     """
-    hashes = {file: tensor_hashes(file) for file in {file for file, _ in headers.values()}}
     whole = hashlib.sha256()
-    for name in sorted(headers):
-        file, header = headers[name]
-        line = [name, header.dtype, list(header.shape), hashes[file][name]]
+    for name in sorted(tensors):
+        header = tensors[name]
+        line = [name, header.dtype, list(header.shape), header.sha256]
         whole.update(json.dumps(line).encode() + b"\n")
     return whole.hexdigest()
 

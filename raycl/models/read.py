@@ -8,7 +8,7 @@ from pathlib import Path
 from raycl.errors import InputError
 from raycl.models.headers import read_config, read_headers
 from raycl.models.hub import is_hub_name, snapshot
-from raycl.models.identifier import identifier_of
+from raycl.models.identifier import hashed_tensors, identifier_of
 from raycl.models.start import Start
 
 _REMEDY = "Give a folder with config.json and safetensors weights, or a hub name"
@@ -22,9 +22,8 @@ def read_start(reference: str, base: Path) -> Start:
     """
     folder, commit = _folder(reference, base)
     config = read_config(folder)
-    headers = read_headers(folder)
-    tensors = {name: header for name, (_, header) in headers.items()}
-    return Start(reference, identifier_of(headers), config, tensors, folder, commit)
+    tensors = hashed_tensors(read_headers(folder))
+    return Start(reference, identifier_of(tensors), config, tensors, folder, commit)
 
 
 def local_folder(reference: str, base: Path) -> Path:

@@ -14,6 +14,8 @@ class TensorHeader:
 
     dtype: str
     shape: tuple[int, ...]
+    sha256: str = ""
+    """Hash (hex) of its bytes; empty where only the header was read."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 from raycl.errors import InputError
 from raycl.models.headers import read_headers
-from raycl.models.identifier import identifier_of
+from raycl.models.identifier import hashed_tensors, identifier_of
 from raycl.models.start import Start, TensorHeader
+from raycl.plan.model_fields import trained_fields
 from raycl.states.mark import FileFacts
 from raycl.storage import Storage, layout, scratch_folder
 from raycl.storage.checksum import checksum
@@ -29,10 +30,11 @@ _DAMAGED = "Remove this folder and run again where the model's own folder is, or
 
 
 class TensorPart(Part):
-    """The type and shape of a tensor."""
+    """The type and shape of a tensor, and the SHA-256 of its bytes."""
 
     dtype: str
     shape: tuple[int, ...]
+    sha256: str = ""
 
 
 class StartMark(Record):
@@ -67,7 +69,7 @@ def store_start(storage: Storage, start: Start) -> bool:
         facts[file.name] = FileFacts(bytes=file.stat().st_size, crc32=checksum(file))
         # Two sweeps that begin at once write the same bytes here, so that either may win.
         storage.upload_file(file, f"{layout.start(start.identifier)}/{file.name}")
-    if identifier_of(read_headers(start.folder)) != start.identifier:
+    if identifier_of(hashed_tensors(read_headers(start.folder))) != start.identifier:
         raise InputError(str(start.folder), "its files have just changed", "Run the command again")
     tensors = {name: TensorPart(**asdict(header)) for name, header in start.tensors.items()}
     mark = StartMark(
@@ -99,6 +101,23 @@ def check_start(storage: Storage, identifier: str) -> None:
         )
 
 
+def check_same_configuration(storage: Storage, start: Start) -> None:
+    """Raise InputError where the storage got these weights first with another configuration.
+
+    An identifier means the weights with their first configuration.
+    """
+    kept = read_record(storage, layout.start_mark(start.identifier), StartMark).config
+    first, own = trained_fields(kept), trained_fields(start.config)
+    for name in sorted(first.keys() | own.keys()):
+        if first.get(name) != own.get(name):
+            raise InputError(
+                f"{start.reference}: {name} {own.get(name)!r}",
+                f"the storage has the same weights with {first.get(name)!r}, and the identifier "
+                f"{start.identifier[:12]} means that model",
+                "Let the recipe name the folder, or use another storage",
+            )
+
+
 def _small_files(folder: Path) -> list[Path]:
     found = (file for pattern in _SMALL_PATTERNS for file in sorted(folder.glob(pattern)))
     return [
@@ -120,7 +139,7 @@ def stored_start(
     if mark is None:
         return None
     _check_identifier(storage, mark, identifier)
-    tensors = {name: TensorHeader(part.dtype, part.shape) for name, part in mark.tensors.items()}
+    tensors = {name: TensorHeader(**dict(part)) for name, part in mark.tensors.items()}
     local = storage.local_root is not None
     folder = Path(storage.full_path(layout.start(identifier))) if local else None
     return Start(reference, identifier, config or mark.config, tensors, folder)

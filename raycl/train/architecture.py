@@ -16,17 +16,31 @@ from raycl.errors import InputError
 from raycl.models.configuration import check_names
 
 _REMEDY = "Give the configuration of a causal language model"
+_FLOAT = "__float__"
 
 
 def hugging_face_config(config: Mapping[str, Any]) -> transformers.PretrainedConfig:
     """The object for a complete configuration. Raises InputError where transformers refuses it."""
-    fields = copy.deepcopy(dict(config))  # transformers changes nested parts in place
+    # transformers changes nested parts in place, so these are copies.
+    fields = {key: _with_infinity(value) for key, value in copy.deepcopy(dict(config)).items()}
     name = fields.pop("model_type", None)
     check_type(config)
     try:
         return transformers.AutoConfig.for_model(name, **fields)
     except Exception as error:  # transformers' strict configs raise types of their own
         raise InputError("model.config", _sentence(error), _REMEDY) from error
+
+
+def _with_infinity(value: Any) -> Any:
+    """A value of config.json with the numbers that JSON has no form for.
+
+    transformers writes them as `{"__float__": "Infinity"}`, and the records of a storage keep that.
+    """
+    if isinstance(value, dict):
+        if value.keys() == {_FLOAT} and value[_FLOAT] in ("Infinity", "-Infinity", "NaN"):
+            return float(value[_FLOAT])
+        return {key: _with_infinity(inner) for key, inner in value.items()}
+    return [_with_infinity(inner) for inner in value] if isinstance(value, list) else value
 
 
 def check_type(config: Mapping[str, Any]) -> None:

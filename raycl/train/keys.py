@@ -22,9 +22,10 @@ _PREFIXES = {
     "module.": "DataParallel",
     "_fsdp_wrapped_module.": "FSDP",
 }
-_NO_WEIGHTS = ("inv_freq", "masked_bias", "position_ids", "attn.bias", "attention.bias")
+_NO_WEIGHTS = ("inv_freq", "masked_bias", "position_ids", ".attn.bias", ".attention.bias")
 """Endings of tensors that old versions stored and that are computed from the configuration."""
 _SHOWN = 3
+UNTIE = "Set tie_word_embeddings to false in config.json, or leave the head out of the weights"
 
 
 def check_keys(
@@ -63,6 +64,7 @@ def check_keys(
             f"the model of config.json has no place for {_names(unexpected)}",
             "Give the config.json that belongs to these weights, or save the model alone",
         )
+    _check_tied(model, tensors, where)
     if problems:
         raise InputError(where, problems[0], "Save the model with a current transformers")
 
@@ -100,6 +102,18 @@ def _loading(
 def _conversions(report: Mapping[str, Any]) -> list[str]:
     errors = report.get("conversion_errors") or {}
     return [f"{name}: {str(reason).strip().splitlines()[-1]}" for name, reason in errors.items()]
+
+
+def _check_tied(
+    model: transformers.PreTrainedModel, tensors: Mapping[str, TensorHeader], where: str
+) -> None:
+    """Raise InputError where a head that config.json ties to the embedding has values of its own.
+
+    transformers would not tie it and only warn; a state of it would be loaded into a tied model.
+    """
+    for one, other in model.get_expanded_tied_weights_keys(all_submodels=True).items():
+        if one in tensors and other in tensors and tensors[one].sha256 != tensors[other].sha256:
+            raise InputError(where, f"{one} and {other} differ, but config.json ties them", UNTIE)
 
 
 def _names(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ import transformers
 from raycl.errors import InputError
 from raycl.models.hub import is_hub_name
 from raycl.train.attention import built_with
+from raycl.train.keys import UNTIE
 
 _REMEDY = "Give a folder or hub name with config.json and safetensors weights"
 
@@ -52,6 +53,10 @@ def load_weights(
             f"{len(missing)} weights of the model are not in the checkpoint: {missing[0]}, …",
             "Save the whole causal language model with `save_pretrained`",
         )
+    for one, other in model.get_expanded_tied_weights_keys(all_submodels=True).items():
+        if model.get_parameter(one) is not model.get_parameter(other):
+            problem = f"{one} and {other} differ, but config.json ties them"
+            raise InputError("model.pretrained", problem, UNTIE)
     return model
 
 

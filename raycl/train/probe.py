@@ -6,6 +6,7 @@ small (`raycl/train/shrink.py`).
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from raycl.plan.training import ModelSpec
 from raycl.train.architecture import hugging_face_config
 from raycl.train.attention import built_with
 from raycl.train.dropout import silence_configuration, silence_modules
-from raycl.train.model import PLAIN_HEADS, LanguageModel
+from raycl.train.model import PLAIN_HEADS, LanguageModel, vocabulary_of
 from raycl.train.quiet import silent
 from raycl.train.shrink import shrunk
 
@@ -75,19 +76,15 @@ def pattern(name: str) -> str:
 
 
 def _tried(config: transformers.PretrainedConfig) -> Behaviour:
-    def build(attention: str) -> transformers.PreTrainedModel:
-        model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(
-            config, attn_implementation=attention, dtype=torch.float32, trust_remote_code=False
-        )
-        return model
-
+    given = copy.deepcopy(config)
     silence_configuration(config)
     with torch.random.fork_rng(devices=[]), silent():
         torch.manual_seed(0)
         try:
-            model = LanguageModel(built_with(config, ("sdpa", "eager"), build))
+            model = LanguageModel(_built(config))
             silence_modules(model)
             _stir(model)
+            _check_silenced(model.model, _built(given))
             return Behaviour(_is_causal(model), _unreached(model))
         except InputError:
             raise
@@ -100,11 +97,43 @@ def _tried(config: transformers.PretrainedConfig) -> Behaviour:
             ) from error
 
 
+def _built(config: transformers.PretrainedConfig) -> transformers.PreTrainedModel:
+    def build(attention: str) -> transformers.PreTrainedModel:
+        model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(
+            config, attn_implementation=attention, dtype=torch.float32, trust_remote_code=False
+        )
+        return model
+
+    return built_with(config, ("sdpa", "eager"), build)
+
+
 @torch.no_grad()
 def _stir(model: LanguageModel) -> None:
     """Move every weight a little: a matrix that begins at zero would hide what lies behind it."""
     for parameter in model.parameters():
         parameter.add_(torch.randn_like(parameter), alpha=0.02)
+
+
+@torch.no_grad()
+def _check_silenced(
+    model: transformers.PreTrainedModel, noisy: transformers.PreTrainedModel
+) -> None:
+    """Raise InputError where training without noise is not the model as it is used afterwards."""
+    noisy.load_state_dict(model.state_dict())
+    # Where experts are chosen, a few tokens of a hundred may show it.
+    rows = torch.randint(0, vocabulary_of(model), (16, _LENGTH))
+    used = noisy.eval()(input_ids=rows, use_cache=False).logits
+    trained = model.train()(input_ids=rows, use_cache=False).logits
+    if not _are_close(trained, used):
+        raise InputError(
+            f"model_type {model.config.model_type!r}",
+            "the noise of its training cannot be turned off without changing what it computes",
+            "Give a model whose routing is no random choice",
+        )
+
+
+def _are_close(logits: torch.Tensor, others: torch.Tensor) -> bool:
+    return bool(((logits - others).abs() <= _NOISE * float(logits.abs().max())).all())
 
 
 @torch.no_grad()
@@ -118,8 +147,7 @@ def _is_causal(model: LanguageModel) -> bool:
     logits, changed = (
         model.model(input_ids=ids, use_cache=False).logits[:, :half] for ids in (row, other)
     )
-    most = float(logits.abs().max())
-    return bool(((logits - changed).abs() <= _NOISE * most).all())
+    return _are_close(logits, changed)
 
 
 def _unreached(model: LanguageModel) -> frozenset[str]:

@@ -11,6 +11,7 @@ from fractions import Fraction
 import torch
 
 from raycl.errors import InputError
+from raycl.plan.model_fields import trained_fields
 from raycl.states.lookup import find_state, is_complete
 from raycl.states.mark import CorpusOrigin, MergeOrigin, Metadata, StateMark
 from raycl.storage import Storage
@@ -45,6 +46,8 @@ def merge_states(
     # The order of the states does not change a merge. They are sorted, so that it does not change
     # the name either.
     others = [read_state(storage, n) for n in sorted(find_state(storage, s) for s in states)]
+    for state in others:
+        _check_one_model(start, state)
     name = merged_name(start.name, [state.name for state in others], density, scale)
     if not is_complete(storage, name):
         _write(storage, name, start, others, density, scale)
@@ -115,6 +118,24 @@ def _mark(
         kept=True,
         files={},
     )
+
+
+def _check_one_model(base: StoredState, state: StoredState) -> None:
+    """Raise InputError where tensors of the same shapes mean something else in the two states."""
+    remedy = "Merge states of one model only"
+    first, own = base.mark.metadata.tokenizer, state.mark.metadata.tokenizer
+    if first is not None and own is not None and first != own:
+        problem = f"its tokenizer is {own[:12]}, but {first[:12]} in the base {base.name}"
+        raise InputError(f"state {state.name}", problem, remedy)
+    # In marks of earlier versions a pretrained model has no configuration.
+    if not base.mark.model.config or not state.mark.model.config:
+        return
+    expected, found = (trained_fields(s.mark.model.config) for s in (base, state))
+    for field in sorted(expected.keys() | found.keys()):
+        if expected.get(field) != found.get(field) and not field.endswith("_token_id"):
+            values = f"{found.get(field)!r}, but {expected.get(field)!r}"
+            problem = f"the {field} of its model is {values} in the base {base.name}"
+            raise InputError(f"state {state.name}", problem, remedy)
 
 
 def _check_same(

@@ -75,7 +75,6 @@ TRAINABLE: dict[str, dict[str, Any]] = {
     "gemma3_text": _HEADS,
     "phi": _GROUPED,
     "phi3": _GROUPED,
-    "phimoe": {**_GROUPED, "num_local_experts": 4},
     "starcoder2": _GROUPED,
     "stablelm": _GROUPED,
     "cohere": _GROUPED,
@@ -133,6 +132,8 @@ TRAINABLE: dict[str, dict[str, Any]] = {
 """Fields by model type. Each of these models trains."""
 
 NOT_CAUSAL = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "ernie", "rembert")
+PHIMOE = {"model_type": "phimoe", **_GROUPED, "num_local_experts": 4}
+"""A model whose router draws experts while it trains, and needs its noise for it."""
 ENCODER_DECODERS = ("t5", "bart", "pegasus", "marian", "whisper")
 WITHOUT_HEAD = ("vit", "clip", "hubert", "distilbert")
 

@@ -226,6 +226,16 @@ def _keys() -> Iterator[Malformed]:
         ("lora",),
     )
     yield Malformed(
+        "a tied head with values of its own",
+        _config(tie_word_embeddings=True),
+        ("lm_head.weight", "tie_word_embeddings"),
+    )
+    yield Malformed(
+        "an adapter beside the model",
+        _file("base/adapter_config.json", b"{}"),
+        ("adapter_config.json", "merge_and_unload"),
+    )
+    yield Malformed(
         "another width",
         _weights(lambda tensors: {**tensors, "lm_head.weight": np.zeros((300, 8), np.float32)}),
         ("lm_head.weight",),

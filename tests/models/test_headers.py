@@ -130,6 +130,13 @@ def test_folders_without_readable_weights(file: str, problem: str, tmp_path: Pat
         read_headers(_without_weights(tmp_path, file))
 
 
+def test_an_adapter_beside_a_model(tmp_path: Path) -> None:
+    """Whether transformers adds it depends on whether `peft` is installed."""
+    (model_folder(tmp_path) / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"adapter_config\.json: an adapter .*merge_and_unload"):
+        read_headers(tmp_path)
+
+
 def test_a_folder_that_is_none_and_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         read_headers(tmp_path / "none")

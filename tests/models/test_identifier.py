@@ -11,7 +11,7 @@ import pytest
 
 from raycl.errors import InputError
 from raycl.models.headers import read_headers
-from raycl.models.identifier import identifier_of
+from raycl.models.identifier import hashed_tensors, identifier_of
 from raycl.models.read import read_start
 from tests.helpers.checkpoints import CONFIG, small_tensors, write_checkpoint
 
@@ -25,7 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def identifier(folder: Path) -> str:
-    return identifier_of(read_headers(folder))
+    return identifier_of(hashed_tensors(read_headers(folder)))
 
 
 def test_the_form_of_the_files_is_no_part_of_it(tmp_path: Path) -> None:

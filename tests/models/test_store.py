@@ -13,7 +13,13 @@ from raycl.models.find import find_start
 from raycl.models.read import read_start
 from raycl.models.references import remember
 from raycl.models.start import Start
-from raycl.models.store import has_start, local_start, store_start, stored_start
+from raycl.models.store import (
+    check_same_configuration,
+    has_start,
+    local_start,
+    store_start,
+    stored_start,
+)
 from raycl.storage import Storage
 from tests.helpers.checkpoints import CONFIG, small_tensors, write_checkpoint
 
@@ -48,6 +54,18 @@ def test_what_is_stored_is_what_was_read(storage: Storage, start: Start, tmp_pat
         assert again.identifier == start.identifier
         assert "pytorch_model.bin" not in {file.name for file in folder.iterdir()}
         assert (folder / "tokenizer.json").exists()
+
+
+@pytest.mark.usefixtures("start")
+def test_an_identifier_means_weights_with_one_configuration(
+    storage: Storage, tmp_path: Path
+) -> None:
+    again = {**CONFIG, "attention_dropout": 0.5, "transformers_version": "5.0"}
+    write_checkpoint(tmp_path / "base", config=again)
+    check_same_configuration(storage, read_start("base", tmp_path))
+    write_checkpoint(tmp_path / "base", config={**CONFIG, "rope_theta": 500_000.0})
+    with pytest.raises(InputError, match=r"rope_theta 500000\.0: the storage has .* with None"):
+        check_same_configuration(storage, read_start("base", tmp_path))
 
 
 def test_it_is_stored_once(storage: Storage, start: Start, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from safetensors.torch import load_file
 from raycl.errors import InputError
 from raycl.states.mark import write_mark
 from raycl.storage import Storage
-from raycl.train.checkpoint.load import deepest_state, export_hugging_face
+from raycl.train.checkpoint.load import deepest_state, export_hugging_face, load_model
+from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.loop import train
 from tests.helpers.state_marks import state_mark
 from tests.helpers.training_runs import make_batches, make_storage, make_task, run
@@ -147,3 +149,16 @@ def test_export_gives_the_same_model_to_transformers(storage: Storage, tmp_path:
     assert names == set(dict(model.named_parameters()))
     assert all(torch.equal(weights[name], stored[f"model.{name}"]) for name in names)
     assert json.loads((tmp_path / "exported" / "config.json").read_text())["use_cache"] is True
+
+
+def test_no_weight_of_a_state_is_left_out(storage: Storage) -> None:
+    """A model whose head is tied would load this state, and lose its head without a word."""
+    run(storage)
+    state = deepest_state(storage, make_task().chain, 6)
+    assert state is not None
+    model = state.mark.model
+    tied = replace(model, config={**model.config, "tie_word_embeddings": True})
+    changed = state.mark.model_copy(update={"model": tied})
+    write_mark(storage, state.name, changed)
+    with pytest.raises(InputError, match=r"no place for model\.(lm_head|embed_out)\.weight"):
+        load_model(storage, read_state(storage, state.name), 16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from tokenizers.models import WordLevel
 
 from raycl.cli.main import main
 from raycl.errors import InputError
-from raycl.models.headers import read_headers
+from raycl.models.headers import read_config, read_headers
+from raycl.models.identifier import hashed_tensors
 from raycl.models.start import TensorHeader
 from raycl.plan.model_facts import ModelFacts
 from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
 from raycl.plan.training import ModelSpec
-from raycl.train.architecture import check_fields
+from raycl.train.architecture import check_fields, hugging_face_config
 from raycl.train.attention import built_with
 from raycl.train.inspect import inspect_model
 from raycl.train.model import build_model
@@ -66,6 +68,36 @@ def _renamed(prefix: str) -> dict[str, tuple[int, ...]]:
 
 def _without(part: str) -> dict[str, tuple[int, ...]]:
     return {name: shape for name, shape in llama_tensors().items() if part not in name}
+
+
+@pytest.mark.parametrize("config", [LLAMA, configuration("gpt2")])
+def test_a_head_of_its_own_is_not_tied(config: dict[str, Any], tmp_path: Path) -> None:
+    """The library warns and leaves it untied; a state of it would then lose its head."""
+    spec = ModelSpec({**config, "tie_word_embeddings": False})
+    model = build_model(spec, 16, seed=0).model
+    model.save_pretrained(tmp_path)
+    tied = ModelSpec({**config, "tie_word_embeddings": True}, "identifier")
+    with pytest.raises(InputError, match=r"lm_head\.weight and .* differ.*tie_word_embeddings"):
+        inspect_model(tied, hashed_tensors(read_headers(tmp_path)), 16, 60, "my.yaml")
+    with pytest.raises(InputError, match=r"lm_head\.weight and .* differ"):
+        build_model(tied, 16, seed=0, start=tmp_path)
+    with torch.no_grad():
+        model.get_output_embeddings().weight.copy_(model.get_input_embeddings().weight)
+    model.save_pretrained(tmp_path)
+    inspect_model(tied, hashed_tensors(read_headers(tmp_path)), 16, 60, "my.yaml")
+    built = build_model(tied, 16, seed=0, start=tmp_path).model
+    assert built.get_output_embeddings().weight is built.get_input_embeddings().weight
+
+
+@pytest.mark.parametrize("limit", [[0.0, {"__float__": "Infinity"}], [0.0, math.inf]])
+def test_a_number_that_json_has_not(limit: list[Any], tmp_path: Path) -> None:
+    """Both ways in which transformers has written the infinite limit of Mamba-2's time steps."""
+    path = model_folder(tmp_path) / "config.json"
+    path.write_text(json.dumps({**configuration("mamba2"), "time_step_limit": limit}))
+    config = read_config(tmp_path)
+    assert json.loads(json.dumps(config, allow_nan=False)) == config
+    assert hugging_face_config(config).time_step_limit[1] == math.inf
+    inspect_model(ModelSpec(config), None, 16, 60, "my.yaml")
 
 
 GPT2_NAMES = {f"transformer.h.0.{name}": (32, 32) for name in ("a", "b", "c", "d")}

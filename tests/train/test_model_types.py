@@ -18,6 +18,7 @@ from raycl.train.probe import freeze_unreached
 from tests.helpers.model_types import (
     ENCODER_DECODERS,
     NOT_CAUSAL,
+    PHIMOE,
     TRAINABLE,
     WITHOUT_HEAD,
     configuration,
@@ -58,6 +59,12 @@ def test_encoders_are_refused(kind: str) -> None:
             config.pop("is_decoder")
         with pytest.raises(InputError, match="not causal"):
             inspect_model(ModelSpec(config), None, 16, 60, "my.yaml")
+
+
+def test_a_model_that_needs_its_noise_is_refused() -> None:
+    """PhiMoE without `router_jitter_noise` weighs each expert with 1, also when it is used."""
+    with pytest.raises(InputError, match="phimoe': the noise of its training cannot be turned off"):
+        inspect_model(ModelSpec(PHIMOE), None, 16, 60, "my.yaml")
 
 
 @pytest.mark.parametrize("kind", [*ENCODER_DECODERS, *WITHOUT_HEAD, "klingon", "lama", ""])

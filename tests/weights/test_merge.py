@@ -15,7 +15,7 @@ import transformers
 from raycl.cli.main import main
 from raycl.errors import InputError
 from raycl.evaluation.losses import evaluate_state
-from raycl.states.mark import MergeOrigin
+from raycl.states.mark import MergeOrigin, read_mark, write_mark
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, export_hugging_face, load_model
 from raycl.train.checkpoint.stored_state import read_state
@@ -99,17 +99,32 @@ def test_a_merge_is_made_once_whatever_the_order(
             merge_states(storage, base, states, density, scale)
 
 
+@pytest.mark.parametrize("field", ["intermediate_size", "use_parallel_residual"])
 def test_models_that_do_not_match_are_refused(
-    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    field: str, storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wider = training_runs.CONFIG | {"intermediate_size": 64}
-    monkeypatch.setattr(training_runs, "CONFIG", wider)
+    """The second of the two has the same tensors, which are used in another order."""
+    changes: dict[str, object] = {"intermediate_size": 64, "use_parallel_residual": False}
+    monkeypatch.setattr(training_runs, "CONFIG", training_runs.CONFIG | {field: changes[field]})
     elsewhere = make_storage(tmp_path / "elsewhere")
     run(elsewhere, stop=1)
     name = make_task().chain.name(1)
     shutil.copytree(elsewhere.full_path(f"states/{name}"), storage.full_path(f"states/{name}"))
-    with pytest.raises(InputError, match=r"mlp.* is \[32, 64\], but \[32, 128\] in the"):
+    with pytest.raises(InputError, match=f"the {field} of its model is .*, but .* in the base"):
         merge_states(storage, BASE, [name], 0.2, 1.0)
+    monkeypatch.setattr(merging, "_check_one_model", lambda *_: None)  # as for an earlier mark
+    if field == "intermediate_size":
+        with pytest.raises(InputError, match=r"mlp.* is \[32, 64\], but \[32, 128\] in the"):
+            merge_states(storage, BASE, [name], 0.2, 1.0)
+
+
+def test_states_of_other_tokenizers_are_refused(storage: Storage) -> None:
+    for name, tokenizer in ((BASE, "a" * 64), (END, "b" * 64)):
+        mark = read_mark(storage, name)
+        metadata = mark.metadata.model_copy(update={"tokenizer": tokenizer})
+        write_mark(storage, name, mark.model_copy(update={"metadata": metadata}))
+    with pytest.raises(InputError, match="its tokenizer is bbbbbbbbbbbb, but aaaaaaaaaaaa in the"):
+        merge_states(storage, BASE, [END], 0.2, 1.0)
 
 
 @pytest.mark.parametrize("density", [0, -0.1, 1.01])

@@ -8,7 +8,7 @@ without it is no state. Nothing here reads or writes a pickle.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
 from raycl.train.checkpoint.verify import check_names, verify
 from raycl.train.model import LanguageModel, build_model, save_hugging_face
 from raycl.train.world import World
+
+_WEIGHT = "model."
 
 # PyTorch warns of a process without a process group, which is a normal case here.
 warnings.filterwarnings("ignore", message="torch.distributed is disabled")
@@ -79,6 +81,7 @@ def load_state(
             stored = reader.read_metadata().state_dict_metadata
             wanted = named_tensors(model, optimizer)
             buffers = {name for name, _ in model.named_buffers()}
+            _check_all_read(stored, wanted, where)
             load(
                 # States of earlier versions have no buffers.
                 {name: wanted[name] for name in wanted if name in stored or name not in buffers},
@@ -88,6 +91,14 @@ def load_state(
             )
         except (CheckpointException, RuntimeError, SafetensorError) as error:
             raise InputError(where, f"not a state of this model ({error})", REMEDY) from error
+
+
+def _check_all_read(stored: Collection[str], wanted: Collection[str], where: str) -> None:
+    """Raise InputError for a weight of the state that the model has no place for."""
+    for name in stored:
+        if name.startswith(_WEIGHT) and name not in wanted:
+            problem = f"the model of its configuration has no place for {name}"
+            raise InputError(where, problem, REMEDY)
 
 
 def load_history(storage: Storage, state: StoredState) -> list[dict[str, Any]]:
