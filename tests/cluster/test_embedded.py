@@ -129,8 +129,10 @@ def test_a_daemon_that_ends_with_its_cluster_ends_nothing(
 ) -> None:
     daemon = subprocess.Popen(["sleep", "60"])
     monkeypatch.setattr(watch, "daemons", lambda: {"raylet": daemon.pid})
+    others = set(threading.enumerate())  # another test's cluster may be watched in this process
     with watch.watched_daemons(str(tmp_path)):
-        watchers = [t for t in threading.enumerate() if t.name == "raycl-watch-raylet"]
+        watchers = set(threading.enumerate()) - others
+    assert [watcher.name for watcher in watchers] == ["raycl-watch-raylet"]
     daemon.kill()
     for watcher in watchers:
         watcher.join(20)
