@@ -288,14 +288,14 @@ def test_writable_or_an_input_error(storage: Storage, local: Storage, tmp_path: 
     assert os.listdir(local.url) == []
     (tmp_path / "file").write_text("in the way")
     for root in (tmp_path / "file", tmp_path / "file" / "below"):  # refused for root users, too
-        with pytest.raises(InputError, match=r"a file, not a folder|not writable"):
+        with pytest.raises(InputError, match="a file, not a folder"):
             Storage(root).check_writable()
     assert (tmp_path / "file").read_text() == "in the way"
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder nobody may write to")
 def test_a_folder_nobody_may_write_to() -> None:
-    with pytest.raises(InputError, match=r"a file, not a folder|not writable"):
+    with pytest.raises(InputError, match="not writable"):
         Storage("/proc/raycl").check_writable()
 
 

@@ -1,0 +1,142 @@
+"""The whole recipe, with the checks that need several of its parts at once."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    model_validator,
+)
+
+from raycl.errors import FieldError, shown
+from raycl.plan.configuration import Configuration
+from raycl.plan.execution import Execution
+from raycl.plan.frozen import thawed
+from raycl.plan.optimizer import Optimizer
+from raycl.plan.validation import Validation
+from raycl.recipe.schema.common import (
+    LONGEST_LABEL,
+    LONGEST_NAME,
+    FrozenMapping,
+    or_shorter,
+)
+from raycl.recipe.schema.corpus import Corpus
+from raycl.recipe.schema.model import Model, Tokenizer
+from raycl.recipe.schema.stage import Stage
+from raycl.storage.urls import CORPUS_NAME
+from raycl.units import (
+    Count,
+    parse_whole,
+)
+
+_LONGEST_SEQUENCE = 10**7
+_LARGEST_BATCH = 10**8
+
+
+def _sequences_or_tokens(value: Any) -> int | str:
+    """A global batch: a number of sequences as an int, or a number of tokens as it was written.
+
+    Tokens stay text because only the whole recipe knows how many tokens a sequence has.
+    """
+    text = str(value).strip()
+    if text.endswith(("tokens", "token")):
+        parse_whole(text.removesuffix("s").removesuffix("token"))
+        return text
+    return parse_whole(text.removesuffix("s").removesuffix("sequence"))
+
+
+def _check_axis(name: str, values: tuple[Any, ...] | str) -> None:
+    """Raise FieldError for an entry of a grid that is neither a label nor a list of values."""
+    if name == "label":
+        one_line = isinstance(values, str) and values.isprintable()
+        if not one_line or not 0 < len(values) <= LONGEST_LABEL:
+            problem = f"sweep.label is {shown(thawed(values))}"
+            raise FieldError(problem, f"Give one line of at most {LONGEST_LABEL} characters")
+    elif isinstance(values, str):
+        raise FieldError(f"sweep.{name} is {shown(values)}", "Give a list of values")
+    elif not values:
+        raise FieldError(f"sweep.{name} has no values", "Give one or more")
+
+
+class Recipe(Configuration):
+    """One file: a chain of stages, and the sweep over its fields."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)
+    seed: Count = Field(
+        default=0,
+        description="draws the initial weights, and nothing else: not the order of rows and not "
+        "the held-out documents, which the seeds of corpora decide; without any effect on a "
+        "pretrained model",
+    )
+    model: Model
+    tokenizer: Tokenizer
+    sequence_length: Count = Field(gt=0, le=_LONGEST_SEQUENCE)
+    global_batch: Annotated[int | str, BeforeValidator(_sequences_or_tokens)] = Field(
+        description="sequences per step, or '2.26M tokens'"
+    )
+    corpora: FrozenMapping[Corpus]
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    optimizer: Optimizer = Optimizer()
+    validation: Validation = Validation()
+    execution: Execution = Execution()
+    baselines: tuple[Literal["union", "scratch", "previous"], ...] = ()
+    sweep: tuple[FrozenMapping[tuple[Any, ...] | str], ...] = Field(
+        default=(),
+        description="grids: field to its values; every combination is a recipe. `label` names a "
+        "grid's recipes; `later.replay` is the field of every stage but the first",
+        json_schema_extra=or_shorter({"type": "object"}),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_grid(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("sweep"), dict):
+            return {**data, "sweep": [data["sweep"]]}
+        return data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        # These checks need several fields at once, so that no single field can make them.
+        if self.rows_per_step < 1:
+            raise FieldError(
+                f"global_batch {self.global_batch} is less than one sequence", "Give a larger one"
+            )
+        if self.rows_per_step > _LARGEST_BATCH:
+            raise FieldError(
+                f"global_batch {self.global_batch} is more than {_LARGEST_BATCH:,} sequences",
+                "Give a smaller one",
+            )
+        if not self.corpora:
+            raise FieldError("corpora is empty", "Give one or more, each with its text")
+        for name in self.corpora:
+            if len(name) > LONGEST_NAME:
+                raise FieldError(
+                    f"corpus {shown(name)} has a name of {len(name):,} characters",
+                    f"Give at most {LONGEST_NAME}",
+                )
+            if not re.fullmatch(CORPUS_NAME, name):
+                raise FieldError(
+                    f"corpus {shown(name)} has a name that cannot be the name of a folder",
+                    "Use letters, digits, '.', '_' and '-'",
+                )
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise FieldError(
+                f"two stages are called {twice!r}", "Give each its own name and a `mixture`"
+            )
+        for grid in self.sweep:
+            for name, values in grid.items():
+                _check_axis(name, values)
+        return self
+
+    @property
+    def rows_per_step(self) -> int:
+        """The global batch in rows."""
+        if isinstance(self.global_batch, int):
+            return self.global_batch
+        tokens = parse_whole(self.global_batch.removesuffix("s").removesuffix("token"))
+        return tokens // self.sequence_length

@@ -1,0 +1,148 @@
+"""A stage of a recipe: what it reads, for how long, and on how many workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from raycl.errors import FieldError
+from raycl.plan.anneal import Anneal
+from raycl.plan.configuration import Configuration
+from raycl.plan.frozen import FrozenDict
+from raycl.plan.schedule import PRESETS, Schedule
+from raycl.recipe.schema.common import (
+    LATER,
+    LONGEST_NAME,
+    FrozenMapping,
+    or_shorter,
+)
+from raycl.units import (
+    Count,
+    PhaseLength,
+    Weight,
+    format_number,
+    parse_share,
+)
+
+_MOST_WORKERS = 10**5
+
+
+def _replay(value: Any) -> Fraction | dict[str, Fraction]:
+    """One share of old data for the stage, or a share for each corpus that is named."""
+    if not isinstance(value, Mapping):
+        share = parse_share(value)
+        if share == 1:
+            raise FieldError("a stage with only old data has nothing new", "Give less than 100%")
+        return share
+    shares = {str(corpus): parse_share(share) for corpus, share in value.items()}
+    if not shares or any(share == 0 for share in shares.values()):
+        raise FieldError("a corpus with no share", "Leave it out, or give replay: 0%")
+    if sum(shares.values()) >= 1:
+        raise FieldError("the shares leave no new data", "Make them sum to less than 100%")
+    return shares
+
+
+def _written_replay(value: Fraction | Mapping[str, Fraction]) -> Any:
+    if isinstance(value, Fraction):
+        return format_number(value)
+    return {corpus: format_number(share) for corpus, share in value.items()}
+
+
+Replay = Annotated[
+    Fraction | FrozenMapping[Fraction],
+    BeforeValidator(_replay),
+    PlainSerializer(_written_replay),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["number", "string"], "examples": ["5%"]},
+                {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
+            ]
+        }
+    ),
+]
+
+
+class Workers(Configuration):
+    """FSDP workers: a number, or a range that follows the machines there are."""
+
+    min: Count = Field(gt=0, le=_MOST_WORKERS, description="with fewer, training waits")
+    max: Count = Field(gt=0, le=_MOST_WORKERS, description="with more, none is gained")
+
+    model_config = ConfigDict(json_schema_extra=or_shorter({"type": ["integer", "string"]}))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number_alone(cls, data: Any) -> Any:
+        return data if isinstance(data, (Mapping, Workers)) else {"min": data, "max": data}
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Workers:
+        if self.min > self.max:
+            raise FieldError(f"min {self.min} is more than max {self.max}", "Exchange them")
+        return self
+
+
+class Stage(Configuration):
+    """A mixture of corpora, a replay share, a schedule and a number of tokens."""
+
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)
+    mixture: FrozenMapping[Weight] = Field(
+        default_factory=FrozenDict,
+        description="share of each corpus in the new data; default: the corpus named as the stage",
+    )
+    replay: Replay = Field(
+        default=Fraction(0),
+        description="share of old data in every batch, split by tokens seen; or the shares of "
+        "corpora by name",
+    )
+    replay_from: Literal["seen", "all"] = Field(
+        default="seen", description="replay only rows that were seen, or all rows of its corpora"
+    )
+    steps: Count | None = Field(default=None, gt=0, description="length in optimizer steps")
+    tokens: Count | None = Field(
+        default=None, gt=0, description="length in tokens, replay included"
+    )
+    stop_after: PhaseLength | None = Field(
+        default=None,
+        description="train only this first part of the stage; lengths refer to the whole",
+    )
+    schedule: Schedule = Field(json_schema_extra=or_shorter({"enum": list(PRESETS)}))
+    anneal: Anneal | None = Field(
+        default=None, description="branches off this stage; the next one goes on without them"
+    )
+    optimizer: Literal["reset", "carry"] = Field(
+        default="reset", description="AdamW state at the hand-off into this stage"
+    )
+    at_end: Literal["repeat", "stop", "error"] = Field(
+        default="error", description="when a corpus has no more rows"
+    )
+    workers: Workers = Field(
+        default=Workers(min=1, max=1),
+        description="FSDP workers; {min: …, max: …} as machines come and go",
+    )
+
+    @model_validator(mode="after")
+    def _length(self) -> Stage:
+        if (self.steps is None) == (self.tokens is None):
+            raise FieldError("give either `steps` or `tokens`", "Write one of them")
+        if self.name == LATER:
+            raise FieldError(f"{LATER!r} means every stage but the first", "Give another name")
+        return self
+
+    @property
+    def replay_share(self) -> Fraction:
+        """Share of old data in every batch."""
+        if isinstance(self.replay, Fraction):
+            return self.replay
+        return sum(self.replay.values(), Fraction(0))
