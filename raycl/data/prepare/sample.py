@@ -17,6 +17,8 @@ SAMPLED_FILES = 16
 SAMPLE_BYTES = 2**20
 """Of text, read from each sampled file; a small corpus is so read as a whole."""
 _ENCODED_CHARACTERS = 2**18
+_MOST_UNPACKED = 20
+"""Text rarely shrinks by more than this when it is compressed, as it is in Parquet."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Sample:
     texts: list[str]
     """Documents from its sampled files, few enough to be encoded at once."""
     text_bytes: int
-    """Bytes of text to expect in the whole corpus."""
+    """Bytes of text in the whole corpus; an upper bound where `texts` is only a part of it."""
 
 
 def read_sample(source: TextSource, files: list[InputFile]) -> Sample:
@@ -42,16 +44,20 @@ def read_sample(source: TextSource, files: list[InputFile]) -> Sample:
         size = 0
         for text in _documents(source, file):
             size += len(text)
-            if not texts or kept + len(text) <= _ENCODED_CHARACTERS:
-                texts.append(text[:_ENCODED_CHARACTERS])
-                kept += len(texts[-1])
+            if kept + len(text) <= _ENCODED_CHARACTERS:
+                texts.append(text)
+                kept += len(text)
+            else:
+                whole = False
             if size >= SAMPLE_BYTES:
                 whole = False
                 break
     if whole and not texts:
         names = ", ".join(file.url for file in files[:3])
         raise InputError(names, "there is no document in it", "Give files that hold text")
-    return Sample(texts, plan_units(source, files, SAMPLE_BYTES)[1])
+    read = sum(len(text.encode()) for text in texts)
+    # From sizes alone: to open every file of a large corpus would take minutes.
+    return Sample(texts, read if whole else sum(map(_most_text_bytes, files)))
 
 
 def check_sample_written(
@@ -62,11 +68,10 @@ def check_sample_written(
     What is lost in the sample alone then is more than the share `allowed` of the whole text.
     """
     encoded = list(tokenizer.encode_batch(sample.texts, "uint32"))
-    read = sum(len(text.encode()) for text in sample.texts)
     lost = Unwritten(
         documents=sum(1 for piece in encoded if piece.lost),
         bytes=sum(piece.lost for piece in encoded),
-        of_bytes=max(sample.text_bytes, read),
+        of_bytes=sample.text_bytes,
         example=next((piece.example for piece in encoded if piece.example), ""),
     )
     check_unwritten(corpus, lost, allowed)
@@ -76,6 +81,11 @@ def _documents(source: TextSource, file: InputFile) -> Iterator[str]:
     units, _ = plan_units(source, [file], SAMPLE_BYTES)
     for unit in units:
         yield from read_documents(source, unit)
+
+
+def _most_text_bytes(file: InputFile) -> int:
+    packed = file.compression is not None or file.format == "parquet"
+    return file.size * (_MOST_UNPACKED if packed else 1)
 
 
 def _spread(files: list[InputFile], count: int) -> list[InputFile]:
