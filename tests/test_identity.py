@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from raycl.cli.main import main
 from raycl.data.prepare import ray_tasks
 from raycl.recipe.definition import define, read_manifests
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps
@@ -26,6 +27,7 @@ from raycl.storage import Storage
 from raycl.sweep.prepare_corpora import prepare_all, ready_text
 from tests.helpers.held_out_text import run_here
 from tests.helpers.workspace import CONFIG, SCHEDULE, add_base, make_workspace, recipe, write
+from tests.malformed.refusal import ClusterStartedError, sweep
 
 Change = Callable[[Path], object]
 WEIGHTS = "base/model.safetensors"
@@ -299,3 +301,19 @@ def test_labels_change_no_name(
     found = changed_names(tmp_path, swept, monkeypatch)
     assert usual[0] in found
     assert len(set(found)) == 2
+
+
+def test_a_prepared_sweep_goes_on_when_the_folder_of_model_and_tokenizer_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = changed_names(tmp_path, written(tokenizer="./base"), monkeypatch)
+    with pytest.raises(ClusterStartedError):
+        sweep(tmp_path, capsys)
+    (tmp_path / "base").rename(tmp_path / "moved")
+    with pytest.raises(ClusterStartedError):
+        sweep(tmp_path, capsys)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "recipe.yaml", "--storage", "storage", "--json"])
+    assert not ended.value.code
+    assert [node["name"] for node in json.loads(capsys.readouterr().out)["nodes"]][-1:] == before

@@ -74,8 +74,10 @@ def _check_fields(sweep: PlannedSweep) -> None:
 def _vocabulary(sweep: PlannedSweep) -> int:
     """Tokens of the sweep's tokenizer; 1 where it is not known yet, which every model has."""
     prepared = [f.vocabulary for f in sweep.facts.values() if is_prepared({"": f})]
+    if prepared:  # all corpora have one tokenizer, whose own files may be gone by now
+        return max(prepared)
     definition = sweep.definition
-    return max([known_vocabulary(definition.recipe, definition.where) or 1, *prepared])
+    return known_vocabulary(definition.recipe, definition.where) or 1
 
 
 def _check_device(training: Training, device: Device, where: str) -> None:
