@@ -16,7 +16,7 @@ from raycl.storage import Storage, layout
 from raycl.train.attention import attention_choices
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import StoredState, read_state
-from raycl.train.fsdp import compute_dtype
+from raycl.train.precision import compute_dtype
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, current_world
 

@@ -24,14 +24,7 @@ from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.checkpoint.tensors import named_tensors
-from raycl.train.fsdp import (
-    accumulate_gradients,
-    clip_gradients,
-    complete_gradients,
-    compute_dtype,
-    precision_name,
-    shard_model,
-)
+from raycl.train.gradients import accumulate_gradients, clip_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
 from raycl.train.model import LanguageModel, build_model
 from raycl.train.optimizer import (
@@ -42,7 +35,9 @@ from raycl.train.optimizer import (
     step_count,
     step_unless,
 )
+from raycl.train.precision import compute_dtype, precision_name
 from raycl.train.probe import freeze_unreached
+from raycl.train.sharding import shard_model
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, share_of_batch
 

@@ -12,8 +12,8 @@ from torch.distributed.fsdp import FSDPModule
 from raycl.data.manifest import Manifest
 from raycl.data.shards import CorpusReader
 from raycl.storage import Storage
-from raycl.train.fsdp import autocast
 from raycl.train.model import LanguageModel
+from raycl.train.precision import autocast
 from raycl.train.world import World
 
 

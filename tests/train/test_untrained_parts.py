@@ -15,7 +15,7 @@ from raycl.plan.training import ModelSpec
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import read_state
-from raycl.train.fsdp import complete_gradients
+from raycl.train.gradients import complete_gradients
 from raycl.train.loop import train
 from raycl.train.model import build_model
 from raycl.train.optimizer import build_optimizer
