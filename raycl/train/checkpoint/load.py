@@ -1,39 +1,30 @@
 """Finds stored states by their place on a chain, verifies them, loads them and exports them.
 
-A state is a folder `states/<name>/` of safetensors shards (PyTorch's distributed checkpoint in
-Hugging Face form), `history.parquet`, and `state.json`. `state.json` is written last: a folder
-without it is no state. Nothing here reads or writes a pickle.
+A state is a folder `states/<name>/` of safetensors shards, `index.parquet`, `history.parquet`, and
+`state.json`. `state.json` is written last: a folder without it is no state. Nothing here reads or
+writes a pickle.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
-from torch.distributed.checkpoint.state_dict_loader import load
 
 from raycl.errors import InputError
 from raycl.plan.state_index import NamedSteps, StateIndex
 from raycl.states.history import read_history
 from raycl.states.mark import REMEDY, write_mark
-from raycl.storage import Storage, layout, scratch_folder
+from raycl.storage import Storage, layout
 from raycl.train.checkpoint.stored_state import StoredState, read_state
+from raycl.train.checkpoint.stored_tensors import StoredTensors, check_fits
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
-from raycl.train.checkpoint.verify import check_names, verify
 from raycl.train.model import LanguageModel, build_model, save_hugging_face
 from raycl.train.world import World
 
 _WEIGHT = "model."
-
-# PyTorch warns of a process without a process group, which is a normal case here.
-warnings.filterwarnings("ignore", message="torch.distributed is disabled")
 
 
 def deepest_state(storage: Storage, chain: NamedSteps, stop: int) -> StoredState | None:
@@ -64,33 +55,23 @@ def load_state(
 ) -> None:
     """Read weights, and AdamW's state where an optimizer is given, in place (collective).
 
-    The number of workers may differ from the number that saved the state. A hand-off gives
+    Each rank reads what it holds, whatever the layouts of the model and of the writers are. The
+    number of workers may differ from the number that saved the state. A hand-off gives
     `optimizer=None` to load the weights alone. Raises InputError, which names the file that is
     damaged or missing.
     """
     where = storage.full_path(layout.state(state.name))
-    # A damaged mark must not lead raycl to a file outside of the state's folder.
-    check_names(storage, state)
+    stored = StoredTensors(storage, state, world)
     if optimizer is not None:
         # AdamW's step count is a number in the mark and no tensor among the shards.
         restore_step_count(model, optimizer, state.mark.optimizer_steps)
-    with _local_copy(storage, state) as folder:
-        world.everywhere(lambda: verify(Path(folder), state, where, world))
-        try:
-            reader = HuggingFaceStorageReader(str(folder))
-            stored = reader.read_metadata().state_dict_metadata
-            wanted = named_tensors(model, optimizer)
-            buffers = {name for name, _ in model.named_buffers()}
-            _check_all_read(stored, wanted, where)
-            load(
-                # States of earlier versions have no buffers.
-                {name: wanted[name] for name in wanted if name in stored or name not in buffers},
-                storage_reader=reader,
-                process_group=world.group,
-                no_dist=world.size == 1,
-            )
-        except (CheckpointException, RuntimeError, SafetensorError) as error:
-            raise InputError(where, f"not a state of this model ({error})", REMEDY) from error
+    wanted = named_tensors(model, optimizer)
+    buffers = {name for name, _ in model.named_buffers()}
+    # States of earlier versions have no buffers.
+    wanted = {name: wanted[name] for name in wanted if name in stored.facts or name not in buffers}
+    _check_all_read(stored.facts, wanted, where)
+    check_fits(stored.facts, wanted, where)
+    world.everywhere(lambda: stored.fill(wanted))
 
 
 def _check_all_read(stored: Collection[str], wanted: Collection[str], where: str) -> None:
@@ -135,26 +116,3 @@ def load_model(
     )
     load_state(storage, state, model, None, World(0, 1, torch.device("cpu")))
     return model
-
-
-def _local_copy(storage: Storage, state: StoredState) -> Any:
-    """A context whose value is a local folder with the state's files."""
-    if storage.local_root is not None:
-        return nullcontext(storage.full_path(layout.state(state.name)))
-    return _Download(storage, state)
-
-
-class _Download:
-    """A scratch copy of a remote state, which is removed at the end of the `with` block."""
-
-    def __init__(self, storage: Storage, state: StoredState) -> None:
-        self._storage, self._state = storage, state
-        self._scratch = scratch_folder("state")
-
-    def __enter__(self) -> str:
-        folder = self._scratch.__enter__()
-        self._storage.download_folder(layout.state(self._state.name), Path(folder))
-        return folder
-
-    def __exit__(self, *error: Any) -> None:
-        self._scratch.__exit__(*error)
