@@ -8,7 +8,7 @@ last one is shorter) has its own CRC-32, so that whoever reads a part of it can 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -65,6 +65,17 @@ class Box:
             for a, m, b, n in zip(self.offsets, self.sizes, other.offsets, other.sizes, strict=True)
         )
         return Box(begins, tuple(max(0, e - b) for b, e in zip(begins, ends, strict=True)))
+
+
+def row_boxes(shape: tuple[int, ...], most: int) -> Iterator[Box]:
+    """Boxes that cover a tensor in order, of whole rows: `most` numbers each, or one row."""
+    if not shape or prod(shape) <= most:
+        yield whole(shape)
+        return
+    rows = max(1, most // prod(shape[1:]))
+    for first in range(0, shape[0], rows):
+        count = min(rows, shape[0] - first)
+        yield Box((first, *(0,) * (len(shape) - 1)), (count, *shape[1:]))
 
 
 def whole(shape: Iterable[int]) -> Box:

@@ -1,4 +1,4 @@
-"""Finds stored states by their place on a chain, verifies them, loads them and exports them.
+"""Finds stored states by their place on a chain, verifies them and loads them.
 
 A state is a folder `states/<name>/` of safetensors shards, `index.parquet`, `history.parquet`, and
 `state.json`. `state.json` is written last: a folder without it is no state. Nothing here reads or
@@ -7,8 +7,7 @@ writes a pickle.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,11 +16,12 @@ from raycl.errors import InputError
 from raycl.plan.state_index import NamedSteps, StateIndex
 from raycl.states.history import read_history
 from raycl.states.mark import REMEDY, write_mark
+from raycl.states.tensor_index import TensorFacts
 from raycl.storage import Storage, layout
 from raycl.train.checkpoint.stored_state import StoredState, read_state
-from raycl.train.checkpoint.stored_tensors import StoredTensors, check_fits
+from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
-from raycl.train.model import LanguageModel, build_model, save_hugging_face
+from raycl.train.model import LanguageModel, build_model
 from raycl.train.world import World
 
 _WEIGHT = "model."
@@ -66,39 +66,40 @@ def load_state(
         # AdamW's step count is a number in the mark and no tensor among the shards.
         restore_step_count(model, optimizer, state.mark.optimizer_steps)
     wanted = named_tensors(model, optimizer)
-    buffers = {name for name, _ in model.named_buffers()}
-    # States of earlier versions have no buffers.
-    wanted = {name: wanted[name] for name in wanted if name in stored.facts or name not in buffers}
-    _check_all_read(stored.facts, wanted, where)
-    check_fits(stored.facts, wanted, where)
+    check_fits(stored.facts, model, wanted, where)
+    wanted = {name: tensor for name, tensor in wanted.items() if name in stored.facts}
     world.everywhere(lambda: stored.fill(wanted))
 
 
-def _check_all_read(stored: Collection[str], wanted: Collection[str], where: str) -> None:
-    """Raise InputError for a weight of the state that the model has no place for."""
+def check_fits(
+    stored: Mapping[str, TensorFacts],
+    model: LanguageModel,
+    wanted: Mapping[str, torch.Tensor],
+    where: str,
+) -> None:
+    """Raise InputError where state and model differ in a tensor or a shape.
+
+    Buffers may be missing in the state: states of earlier versions have none.
+    """
+    buffers = {name for name, _ in model.named_buffers()}
     for name in stored:
         if name.startswith(_WEIGHT) and name not in wanted:
             problem = f"the model of its configuration has no place for {name}"
             raise InputError(where, problem, REMEDY)
+    for name, tensor in wanted.items():
+        if name not in stored and name in buffers:
+            continue
+        found = stored[name].shape if name in stored else None
+        if found != tuple(tensor.shape):
+            said = "missing" if found is None else str(list(found))
+            problem = f"{name} is {list(tensor.shape)} in the model, but {said} here"
+            raise InputError(where, f"not a state of this model ({problem})", REMEDY)
 
 
 def load_history(storage: Storage, state: StoredState) -> list[dict[str, Any]]:
     """The lines of a state's history. Raises InputError where the file is damaged or missing."""
     lines = read_history(storage, state.mark).to_pylist()
     return [{name: value for name, value in line.items() if value is not None} for line in lines]
-
-
-def export_hugging_face(storage: Storage, name: str, folder: Path) -> None:
-    """Write the state's model as a Hugging Face folder: config.json and safetensors.
-
-    Raises InputError where the state is missing or damaged.
-    """
-    try:
-        state = read_state(storage, name)
-    except FileNotFoundError as error:
-        where = storage.full_path(layout.state(name))
-        raise InputError(where, "there is no complete state", "See `raycl status`") from error
-    save_hugging_face(load_model(storage, state, sequence_length=1), folder)
 
 
 def load_model(

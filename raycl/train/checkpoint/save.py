@@ -11,11 +11,11 @@ import torch
 
 from raycl.states.lookup import is_complete
 from raycl.states.mark import FileFacts, StateMark, remove_state, write_mark
-from raycl.states.tensor_index import ITEM_BYTES, index_table, join_tables, read_table, table_bytes
+from raycl.states.tensor_index import index_table, join_tables, read_table, table_bytes
 from raycl.storage import Storage, layout
 from raycl.train.checkpoint.boxes import NAMES, local_box, local_part
 from raycl.train.checkpoint.load import keep_state
-from raycl.train.checkpoint.shard import Part, Pieces, Shard, shard_name
+from raycl.train.checkpoint.shard import Part, Pieces, Shard, in_file_order, shard_name
 from raycl.train.checkpoint.shares import own_share
 from raycl.train.checkpoint.snapshot import Snapshot
 from raycl.train.checkpoint.stored_state import read_state
@@ -101,15 +101,11 @@ class StateWriter:
         self._world.gather(None)  # a barrier: no rank goes on before rank 0 has written the mark
 
     def _own_parts(self, tensors: Mapping[str, torch.Tensor]) -> list[Part]:
-        """What this rank writes, in the order of its file. Planned once for all saves (collective).
-
-        All weights come before the moments, so that a hand-off reads one range of it. Wide numbers
-        come before narrow ones, so that each begins at a multiple of its own size.
-        """
+        """What this rank writes, in the order of its file; planned once (collective)."""
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         if shapes != self._planned:
             own = [_part(name, tensors[name]) for name in own_share(tensors, self._world)]
-            self._parts = sorted(own, key=_order)
+            self._parts = in_file_order(own)
             self._planned = shapes
         return self._parts
 
@@ -172,12 +168,6 @@ class StateWriter:
 
 def _part(name: str, tensor: torch.Tensor) -> Part:
     return Part(name, NAMES[tensor.dtype], tuple(tensor.shape), local_box(tensor))
-
-
-def _order(part: Part) -> tuple[int, str]:
-    """Wide numbers first, then weights, then each of AdamW's moments."""
-    moment = part.tensor.split(".")[1] if part.tensor.startswith("optimizer.") else ""
-    return -ITEM_BYTES[part.dtype], moment
 
 
 def _share(shard: Shard) -> tuple[str, FileFacts, bytes]:

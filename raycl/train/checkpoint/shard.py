@@ -39,6 +39,20 @@ class Part:
         return self.box.count * ITEM_BYTES[self.dtype]
 
 
+def in_file_order(parts: Iterable[Part]) -> list[Part]:
+    """The parts in the order in which a file has them.
+
+    Wide numbers come first, so that each begins at a multiple of its size; then weights, of which a
+    hand-off reads one range; then each of AdamW's moments.
+    """
+
+    def place(part: Part) -> tuple[int, str]:
+        moment = part.tensor.split(".")[1] if part.tensor.startswith("optimizer.") else ""
+        return -ITEM_BYTES[part.dtype], moment
+
+    return sorted(parts, key=place)
+
+
 def shard_name(rank: int) -> str:
     """The file of a rank, as PyTorch's distributed checkpoints call it: they count from one."""
     return f"shard-{rank + 1:05d}-model-00001-of-00001.safetensors"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 
@@ -93,18 +93,3 @@ def _index_file(storage: Storage, state: StoredState) -> bytes:
         where = storage.full_path(layout.state_index(state.name))
         raise InputError(where, "it does not match its checksum", REMEDY)
     return data
-
-
-def check_fits(
-    stored: Mapping[str, TensorFacts], wanted: Mapping[str, torch.Tensor], where: str
-) -> None:
-    """Raise InputError where a tensor is not in the state, or has another shape there."""
-    for name, tensor in wanted.items():
-        found = stored[name].shape if name in stored else None
-        if found != tuple(tensor.shape):
-            problem = f"{name} is {_said(tensor.shape)} in the model, but {_said(found)} here"
-            raise InputError(where, f"not a state of this model ({problem})", REMEDY)
-
-
-def _said(shape: Iterable[int] | None) -> str:
-    return "missing" if shape is None else str(list(shape))
