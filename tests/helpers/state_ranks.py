@@ -11,8 +11,11 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import Placement, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 
 from raycl.train.checkpoint.boxes import local_box, local_part
 from raycl.train.checkpoint.save import StateWriter
@@ -34,6 +37,8 @@ LAYOUTS: Mapping[str, tuple[tuple[int, ...], tuple[Placement, ...]]] = {
     "copies": ((4,), (Replicate(),)),
 }
 """By name, the shape of the mesh and the placements of every tensor with two dimensions."""
+TENSOR_PARALLEL = "tensor parallel"
+"""Another layout: split over two ranks as in training, and each half sharded over two by FSDP2."""
 
 
 def whole_tensors() -> dict[str, torch.Tensor]:
@@ -50,12 +55,27 @@ def whole_tensors() -> dict[str, torch.Tensor]:
 
 def placed(layout: str) -> dict[str, torch.Tensor]:
     """The tensors under a layout; those of one dimension are held whole by every rank."""
+    if layout == TENSOR_PARALLEL:
+        return _tensor_parallel()
     shape, placements = LAYOUTS[layout]
     mesh = init_device_mesh("cpu", shape)
     return {
         name: distribute_tensor(tensor, mesh, placements) if tensor.ndim > 1 else tensor
         for name, tensor in whole_tensors().items()
     }
+
+
+def _tensor_parallel() -> dict[str, torch.Tensor]:
+    mesh = init_device_mesh("cpu", (2, 2), mesh_dim_names=("shard", "tensor"))
+    found = whole_tensors()
+    for name, tensor in found.items():
+        if tensor.ndim > 1:
+            linear = nn.Linear(ROW, len(tensor), bias=False)
+            linear.weight.data.copy_(tensor)
+            parallelize_module(linear, mesh["tensor"], ColwiseParallel())
+            fully_shard(linear, mesh=mesh["shard"])
+            found[name] = linear.weight.detach()
+    return found
 
 
 def save_and_load(

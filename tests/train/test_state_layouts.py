@@ -18,7 +18,7 @@ from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.world import World
 from tests.helpers.s3_server import S3Server
-from tests.helpers.state_ranks import LAYOUTS, NAME, save_and_load, whole_tensors
+from tests.helpers.state_ranks import LAYOUTS, NAME, TENSOR_PARALLEL, save_and_load, whole_tensors
 
 TOTAL = sum(tensor.nbytes for tensor in whole_tensors().values())
 TENSORS = len(whole_tensors())
@@ -46,7 +46,10 @@ def check(url: str, folder: Path, saved: str, loaded: Sequence[str]) -> None:
         assert torch.equal(stored.read(name, whole(tensor.shape)), tensor)
 
 
-@pytest.mark.parametrize(("saved", "loaded"), [("hybrid", sorted(LAYOUTS)), ("columns", ["twice"])])
+@pytest.mark.parametrize(
+    ("saved", "loaded"),
+    [("hybrid", sorted(LAYOUTS)), (TENSOR_PARALLEL, ["twice", TENSOR_PARALLEL])],
+)
 def test_any_layout_reads_what_any_other_has_written(
     tmp_path: Path, saved: str, loaded: list[str]
 ) -> None:
