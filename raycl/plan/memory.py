@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from raycl.plan.execution import Device
-from raycl.plan.layout import Layout
+from raycl.plan.layout import Layout, keeps_gathered
 
 Computed = Literal["float32", "bfloat16"]
 Checkpointing = Literal["none", "selective", "full"]
@@ -158,20 +158,22 @@ def step_memory(facts: MemoryFacts, layout: Layout, computation: Computation) ->
 
 
 def _gathered(facts: MemoryFacts, layout: Layout, computation: Computation) -> float:
-    """Two units and the last, one unit's gradients, and one unit's buffers of the exchange.
+    """Gathered units, one unit's gradients, and one unit's buffers of the exchange.
 
-    The last unit stays gathered between its forward and backward pass. Gradients leave a unit in
-    the type of the computation and are reduced in float32. One worker in float32 gathers nothing.
+    Where weights stay gathered through a step, all are; else the last unit, which is the first of
+    the backward pass, and two others. Gradients leave a unit in the type of the computation and are
+    reduced in float32. One worker in float32 gathers nothing.
     """
-    if layout.shard * layout.tensor == 1 and computation.precision == "float32":
-        return 0.0
-    units = [unit / layout.tensor for unit in facts.units]
-    *others, last = units
-    pair = max((a + b for a, b in itertools.pairwise(others)), default=sum(others))
-    largest = max(others, default=last)
     each = computation.bytes_each
+    *others, last = (unit / layout.tensor for unit in facts.units)
+    held = last + sum(others)
+    if layout.shard == 1 and computation.precision == "float32":
+        return 0.0
+    if not keeps_gathered(layout, each * held):
+        held = last + max((a + b for a, b in itertools.pairwise(others)), default=sum(others))
+    largest = max(others, default=last)
     buffers = largest * (each + 4) if layout.shard > 1 else 0.0
-    return each * (pair + last + largest) + buffers
+    return each * (held + largest) + buffers
 
 
 def _kept(kept: Activations, checkpointing: Checkpointing, tensor: int) -> float:

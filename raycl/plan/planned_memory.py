@@ -15,7 +15,8 @@ from raycl.plan.scaling import Machine, Work
 from raycl.plan.training import Training
 from raycl.units import format_memory
 
-_MOST_HOSTS = 128
+_HOSTS = (*range(1, 17), 32, 64, 128)
+"""Numbers of machines that are tried for a proposal."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ def check_room(
 def _proposal(training: Training, facts: MemoryFacts, work: Work, machine: Machine) -> str:
     fewest = training.fewest_workers or training.workers
     wanted = _wanted(training, Layout(), "cuda")
-    more = (machine.gpus_per_host * 2**n for n in range(_MOST_HOSTS.bit_length()))
-    for workers in sorted({fewest, *(n for n in more if n > fewest)}):
+    numbers = [machine.gpus_per_host * hosts for hosts in _HOSTS]
+    for workers in (fewest, *(number for number in numbers if number > fewest)):
         made = best_layout(facts, machine, workers, work, wanted)
         if made is not None:
             return f"This fits: {described(made)}"
-    return f"No layout of up to {_MOST_HOSTS * machine.gpus_per_host:,} such GPUs has room for it"
+    return f"No layout of up to {numbers[-1]:,} such GPUs has room for it: take larger ones"
 
 
 def described(made: Fit) -> str:
