@@ -26,6 +26,13 @@ Concurrent = Annotated[int | None, typer.Option(help="Nodes trained at once, at 
 Gpus = Annotated[bool, typer.Option(help="Train on GPUs, one per worker.")]
 
 
+Accelerator = Annotated[str | None, typer.Option(help="Kind of GPU, by Ray's name for it. [H100]")]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option("--env", help="Variable of all workers: --env NCCL_SOCKET_IFNAME=eth0."),
+]
+
+
 def exit_if_failed(failed: Mapping[str, str], console: Console) -> None:
     """Print each failed node with its reason and exit with code 1; return where none failed."""
     for node, reason in failed.items():
