@@ -91,7 +91,10 @@ class Orders:
         self._tell()
 
     async def finish(self, number: int) -> None:
-        """Note that all workers have trained the order with this number."""
+        """Note that all workers have trained the order with this number.
+
+        They have to wait for each other first: one that starts later would pass over the order.
+        """
         self._finished = max(self._finished, number + 1)
         self._tell()
 

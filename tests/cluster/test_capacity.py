@@ -68,7 +68,7 @@ def config(**fields: object) -> dict[str, object]:
 def test_an_autoscaler_starts_no_more_machines_than_it_may() -> None:
     assert scaled_capacity(config(max_workers=3)).workers(GPU) == 16
     assert scaled_capacity(config(max_workers=1)).workers(GPU) == 8
-    assert scaled_capacity(config(max_workers=11)).workers(CPU) == 2 * 192 + 10 * 4
+    assert scaled_capacity(config(max_workers=11)).workers(CPU) == 2 * 192 + 9 * 4
     assert scaled_capacity(config()).workers(GPU) == 16
     assert math.isinf(scaled_capacity(config()).most)
 

@@ -18,14 +18,17 @@ def order(name: str) -> Any:
     return SimpleNamespace(training=name)
 
 
-async def worked(orders: Orders, log: list[str], stop_after: int | None = None) -> None:
-    """What each worker does: takes orders one by one, and finishes them."""
+async def worked(
+    orders: Orders, log: list[str], workers: asyncio.Barrier, stop_after: int | None = None
+) -> None:
+    """What each worker does: takes orders one by one, and finishes them with the others."""
     place = await orders.first()
     while (taken := await orders.order(place)) is not None:
         log.append(cast(str, taken.training))
         if stop_after == place:
             return
         await orders.report({"node": taken.training})
+        await workers.wait()
         await orders.finish(place)
         place += 1
 
@@ -33,14 +36,13 @@ async def worked(orders: Orders, log: list[str], stop_after: int | None = None) 
 def test_each_order_is_taken_once_by_every_worker_and_the_last_one_is_agreed_on() -> None:
     async def run() -> tuple[list[list[str]], list[News]]:
         orders, logs, heard = Orders(), [list[str](), list[str]()], []
-        workers = [asyncio.create_task(worked(orders, log)) for log in logs]
+        barrier = asyncio.Barrier(2)
+        workers = [asyncio.create_task(worked(orders, log, barrier)) for log in logs]
         for name in ("a", "b"):
             await orders.give(order(name))
             while not (news := await orders.news(5)).finished:
                 heard.append(news)
             heard.append(news)
-            while any(name not in log for log in logs):
-                await asyncio.sleep(0)
         await orders.close()
         await asyncio.wait_for(asyncio.gather(*workers), 5)
         return logs, heard
@@ -54,15 +56,15 @@ def test_each_order_is_taken_once_by_every_worker_and_the_last_one_is_agreed_on(
 
 def test_workers_that_start_anew_go_on_with_the_order_that_is_not_finished() -> None:
     async def run() -> list[str]:
-        orders, log = Orders(), list[str]()
+        orders, log, alone = Orders(), list[str](), asyncio.Barrier(1)
         await orders.give(order("a"))
-        first = asyncio.create_task(worked(orders, log, stop_after=1))
+        first = asyncio.create_task(worked(orders, log, alone, stop_after=1))
         while not (await orders.news(5)).finished:
             pass
         await orders.give(order("b"))
         await asyncio.wait_for(first, 5)  # as if it died while it trained b
         assert not (await orders.news(0.01)).finished
-        second = asyncio.create_task(worked(orders, log))
+        second = asyncio.create_task(worked(orders, log, alone))
         while not (await orders.news(5)).finished:
             pass
         await orders.close()

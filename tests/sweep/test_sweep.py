@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from raycl.errors import InputError
 from raycl.storage import Storage
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
@@ -293,12 +294,15 @@ def test_a_killed_trial_is_tried_again(storage: Storage) -> None:
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-def test_ray_that_is_there_is_used_and_left_as_it_is() -> None:
+def test_ray_that_is_there_is_used_and_left_as_it_is(storage: Storage) -> None:
     from raycl.cluster.connect import cluster
     from raycl.cluster.options import ClusterOptions
+    from raycl.sweep.driver import run_sweep
 
     with cluster(ClusterOptions(workers=7)):
         assert cpus() == 2
+        with pytest.raises(InputError, match=r"can never hold more than 2: it has 2 CPU\."):
+            run_sweep(fakes.make_tree([("a", None, 1), ("b", "a", 3)]), storage)
     assert cpus() == 2
 
 
