@@ -31,9 +31,9 @@ def train_in_trial(
     training: Training, storage: Storage, report: Report, train: Train | None = None
 ) -> None:
     """Train a node of one worker in the process of its trial."""
-    from raycl.sweep.preemption import trial_is_preempted
+    from raycl.sweep.preemption import is_preempted
 
-    _run_loop(training, storage, _Rank(0, 1, report, trial_is_preempted()), train)
+    _run_loop(training, storage, _Rank(0, 1, report, is_preempted()), train)
 
 
 def train_with_workers(order: Order, size: GroupSize, report: Report, again: bool) -> None:
@@ -61,12 +61,12 @@ def train_worker(config: dict[str, Any]) -> None:
     import ray.train
     from ray.train.collective import barrier
 
-    from raycl.sweep.preemption import worker_is_preempted
+    from raycl.sweep.preemption import is_preempted
 
     context, orders = ray.train.get_context(), config["orders"]
     number, world = context.get_world_rank(), context.get_world_size()
     # Only rank 0 reports, and waits for nobody.
-    worker = _Rank(number, world, orders.report.remote, worker_is_preempted)
+    worker = _Rank(number, world, orders.report.remote, is_preempted())
     place = ray.get(orders.first.remote())
     while (order := ray.get(orders.order.remote(place))) is not None:
         _run_loop(order.training, order.storage, worker, order.train)
