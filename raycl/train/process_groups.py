@@ -14,7 +14,7 @@ _owner: Any = None
 
 
 def made_once(key: Hashable, make: Callable[[], T]) -> T:
-    """What `make` makes of the process's default group: a group or a mesh of its ranks (collective).
+    """What `make` makes of the default group: a group or a mesh of its ranks (collective).
 
     A group has threads, connections and, on GPUs, memory, which a new one for each node would add
     up. It is made again where the workers meet in another default group.
