@@ -27,7 +27,8 @@ from raycl.storage import Storage, layout, scratch_folder
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
 from raycl.train.checkpoint.verify import check_names, verify
-from raycl.train.model import LanguageModel, build_model, save_hugging_face
+from raycl.train.fill import whole_model
+from raycl.train.model import LanguageModel, save_hugging_face
 from raycl.train.world import World
 
 _WEIGHT = "model."
@@ -130,9 +131,7 @@ def load_model(
 
     Raises InputError where a file is damaged or missing, or where the model has fewer positions.
     """
-    model = build_model(
-        state.mark.model, sequence_length, seed=0, attention=attention, initialize=False
-    )
+    model = whole_model(state.mark.model, sequence_length, None, attention)
     load_state(storage, state, model, None, World(0, 1, torch.device("cpu")))
     return model
 
