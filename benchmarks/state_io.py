@@ -35,7 +35,8 @@ from raycl.train.checkpoint.load import load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
-from raycl.train.model import LanguageModel, build_model
+from raycl.train.empty import materialize
+from raycl.train.model import LanguageModel, empty_model
 from raycl.train.sharding import shard_model
 from raycl.train.world import World
 
@@ -121,8 +122,9 @@ def _mark(name: str, spec: ModelSpec, world: World) -> StateMark:
 
 
 def _model(spec: ModelSpec, world: World) -> tuple[LanguageModel, torch.optim.AdamW]:
-    model = build_model(spec, 16, seed=0, initialize=False)
+    model = empty_model(spec, 16, ("sdpa",))
     shard_model(model, world, torch.float32)
+    materialize(model, world.device)
     optimizer = torch.optim.AdamW(model.parameters())
     restore_step_count(model, optimizer, 1)
     for name, tensor in named_tensors(model, optimizer).items():

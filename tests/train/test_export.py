@@ -18,7 +18,8 @@ from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.tensors import named_tensors
-from raycl.train.model import build_model, save_hugging_face
+from raycl.train.fill import whole_model
+from raycl.train.model import save_hugging_face
 from raycl.train.world import World
 from tests.helpers.state_marks import state_mark
 
@@ -42,7 +43,7 @@ def stored(folder: Path, config: dict[str, Any]) -> Storage:
     storage, spec = Storage(folder), ModelSpec(config, initialization="transformers")
     mark: StateMark = state_mark(NAME, model=spec)
     writer = StateWriter(storage, World(0, 1, torch.device("cpu")), keep_last=1)
-    model = build_model(spec, sequence_length=8, seed=5)
+    model = whole_model(spec, 8, 5)
     writer.save(NAME, named_tensors(model, None), mark, b"", kept=True)
     writer.wait()
     return storage

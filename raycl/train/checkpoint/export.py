@@ -19,7 +19,7 @@ from raycl.train.checkpoint.shard import safetensors_header, whole_bytes
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors
-from raycl.train.model import LanguageModel, build_model, save_hugging_face
+from raycl.train.model import LanguageModel, empty_model, save_hugging_face
 from raycl.train.world import World
 
 FILE_BYTES = 5 * 10**9
@@ -41,8 +41,7 @@ def export_hugging_face(
     except FileNotFoundError as error:
         where = storage.full_path(layout.state(name))
         raise InputError(where, "there is no complete state", "See `raycl status`") from error
-    with torch.device("meta"):
-        model = build_model(state.mark.model, sequence_length=1, seed=0, initialize=False)
+    model = empty_model(state.mark.model, 1, ("sdpa", "eager"))
     if not _is_saved_as_it_is(model.model):
         save_hugging_face(load_model(storage, state, sequence_length=1), folder, file_bytes)
         return

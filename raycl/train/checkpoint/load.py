@@ -21,7 +21,8 @@ from raycl.storage import Storage, layout
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
-from raycl.train.model import LanguageModel, build_model
+from raycl.train.fill import whole_model
+from raycl.train.model import LanguageModel
 from raycl.train.world import World
 
 _WEIGHT = "model."
@@ -112,8 +113,6 @@ def load_model(
 
     Raises InputError where a file is damaged or missing, or where the model has fewer positions.
     """
-    model = build_model(
-        state.mark.model, sequence_length, seed=0, attention=attention, initialize=False
-    )
+    model = whole_model(state.mark.model, sequence_length, None, attention)
     load_state(storage, state, model, None, World(0, 1, torch.device("cpu")))
     return model
