@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from raycl.plan import presets
 from raycl.plan.model_facts import ModelFacts, facts_key
+from raycl.plan.shares import largest_share
 from raycl.plan.state_index import StateIndex
 from raycl.plan.training import ModelSpec
 from raycl.plan.tree import Node, Tree
@@ -187,7 +188,7 @@ def _memory(size: _Size, node: Node) -> float:
     training = node.training
     # With the fewest workers, each of them has the most to hold.
     workers = training.fewest_workers or training.workers
-    share = training.chain.global_batch // workers
+    share = largest_share(training.chain.global_batch, workers)
     rows = training.execution.micro_batch or share
     # Four bytes for each logit, and as many for its gradient.
     logits = rows * training.sequence_length * size.vocabulary * 4 * 2
