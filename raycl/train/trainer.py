@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from raycl.data.manifest import load_manifest
+from raycl.plan.shares import largest_share
 from raycl.plan.training import Training
 from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
@@ -26,6 +27,7 @@ from raycl.train.exchange import Exchange, Launched, Question
 from raycl.train.fill import fill, initial_weights
 from raycl.train.gradients import accumulate_gradients, clip_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
+from raycl.train.micro_batches import cut, rows_per_piece
 from raycl.train.model import LanguageModel, empty_model
 from raycl.train.optimizer import (
     build_optimizer,
@@ -61,7 +63,9 @@ class Trainer:
     ) -> None:
         self._task, self._world, self._storage = task, world, storage
         self._began = time.time()
-        self._share = share_of_batch(task.chain.global_batch, world)
+        share = share_of_batch(task.chain.global_batch, world)
+        self._most_rows = largest_share(task.chain.global_batch, world.size)
+        self.micro_batch = rows_per_piece(task.execution.micro_batch, self._most_rows)
         self._tokens_per_step = task.chain.global_batch * task.sequence_length
         self._dtype = compute_dtype(task.execution.precision, world.device)
         self.step = self._first_step = 0 if found is None else found.step
@@ -71,7 +75,7 @@ class Trainer:
             storage, task.corpora, self._manifests, task.validation.rows, world
         )
         self.model = self._build(found is None)
-        self._expected = ExpectedRows(self._share, task.sequence_length, self.model.vocabulary)
+        self._expected = ExpectedRows(share, task.sequence_length, self.model.vocabulary)
         self._optimizer = build_optimizer(self.model, task.optimizer)
         self._seconds_before = 0.0
         self._previous_name: str | None = None  # the state that the history begins after
@@ -150,10 +154,9 @@ class Trainer:
         data_wait = time.perf_counter() - asked
         loss = accumulate_gradients(
             self.model,
-            rows,
+            cut(rows, self.micro_batch, self._most_rows),
             self._world,
             self._dtype,
-            task.execution.micro_batch,
             self._tokens_per_step,
         )
         complete_gradients(self.model)
@@ -221,7 +224,7 @@ class Trainer:
             self._validation_rows,
             self._world,
             self._dtype,
-            self._task.execution.micro_batch or self._share,
+            self.micro_batch,
         )
         self.history.add_validation(self.step, losses)
         self.history.restart_clock()
@@ -265,7 +268,7 @@ class Trainer:
             metadata=Metadata(corpora=corpora, tokenizer=self._tokenizer()),
             validation=ValidationFacts(
                 rows=task.validation.rows,
-                micro_batch=task.execution.micro_batch or self._share,
+                micro_batch=self.micro_batch,
                 precision=precision_name(self._dtype),
             ),
             previous=self._previous_name,
