@@ -22,7 +22,7 @@ from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.shard import Part, in_file_order
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
-from raycl.train.history import History
+from raycl.train.history_file import history_file
 from raycl.train.world import World
 from raycl.weights.ties import Pair, merged, threshold
 
@@ -88,9 +88,8 @@ def _write(
         scale=float(scale),
     )
     mark = _mark(name, base, states, origin)
-    history_file = History(world, 0, []).to_parquet()
     StateWriter(storage, world, keep_last=0).write(
-        name, merge.parts, merge.pieces, mark, history_file
+        name, merge.parts, merge.pieces, mark, history_file([])
     )
 
 
