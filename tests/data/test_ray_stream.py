@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raycl.data.ray_stream import block_bounds, direct_batches, rank_batches, rank_runs
+from raycl.data.blocks import block_bounds
+from raycl.data.ray_stream import direct_batches, rank_batches, rank_runs
 from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
 from raycl.plan.mixture import Run
