@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from raycl.cluster.memory import machine_memory
 from raycl.cluster.options import ClusterOptions
 from raycl.data.prepare import TextSource
 from raycl.data.shards import check_shards
-from raycl.plan.cost import Plan
+from raycl.plan.cost import Plan, check_machine
 from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
 from raycl.recipe.resolution import check_starts, store_starts, write_resolution
@@ -94,6 +95,9 @@ def train_sweeps(
         report("Nothing to train: every state is in storage already.")
         return Trained(plan, {})
     plan = inspected(plan)
+    if options.address is None and options.device == "cpu":
+        where = plan.sweeps[0].definition.where
+        check_machine(plan.tree, plan.models, machine_memory(), where)
     sources = _ready(plan, material, storage, report)
     to = options.address
     report("Starting Ray …" if to is None else f"Connecting to Ray at {to} …")

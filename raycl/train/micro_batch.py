@@ -7,11 +7,10 @@ moment: two trainings on one machine take the same and end in the same bits.
 from __future__ import annotations
 
 import os
-from functools import lru_cache
-from pathlib import Path
 
 import torch
 
+from raycl.cluster.memory import machine_memory
 from raycl.errors import InputError
 from raycl.models.configuration import is_plain
 from raycl.plan.fit import even_rows, most_rows, usable
@@ -25,8 +24,6 @@ from raycl.train.architecture import hugging_face_config
 from raycl.train.memory_facts import count_memory
 from raycl.train.precision import precision_name
 from raycl.train.world import World
-
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 class MicroBatch:
@@ -117,18 +114,4 @@ def room_of(device: torch.device) -> float:
     """Bytes that a step of one worker may take: of its GPU, or its CPU's part of the machine."""
     if device.type == "cuda":
         return usable(torch.cuda.get_device_properties(device).total_memory)
-    return host_memory() / (os.cpu_count() or 1)
-
-
-@lru_cache(maxsize=1)
-def host_memory() -> float:
-    """Bytes of the machine's memory, or of this container's limit where that is less."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for file in _LIMITS:
-        try:
-            limit = file.read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if limit.isdigit():
-            total = min(total, int(limit))
-    return float(total)
+    return machine_memory() / (os.cpu_count() or 1)

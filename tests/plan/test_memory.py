@@ -22,7 +22,9 @@ from raycl.plan.memory import (
     step_memory,
 )
 from raycl.plan.memory_forms import memory_facts
+from raycl.plan.planned_memory import check_host
 from raycl.plan.scaling import Machine, Work
+from tests.helpers.recipe_data import recipe_data, resolved
 
 CONFIG = {**presets.PRESETS["gpt-neox-9.6b"], "vocab_size": 50304}
 FACTS = memory_facts(CONFIG, 2048)
@@ -133,3 +135,10 @@ def test_a_machine_is_named_or_given() -> None:
     for gpu, memory in (("X9", None), (None, "80"), (None, "0GB")):
         with pytest.raises(InputError):
             machine_of(gpu, memory)
+
+
+def test_a_machine_that_cannot_hold_one_row_is_refused() -> None:
+    training = resolved(recipe_data(model={"preset": "gpt-neox-9.6b"}))
+    with pytest.raises(InputError, match=r"1 worker of 1\d\d\.\d GiB and more, and this machine"):
+        check_host(training, FACTS, 2**34, "recipe")
+    check_host(training, FACTS, 2**38, "recipe")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from raycl.cluster.memory import machine_memory
 from raycl.errors import InputError
 from raycl.plan.layout import Layout
 from raycl.plan.memory import Computation, step_memory
@@ -95,7 +96,7 @@ def test_a_resumed_training_takes_the_rows_of_its_state(
 
 def test_the_memory_of_a_worker_is_its_part_of_the_machine() -> None:
     room = micro_batch.room_of(torch.device("cpu"))
-    assert 2**26 < room <= micro_batch.host_memory()
+    assert 2**26 < room <= machine_memory()
 
 
 def test_a_model_without_a_configuration_is_not_counted() -> None:
