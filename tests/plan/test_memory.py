@@ -50,11 +50,21 @@ def test_logits_exist_in_chunks_or_whole() -> None:
 
 
 def test_the_peak_is_in_the_forward_or_in_the_backward_pass() -> None:
-    memory = StepMemory(4, 4, 8, 1, activations=10, logits=2, working=3, several=False)
-    assert memory.total == 13 + 12
-    assert replace(memory, activations=1).total == 13 + 4 + 3
+    memory = StepMemory(
+        weights=4,
+        gradients=4,
+        moments=8,
+        gathered=1,
+        activations=10,
+        logits=2,
+        exchange=5,
+        working=3,
+        several=False,
+    )
+    assert memory.total == 12 + 1 + 10 + 2
+    assert replace(memory, activations=1).total == 12 + 4 + 5 + 3
     # Gradients of an earlier micro-batch are there from the beginning.
-    assert replace(memory, several=True).total == 13 + 4 + 12 + 3
+    assert replace(memory, several=True).total == 12 + 1 + 10 + 2 + 4 + 3
 
 
 @pytest.mark.parametrize("config", ["gpt-neox-405m", "llama-8b"])
