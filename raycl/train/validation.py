@@ -13,7 +13,7 @@ from raycl.data.manifest import Manifest
 from raycl.data.shards import CorpusReader
 from raycl.plan.shares import largest_share, share_of
 from raycl.storage import Storage
-from raycl.train.micro_batches import padded
+from raycl.train.micro_batches import cut
 from raycl.train.model import LanguageModel
 from raycl.train.precision import autocast
 from raycl.train.world import World
@@ -74,10 +74,9 @@ def validation_losses(
 
 
 def _pieces(part: ValidationRows, world: World, micro_batch: int) -> torch.Tensor:
-    """The rank's rows as int64 [pieces, micro_batch, length + 1], padded.
+    """The rank's rows as int64 [pieces, ≤ micro_batch, length + 1], padded.
 
-    Every rank gets as many pieces as the others, because FSDP's forward pass is collective; their
-    shape is that of training, so that nothing is compiled again.
+    Every rank gets as many pieces as the others, because FSDP's forward pass is collective.
     """
     rows = torch.from_numpy(part.local.astype(np.int64))
-    return padded(rows, micro_batch, largest_share(part.total, world.size))
+    return cut(rows, micro_batch, largest_share(part.total, world.size))
