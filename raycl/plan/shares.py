@@ -14,3 +14,8 @@ def share_of(rows: int, reader: int, readers: int) -> range:
 def largest_share(rows: int, readers: int) -> int:
     """The most rows that a reader has."""
     return -(-rows // readers)
+
+
+def even_rows(rows: int, most: int) -> int:
+    """The micro-batch of at most `most` rows that cuts `rows` into as few and equal pieces."""
+    return -(-rows // -(-rows // most))

@@ -13,11 +13,12 @@ import torch
 from raycl.cluster.memory import machine_memory
 from raycl.errors import InputError
 from raycl.models.configuration import is_plain
-from raycl.plan.fit import even_rows, most_rows, usable
+from raycl.plan.fit import most_rows, usable
 from raycl.plan.layout import Layout
 from raycl.plan.memory import Computation, MemoryFacts
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import facts_key
+from raycl.plan.shares import even_rows
 from raycl.plan.training import ModelSpec, Training
 from raycl.states.mark import StateMark
 from raycl.train.architecture import hugging_face_config

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import torch
 
+from raycl.plan.shares import even_rows
+
 PADDING = -1
 """The token of a row that is none: as a target it is ignored, so its row has zero weight."""
 
 
-def rows_per_piece(micro_batch: int | None, most_rows: int) -> int:
-    """Rows of each of the fewest equal pieces that hold `most_rows`, none over `micro_batch`.
-
-    Without a micro-batch there is one piece.
-    """
-    pieces = -(-most_rows // (micro_batch or most_rows))
-    return -(-most_rows // pieces)
-
-
 def cut(rows: torch.Tensor, micro_batch: int | None, most_rows: int) -> torch.Tensor:
-    """Rows [count, length + 1] as equal pieces [pieces, rows per piece, length + 1].
+    """Rows [count, length + 1] as equal pieces [pieces, ≤ micro_batch rows, length + 1].
 
     `most_rows` is the largest count of any rank: number and shape of pieces depend on it alone, so
-    that they are the same on every rank and in every step. Rows of padding fill the rest.
+    that they are the same on every rank and in every step. Rows of padding fill the rest. Without
+    a micro-batch there is one piece.
     """
-    return padded(rows, rows_per_piece(micro_batch, most_rows), most_rows)
-
-
-def padded(rows: torch.Tensor, piece: int, most_rows: int) -> torch.Tensor:
-    """The same for pieces of exactly `piece` rows, as many as `most_rows` rows need."""
+    piece = even_rows(most_rows, micro_batch or most_rows)
     pieces = -(-most_rows // piece)
     missing = pieces * piece - len(rows)
     if missing:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raycl.errors import InputError
-from raycl.plan.shares import largest_share, share_of
+from raycl.plan.shares import even_rows, largest_share, share_of
 from raycl.plan.training import ModelSpec
 from raycl.train.fill import whole_model
 from raycl.train.gradients import accumulate_gradients
-from raycl.train.micro_batches import PADDING, cut, padded, rows_per_piece
+from raycl.train.micro_batches import PADDING, cut
 from raycl.train.model import LanguageModel
 from raycl.train.world import World, share_of_batch
 from tests.helpers.model_types import configuration
@@ -37,16 +37,9 @@ def test_every_rank_has_pieces_of_one_shape_with_all_of_its_rows(
         assert bool(((own == PADDING).all(1) | (own != PADDING).all(1)).all())
     assert kept == list(range(batch))
     ((count, size, _),) = shapes
-    assert size == rows_per_piece(micro_batch, most) <= (micro_batch or most)
+    assert size == even_rows(most, micro_batch or most) <= (micro_batch or most)
     assert count == math.ceil(most / (micro_batch or most))
     assert count * size - most < count  # no piece could be smaller
-
-
-def test_pieces_of_a_given_size_hold_rows_of_validation() -> None:
-    rows = torch.ones(3, 5, dtype=torch.int64)
-    assert padded(rows, 8, 3).shape == (1, 8, 5)
-    assert padded(rows[:0], 2, 3).shape == (2, 2, 5)
-    assert padded(rows, 3, 3).data_ptr() == rows.data_ptr()
 
 
 def gradients(
@@ -75,7 +68,8 @@ def test_padding_changes_nothing(kind: str) -> None:
         found, padded_gradients = gradients(model, pieces, 80)
         assert float(found) == pytest.approx(float(loss), rel=1e-6)  # summed in float32
         for name, gradient in plain.items():
-            torch.testing.assert_close(padded_gradients[name], gradient, rtol=1e-9, atol=1e-12)
+            # Some classes compute their norms in float32 whatever the model's type is.
+            torch.testing.assert_close(padded_gradients[name], gradient, rtol=1e-5, atol=1e-8)
 
 
 def test_more_workers_than_rows_are_refused() -> None:
