@@ -59,6 +59,14 @@ class World:
         dist.all_gather_object(values, value, group=self.group)
         return values
 
+    def collect(self, value: Any) -> list[Any]:
+        """Every rank's value in rank order on rank 0, and an empty list elsewhere (collective)."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] | None = [None] * self.size if self.rank == 0 else None
+        dist.gather_object(value, values, dst=0, group=self.group)
+        return values or []
+
     def everywhere(self, action: Callable[[], Any]) -> list[Any]:
         """Call `action` on every rank; return all results in rank order (collective).
 
