@@ -133,7 +133,8 @@ def _actor_of_this_machine(kind: type) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=here)(kind)
+    remote: Any = ray.remote  # its types know only some of its arguments
+    return remote(num_cpus=0, scheduling_strategy=here)(kind)
 
 
 def _process_group(backend: str, scratch: str) -> Any:

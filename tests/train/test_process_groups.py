@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch.distributed as dist
 
@@ -11,19 +12,19 @@ from raycl.train.process_groups import made_once
 
 
 @contextmanager
-def met() -> Iterator[None]:
-    """One worker that has met itself in a default group."""
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+def met(at: Path) -> Iterator[None]:
+    """One worker that has met itself in a default group, through a file."""
+    dist.init_process_group("gloo", init_method=f"file://{at}", rank=0, world_size=1)
     try:
         yield
     finally:
         dist.destroy_process_group()
 
 
-def test_a_group_is_made_once_for_as_long_as_the_workers_are_together() -> None:
-    with met():
+def test_a_group_is_made_once_for_as_long_as_the_workers_are_together(tmp_path: Path) -> None:
+    with met(tmp_path / "first"):
         first = made_once("a", lambda: dist.new_group(backend="gloo"))
         assert made_once("a", lambda: dist.new_group(backend="gloo")) is first
         assert made_once("b", lambda: dist.new_group(backend="gloo")) is not first
-    with met():
+    with met(tmp_path / "second"):
         assert made_once("a", lambda: dist.new_group(backend="gloo")) is not first
