@@ -59,7 +59,7 @@ def gradients(
     "kind", ["gpt_neox", "gemma2", "cohere", "opt", "bert", "mixtral", "qwen3_moe", "mamba2"]
 )
 def test_padding_changes_nothing(kind: str) -> None:
-    model = whole_model(ModelSpec(configuration(kind)), 16, 0).double()
+    model = whole_model(ModelSpec(configuration(kind)), 16, 0)
     rows = torch.randint(1, 60, (5, 17), generator=torch.Generator().manual_seed(0))
     loss, plain = gradients(model, rows.unsqueeze(0), 80)
     for micro_batch, most in ((None, 7), (2, 5), (3, 9)):
@@ -68,8 +68,7 @@ def test_padding_changes_nothing(kind: str) -> None:
         found, padded_gradients = gradients(model, pieces, 80)
         assert float(found) == pytest.approx(float(loss), rel=1e-6)  # summed in float32
         for name, gradient in plain.items():
-            # Some classes compute their norms in float32 whatever the model's type is.
-            torch.testing.assert_close(padded_gradients[name], gradient, rtol=1e-5, atol=1e-8)
+            torch.testing.assert_close(padded_gradients[name], gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_more_workers_than_rows_are_refused() -> None:
