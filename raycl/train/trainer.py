@@ -25,8 +25,10 @@ from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.exchange import Exchange, Launched, Question
+from raycl.train.garbage import collect_between_steps, collect_in_pause
 from raycl.train.gradients import accumulate_gradients, clip_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
+from raycl.train.memory_in_use import restart_peak
 from raycl.train.model import LanguageModel, build_model
 from raycl.train.optimizer import (
     build_optimizer,
@@ -62,6 +64,7 @@ class Trainer:
     ) -> None:
         self._task, self._world, self._storage = task, world, storage
         self._began = time.time()
+        restart_peak(world.device)
         self._share = share_of_batch(task.chain.global_batch, world)
         self._tokens_per_step = task.chain.global_batch * task.sequence_length
         self._dtype = compute_dtype(task.execution.precision, world.device)
@@ -166,6 +169,7 @@ class Trainer:
         launched = Launched(loss, norm.detach(), data_wait)
         self.history.add(step, learning_rate, launched, self._rows_read(step))
         self.step = step + 1
+        collect_between_steps(self.step)
         self.writer.check()
 
     def exchange(self) -> bool:
@@ -226,6 +230,7 @@ class Trainer:
             self._task.execution.micro_batch or self._share,
         )
         self.history.add_validation(self.step, losses)
+        collect_in_pause()
         self.history.restart_clock()
 
     def save(self) -> bool:
@@ -247,6 +252,7 @@ class Trainer:
             self.history.to_parquet() if self._world.rank == 0 else b"",
             kept=stays_after(self._task, self.step),
         )
+        collect_in_pause()
         self.history.restart_clock()
         return True
 

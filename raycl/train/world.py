@@ -31,6 +31,11 @@ class World:
         """A gloo group beside the main one, for objects and background saves (collective)."""
         return dist.new_group(backend="gloo", timeout=_GROUP_TIMEOUT) if self.size > 1 else None
 
+    def close(self) -> None:
+        """Give up the group beside the main one, whose threads and sockets would stay."""
+        if isinstance(group := self.__dict__.get("group"), dist.ProcessGroup):
+            dist.destroy_process_group(group)
+
     def agree(self, choose: Callable[[], Any]) -> Any:
         """Call `choose` on rank 0; return, or raise, its outcome on every rank (collective)."""
         if self.size == 1:
