@@ -14,8 +14,6 @@ from contextlib import contextmanager
 
 import torch
 
-from raycl.train.world import World
-
 _STEPS = 100
 _YOUNG = 1
 """The older of the two generations that a collection between steps looks at."""
@@ -48,7 +46,7 @@ def collect_in_pause() -> None:
 
 
 @contextmanager
-def freed_afterwards(world: World) -> Iterator[None]:
+def freed_afterwards() -> Iterator[None]:
     """Free what a node has held once it has ended: the process may train another one.
 
     Model and optimizer are parts of reference cycles (hooks of FSDP and of PyTorch's optimizer), so
@@ -58,7 +56,6 @@ def freed_afterwards(world: World) -> Iterator[None]:
     try:
         yield
     finally:
-        world.close()
         gc.collect()
         if "torch._dynamo" in sys.modules:  # imported with the first block that is compiled
             torch.compiler.reset()

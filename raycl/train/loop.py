@@ -56,7 +56,7 @@ def train(
     """
     world = current_world()
     told = Observers([Reporting(report), *observers] if world.rank == 0 else observers)
-    with freed_afterwards(world):
+    with freed_afterwards():
         _train(world, task, storage, batches, told, asked)
 
 
