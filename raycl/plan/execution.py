@@ -7,12 +7,13 @@ computes has to be part of a state's name, as `precision` is; see `raycl/recipe/
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field
 
 from raycl.plan.configuration import Configuration
-from raycl.units import Count
+from raycl.units import Count, Span
 
 Device = Literal["cpu", "cuda"]
 """The kind of device on which workers train."""
@@ -45,4 +46,9 @@ class Execution(Configuration):
         default=10,
         gt=0,
         description="steps in a row that may be skipped for a loss or gradient that is not finite",
+    )
+    step_timeout: Span | None = Field(
+        default=timedelta(minutes=10),
+        description="time after which a step that does not end ends its process, if it is also "
+        "ten times the usual time of a step; null: never",
     )

@@ -10,9 +10,11 @@ from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, keep_state
 from raycl.train.exchange import Question
+from raycl.train.garbage import freed_afterwards, no_collection_in_steps
 from raycl.train.observers import Observer, Observers, Report, Reporting
 from raycl.train.trainer import Trainer
-from raycl.train.world import current_world
+from raycl.train.watchdog import Watchdog
+from raycl.train.world import World, current_world
 
 Batches = Callable[[int], Iterator[np.ndarray]]
 
@@ -54,6 +56,18 @@ def train(
     """
     world = current_world()
     told = Observers([Reporting(report), *observers] if world.rank == 0 else observers)
+    with freed_afterwards():
+        _train(world, task, storage, batches, told, asked)
+
+
+def _train(
+    world: World,
+    task: Training,
+    storage: Storage,
+    batches: Batches,
+    told: Observer,
+    asked: Question,
+) -> None:
     found = world.agree(lambda: deepest_state(storage, task.chain, task.stop))
     if found is not None and found.step == task.stop:
         world.agree(lambda: keep_state(storage, found))
@@ -62,15 +76,29 @@ def train(
     trainer = Trainer(task, storage, world, found, asked)
     if trainer.step == 0:
         trainer.validate()
-    stream = batches(trainer.step)
+    with no_collection_in_steps(), Watchdog(task.execution.step_timeout).watching() as watchdog:
+        _steps(task, trainer, batches(trainer.step), told, watchdog)
+    trainer.writer.wait()
+    told.on_end(trainer.metrics())
+
+
+def _steps(
+    task: Training,
+    trainer: Trainer,
+    stream: Iterator[np.ndarray],
+    told: Observer,
+    watchdog: Watchdog,
+) -> None:
     while trainer.step < task.stop:
-        trainer.train_step(stream)
-        told.on_step(trainer.step)
+        with watchdog.step():
+            trainer.train_step(stream)
+            told.on_step(trainer.step)
+            news = trainer.exchange()
         if trainer.validation_due():
             trainer.validate()
         elif trainer.save_due() or trainer.asked_to_leave():
             trainer.resolve()
-        elif not trainer.exchange():
+        elif not news:
             continue
         told.on_metrics(trainer.metrics())
         leaving = trainer.asked_to_leave() and trainer.step < task.stop
@@ -79,5 +107,3 @@ def train(
         if (leaving or trainer.save_due()) and trainer.save() and leaving:
             trainer.writer.wait()
             raise Interrupted(f"saved after step {trainer.step} to make room")
-    trainer.writer.wait()
-    told.on_end(trainer.metrics())

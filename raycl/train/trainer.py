@@ -26,8 +26,10 @@ from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.empty import materialize
 from raycl.train.exchange import Exchange, Launched, Question
 from raycl.train.fill import fill, initial_weights
+from raycl.train.garbage import collect_between_steps, collect_in_pause
 from raycl.train.gradients import accumulate_gradients, clip_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
+from raycl.train.memory_in_use import restart_peak
 from raycl.train.micro_batch import choose_micro_batch
 from raycl.train.micro_batches import cut
 from raycl.train.model import LanguageModel, empty_model
@@ -65,6 +67,7 @@ class Trainer:
     ) -> None:
         self._task, self._world, self._storage = task, world, storage
         self._began = time.time()
+        restart_peak(world.device)
         share = share_of_batch(task.chain.global_batch, world)
         self._most_rows = largest_share(task.chain.global_batch, world.size)
         self._tokens_per_step = task.chain.global_batch * task.sequence_length
@@ -165,6 +168,7 @@ class Trainer:
         launched = Launched(loss, norm.detach(), data_wait)
         self.history.add(step, learning_rate, launched, self._rows_read(step))
         self.step = step + 1
+        collect_between_steps(self.step)
         self.writer.check()
 
     def exchange(self) -> bool:
@@ -246,6 +250,7 @@ class Trainer:
             self._micro_batch.rows,
         )
         self.history.add_validation(self.step, losses)
+        collect_in_pause()
         self.history.restart_clock()
 
     def save(self) -> bool:
@@ -267,6 +272,7 @@ class Trainer:
             self.history.to_parquet() if self._world.rank == 0 else b"",
             kept=stays_after(self._task, self.step),
         )
+        collect_in_pause()
         self.history.restart_clock()
         return True
 

@@ -184,6 +184,7 @@ def _settings() -> Iterator[Malformed]:
         "save_every": (0, -1),
         "keep_last": (0, -1),
         "max_skipped": (0,),
+        "step_timeout": (0, "0 minutes", "soon", -1),
         "batch": (1,),
     }
     for field, values in execution.items():
