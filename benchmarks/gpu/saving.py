@@ -11,26 +11,29 @@ from benchmarks.gpu.watched import Tensors, difference, steps, tensors
 from raycl.plan.execution import Execution
 from raycl.train.trainer import Trainer
 
-_SAVED, _LAST = 2, 4
+_FIRST, _SAVED, _LAST = 1, 2, 4
 
 
 def saving(bench: Bench) -> Iterator[Row]:
-    """Save after the second step; go on from there twice, in this training and in a new one."""
+    """Save twice, the first time with what is made once; go on here and in a new training."""
     times: dict[str, float] = {}
+    blocked: list[float] = []
     straight: dict[int, Tensors] = {}
     resumed: dict[int, Tensors] = {}
     size = replace(bench.sizes.large, steps=_LAST)
     execution = Execution(micro_batch=bench.sizes.micro_batches[0])
 
     def look(trainer: Trainer) -> None:
-        if trainer.step == _SAVED:
-            straight[_SAVED] = tensors(trainer)
+        if trainer.step in (_FIRST, _SAVED):
+            trainer.writer.wait()
             bench.wait()
             began = time.perf_counter()
             trainer.save()
-            times["blocked"] = time.perf_counter() - began
+            blocked.append(time.perf_counter() - began)
+        if trainer.step == _SAVED:
             bench.wait()
             times["device"] = time.perf_counter() - began
+            straight[_SAVED] = tensors(trainer)
         elif trainer.step == _LAST:
             straight[_LAST] = tensors(trainer)
             began = time.perf_counter()
@@ -38,10 +41,11 @@ def saving(bench: Bench) -> Iterator[Row]:
             times["waited"] = time.perf_counter() - began
 
     steps(bench, size, execution, look, folder="save")
-    value, expected = round(times["blocked"], 3), "< 0.5 s"
-    met = times["blocked"] < 0.5 if bench.cuda else None
-    yield Row(f"seconds a save holds up, {size.preset}", value, expected, met)
-    yield Row("seconds until the device is free", round(times["device"], 3), expected)
+    expected = "< 0.5 s"
+    for number, seconds in enumerate(blocked, 1):
+        met = seconds < 0.5 if bench.cuda and number > 1 else None
+        yield Row(f"seconds that save {number} holds up", round(seconds, 3), expected, met)
+    yield Row("seconds until its copies are made", round(times["device"], 3), expected)
     yield Row("seconds of writing after two more steps", round(times["waited"], 2))
     bench.forget()
 
