@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.paths import ROOT
 
 
+@pytest.mark.slow
 def test_the_smoke_size_compares_the_loops(tmp_path: Path) -> None:
     output = tmp_path / "speeds.json"
     done = subprocess.run(
