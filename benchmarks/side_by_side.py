@@ -38,31 +38,32 @@ def summary(speeds: Sequence[float]) -> Numbers:
     }
 
 
-def measure(turns: Turns) -> Numbers:
-    """Everything, with the load of the machine before and after."""
-    before = os.getloadavg()[0]
-    alone, together = one_process(turns), two_processes(turns)
-    return {
+def measure(turns: Turns) -> Iterator[Numbers]:
+    """What is known after one process, and after two; with the load of the machine."""
+    found: Numbers = {
         "environment": {
             "python": platform.python_version(),
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "cpus": os.cpu_count(),
-            "load before and after": [before, os.getloadavg()[0]],
         },
         "timed steps of a run": turns.steps,
-        "1 process": {name: summary(speeds) for name, speeds in alone.items()}
-        | left_out(ONE_PROCESS, turns.compiled),
-        "2 processes": {name: summary(speeds) for name, speeds in together.items()}
-        | left_out(TWO_PROCESSES, turns.compiled),
     }
+    loads = [round(os.getloadavg()[0], 1)]
+    parts = (("1 process", ONE_PROCESS, one_process), ("2 processes", TWO_PROCESSES, two_processes))
+    for name, contenders, run in parts:
+        measured = {loop: summary(speeds) for loop, speeds in run(turns).items()}
+        found[name] = measured | left_out(contenders, turns.compiled)
+        loads.append(round(os.getloadavg()[0], 1))
+        found["environment"]["load before and after"] = loads
+        yield found
 
 
 def table(found: Numbers) -> Iterator[str]:
     """A line for each loop: median, middle half, and how many times as fast raycl is."""
     for key, value in found["environment"].items():
         yield f"{key}: {value}"
-    for part in ("1 process", "2 processes"):
+    for part in [name for name in found if name.endswith(("process", "processes"))]:
         yield f"{part:24} {'tokens/s':>9} {'middle half':>17}   raycl is"
         for loop, numbers in found[part].items():
             if isinstance(numbers, str):
@@ -83,11 +84,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where all numbers are written")
     arguments = parser.parse_args()
     turns = Turns(arguments.runs, arguments.steps)
-    found = measure(Turns(2, 2, batch=2, compiled=False) if arguments.smoke else turns)
+    if arguments.smoke:
+        turns = Turns(2, 2, batch=2, compiled=False)
+    found: Numbers = {}
+    for found in measure(turns):
+        if arguments.json:
+            arguments.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
     for line in table(found):
         print(line)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":
