@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 
@@ -36,7 +37,7 @@ def _costs(bench: Bench) -> Iterator[Row]:
     for name, function in (("chunked", summed_cross_entropy), ("whole logits", whole_logits_loss)):
         bench.forget()
         try:
-            took = milliseconds(bench, lambda f=function: _gradients(f, *inputs), 5, warmup=2)
+            took = milliseconds(bench, partial(_gradients, function, *inputs), 5, warmup=2)
         except torch.cuda.OutOfMemoryError:
             yield Row(f"{name}: {bench.sizes.loss_tokens:,} tokens", "out of memory")
             continue
@@ -48,17 +49,17 @@ def _inputs(bench: Bench, tokens: int) -> tuple[torch.Tensor, torch.Tensor, torc
     config = bench.sizes.large.config
     width, vocabulary = config["hidden_size"], config["vocab_size"]
     generator = torch.Generator(bench.device).manual_seed(0)
-    kinds = {"device": bench.device, "generator": generator}
-    hidden = torch.randn(tokens, width, **kinds).bfloat16()
-    weight = torch.randn(vocabulary, width, **kinds).mul_(width**-0.5).bfloat16()
-    return hidden, weight, torch.randint(vocabulary, (tokens,), **kinds)
+    random = partial(torch.randn, device=bench.device, generator=generator)
+    weight = random(vocabulary, width).mul_(width**-0.5).bfloat16()
+    targets = torch.randint(vocabulary, (tokens,), device=bench.device, generator=generator)
+    return random(tokens, width).bfloat16(), weight, targets
 
 
 def _gradients(
     function: Loss, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, ...]:
-    parts = [part.detach().requires_grad_() for part in (hidden, weight)]
-    return torch.autograd.grad(function(*parts, targets) / len(targets), parts)
+    hidden, weight = hidden.detach().requires_grad_(), weight.detach().requires_grad_()
+    return torch.autograd.grad(function(hidden, weight, targets) / len(targets), (hidden, weight))
 
 
 def whole64(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

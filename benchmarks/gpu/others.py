@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -18,7 +18,7 @@ from benchmarks.gpu.report import Bench, Row
 from benchmarks.gpu.sizes import Size
 from benchmarks.gpu.timing import Speed, speed_of
 
-Context = Callable[[], AbstractContextManager[Any]]
+Context = AbstractContextManager[Any]
 
 
 def plain(bench: Bench) -> Iterator[Row]:
@@ -28,14 +28,15 @@ def plain(bench: Bench) -> Iterator[Row]:
         model = torch.compile(model) if compiled else model
         name = f"plain Hugging Face loop{', torch.compile' if compiled else ''}"
         autocast = torch.autocast(bench.device.type, torch.bfloat16)
-        yield _measured(bench, name, model, lambda context=autocast: context)
+        yield _measured(bench, name, model, autocast)
 
 
 def titan(bench: Bench) -> Iterator[Row]:
     """Torchtitan's step: `fully_shard` in bfloat16, compiled blocks and a compiled plain loss."""
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if bench.cuda else "gloo"
-        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+        store = dist.HashStore()  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=store, rank=0, world_size=1)
     model = _model(bench)
     policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
     mesh = init_device_mesh(bench.device.type, (1,))
@@ -44,7 +45,7 @@ def titan(bench: Bench) -> Iterator[Row]:
             block.compile()
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
-    yield _measured(bench, "torchtitan-style loop", model, nullcontext, compiled_loss=bench.cuda)
+    yield _measured(bench, "torchtitan-style loop", model, nullcontext(), compiled_loss=bench.cuda)
 
 
 def _model(bench: Bench) -> Any:
@@ -85,7 +86,7 @@ def _train(bench: Bench, model: Any, rows: int, context: Context, compiled_loss:
 
     def step() -> None:
         for piece in pieces:
-            with context():
+            with context:
                 logits = model(input_ids=piece[:, :-1], use_cache=False).logits
                 loss = loss_of(logits, piece[:, 1:])
             (loss / len(pieces)).backward()

@@ -55,27 +55,26 @@ def not_finite(bench: Bench) -> Iterator[Row]:
 
 def same_bits(bench: Bench) -> Iterator[Row]:
     """The same steps twice, with and without determinism."""
+    count = bench.sizes.small.steps
     for deterministic in (True, False):
-        ends = []
-        for number in range(2):
-            with _deterministic(deterministic) as execution:
-                end: Tensors = {}
-                steps(
-                    bench,
-                    bench.sizes.small,
-                    execution,
-                    lambda trainer, end=end: end.update(
-                        tensors(trainer) if trainer.step == bench.sizes.small.steps else {}
-                    ),
-                    folder=f"bits-{deterministic}-{number}",
-                )
-            ends.append(end)
+        kind = "deterministic" if deterministic else "not deterministic"
+        with _deterministic(deterministic) as execution:
+            ends = [_end(bench, execution, f"bits-{kind}-{number}") for number in range(2)]
         apart = difference(*ends)
-        name = (
-            f"{bench.sizes.small.steps} steps twice, {'' if deterministic else 'not '}deterministic"
-        )
-        expected = "0" if deterministic else "small"
-        yield Row(name, apart, expected, apart == 0 if deterministic else None)
+        expected, met = ("0", apart == 0) if deterministic else ("small", None)
+        yield Row(f"{count} steps twice, {kind}", apart, expected, met)
+
+
+def _end(bench: Bench, execution: Execution, folder: str) -> Tensors:
+    """Weights and moments at the end of a training of the small model."""
+    end: Tensors = {}
+
+    def look(trainer: Trainer) -> None:
+        if trainer.step == bench.sizes.small.steps:
+            end.update(tensors(trainer))
+
+    steps(bench, bench.sizes.small, execution, look, folder=folder)
+    return end
 
 
 @contextmanager
@@ -92,24 +91,24 @@ def _deterministic(wanted: bool) -> Iterator[Execution]:
 
 def between_nodes(bench: Bench) -> Iterator[Row]:
     """Memory of the device that is still taken when a node of this process has ended."""
-    for number in range(2):
+    size = replace(bench.sizes.small, steps=2)
+    for number in (1, 2):
         peaks: list[float] = []
-        steps(
-            bench,
-            replace(bench.sizes.small, steps=2),
-            Execution(),
-            lambda _, peaks=peaks: peaks.append(bench.peak_gib()),
-            folder=f"node-{number}",
-        )
+
+        def look(_: Trainer, peaks: list[float] = peaks) -> None:
+            peaks.append(bench.peak_gib())
+
+        steps(bench, size, Execution(), look, folder=f"node-{number}")
         left = torch.cuda.memory_allocated(bench.device) / 2**30 if bench.cuda else 0.0
         value = {"GiB left": round(left, 3), "GiB at most": round(max(peaks), 3)}
         met = left < 0.1 * max(peaks) if bench.cuda else None
-        yield Row(f"after node {number + 1}", value, "little is left", met)
+        yield Row(f"after node {number}", value, "little is left", met)
 
 
 def memory_cap(bench: Bench) -> Iterator[Row]:
     """The micro-batch that the training finds for itself in a part of the device's memory."""
-    size, found = replace(bench.sizes.large, steps=2), []
+    size = replace(bench.sizes.large, steps=2)
+    found: list[Any] = []
     cap = _capped(bench) if bench.cuda else nullcontext()
     with cap:
         steps(

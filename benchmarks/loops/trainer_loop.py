@@ -29,7 +29,13 @@ class _Clock(transformers.TrainerCallback):
     def __init__(self) -> None:
         self.began = self.ended = 0.0
 
-    def on_step_end(self, _: Any, state: transformers.TrainerState, *__: Any, **___: Any) -> None:
+    def on_step_end(  # the Trainer passes more than this needs
+        self,
+        args: transformers.TrainingArguments,  # noqa: ARG002
+        state: transformers.TrainerState,
+        control: transformers.TrainerControl,  # noqa: ARG002
+        **kwargs: Any,  # noqa: ARG002
+    ) -> None:
         """Begin after the warm-up; the last step ends it."""
         self.ended = time.perf_counter()
         if state.global_step == WARMUP:

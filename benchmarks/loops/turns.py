@@ -38,7 +38,9 @@ def one_process(turns: Turns) -> Speeds:
 def two_processes(turns: Turns) -> Speeds:
     """The same for loops of two workers with one thread each, who exchange through gloo."""
     with tempfile.TemporaryDirectory(prefix="raycl-beside-") as folder:
-        torch.multiprocessing.spawn(_worker, (folder, turns), nprocs=_WORKERS)
+        torch.multiprocessing.spawn(  # type: ignore[attr-defined, no-untyped-call]
+            _worker, (folder, turns), nprocs=_WORKERS
+        )
         speeds: Speeds = json.loads((Path(folder) / "speeds.json").read_text(encoding="utf-8"))
     return speeds
 
