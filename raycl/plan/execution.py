@@ -33,7 +33,9 @@ class Execution(Configuration):
     attention: Literal["auto", "sdpa", "flash", "eager"] = "auto"
     compile: bool = False
     activation_checkpointing: bool = False
-    micro_batch: Count | None = Field(default=None, gt=0, description="rows per forward pass")
+    micro_batch: Count | None = Field(
+        default=None, gt=0, description="rows per forward pass; without it, as many as fit"
+    )
     save_every: Count | None = Field(default=None, gt=0, description="steps between states")
     keep_every: Count | None = Field(
         default=None, gt=0, description="steps between states that stay, to branch from later"
