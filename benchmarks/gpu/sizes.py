@@ -64,7 +64,7 @@ class Sizes:
     loss_tokens: int
     """Tokens of the loss alone; its width and vocabulary are the large model's."""
     memory_fraction: float
-    """The share of the device's memory that the automatic micro-batch has to do with."""
+    """The share of the memory that a training with an automatic micro-batch is allowed."""
     warmup: int = 3
 
 
@@ -77,7 +77,7 @@ FULL = Sizes(
     layer=Size("gpt-neox-9.6b", 512, 2048, 3, steps=10, layers=4),
     layer_micro_batch=3,
     loss_tokens=23 * 2048,
-    memory_fraction=0.35,
+    memory_fraction=0.6,
 )
 _TINY = Size("gpt-neox-tiny", 64, 16, 4, steps=4)
 SMOKE = Sizes(
@@ -87,7 +87,7 @@ SMOKE = Sizes(
     layer=_TINY,
     layer_micro_batch=1,
     loss_tokens=64,
-    memory_fraction=0.35,
+    memory_fraction=0.6,
     warmup=1,
 )
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from benchmarks.gpu.report import Bench, Row
 from benchmarks.gpu.timing import training_speed
+from raycl.errors import InputError
 from raycl.plan.execution import Execution
 
 AIM, EXPECTED = 204_000, 180_000
@@ -28,8 +29,8 @@ def best(bench: Bench) -> Iterator[Row]:
             speed = training_speed(
                 bench, bench.sizes.large, _execution(micro_batch, compile=bench.cuda)
             )
-        except torch.cuda.OutOfMemoryError:
-            yield Row(name, "out of memory")
+        except InputError as error:  # of a micro-batch that does not fit
+            yield Row(name, error.problem)
             continue
         rates.append(speed.tokens_per_second)
         yield Row(name, speed.row(), f"≥ {EXPECTED:,} tokens/s at the best, aim {AIM:,}")
@@ -59,8 +60,8 @@ def ladder(bench: Bench) -> Iterator[Row]:
                 for patch in patches:
                     stack.enter_context(patch())
                 yield Row(name, training_speed(bench, bench.sizes.large, execution).row())
-        except torch.cuda.OutOfMemoryError:
-            yield Row(name, "out of memory")
+        except InputError as error:  # of a micro-batch that does not fit
+            yield Row(name, error.problem)
 
 
 def _execution(micro_batch: int, **options: Any) -> Execution:

@@ -106,20 +106,23 @@ def between_nodes(bench: Bench) -> Iterator[Row]:
 
 
 def memory_cap(bench: Bench) -> Iterator[Row]:
-    """The micro-batch that the training finds for itself in a part of the device's memory."""
+    """The micro-batch that the training takes, halved where the allowed memory holds it not.
+
+    The estimate knows the device's memory alone, so that the cap makes the first step fail.
+    """
     size = replace(bench.sizes.large, steps=2)
-    found: list[Any] = []
+    found: list[int] = []
     cap = _capped(bench) if bench.cuda else nullcontext()
     with cap:
         steps(
             bench,
             size,
             Execution(),
-            lambda trainer: found.append(getattr(trainer, "micro_batch", "not automatic")),
+            lambda trainer: found.append(trainer._micro_batch.rows),
             folder="cap",
         )
     value = {"rows": found[-1], "GiB": round(bench.peak_gib(), 2)}
-    expected = f"fits {bench.sizes.memory_fraction:.0%} of memory"
+    expected = f"trains in {bench.sizes.memory_fraction:.0%} of the memory, halved once"
     yield Row("automatic micro-batch", value, expected, True if bench.cuda else None)
 
 
