@@ -30,7 +30,7 @@ def best(bench: Bench) -> Iterator[Row]:
                 bench, bench.sizes.large, _execution(micro_batch, compile=bench.cuda)
             )
         except InputError as error:  # of a micro-batch that does not fit
-            yield Row(name, error.problem)
+            yield Row(name, str(error))
             continue
         rates.append(speed.tokens_per_second)
         yield Row(name, speed.row(), f"≥ {EXPECTED:,} tokens/s at the best, aim {AIM:,}")
@@ -61,7 +61,7 @@ def ladder(bench: Bench) -> Iterator[Row]:
                     stack.enter_context(patch())
                 yield Row(name, training_speed(bench, bench.sizes.large, execution).row())
         except InputError as error:  # of a micro-batch that does not fit
-            yield Row(name, error.problem)
+            yield Row(name, str(error))
 
 
 def _execution(micro_batch: int, **options: Any) -> Execution:
@@ -84,4 +84,4 @@ def whole_logits_loss(
 ) -> torch.Tensor:
     """Σ cross entropy of all logits at once, as most loops compute it."""
     logits = functional.linear(hidden, weight.to(hidden.dtype)).float()
-    return functional.cross_entropy(logits, targets, reduction="sum")
+    return functional.cross_entropy(logits, targets, reduction="sum", ignore_index=-1)
