@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu_runs import CORPUS, Size, make_task, write_rows
+from benchmarks.gpu.sizes import CORPUS, Size, make_task, write_rows
 from raycl.data.manifest import load_manifest
 from raycl.data.shards import CorpusReader
 from raycl.plan.execution import Execution

@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from benchmarks.loop_speed import BATCH, CONFIG, LENGTH, VOCABULARY
+from benchmarks.loops.sizes import BATCH, CONFIG, LENGTH, VOCABULARY
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.training import ModelSpec
 from raycl.train.fill import whole_model
