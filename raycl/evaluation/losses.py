@@ -17,6 +17,7 @@ from raycl.train.attention import attention_choices
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.precision import compute_dtype
+from raycl.train.sharding import shard_model
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, current_world
 
@@ -108,13 +109,13 @@ def _measure(
     # The model is built once, for the corpus with the longest rows.
     longest = max(manifests[corpus].row_length for corpus in wanted) - 1
     attention = attention_choices("auto", world.device, measure.dtype)
-    model = load_model(storage, state, longest, attention).to(world.device)
+    model = shard_model(load_model(storage, state, longest, attention), world, measure.dtype)
     losses: dict[Measured, float] = {}
     # Each corpus is measured alone, because rows of corpora may differ in length and number.
     for corpus, key in wanted.items():
         folders = {corpus: layout.corpus(corpus)}
         rows = read_validation_rows(storage, folders, manifests, key[2], world)
-        measured = validation_losses(model, rows, world, measure.dtype, measure.micro_batch)
+        measured = validation_losses(model, rows, world, measure.micro_batch)
         losses[key] = measured[corpus]
     return losses
 

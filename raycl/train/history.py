@@ -109,7 +109,7 @@ class History:
 
         Returns each step's loss summed over ranks, its gradient norm, and whether it was skipped;
         then the seconds since the clock's start and the seconds spent waiting for rows, each the
-        mean over ranks. The device has decided whether a step was skipped by the same function
+        mean over readers. The device has decided whether a step was skipped by the same function
         (`is_spike`), so both agree.
         """
         losses = torch.stack([pending.loss for pending in self._pending]).double()
@@ -118,7 +118,7 @@ class History:
         elapsed = time.perf_counter() - self._window_start
         waited = sum(pending.data_wait for pending in self._pending)
         times = torch.tensor([elapsed, waited], dtype=torch.float64, device=losses.device)
-        summed = self._world.sum(torch.cat([losses, times / self._world.size])).tolist()
+        summed = self._world.sum(torch.cat([losses, times / self._world.layout.readers])).tolist()
         return summed[:-2], norms.tolist(), spikes, summed[-2], summed[-1]
 
     def restart_clock(self) -> None:

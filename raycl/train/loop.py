@@ -51,7 +51,7 @@ def train(
     validation; the message names the step and the last good state), RuntimeError (the rows end
     early), and whatever the storage or an observer raises.
     """
-    world = current_world()
+    world = current_world().divided(task.execution.layout)
     told = Observers([Reporting(report), *observers] if world.rank == 0 else observers)
     found = world.agree(lambda: deepest_state(storage, task.chain, task.stop))
     if found is not None and found.step == task.stop:

@@ -1,12 +1,23 @@
-"""Shards a model over the workers block by block, with PyTorch's FSDP2."""
+"""Shards a model over the workers unit by unit, with PyTorch's FSDP2; one worker is a shard of one.
+
+Weights, their gradients and AdamW's moments are float32 and stay sharded. A unit's weights are
+gathered, cast to the type of the computation, when the unit is computed.
+"""
 
 from __future__ import annotations
 
-import torch
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from typing import Any
 
-from raycl.train.model import LanguageModel, checkpoint_activations, transformer_blocks
+import torch
+from torch import nn
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+
+from raycl.plan.execution import Execution
+from raycl.plan.layout import keeps_gathered
+from raycl.train.mesh import data_mesh
+from raycl.train.model import LanguageModel, transformer_blocks
+from raycl.train.recompute import recompute_blocks
+from raycl.train.units import sharding_units
 from raycl.train.world import World
 
 
@@ -14,27 +25,54 @@ def shard_model(
     model: LanguageModel,
     world: World,
     dtype: torch.dtype,
-    *,
-    compile_blocks: bool = False,
-    activation_checkpointing: bool = False,
+    execution: Execution | None = None,
 ) -> LanguageModel:
-    """Move the model to the device and, with several workers, shard it block by block (FSDP2).
+    """Shard the model over the workers and move this worker's part to the device (collective).
 
-    Computes in `dtype`, keeps and reduces in float32. Changes the model in place and returns it.
+    Computes in `dtype`, keeps and reduces in float32. `execution` says whether blocks are compiled
+    and what their backward pass computes again. Changes the model in place and returns it. Raises
+    InputError where the model cannot be divided.
     """
-    blocks = transformer_blocks(model)
-    if activation_checkpointing:
-        checkpoint_activations(model)
-    if compile_blocks:
-        for block in blocks:
-            block.compile()
-    if world.size == 1:
-        return model.to(world.device)
-    mesh = init_device_mesh(world.device.type, (world.size,))
+    if execution is not None:
+        blocks = transformer_blocks(model)
+        recompute_blocks(blocks, execution.activation_checkpointing)
+        if execution.compiles("cuda" if world.device.type == "cuda" else "cpu"):
+            for block in blocks:
+                block.compile()
+    units = sharding_units(model, world.layout.shard)
+    gathered = sum(parameter.numel() for parameter in model.parameters()) * dtype.itemsize
+    model.keeps_gathered = keeps_gathered(world.layout, gathered)
+    mesh = data_mesh(world)
     policy = MixedPrecisionPolicy(
         param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32
     )
-    for block in blocks:
-        fully_shard(block, mesh=mesh, mp_policy=policy)
-    fully_shard(model, mesh=mesh, mp_policy=policy)
+    for unit in units:
+        fully_shard(
+            unit, mesh=mesh, mp_policy=policy, reshard_after_forward=not model.keeps_gathered
+        )
+    # The model's own unit is the last of the forward pass and the first of the backward pass.
+    fully_shard(model, mesh=mesh, mp_policy=policy, reshard_after_forward=False)
+    for unit in (*units, model):
+        _sum_gradients(unit, world)
     return model.to(world.device)  # FSDP moves parameters only; buffers are left
+
+
+def _sum_gradients(unit: nn.Module, world: World) -> None:
+    """Have gradients summed over the workers, where FSDP would take their mean."""
+    module: Any = unit
+    if world.layout.readers > 1:
+        module.set_gradient_divide_factor(1.0)
+        # gloo cannot multiply while it reduces, as FSDP does for a factor otherwise.
+        module.set_force_sum_reduction_for_comms(True)
+    # A worker may send no token to an expert that another one uses. Both must reduce the same
+    # gradients, or they would wait for each other. torch before 2.13 has no such switch.
+    count_unused = getattr(module, "set_reduce_scatter_unused_params", None)
+    if count_unused is not None:
+        count_unused(True)
+
+
+def reshard(model: nn.Module) -> None:
+    """Free gathered weights after forward passes without a backward pass, which would free them."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()

@@ -24,7 +24,8 @@ from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.checkpoint.tensors import named_tensors
-from raycl.train.gradients import accumulate_gradients, clip_gradients, complete_gradients
+from raycl.train.clipping import clip_gradients
+from raycl.train.gradients import accumulate_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
 from raycl.train.model import LanguageModel, build_model
 from raycl.train.optimizer import (
@@ -88,13 +89,7 @@ class Trainer:
             )
         model.train()
         freeze_unreached(model, task.model)
-        return shard_model(
-            model,
-            self._world,
-            self._dtype,
-            compile_blocks=task.execution.compile,
-            activation_checkpointing=task.execution.activation_checkpointing,
-        )
+        return shard_model(model, self._world, self._dtype, task.execution)
 
     def _load(self, storage: Storage, found: StoredState) -> list[dict[str, Any]]:
         """Load weights and, unless this is a hand-off, AdamW's state; returns earlier history."""
@@ -141,7 +136,6 @@ class Trainer:
             self.model,
             rows,
             self._world,
-            self._dtype,
             task.execution.micro_batch,
             self._tokens_per_step,
         )
@@ -195,7 +189,6 @@ class Trainer:
             self.model,
             self._validation_rows,
             self._world,
-            self._dtype,
             self._task.execution.micro_batch or self._share,
         )
         self.history.add_validation(self.step, losses)

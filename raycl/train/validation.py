@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.distributed.fsdp import FSDPModule
 
 from raycl.data.manifest import Manifest
 from raycl.data.shards import CorpusReader
 from raycl.storage import Storage
 from raycl.train.model import LanguageModel
-from raycl.train.precision import autocast
+from raycl.train.sharding import reshard
 from raycl.train.world import World
 
 
@@ -41,7 +40,8 @@ def read_validation_rows(
     for corpus, folder in corpora.items():
         reader = CorpusReader(storage, folder, manifests[corpus], "validation")
         total = min(rows, reader.rows)
-        first, last = (total * rank // world.size for rank in (world.rank, world.rank + 1))
+        bounds = (world.reader, world.reader + 1)
+        first, last = (total * bound // world.layout.readers for bound in bounds)
         if total:
             result[corpus] = ValidationRows(reader.read(first, last - first), total)
     return result
@@ -52,7 +52,6 @@ def validation_losses(
     model: LanguageModel,
     rows: Mapping[str, ValidationRows],
     world: World,
-    dtype: torch.dtype,
     micro_batch: int,
 ) -> dict[str, float]:
     """The mean loss of each corpus over all ranks, in nats per token (collective)."""
@@ -60,14 +59,11 @@ def validation_losses(
     sums = torch.zeros(len(rows), dtype=torch.float64, device=world.device)
     for index, part in enumerate(rows.values()):
         for piece, counts in _pieces(part, world, micro_batch):
-            with autocast(world, dtype):
-                loss = model(piece.to(world.device))
+            loss = model(piece.to(world.device))
             if counts:
                 sums[index] += loss.double()
     model.train()
-    if isinstance(model, FSDPModule):
-        # FSDP frees the root's gathered weights after a backward pass, and here there is none.
-        model.reshard()
+    reshard(model)
     tokens = [part.total * (part.local.shape[1] - 1) for part in rows.values()]
     summed = world.sum(sums).tolist()
     return {corpus: summed[i] / tokens[i] for i, corpus in enumerate(rows)}
@@ -81,7 +77,7 @@ def _pieces(
     Every rank gets as many pieces as the others, because FSDP's forward pass is collective. A rank
     that has no more rows gets one row of zeros, whose loss does not count.
     """
-    most = -(-part.total // world.size)
+    most = -(-part.total // world.layout.readers)
     for first in range(0, most, micro_batch):
         piece = part.local[first : first + micro_batch]
         counts = len(piece) > 0

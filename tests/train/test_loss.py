@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from collections.abc import Callable
-from types import ModuleType, SimpleNamespace
-from typing import Any, cast
+from types import ModuleType
 
 import pytest
 import torch
 from torch.nn import functional
 
-from raycl.plan.presets import PRESETS
-from raycl.plan.training import ModelSpec
 from raycl.train import loss
 from raycl.train.loss import CHUNK_TOKENS, chunked_cross_entropy, summed_cross_entropy
-from raycl.train.model import (
-    LanguageModel,
-    build_model,
-    checkpoint_activations,
-    transformer_blocks,
-)
 
 TOKENS, HIDDEN, VOCABULARY = 2 * CHUNK_TOKENS + 100, 8, 50
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -113,16 +103,3 @@ def test_bfloat16_sums_in_float32(autocast: bool) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             given = (hidden, weight) if autocast else half
             assert torch.equal(module.summed_cross_entropy(*given, targets), expected)
-
-
-def test_activations_are_checkpointed_under_either_name() -> None:
-    """The name that the installed release deprecates is not called: that would warn."""
-    model = build_model(ModelSpec({**PRESETS["gpt-neox-tiny"], "vocab_size": 64}), 16, seed=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        checkpoint_activations(model)
-    assert transformer_blocks(model)[0].gradient_checkpointing
-    called: list[Any] = []
-    older = SimpleNamespace(gradient_checkpointing_enable=called.append)
-    checkpoint_activations(cast(LanguageModel, SimpleNamespace(model=older)))
-    assert called == [{"use_reentrant": False}]
