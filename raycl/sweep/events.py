@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from raycl.plan.tree import Node
+from raycl.units import format_memory
 
 Kind = Literal["started", "metrics", "finished", "retried", "failed", "waiting"]
 
@@ -27,12 +28,28 @@ class SweepEvent:
     def __str__(self) -> str:
         text = f"{self.label}: {self.kind}"
         if self.kind == "metrics":
-            text = f"{self.label}: " + ", ".join(f"{k} {v:.4g}" for k, v in self.metrics.items())
+            text = f"{self.label}: " + ", ".join(_metric(*item) for item in self.metrics.items())
         if self.reason:
             text += f": {self.reason}"
         if self.skipped:
             text += f" ({len(self.skipped)} nodes below it are not trained)"
         return text
+
+
+def _metric(name: str, value: float) -> str:
+    """A number with its name, as people read it."""
+    if name in _AS_PEOPLE_READ:
+        return f"{name} {_AS_PEOPLE_READ[name](value)}"
+    return f"{name} {value:.4g}"
+
+
+_AS_PEOPLE_READ: Mapping[str, Callable[[float], str]] = {
+    "step": lambda value: f"{value:.0f}",
+    "tokens_per_second": lambda value: f"{value:,.0f}",
+    "mfu": lambda value: f"{value:.1%}",
+    "peak_memory": format_memory,
+    "data_wait_share": lambda value: f"{value:.1%}",
+}
 
 
 def node_label(node: Node) -> str:

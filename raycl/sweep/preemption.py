@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from raycl.cluster.ray_internals import is_draining
 
+_SECONDS = 1.0
+"""The shortest time between two requests of one worker; notices come 30 s ahead or earlier."""
 
-def trial_is_preempted() -> Callable[[], bool]:
-    """A check for a Tune trial that trains alone: it asks Ray's control store, a small request."""
+
+def is_preempted() -> Callable[[], bool]:
+    """A check for the process that trains: it asks Ray's control store, a small request.
+
+    Each worker of a node asks for its own machine; the training loop tells the others.
+    """
     import ray
 
     node = ray.get_runtime_context().get_node_id()
-    return lambda: is_draining(node)
+    return seldom(lambda: is_draining(node))
 
 
-def worker_is_preempted() -> bool:
-    """Whether any worker of this TorchTrainer is on a machine to be taken away (collective)."""
-    import ray.train
+def seldom(check: Callable[[], bool], seconds: float = _SECONDS) -> Callable[[], bool]:
+    """The check, which is made at most once in `seconds`; in between its last answer stands."""
+    answer, last = False, -float("inf")
 
-    return ray.train.get_preemption_info() is not None
+    def checked() -> bool:
+        nonlocal answer, last
+        now = time.monotonic()
+        if now - last >= seconds:
+            answer, last = check(), now
+        return answer
+
+    return checked

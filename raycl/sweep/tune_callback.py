@@ -25,7 +25,15 @@ from raycl.units import format_memory
 METRICS_SECONDS = 10.0
 """Between two events with metrics of one node."""
 _THEIRS = "another sweep trains it"
-_TOLD = ("step", "loss", "learning_rate", "tokens_per_second", "data_wait_share")
+_TOLD = (
+    "step",
+    "loss",
+    "learning_rate",
+    "tokens_per_second",
+    "mfu",
+    "peak_memory",
+    "data_wait_share",
+)
 
 
 class Stopped(Exception):
@@ -87,7 +95,7 @@ class Progress(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Metrics are told now and then."""
-        metrics = {k: result[k] for k in result if k in _TOLD or k.startswith("validation/")}
+        metrics = _told(result)
         last, now = self._told.get(trial.trial_id, 0.0), time.monotonic()
         if "loss" in metrics and now - last >= METRICS_SECONDS:
             self._told[trial.trial_id] = now
@@ -129,6 +137,12 @@ class Progress(tune.Callback):
 
     def _tell(self, kind: Kind, name: str, **fields: Any) -> None:
         self._on_event(SweepEvent(kind, name, node_label(self._nodes[name]), **fields))
+
+
+def _told(result: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of a report that people are told, in the same order each time."""
+    names = (*_TOLD, *(name for name in result if name.startswith("validation/")))
+    return {name: result[name] for name in names if name in result}
 
 
 def _node(trial: Any) -> str:

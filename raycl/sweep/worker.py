@@ -36,9 +36,9 @@ def train_in_trial(
     training: Training, storage: Storage, report: Report, train: Train | None = None
 ) -> None:
     """Train a node of one worker in the process of its trial."""
-    from raycl.sweep.preemption import trial_is_preempted
+    from raycl.sweep.preemption import is_preempted
 
-    _run_loop(training, storage, _Rank(0, 1, report, trial_is_preempted()), train)
+    _run_loop(training, storage, _Rank(0, 1, report, is_preempted()), train)
 
 
 def train_with_workers(
@@ -86,11 +86,11 @@ def train_worker(config: dict[str, Any]) -> None:
     """Train in one worker of a TorchTrainer, which has set up the process group already."""
     import ray.train
 
-    from raycl.sweep.preemption import worker_is_preempted
+    from raycl.sweep.preemption import is_preempted
 
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    worker = _Rank(rank, world, config["queue"].put, worker_is_preempted)
+    worker = _Rank(rank, world, config["queue"].put, is_preempted())
     _run_loop(config["training"], config["storage"], worker, config["train"])
 
 

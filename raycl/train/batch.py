@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from raycl.errors import InputError
+from raycl.train.moment import to_device
 from raycl.train.world import World
 
 
@@ -39,4 +40,4 @@ class ExpectedRows:
                 f"token ids {int(rows.min())} to {int(rows.max())}, vocabulary {self.vocabulary}",
                 "Prepare the corpus with the model's tokenizer, or raise model.config.vocab_size",
             )
-        return torch.from_numpy(rows.astype(np.int64)).to(world.device, non_blocking=True)
+        return to_device(torch.from_numpy(rows.astype(np.int64)), world.device)

@@ -9,12 +9,12 @@ import numpy as np
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, keep_state
+from raycl.train.exchange import Question
 from raycl.train.observers import Observer, Observers, Report, Reporting
 from raycl.train.trainer import Trainer
 from raycl.train.world import current_world
 
 Batches = Callable[[int], Iterator[np.ndarray]]
-Question = Callable[[], bool]
 
 
 class Interrupted(Exception):
@@ -42,9 +42,10 @@ def train(
     every rank. Returns when the end state is committed.
 
     A step whose loss or gradient is not finite changes nothing and is counted in the history.
-    `asked` is put to every rank whenever the ranks have exchanged losses (about once a second, and
-    after each validation or save), with the same answer on all of them: whether to save at once and
-    stop. After the last step it is not put: the node is done.
+    `asked` says whether this rank should make room; it is a question to this process alone. Its
+    answer travels with the rank's numbers (about once a second, and with each validation or save).
+    One rank that says yes is enough: all of them read it after the same step, save and stop there.
+    With the last step it has no effect: the node is done.
 
     Raises Interrupted where it was asked to, InputError (damaged state, batch that does not fit),
     FloatingPointError (`max_skipped` such steps in a row, or one at the end without a finite
@@ -58,21 +59,21 @@ def train(
         world.agree(lambda: keep_state(storage, found))
         told.on_end({"step": task.stop, "optimizer_steps": 0})
         return
-    trainer = Trainer(task, storage, world, found)
+    trainer = Trainer(task, storage, world, found, asked)
     if trainer.step == 0:
         trainer.validate()
-    stream, leaving = batches(trainer.step), False
+    stream = batches(trainer.step)
     while trainer.step < task.stop:
         trainer.train_step(stream)
         told.on_step(trainer.step)
         if trainer.validation_due():
             trainer.validate()
-        elif trainer.save_due() or trainer.resolve_due() or leaving:
+        elif trainer.save_due() or trainer.asked_to_leave():
             trainer.resolve()
-        else:
+        elif not trainer.exchange():
             continue
         told.on_metrics(trainer.metrics())
-        leaving = trainer.step < task.stop and (leaving or asked())
+        leaving = trainer.asked_to_leave() and trainer.step < task.stop
         # A state right after a skipped step is not saved. A training that was asked to leave then
         # continues up to a state that can be saved.
         if (leaving or trainer.save_due()) and trainer.save() and leaving:

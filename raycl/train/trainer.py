@@ -25,6 +25,7 @@ from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.clipping import clip_gradients
+from raycl.train.exchange import Exchange, Launched, Question
 from raycl.train.gradients import accumulate_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
 from raycl.train.model import LanguageModel, build_model
@@ -39,6 +40,7 @@ from raycl.train.optimizer import (
 from raycl.train.precision import compute_dtype, precision_name
 from raycl.train.probe import freeze_unreached
 from raycl.train.sharding import shard_model
+from raycl.train.throughput import throughput
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, share_of_batch
 
@@ -52,7 +54,12 @@ class Trainer:
     """
 
     def __init__(
-        self, task: Training, storage: Storage, world: World, found: StoredState | None
+        self,
+        task: Training,
+        storage: Storage,
+        world: World,
+        found: StoredState | None,
+        asked: Question,
     ) -> None:
         self._task, self._world, self._storage = task, world, storage
         self._began = time.time()
@@ -72,8 +79,15 @@ class Trainer:
         self._previous_name: str | None = None  # the state that the history begins after
         self._previous_step = 0
         lines = self._load(storage, found) if found is not None else []
-        self.history = History(world, self._tokens_per_step, lines, task.optimizer.gradient_skip)
+        self.history = self._history(lines, asked)
         self.writer = StateWriter(storage, world, task.execution.keep_last)
+
+    def _history(self, lines: list[dict[str, Any]], asked: Question) -> History:
+        task, world = self._task, self._world
+        facts = throughput(
+            self.model, world, self._dtype, task.sequence_length, self._tokens_per_step
+        )
+        return History(Exchange(world, task.optimizer.gradient_skip, asked), facts, lines)
 
     def _build(self, initialize: bool) -> LanguageModel:
         task = self._task
@@ -143,16 +157,29 @@ class Trainer:
         norm = clip_gradients(self.model, task.optimizer.gradient_clip)
         step_unless(self._optimizer, is_spike(norm, task.optimizer.gradient_skip))
         self._optimizer.zero_grad(set_to_none=True)
-        self.history.add(step, learning_rate, loss, norm, data_wait, self._rows_read(step))
+        launched = Launched(loss, norm.detach(), data_wait)
+        self.history.add(step, learning_rate, launched, self._rows_read(step))
         self.step = step + 1
         self.writer.check()
 
+    def exchange(self) -> bool:
+        """Exchange numbers with the other ranks where it is time to; see `History.exchange`.
+
+        Raises FloatingPointError where `max_skipped` steps in a row were skipped.
+        """
+        news = self.history.exchange()
+        self._check_skipped()
+        return news
+
     def resolve(self) -> None:
-        """Read the losses of all steps so far into the history (collective).
+        """Read the losses of all steps so far into the history; waits for the device (collective).
 
         Raises FloatingPointError where `max_skipped` steps in a row were skipped.
         """
         self.history.resolve()
+        self._check_skipped()
+
+    def _check_skipped(self) -> None:
         if len(self.history.most_skipped) >= self._task.execution.max_skipped:
             raise self._not_finite(self.history.most_skipped)
 
@@ -178,9 +205,9 @@ class Trainer:
         """Whether to save now; see `saves_after`."""
         return saves_after(self._task, self.step)
 
-    def resolve_due(self) -> bool:
-        """Whether about a second has passed; the same answer on every rank."""
-        return self.history.due()
+    def asked_to_leave(self) -> bool:
+        """Whether a rank was asked to make room, as far as all ranks know."""
+        return self.history.leaving
 
     def validate(self) -> None:
         """Losses of all corpora into the history (collective). Raises FloatingPointError."""
@@ -250,11 +277,13 @@ class Trainer:
 
     def metrics(self) -> dict[str, Any]:
         """The newest line, `step` as steps done, with tokens seen and updates of this call."""
+        line = self.history.lines[-1]
+        step = line["step"] + 1
         return {
-            **self.history.lines[-1],
-            "step": self.step,
-            "tokens": self.step * self._tokens_per_step,
-            "optimizer_steps": self.step - self._first_step,
+            **line,
+            "step": step,
+            "tokens": step * self._tokens_per_step,
+            "optimizer_steps": step - self._first_step,
         }
 
 

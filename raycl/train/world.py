@@ -105,6 +105,17 @@ class World:
         world.__dict__["group"] = self.group
         return world
 
+    def gather_numbers(self, values: torch.Tensor) -> torch.Tensor:
+        """Every rank's `values` [count] as [ranks, count], on the device (collective).
+
+        On CUDA the host does not wait for it.
+        """
+        if self.size == 1:
+            return values[None]
+        gathered = values.new_empty(self.size * len(values))
+        dist.all_gather_into_tensor(gathered, values)
+        return gathered.view(self.size, -1)
+
 
 def current_world() -> World:
     """The rank and size of torch.distributed where it is initialised, else one process.

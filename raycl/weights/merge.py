@@ -19,7 +19,7 @@ from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.tensors import named_tensors
-from raycl.train.history import History
+from raycl.train.history_file import history_file
 from raycl.train.world import World
 from raycl.weights.ties import ties
 
@@ -84,7 +84,7 @@ def _write(
     )
     writer = StateWriter(storage, world, keep_last=0)
     mark = _mark(name, base, states, origin)
-    writer.save(name, merged, mark, History(world, 0, []).to_parquet(), kept=True)
+    writer.save(name, merged, mark, history_file([]), kept=True)
     writer.wait()
 
 

@@ -143,10 +143,9 @@ def poison(task: Training, storage: Storage, steps: Sequence[int], value: float)
 
 
 class Notice(Observer):
-    """A notice that comes with step `at`, and a note of the steps after which it was asked for."""
+    """A notice that comes with step `at`."""
 
     def __init__(self, at: int) -> None:
-        self.asked_after: list[int] = []
         self._at, self._step = at, 0
 
     def on_step(self, step: int) -> None:
@@ -154,7 +153,6 @@ class Notice(Observer):
 
     def asked(self) -> bool:
         """Whether it has come, as the loop asks."""
-        self.asked_after.append(self._step)
         return self._step >= self._at
 
 

@@ -30,7 +30,8 @@ CONTEXT.set_forkserver_preload(
 def launch(world: int, jobs: Jobs, **environment: str) -> list[int]:
     """Run the jobs one after another in `world` processes; the exit status of each rank.
 
-    A job is a storage and the fields of its `make_task`, with `notice` beside them for a `Notice`.
+    A job is a storage and the fields of its `make_task`, with `notice` beside them for the
+    `Notice` of each rank.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -71,16 +72,16 @@ def _work(jobs: list[tuple[str, dict[str, Any]]], environment: dict[str, str]) -
 
 
 def _run(storage: Storage, rank: int, world: int, fields: dict[str, Any]) -> None:
-    """Train; where the job has a notice, note when this rank was asked and where it stopped."""
+    """Train; where the job has a notice for each rank, note where this one stopped."""
     if "notice" not in fields:
         run(storage, rank, world, **fields)
         return
-    notice, stopped = Notice(fields.pop("notice")), ""
+    notice, stopped = Notice(fields.pop("notice")[rank]), ""
     try:
         run(storage, rank, world, notice=notice, **fields)
     except Interrupted as interruption:
         stopped = str(interruption)
-    storage.write_json(f"notices/{rank}", {"asked": notice.asked_after, "stopped": stopped})
+    storage.write_json(f"notices/{rank}", {"stopped": stopped})
 
 
 def _die_before_commit(step: int) -> None:

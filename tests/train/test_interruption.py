@@ -31,8 +31,14 @@ def storage(tmp_path: Path) -> Storage:
 
 @pytest.fixture(autouse=True)
 def _seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the first step the clock alone would not make the ranks exchange losses again."""
-    monkeypatch.setattr(history, "_SECONDS_BETWEEN_RESOLVES", 1e6)
+    """After the first steps the clock alone would not make the ranks exchange numbers again."""
+    monkeypatch.setattr(history, "_SECONDS_BETWEEN_EXCHANGES", 1e6)
+
+
+@pytest.fixture
+def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock makes the ranks exchange numbers in every step."""
+    monkeypatch.setattr(history, "_SECONDS_BETWEEN_EXCHANGES", 1e-9)
 
 
 def stored(storage: Storage) -> list[int]:
@@ -56,7 +62,28 @@ def test_whatever_is_due_in_every_step(
 def test_a_notice_with_the_last_step_lets_the_node_end(storage: Storage) -> None:
     notice = Notice(at=6)
     assert run(storage, notice=notice, validation_every=1)[-1]["step"] == 6
-    assert notice.asked_after == [1, 2, 3, 4, 5]
+    assert stored(storage) == [6]
+
+
+@pytest.mark.parametrize("at", [1, 3, 5])
+@pytest.mark.usefixtures("every_step")
+def test_where_nothing_is_due_it_is_heeded_a_step_later(
+    storage: Storage, tmp_path: Path, at: int
+) -> None:
+    fields: dict[str, Any] = {"steps": 10, "stop": 8}
+    with pytest.raises(Interrupted, match=f"saved after step {at + 1} to make room"):
+        run(storage, notice=Notice(at=at), **fields)
+    assert stored(storage) == [at + 1]
+    run(storage, **fields)
+    undisturbed = make_storage(tmp_path / "undisturbed")
+    run(undisturbed, **fields)
+    ends = (tensors(s, 8, steps=10) for s in (storage, undisturbed))
+    assert difference(*ends) == 0
+
+
+@pytest.mark.usefixtures("every_step")
+def test_a_notice_that_is_read_with_the_last_step_lets_the_node_end(storage: Storage) -> None:
+    assert run(storage, notice=Notice(at=5))[-1]["step"] == 6
     assert stored(storage) == [6]
 
 
@@ -66,11 +93,9 @@ def test_a_step_that_was_skipped_is_not_where_it_stops(
     """Weights without a finite loss are not saved, so the message would say what is not true."""
     monkeypatch.setattr(LanguageModel, "forward", LanguageModel.forward)
     poison(make_task(stop=8), storage, [1, 2], math.nan)
-    notice = Notice(at=2)
     with pytest.raises(Interrupted, match="saved after step 4 to make room"):
-        run(storage, notice=notice, validation_every=2)
+        run(storage, notice=Notice(at=2), validation_every=2)
     assert stored(storage) == [4]
-    assert notice.asked_after == [1, 2]  # who said yes once is not asked again
 
 
 def test_a_skipped_step_before_the_last_one_lets_the_node_end(
@@ -83,18 +108,16 @@ def test_a_skipped_step_before_the_last_one_lets_the_node_end(
 
 
 @pytest.mark.slow
-def test_all_ranks_are_asked_after_the_same_steps(tmp_path: Path) -> None:
-    """The question is collective: a rank that asks alone would wait for the others for ever."""
-    often, seldom, late = (make_storage(tmp_path / name) for name in ("often", "seldom", "late"))
-    jobs: Jobs = [
-        (often, {"notice": 3, "validation_every": 1}),
-        (seldom, {"notice": 2, "save_every": 2}),
-        (late, {"notice": 6, "save_every": 1, "validation_every": 2}),
+def test_one_rank_is_asked_and_all_leave_after_the_same_step(tmp_path: Path) -> None:
+    never = 1000
+    fields: list[dict[str, Any]] = [
+        {"notice": [never, 3], "validation_every": 1},
+        {"notice": [2, never], "save_every": 2},
+        {"notice": [never, 1]},  # nothing is due: the first exchanges are those of every step
+        {"notice": [never, 6], "save_every": 1, "validation_every": 2},
     ]
+    jobs: Jobs = [(make_storage(tmp_path / str(n)), job) for n, job in enumerate(fields)]
     assert launch(2, jobs) == [0, 0]
-    found = [[s.read_json(f"notices/{rank}") for rank in range(2)] for s, _ in jobs]
-    assert all(first == second for first, second in found)
-    assert found[0][0] == {"asked": [1, 2, 3], "stopped": "saved after step 3 to make room"}
-    assert found[1][0]["stopped"] == "saved after step 2 to make room"
-    assert found[2][0] == {"asked": [1, 2, 3, 4, 5], "stopped": ""}
-    assert [stored(s) for s, _ in jobs] == [[3], [2], [6]]
+    found = [[s.read_json(f"notices/{rank}")["stopped"] for rank in range(2)] for s, _ in jobs]
+    assert found == [[f"saved after step {n} to make room"] * 2 for n in (3, 2, 2)] + [["", ""]]
+    assert [stored(storage) for storage, _ in jobs] == [[3], [2], [2], [6]]

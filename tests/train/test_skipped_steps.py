@@ -13,8 +13,11 @@ import pytest
 import torch
 
 from raycl.storage import Storage
+from raycl.train.exchange import Exchange, Launched
 from raycl.train.history import History
+from raycl.train.loop import never
 from raycl.train.model import LanguageModel
+from raycl.train.throughput import Throughput
 from raycl.train.world import World
 from tests.helpers.stored_tensors import difference, history, state_folder, tensors
 from tests.helpers.training_runs import make_storage, make_task, poison, run
@@ -147,9 +150,10 @@ def test_none_is_good_where_the_first_step_fails(storage: Storage, poisoned: Poi
 
 
 def test_a_row_of_skips_counts_though_it_ended_before_it_was_seen() -> None:
-    found = History(World(0, 1, torch.device("cpu")), 8, [])
+    exchange = Exchange(World(0, 1, torch.device("cpu")), None, never)
+    found = History(exchange, Throughput(8, 1.0, None, 1), [])
     for step, norm in enumerate([1.0, math.nan, math.inf, 1.0, math.nan]):
-        found.add(step, 1e-3, torch.tensor(1.0), torch.tensor(norm), 0.0, {})
+        found.add(step, 1e-3, Launched(torch.tensor(1.0), torch.tensor(norm), 0.0), {})
     found.resolve()
     assert (found.most_skipped, found.latest_skipped) == ((1, 2), (4,))
     assert [line["skipped"] for line in found.lines] == [0, 1, 1, 0, 1]
