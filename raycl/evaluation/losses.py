@@ -16,6 +16,7 @@ from raycl.storage import Storage, layout
 from raycl.train.attention import attention_choices
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import StoredState, read_state
+from raycl.train.kernels import kernels
 from raycl.train.precision import compute_dtype
 from raycl.train.sharding import shard_model
 from raycl.train.validation import read_validation_rows, validation_losses
@@ -115,7 +116,8 @@ def _measure(
     for corpus, key in wanted.items():
         folders = {corpus: layout.corpus(corpus)}
         rows = read_validation_rows(storage, folders, manifests, key[2], world)
-        measured = validation_losses(model, rows, world, measure.micro_batch)
+        with kernels(world.device):
+            measured = validation_losses(model, rows, world, measure.micro_batch)
         losses[key] = measured[corpus]
     return losses
 

@@ -39,6 +39,9 @@ class Execution(Configuration):
     layout: Literal["auto"] | LayoutChoice = "auto"
     compile: bool | Literal["auto"] = "auto"
     activation_checkpointing: Recomputation = "auto"
+    deterministic: bool = Field(
+        default=False, description="the same bits from the same step on GPUs too, at less speed"
+    )
     micro_batch: Count | None = Field(default=None, gt=0, description="rows per forward pass")
     save_every: Count | None = Field(default=None, gt=0, description="steps between states")
     keep_every: Count | None = Field(

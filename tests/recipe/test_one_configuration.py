@@ -30,6 +30,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "compile": True,
         "activation_checkpointing": "full",
         "layout": {"replicate": 2, "tensor": 2},
+        "deterministic": True,
         "micro_batch": 2,
         "save_every": 3,
         "keep_every": 4,
