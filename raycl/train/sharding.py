@@ -14,9 +14,10 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from raycl.plan.execution import Execution
 from raycl.plan.layout import keeps_gathered
-from raycl.train.mesh import data_mesh
+from raycl.train.mesh import data_mesh, device_mesh
 from raycl.train.model import LanguageModel, transformer_blocks
 from raycl.train.recompute import recompute_blocks
+from raycl.train.tensor_parallel import divide_matrices
 from raycl.train.units import sharding_units
 from raycl.train.world import World
 
@@ -41,7 +42,9 @@ def shard_model(
                 block.compile()
     units = sharding_units(model, world.layout.shard)
     gathered = sum(parameter.numel() for parameter in model.parameters()) * dtype.itemsize
-    model.keeps_gathered = keeps_gathered(world.layout, gathered)
+    model.keeps_gathered = keeps_gathered(world.layout, gathered / world.layout.tensor)
+    if world.layout.tensor > 1:
+        divide_matrices(model, device_mesh(world)["tensor"])
     mesh = data_mesh(world)
     policy = MixedPrecisionPolicy(
         param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32

@@ -24,11 +24,16 @@ def settings() -> tuple[bool, bool, bool, str | None]:
     )
 
 
-def test_what_held_before_holds_again_even_after_an_error() -> None:
-    before = settings()
-    with pytest.raises(RuntimeError, match="a step"), kernels(CPU, deterministic=True):
+def failing_step() -> None:
+    with kernels(CPU, deterministic=True):
         assert settings() == (True, False, False, ":4096:8")
         raise RuntimeError("a step failed")
+
+
+def test_what_held_before_holds_again_even_after_an_error() -> None:
+    before = settings()
+    with pytest.raises(RuntimeError, match="a step failed"):
+        failing_step()
     assert settings() == before
 
 

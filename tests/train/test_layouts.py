@@ -11,15 +11,20 @@ from hypothesis import strategies as st
 
 from raycl.errors import InputError
 from raycl.plan.layout import KEPT_BYTES, Layout, LayoutChoice, chosen_layout, keeps_gathered
+from raycl.plan.presets import PRESETS
 from raycl.plan.training import ModelSpec
+from raycl.train.architecture import hugging_face_config
 from raycl.train.gradients import accumulate_gradients
 from raycl.train.model import build_model
 from raycl.train.sharding import reshard, shard_model
+from raycl.train.tensor_parallel import plan_of
 from raycl.train.units import sharding_units
 from raycl.train.world import World
 from tests.helpers.layout_processes import Gradients, gradients, launch
 from tests.helpers.model_types import configuration
-from tests.helpers.training_runs import CONFIG
+from tests.helpers.stored_tensors import history
+from tests.helpers.training_runs import CONFIG, make_storage, run
+from tests.helpers.worker_processes import launch as launch_trainings
 
 ALONE = World(0, 1, torch.device("cpu"))
 
@@ -51,6 +56,59 @@ def test_every_layout_of_four_workers_has_the_gradients_of_one(tmp_path: Path) -
     found = launch(tmp_path, cases)
     for name, (_, config, _) in cases.items():
         assert_equal(found[name], gradients(ALONE, config, 8))
+
+
+@pytest.mark.slow
+def test_parts_of_matrices_have_the_gradients_of_one_worker(tmp_path: Path) -> None:
+    llama = configuration("llama")
+    cases = {
+        "parts and shards": (Layout(1, 2, 2), CONFIG, 1),
+        "parts alone": (Layout(1, 1, 4), CONFIG, 8),
+        "parts and copies": (Layout(2, 1, 2), CONFIG, 1),
+        "llama": (Layout(1, 2, 2), llama, 8),
+    }
+    found = launch(tmp_path, cases)
+    for name, (_, config, _) in cases.items():
+        assert_equal(found[name], gradients(ALONE, config, 8))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", [{"replicate": 2}, {"tensor": 2}], ids=str)
+def test_one_worker_goes_on_from_the_state_of_any_layout(
+    tmp_path: Path, layout: dict[str, int]
+) -> None:
+    """Four workers write it, and four resume it once: its losses are those of one worker."""
+    alone, four = make_storage(tmp_path / "alone"), make_storage(tmp_path / "four")
+    run(alone)
+    jobs = [(four, {"stop": stop, "layout": layout, "micro_batch": 1}) for stop in (1, 3)]
+    assert launch_trainings(4, jobs) == [0] * 4
+    run(four, start=3)
+    losses = [[line["loss"] for line in history(storage, 6)][-3:] for storage in (alone, four)]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "problem"),
+    [
+        ("gpt_neox", {}, r"4 heads do not divide\. Take one of 1, 2, 4"),
+        ("qwen3", {}, "replicated_with_grad_allreduce in their plan"),
+        ("mamba", {}, "no plan"),
+    ],
+)
+def test_a_model_whose_matrices_cannot_be_divided_is_refused(
+    kind: str, fields: dict[str, int], problem: str
+) -> None:
+    config = hugging_face_config(configuration(kind, **fields))
+    with pytest.raises(InputError, match=problem):
+        plan_of(config, 3)
+
+
+def test_the_large_model_of_the_paper_divides_by_its_heads() -> None:
+    config = hugging_face_config(PRESETS["gpt-neox-9.6b"])
+    for parts in (2, 4, 6, 12):
+        assert len(plan_of(config, parts)) == 4
+    with pytest.raises(InputError, match="Take one of 1, 2, 3, 4, 6, 9, 12, 18, 36"):
+        plan_of(config, 8)
 
 
 def test_one_worker_has_the_gradients_of_a_model_without_layout() -> None:
