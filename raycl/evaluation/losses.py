@@ -110,7 +110,8 @@ def _measure(
     # The model is built once, for the corpus with the longest rows.
     longest = max(manifests[corpus].row_length for corpus in wanted) - 1
     attention = attention_choices("auto", world.device, measure.dtype)
-    model = shard_model(load_model(storage, state, longest, attention), world, measure.dtype)
+    model = load_model(storage, state, longest, attention).to(world.device)
+    shard_model(model, world, measure.dtype)
     losses: dict[Measured, float] = {}
     # Each corpus is measured alone, because rows of corpora may differ in length and number.
     for corpus, key in wanted.items():

@@ -28,7 +28,7 @@ def shard_model(
     dtype: torch.dtype,
     execution: Execution | None = None,
 ) -> LanguageModel:
-    """Shard the model over the workers and move this worker's part to the device (collective).
+    """Shard the model over the workers (collective). It may be on the meta device.
 
     Computes in `dtype`, keeps and reduces in float32. `execution` says whether blocks are compiled
     and what their backward pass computes again. Changes the model in place and returns it. Raises
@@ -57,7 +57,7 @@ def shard_model(
     fully_shard(model, mesh=mesh, mp_policy=policy, reshard_after_forward=False)
     for unit in (*units, model):
         _sum_gradients(unit, world)
-    return model.to(world.device)  # FSDP moves parameters only; buffers are left
+    return model
 
 
 def _sum_gradients(unit: nn.Module, world: World) -> None:

@@ -7,16 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.distributed as dist
 
 from raycl.errors import InputError
 from raycl.plan.layout import Layout, LayoutChoice, chosen_layout
+from raycl.train.process_groups import made_once
 
 # A rank may wait long for another one's upload of a state; a dead one is noticed by its group.
 _GROUP_TIMEOUT = timedelta(hours=2)
+
+
+def _gloo_group() -> dist.ProcessGroup:
+    return cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=_GROUP_TIMEOUT))
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class World:
     @cached_property
     def group(self) -> dist.ProcessGroup | None:
         """A gloo group beside the main one, for objects and background saves (collective)."""
-        return dist.new_group(backend="gloo", timeout=_GROUP_TIMEOUT) if self.size > 1 else None
+        return made_once("gloo", _gloo_group) if self.size > 1 else None
 
     def agree(self, choose: Callable[[], Any]) -> Any:
         """Call `choose` on rank 0; return, or raise, its outcome on every rank (collective)."""
@@ -66,6 +71,14 @@ class World:
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value, group=self.group)
         return values
+
+    def collect(self, value: Any) -> list[Any]:
+        """Every rank's value in rank order on rank 0, and an empty list elsewhere (collective)."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] | None = [None] * self.size if self.rank == 0 else None
+        dist.gather_object(value, values, dst=0, group=self.group)
+        return values or []
 
     def everywhere(self, action: Callable[[], Any]) -> list[Any]:
         """Call `action` on every rank; return all results in rank order (collective).
@@ -100,10 +113,7 @@ class World:
         on_hosts = self.gather(int(os.environ.get("LOCAL_WORLD_SIZE", self.size)))
         equal = set(on_hosts) == {on_hosts[0]} and self.size % on_hosts[0] == 0
         hosts = self.size // on_hosts[0] if equal else 1
-        world = replace(self, grid=chosen_layout(choice, self.size, hosts))
-        # The group that `gather` has made goes on to be used.
-        world.__dict__["group"] = self.group
-        return world
+        return replace(self, grid=chosen_layout(choice, self.size, hosts))
 
     def gather_numbers(self, values: torch.Tensor) -> torch.Tensor:
         """Every rank's `values` [count] as [ranks, count], on the device (collective).

@@ -15,8 +15,8 @@ from torch.distributed.tensor import DTensor
 from raycl.plan.layout import Layout
 from raycl.plan.training import ModelSpec
 from raycl.train.clipping import clip_gradients
+from raycl.train.fill import whole_model
 from raycl.train.gradients import accumulate_gradients, complete_gradients
-from raycl.train.model import build_model
 from raycl.train.sharding import shard_model
 from raycl.train.world import World
 from tests.helpers.worker_processes import CONTEXT
@@ -29,7 +29,7 @@ def gradients(
     world: World, config: Mapping[str, Any], micro_batch: int, dtype: torch.dtype = torch.float32
 ) -> Gradients:
     """Whole gradients of a step of 8 rows by name, before clipping, and `norm` (collective)."""
-    model = build_model(ModelSpec(config), LENGTH, seed=0).train()
+    model = whole_model(ModelSpec(config), LENGTH, 0).train()
     shard_model(model, world, dtype)
     generator = torch.Generator().manual_seed(0)
     rows = torch.randint(0, model.vocabulary, (ROWS, LENGTH + 1), generator=generator)

@@ -11,7 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from raycl.plan.training import ModelSpec
 from raycl.train.architecture import hugging_face_config
 from raycl.train.causal_attention import NAME, needs_no_mask
-from raycl.train.model import LanguageModel, build_model
+from raycl.train.fill import whole_model
+from raycl.train.model import LanguageModel
 from tests.helpers.model_types import TRAINABLE, configuration
 from tests.helpers.training_runs import CONFIG
 
@@ -20,7 +21,7 @@ ROWS = torch.randint(0, 64, (2, 17), generator=torch.Generator().manual_seed(0))
 
 
 def built(config: dict[str, Any]) -> LanguageModel:
-    return build_model(ModelSpec(config), 16, seed=0)
+    return whole_model(ModelSpec(config), 16, 0)
 
 
 def implementation(model: LanguageModel) -> str:

@@ -14,8 +14,8 @@ from raycl.plan.layout import KEPT_BYTES, Layout, LayoutChoice, chosen_layout, k
 from raycl.plan.presets import PRESETS
 from raycl.plan.training import ModelSpec
 from raycl.train.architecture import hugging_face_config
+from raycl.train.fill import whole_model
 from raycl.train.gradients import accumulate_gradients
-from raycl.train.model import build_model
 from raycl.train.sharding import reshard, shard_model
 from raycl.train.tensor_parallel import plan_of
 from raycl.train.units import sharding_units
@@ -112,7 +112,7 @@ def test_the_large_model_of_the_paper_divides_by_its_heads() -> None:
 
 
 def test_one_worker_has_the_gradients_of_a_model_without_layout() -> None:
-    plain = build_model(ModelSpec(CONFIG), 16, seed=0).train()
+    plain = whole_model(ModelSpec(CONFIG), 16, 0).train()
     generator = torch.Generator().manual_seed(0)
     rows = torch.randint(0, plain.vocabulary, (8, 17), generator=generator)
     (plain(rows) / (8 * 16)).backward()
@@ -129,7 +129,7 @@ def test_gradients_are_float32_whatever_a_step_computes_in(dtype: torch.dtype) -
 
 
 def test_the_residual_stream_of_bfloat16_is_bfloat16() -> None:
-    model = shard_model(build_model(ModelSpec(CONFIG), 16, seed=0), ALONE, torch.bfloat16)
+    model = shard_model(whole_model(ModelSpec(CONFIG), 16, 0), ALONE, torch.bfloat16)
     seen: list[torch.dtype] = []
     for block in sharding_units(model, 1):
         block.register_forward_hook(lambda *given: seen.append(given[2].dtype))
@@ -138,7 +138,7 @@ def test_the_residual_stream_of_bfloat16_is_bfloat16() -> None:
 
 
 def test_weights_are_cast_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = shard_model(build_model(ModelSpec(CONFIG), 16, seed=0), ALONE, torch.bfloat16)
+    model = shard_model(whole_model(ModelSpec(CONFIG), 16, 0), ALONE, torch.bfloat16)
     weight = model.model.get_output_embeddings().weight
     rows = torch.zeros(4, 17, dtype=torch.int64)
     places = []
@@ -161,16 +161,16 @@ def test_weights_are_cast_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_embedding_and_blocks_are_units_and_the_rest_is_the_models_own() -> None:
-    model = build_model(ModelSpec(CONFIG), 16, seed=0)
+    model = whole_model(ModelSpec(CONFIG), 16, 0)
     embedding, *blocks = sharding_units(model, 2)
     assert embedding is model.model.get_input_embeddings()
     assert [type(block).__name__ for block in blocks] == ["GPTNeoXLayer"] * 2
-    tied = build_model(ModelSpec({**CONFIG, "tie_word_embeddings": True}), 16, seed=0)
+    tied = whole_model(ModelSpec({**CONFIG, "tie_word_embeddings": True}), 16, 0)
     assert [type(unit).__name__ for unit in sharding_units(tied, 2)] == ["GPTNeoXLayer"] * 2
 
 
 def test_a_model_without_known_blocks_is_not_divided(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = build_model(ModelSpec(CONFIG), 16, seed=0)
+    model = whole_model(ModelSpec(CONFIG), 16, 0)
     monkeypatch.setattr("raycl.train.units.transformer_blocks", lambda _: [])
     assert len(sharding_units(model, 1)) == 1
     with pytest.raises(InputError, match=r"blocks were not found.*workers: 1"):
@@ -178,7 +178,7 @@ def test_a_model_without_known_blocks_is_not_divided(monkeypatch: pytest.MonkeyP
 
 
 def test_a_forward_pass_alone_leaves_nothing_gathered() -> None:
-    model = shard_model(build_model(ModelSpec(CONFIG), 16, seed=0), ALONE, torch.bfloat16)
+    model = shard_model(whole_model(ModelSpec(CONFIG), 16, 0), ALONE, torch.bfloat16)
     with torch.no_grad():
         model(torch.zeros(1, 17, dtype=torch.int64))
     reshard(model)

@@ -12,7 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from raycl.plan.execution import Execution, Recomputation
 from raycl.plan.training import ModelSpec
-from raycl.train.model import LanguageModel, build_model, transformer_blocks
+from raycl.train.fill import whole_model
+from raycl.train.model import LanguageModel, transformer_blocks
 from raycl.train.recompute import recompute_blocks
 from raycl.train.sharding import shard_model
 from raycl.train.world import World
@@ -24,7 +25,7 @@ FOUR = {**CONFIG, "num_hidden_layers": 4}
 
 
 def model_with(kind: Recomputation) -> LanguageModel:
-    model = build_model(ModelSpec(CONFIG), 16, seed=0).train()
+    model = whole_model(ModelSpec(CONFIG), 16, 0).train()
     recompute_blocks(transformer_blocks(model), kind)
     return model
 
@@ -103,7 +104,7 @@ def test_all_blocks_share_one_graph_without_breaks(
     counters.clear()
     execution = Execution(compile=True, activation_checkpointing=kind)
     model = shard_model(
-        build_model(ModelSpec(FOUR), 16, seed=0).train(), ALONE, torch.float32, execution
+        whole_model(ModelSpec(FOUR), 16, 0).train(), ALONE, torch.float32, execution
     )
     for _ in range(2):
         model(ROWS).backward()
