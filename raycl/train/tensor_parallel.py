@@ -55,7 +55,7 @@ def plan_of(config: transformers.PretrainedConfig, parts: int) -> dict[str, str]
 
 
 def _check_divides(config: transformers.PretrainedConfig, parts: int) -> None:
-    sizes = [getattr(config, name, None) or parts for name in _DIVIDED]
+    sizes = [size for name in _DIVIDED if (size := getattr(config, name, None))]
     if any(size % parts for size in sizes):
         most = min(sizes)
         fitting = [n for n in range(1, most + 1) if not any(size % n for size in sizes)]
