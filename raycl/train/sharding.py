@@ -35,29 +35,41 @@ def shard_model(
     InputError where the model cannot be divided.
     """
     if execution is not None:
-        blocks = transformer_blocks(model)
-        recompute_blocks(blocks, execution.activation_checkpointing)
-        if execution.compiles("cuda" if world.device.type == "cuda" else "cpu"):
-            for block in blocks:
-                block.compile()
+        _prepare_blocks(model, world, execution)
     units = sharding_units(model, world.layout.shard)
-    gathered = sum(parameter.numel() for parameter in model.parameters()) * dtype.itemsize
-    model.keeps_gathered = keeps_gathered(world.layout, gathered / world.layout.tensor)
+    model.keeps_gathered = keeps_gathered(world.layout, _gathered_bytes(model, world, dtype))
     if world.layout.tensor > 1:
         divide_matrices(model, device_mesh(world)["tensor"])
-    mesh = data_mesh(world)
-    policy = MixedPrecisionPolicy(
-        param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32
-    )
+    how: Any = {"mesh": data_mesh(world), "mp_policy": _precision(dtype)}
     for unit in units:
-        fully_shard(
-            unit, mesh=mesh, mp_policy=policy, reshard_after_forward=not model.keeps_gathered
-        )
+        fully_shard(unit, reshard_after_forward=not model.keeps_gathered, **how)
     # The model's own unit is the last of the forward pass and the first of the backward pass.
-    fully_shard(model, mesh=mesh, mp_policy=policy, reshard_after_forward=False)
+    fully_shard(model, reshard_after_forward=False, **how)
     for unit in (*units, model):
         _sum_gradients(unit, world)
     return model
+
+
+def _prepare_blocks(model: LanguageModel, world: World, execution: Execution) -> None:
+    """Have the blocks computed again in the backward pass, and compiled, as the recipe wants."""
+    blocks = transformer_blocks(model)
+    recompute_blocks(blocks, execution.activation_checkpointing)
+    if execution.compiles("cuda" if world.device.type == "cuda" else "cpu"):
+        for block in blocks:
+            block.compile()
+
+
+def _gathered_bytes(model: LanguageModel, world: World, dtype: torch.dtype) -> float:
+    """Bytes of all weights that one worker computes with."""
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    return weights * dtype.itemsize / world.layout.tensor
+
+
+def _precision(dtype: torch.dtype) -> MixedPrecisionPolicy:
+    """Compute in `dtype` from the embedding to the head, and reduce in float32."""
+    return MixedPrecisionPolicy(
+        param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32
+    )
 
 
 def _sum_gradients(unit: nn.Module, world: World) -> None:
