@@ -119,5 +119,5 @@ def test_blocks_are_compiled_on_cuda_unless_the_recipe_says_otherwise() -> None:
 
 
 def test_earlier_recipes_turn_checkpointing_on_and_off() -> None:
-    kinds = [Execution(activation_checkpointing=flag) for flag in (True, False)]  # type: ignore[arg-type]
+    kinds = [Execution.model_validate({"activation_checkpointing": flag}) for flag in (True, False)]
     assert [kind.activation_checkpointing for kind in kinds] == ["full", "none"]
