@@ -12,7 +12,7 @@ from raycl.plan.fit import Fit
 from raycl.plan.memory import MemoryFacts
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import ModelFacts, facts_key
-from raycl.plan.planned_memory import Place, check_room, planned
+from raycl.plan.planned_memory import Place, check_host, check_room, planned
 from raycl.plan.scaling import Machine, Work
 from raycl.plan.state_index import StateIndex
 from raycl.plan.training import ModelSpec
@@ -207,6 +207,17 @@ def check_nodes(
         work = work_of(node, models)
         if size is not None and size.memory is not None and work is not None:
             check_room(node.training, size.memory, work, machine, where)
+
+
+def check_machine(
+    tree: Tree, models: Mapping[str, ModelFacts] | None, memory: float, where: str
+) -> None:
+    """Raise InputError where a node's workers need more than the memory of one machine."""
+    sizes = _Sizes(models or {})
+    for node in tree.nodes:
+        size = sizes.of(node)
+        if size is not None and size.memory is not None:
+            check_host(node.training, size.memory, memory, where)
 
 
 def work_of(node: Node, models: Mapping[str, ModelFacts] | None = None) -> Work | None:

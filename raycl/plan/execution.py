@@ -42,7 +42,9 @@ class Execution(Configuration):
     deterministic: bool = Field(
         default=False, description="the same bits from the same step on GPUs too, at less speed"
     )
-    micro_batch: Count | None = Field(default=None, gt=0, description="rows per forward pass")
+    micro_batch: Count | None = Field(
+        default=None, gt=0, description="rows per forward pass; without it, as many as fit"
+    )
     save_every: Count | None = Field(default=None, gt=0, description="steps between states")
     keep_every: Count | None = Field(
         default=None, gt=0, description="steps between states that stay, to branch from later"

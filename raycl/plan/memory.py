@@ -114,11 +114,14 @@ class StepMemory:
     gradients: float
     moments: float
     gathered: float
-    """Units in the type of the computation, their gradients and the buffers of the exchange."""
+    """Units in the type of the computation."""
     activations: float
     """Of one micro-batch."""
     logits: float
     """Logits with their gradient, and the gradients of the head and of its inputs."""
+    exchange: float
+    """Gradients in the type of the computation, and the float32 copy from which they are reduced,
+    at the end of the backward pass."""
     working: float
     """What the backward pass of a block makes and forgets."""
     several: bool
@@ -126,13 +129,15 @@ class StepMemory:
 
     @property
     def total(self) -> float:
-        """The peak. With one micro-batch, gradients come as activations go."""
-        forward = self.activations + self.logits
+        """The peak: at the head, or at the end of the backward pass.
+
+        With one micro-batch, gradients come as activations go.
+        """
+        head = self.gathered + self.activations + self.logits
         if self.several:
-            forward += self.gradients
-        backward = self.gradients + self.working
-        held = self.weights + self.moments + self.gathered
-        return held + max(forward + self.working * self.several, backward)
+            head += self.gradients + self.working
+        end = self.gradients + self.exchange + self.working
+        return self.weights + self.moments + max(head, end)
 
     def parts(self) -> dict[str, float]:
         """Bytes by part, without what only says when they are held."""
@@ -152,28 +157,41 @@ def step_memory(facts: MemoryFacts, layout: Layout, computation: Computation) ->
         gathered=_gathered(facts, layout, computation),
         activations=computation.micro_batch * _kept(kept, computation.checkpointing, layout.tensor),
         logits=_logits(facts, computation),
+        exchange=_exchange(facts, layout, computation),
         working=computation.micro_batch * 2 * kept.working / layout.tensor,
         several=computation.several,
     )
 
 
 def _gathered(facts: MemoryFacts, layout: Layout, computation: Computation) -> float:
-    """Gathered units, one unit's gradients, and one unit's buffers of the exchange.
+    """All units where weights stay gathered through a step, else the last and two others.
 
-    Where weights stay gathered through a step, all are; else the last unit, which is the first of
-    the backward pass, and two others. Gradients leave a unit in the type of the computation and are
-    reduced in float32. One worker in float32 gathers nothing.
+    The last unit, which is the first of the backward pass, is not freed between the two. One worker
+    in float32 computes with the weights themselves.
     """
-    each = computation.bytes_each
+    if _in_place(layout, computation):
+        return 0.0
     *others, last = (unit / layout.tensor for unit in facts.units)
     held = last + sum(others)
-    if layout.shard == 1 and computation.precision == "float32":
-        return 0.0
-    if not keeps_gathered(layout, each * held):
+    if not keeps_gathered(layout, computation.bytes_each * held):
         held = last + max((a + b for a, b in itertools.pairwise(others)), default=sum(others))
-    largest = max(others, default=last)
-    buffers = largest * (each + 4) if layout.shard > 1 else 0.0
-    return each * (held + largest) + buffers
+    return computation.bytes_each * held
+
+
+def _exchange(facts: MemoryFacts, layout: Layout, computation: Computation) -> float:
+    """The largest unit's gradients with their float32 copy, and the last unit with its gradients.
+
+    The gradients of the last unit are reduced when the backward pass has ended.
+    """
+    if _in_place(layout, computation):
+        return 0.0
+    *others, last = (unit / layout.tensor for unit in facts.units)
+    each = computation.bytes_each
+    return (each + 4) * max(others, default=0.0) + 2 * each * last
+
+
+def _in_place(layout: Layout, computation: Computation) -> bool:
+    return layout.shard == 1 and computation.precision == "float32"
 
 
 def _kept(kept: Activations, checkpointing: Checkpointing, tensor: int) -> float:

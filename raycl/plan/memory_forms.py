@@ -39,6 +39,12 @@ class _Sizes:
             return 4 * self.heads
         return self.heads * self.length * (4 if self.each == 4 else 4 + self.each)
 
+    @property
+    def products(self) -> int:
+        """Bytes a token of the products of attention: its result, and eager's scores."""
+        scores = self.heads * (self.length * self.each if self.eager else 4)
+        return self.each * self.hidden + scores
+
 
 def memory_facts(config: Mapping[str, Any], length: int) -> MemoryFacts:
     """The facts of a complete `gpt_neox` or `llama` configuration for rows of `length` tokens.
@@ -96,7 +102,7 @@ def _gpt_neox(config: Mapping[str, Any], s: _Sizes) -> Activations:
     # residuals are not parallel, the second norm has an input of its own.
     streams = 3 if config.get("use_parallel_residual", True) else 4
     block = s.each * ((streams + 6) * s.hidden + 2 * s.inner) + 16 + s.scores
-    kept = s.each * (6 * s.hidden + s.inner) + (0 if s.eager else s.each * s.hidden + s.scores)
+    kept = s.each * (6 * s.hidden + s.inner) + s.products
     whole = s.each * s.hidden * (streams + s.eager)
     return _activations(s, block, kept, whole, s.each * s.hidden + 16)
 
@@ -107,8 +113,7 @@ def _llama(_: Mapping[str, Any], s: _Sizes) -> Activations:
     # Eager attention repeats keys and values for each head.
     keys = s.hidden if s.eager else s.keys
     block = norms + s.each * (2 * s.hidden + 2 * keys + 4 * s.inner) + 8 + s.scores
-    kept = s.each * (4 * s.hidden + 2 * s.keys + 2 * s.inner)
-    kept += 0 if s.eager else s.each * s.hidden + s.scores
+    kept = s.each * (4 * s.hidden + 2 * s.keys + 2 * s.inner) + s.products
     whole = norms + s.eager * s.each * s.hidden
     return _activations(s, block, kept, whole, s.hidden * (4 + s.each) + 12)
 

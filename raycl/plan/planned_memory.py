@@ -61,6 +61,27 @@ def check_room(
     )
 
 
+def check_host(training: Training, facts: MemoryFacts, memory: float, where: str) -> None:
+    """Raise InputError where a machine's memory cannot hold the node's workers, a row at a time."""
+    least = fewest_bytes(training, facts)
+    workers = training.fewest_workers or training.workers
+    if least * workers > memory:
+        raise InputError(
+            f"{where}: memory of stage {training.stage}",
+            f"{workers} worker{'s' * (workers > 1)} of {format_memory(least)} and more, and this "
+            f"machine has {format_memory(memory)}",
+            "Take a smaller model, or a cluster with more memory (--address)",
+        )
+
+
+def fewest_bytes(training: Training, facts: MemoryFacts) -> float:
+    """Bytes of a worker that computes one row at a time on a CPU."""
+    layout = _layout(training, Place())
+    wanted = _wanted(training, layout, "cpu")
+    rows = training.execution.micro_batch or 1
+    return step_memory(facts, layout, replace(wanted, micro_batch=min(rows, wanted.rows))).total
+
+
 def _proposal(training: Training, facts: MemoryFacts, work: Work, machine: Machine) -> str:
     fewest = training.fewest_workers or training.workers
     wanted = _wanted(training, Layout(), "cuda")

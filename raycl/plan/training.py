@@ -46,6 +46,6 @@ class Training:
     validation: Validation = field(default_factory=Validation)
     """With `every` None, validation happens before a chain's first step and at the node's end."""
     execution: Execution = field(default_factory=Execution)
-    """With `micro_batch` None, a worker takes its whole share of the batch at once. With
+    """With `micro_batch` None, a worker takes as many rows at once as its memory holds. With
     `save_every` and `keep_every` None, only the end state is saved. The end state is always kept,
     whatever `keep_last` says."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from raycl.cluster.capacity import own_capacity, refuse_what_never_fits
+from raycl.cluster.memory import machine_memory
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.worker_needs import WorkerNeeds
 from raycl.data.prepare import TextSource
 from raycl.data.shards import check_shards
-from raycl.plan.cost import Plan
+from raycl.plan.cost import Plan, check_machine
 from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
 from raycl.recipe.resolution import check_starts, store_starts, write_resolution
@@ -98,6 +99,9 @@ def train_sweeps(
     left = [node for node in plan.tree.nodes if node.name not in plan.states]
     refuse_what_never_fits(left, WorkerNeeds(), own_capacity(options))
     plan = inspected(plan)
+    if options.address is None and options.device == "cpu":
+        where = plan.sweeps[0].definition.where
+        check_machine(plan.tree, plan.models, machine_memory(), where)
     sources = _ready(plan, material, storage, report)
     to = options.address
     report("Starting Ray …" if to is None else f"Connecting to Ray at {to} …")

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # no public name; to
 
 from raycl.plan.memory import Activations
 
-_PRODUCTS = frozenset({"mm", "addmm", "_grouped_mm"})
+_PRODUCTS = frozenset({"mm", "addmm", "bmm"})
 """Operations whose results selective checkpointing keeps; those of fused attention come on top."""
 
 

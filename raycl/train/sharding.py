@@ -91,3 +91,12 @@ def reshard(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, FSDPModule):
             module.reshard()
+
+
+def abandon_step(model: nn.Module) -> None:
+    """Make the model ready for a forward pass after an error within a forward or backward pass."""
+    # torch before 2.13 has no such function, and frees the gathered weights alone.
+    reset = getattr(model, "reset_iter_state", None)
+    if reset is not None:
+        reset()
+    reshard(model)

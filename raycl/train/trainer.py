@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import torch
 
 from raycl.data.manifest import load_manifest
+from raycl.plan.shares import largest_share
 from raycl.plan.training import Training
 from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
@@ -27,6 +29,8 @@ from raycl.train.exchange import Exchange, Launched, Question
 from raycl.train.fill import fill, initial_weights
 from raycl.train.gradients import accumulate_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
+from raycl.train.micro_batch import choose_micro_batch
+from raycl.train.micro_batches import cut
 from raycl.train.model import LanguageModel, empty_model
 from raycl.train.optimizer import (
     build_optimizer,
@@ -38,7 +42,7 @@ from raycl.train.optimizer import (
 )
 from raycl.train.precision import compute_dtype, precision_name
 from raycl.train.probe import freeze_unreached
-from raycl.train.sharding import shard_model
+from raycl.train.sharding import abandon_step, shard_model
 from raycl.train.throughput import throughput
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, share_of_batch
@@ -62,7 +66,8 @@ class Trainer:
     ) -> None:
         self._task, self._world, self._storage = task, world, storage
         self._began = time.time()
-        self._share = share_of_batch(task.chain.global_batch, world)
+        share = share_of_batch(task.chain.global_batch, world)
+        self._most_rows = largest_share(task.chain.global_batch, world.layout.readers)
         self._tokens_per_step = task.chain.global_batch * task.sequence_length
         self._dtype = compute_dtype(task.execution.precision, world.device)
         self.step = self._first_step = 0 if found is None else found.step
@@ -71,8 +76,11 @@ class Trainer:
         self._validation_rows = read_validation_rows(
             storage, task.corpora, self._manifests, task.validation.rows, world
         )
+        self._micro_batch = choose_micro_batch(
+            task, self._most_rows, world, self._dtype, found.mark if found is not None else None
+        )
         self.model = self._build(found is None)
-        self._expected = ExpectedRows(self._share, task.sequence_length, self.model.vocabulary)
+        self._expected = ExpectedRows(share, task.sequence_length, self.model.vocabulary)
         self._optimizer = build_optimizer(self.model, task.optimizer)
         self._seconds_before = 0.0
         self._previous_name: str | None = None  # the state that the history begins after
@@ -143,13 +151,7 @@ class Trainer:
         asked = time.perf_counter()
         rows = self._expected.next_of(stream, step, self._world)
         data_wait = time.perf_counter() - asked
-        loss = accumulate_gradients(
-            self.model,
-            rows,
-            self._world,
-            task.execution.micro_batch,
-            self._tokens_per_step,
-        )
+        loss = self._accumulate(rows)
         complete_gradients(self.model)
         norm = clip_gradients(self.model, task.optimizer.gradient_clip)
         self.writer.before_update()
@@ -168,6 +170,27 @@ class Trainer:
         news = self.history.exchange()
         self._check_skipped()
         return news
+
+    def _accumulate(self, rows: torch.Tensor) -> torch.Tensor:
+        """The loss of the rows, with its gradients.
+
+        Where the device has no room, once more with half the rows at a time: nothing was updated.
+        """
+        while True:
+            try:
+                return accumulate_gradients(
+                    self.model,
+                    cut(rows, self._micro_batch.rows, self._most_rows),
+                    self._world,
+                    self._tokens_per_step,
+                )
+            except torch.OutOfMemoryError as error:
+                self._micro_batch.halve(error, self._world)
+            # Outside the handler the error, which holds the activations, is gone.
+            abandon_step(self.model)
+            self._optimizer.zero_grad(set_to_none=True)
+            if self._world.device.type == "cuda":
+                torch.cuda.empty_cache()
 
     def resolve(self) -> None:
         """Read the losses of all steps so far into the history; waits for the device (collective).
@@ -214,7 +237,7 @@ class Trainer:
             self.model,
             self._validation_rows,
             self._world,
-            self._task.execution.micro_batch or self._share,
+            self._micro_batch.rows,
         )
         self.history.add_validation(self.step, losses)
         self.history.restart_clock()
@@ -258,7 +281,7 @@ class Trainer:
             metadata=Metadata(corpora=corpora, tokenizer=self._tokenizer()),
             validation=ValidationFacts(
                 rows=task.validation.rows,
-                micro_batch=task.execution.micro_batch or self._share,
+                micro_batch=self._micro_batch.rows,
                 precision=precision_name(self._dtype),
             ),
             previous=self._previous_name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,9 @@ import torch
 
 from raycl.data.manifest import Manifest
 from raycl.data.shards import CorpusReader
+from raycl.plan.shares import largest_share, share_of
 from raycl.storage import Storage
+from raycl.train.micro_batches import cut
 from raycl.train.model import LanguageModel
 from raycl.train.sharding import reshard
 from raycl.train.world import World
@@ -40,10 +42,9 @@ def read_validation_rows(
     for corpus, folder in corpora.items():
         reader = CorpusReader(storage, folder, manifests[corpus], "validation")
         total = min(rows, reader.rows)
-        bounds = (world.reader, world.reader + 1)
-        first, last = (total * bound // world.layout.readers for bound in bounds)
+        share = share_of(total, world.reader, world.layout.readers)
         if total:
-            result[corpus] = ValidationRows(reader.read(first, last - first), total)
+            result[corpus] = ValidationRows(reader.read(share.start, len(share)), total)
     return result
 
 
@@ -58,10 +59,8 @@ def validation_losses(
     model.eval()
     sums = torch.zeros(len(rows), dtype=torch.float64, device=world.device)
     for index, part in enumerate(rows.values()):
-        for piece, counts in _pieces(part, world, micro_batch):
-            loss = model(piece.to(world.device))
-            if counts:
-                sums[index] += loss.double()
+        for piece in _pieces(part, world, micro_batch):
+            sums[index] += model(piece.to(world.device)).double()
     model.train()
     reshard(model)
     tokens = [part.total * (part.local.shape[1] - 1) for part in rows.values()]
@@ -69,18 +68,10 @@ def validation_losses(
     return {corpus: summed[i] / tokens[i] for i, corpus in enumerate(rows)}
 
 
-def _pieces(
-    part: ValidationRows, world: World, micro_batch: int
-) -> Iterator[tuple[torch.Tensor, bool]]:
-    """Pieces of rows [≤ micro_batch, length + 1], each with whether its loss counts.
+def _pieces(part: ValidationRows, world: World, micro_batch: int) -> torch.Tensor:
+    """The rank's rows as int64 [pieces, ≤ micro_batch, length + 1], padded.
 
-    Every rank gets as many pieces as the others, because FSDP's forward pass is collective. A rank
-    that has no more rows gets one row of zeros, whose loss does not count.
+    Every rank gets as many pieces as the others, because FSDP's forward pass is collective.
     """
-    most = -(-part.total // world.layout.readers)
-    for first in range(0, most, micro_batch):
-        piece = part.local[first : first + micro_batch]
-        counts = len(piece) > 0
-        if not counts:
-            piece = np.zeros((1, part.local.shape[1]), dtype=np.int64)
-        yield torch.from_numpy(piece.astype(np.int64)), counts
+    rows = torch.from_numpy(part.local.astype(np.int64))
+    return cut(rows, micro_batch, largest_share(part.total, world.layout.readers))

@@ -14,6 +14,7 @@ import torch.distributed as dist
 
 from raycl.errors import InputError
 from raycl.plan.layout import Layout, LayoutChoice, chosen_layout
+from raycl.plan.shares import share_of
 from raycl.train.process_groups import made_once
 
 # A rank may wait long for another one's upload of a state; a dead one is noticed by its group.
@@ -144,12 +145,12 @@ def current_world() -> World:
 
 
 def share_of_batch(global_batch: int, world: World) -> int:
-    """Rows of each rank. Raises InputError where the workers do not divide the batch."""
+    """Rows of this rank. Raises InputError where there are more workers than rows."""
     readers = world.layout.readers
-    if global_batch % readers:
+    if readers > global_batch:
         raise InputError(
             "workers",
-            f"{readers} workers do not divide a global batch of {global_batch} rows",
-            "Take a number of workers that does",
+            f"{readers} workers for a global batch of {global_batch} rows",
+            f"Take at most {global_batch} workers",
         )
-    return global_batch // readers
+    return len(share_of(global_batch, world.reader, readers))

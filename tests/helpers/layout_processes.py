@@ -17,6 +17,7 @@ from raycl.plan.training import ModelSpec
 from raycl.train.clipping import clip_gradients
 from raycl.train.fill import whole_model
 from raycl.train.gradients import accumulate_gradients, complete_gradients
+from raycl.train.micro_batches import cut
 from raycl.train.sharding import shard_model
 from raycl.train.world import World
 from tests.helpers.worker_processes import CONTEXT
@@ -35,7 +36,8 @@ def gradients(
     rows = torch.randint(0, model.vocabulary, (ROWS, LENGTH + 1), generator=generator)
     share = ROWS // world.layout.readers
     own = rows[world.reader * share : (world.reader + 1) * share]
-    accumulate_gradients(model, own, world, micro_batch, ROWS * LENGTH)
+    pieces = cut(own, min(micro_batch, share), share)
+    accumulate_gradients(model, pieces, world, ROWS * LENGTH)
     complete_gradients(model)
     norm = clip_gradients(model, 0.0)
     return {"norm": norm} | {name: _whole(p.grad) for name, p in model.named_parameters()}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from raycl.errors import InputError
 from raycl.plan import presets
-from raycl.plan.fit import best_layout, even_rows, fit, layouts, most_rows, usable
+from raycl.plan.fit import best_layout, fit, layouts, most_rows, usable
 from raycl.plan.layout import Layout
 from raycl.plan.machines import machine_of
 from raycl.plan.memory import (
@@ -22,7 +22,10 @@ from raycl.plan.memory import (
     step_memory,
 )
 from raycl.plan.memory_forms import memory_facts
+from raycl.plan.planned_memory import check_host
 from raycl.plan.scaling import Machine, Work
+from raycl.plan.shares import even_rows
+from tests.helpers.recipe_data import recipe_data, resolved
 
 CONFIG = {**presets.PRESETS["gpt-neox-9.6b"], "vocab_size": 50304}
 FACTS = memory_facts(CONFIG, 2048)
@@ -48,11 +51,21 @@ def test_logits_exist_in_chunks_or_whole() -> None:
 
 
 def test_the_peak_is_in_the_forward_or_in_the_backward_pass() -> None:
-    memory = StepMemory(4, 4, 8, 1, activations=10, logits=2, working=3, several=False)
-    assert memory.total == 13 + 12
-    assert replace(memory, activations=1).total == 13 + 4 + 3
+    memory = StepMemory(
+        weights=4,
+        gradients=4,
+        moments=8,
+        gathered=1,
+        activations=10,
+        logits=2,
+        exchange=5,
+        working=3,
+        several=False,
+    )
+    assert memory.total == 12 + 1 + 10 + 2
+    assert replace(memory, activations=1).total == 12 + 4 + 5 + 3
     # Gradients of an earlier micro-batch are there from the beginning.
-    assert replace(memory, several=True).total == 13 + 4 + 12 + 3
+    assert replace(memory, several=True).total == 12 + 1 + 10 + 2 + 4 + 3
 
 
 @pytest.mark.parametrize("config", ["gpt-neox-405m", "llama-8b"])
@@ -133,3 +146,10 @@ def test_a_machine_is_named_or_given() -> None:
     for gpu, memory in (("X9", None), (None, "80"), (None, "0GB")):
         with pytest.raises(InputError):
             machine_of(gpu, memory)
+
+
+def test_a_machine_that_cannot_hold_one_row_is_refused() -> None:
+    training = resolved(recipe_data(model={"preset": "gpt-neox-9.6b"}))
+    with pytest.raises(InputError, match=r"1 worker of 1\d\d\.\d GiB and more, and this machine"):
+        check_host(training, FACTS, 2**34, "recipe")
+    check_host(training, FACTS, 2**38, "recipe")

@@ -154,7 +154,7 @@ def test_weights_are_cast_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
         return forward(self, piece)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(model), "forward", noted)
-    accumulate_gradients(model, rows, ALONE, 1, 64)
+    accumulate_gradients(model, rows[:, None], ALONE, 64)
     assert len(places) == 4
     assert {dtype for dtype, _ in places} == {torch.bfloat16}
     assert model.model.get_output_embeddings().weight.dtype == weight.dtype == torch.float32

@@ -1,0 +1,117 @@
+"""How many rows a worker computes at a time, where the recipe leaves it open.
+
+The number follows from the model and from the memory of the machine, never from what is free at the
+moment: two trainings on one machine take the same and end in the same bits.
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from raycl.cluster.memory import machine_memory
+from raycl.errors import InputError
+from raycl.models.configuration import is_plain
+from raycl.plan.fit import most_rows, usable
+from raycl.plan.memory import Computation, MemoryFacts
+from raycl.plan.memory_forms import memory_facts
+from raycl.plan.model_facts import facts_key
+from raycl.plan.shares import even_rows
+from raycl.plan.training import ModelSpec, Training
+from raycl.states.mark import StateMark
+from raycl.train.architecture import hugging_face_config
+from raycl.train.memory_facts import count_memory
+from raycl.train.precision import precision_name
+from raycl.train.world import World
+
+
+class MicroBatch:
+    """The rows of a forward pass; they become fewer where the device has no room for them."""
+
+    def __init__(self, rows: int, given: bool) -> None:
+        self.rows = rows
+        self._given, self._halved = given, False
+
+    def halve(self, error: torch.OutOfMemoryError, world: World) -> None:
+        """Take half the rows from now on; raises InputError where that was done or cannot be.
+
+        Several workers cannot repeat a step alone: the one that is out of memory has left the
+        exchange in which the others wait.
+        """
+        if self._given or self._halved or self.rows == 1 or world.size > 1:
+            raise InputError(
+                f"execution.micro_batch {self.rows}",
+                f"the device is out of memory ({str(error).splitlines()[0]})",
+                _remedy(self.rows),
+            ) from error
+        self.rows, self._halved = -(-self.rows // 2), True
+
+
+def _remedy(rows: int) -> str:
+    if rows > 1:
+        return f"Set execution.micro_batch: {rows // 2}, or activation_checkpointing: true"
+    return "Set execution.activation_checkpointing: true, or take more workers or larger GPUs"
+
+
+def choose_micro_batch(
+    task: Training, share: int, world: World, dtype: torch.dtype, found: StateMark | None
+) -> MicroBatch:
+    """The recipe's rows, else those of the state that goes on, else what fits (collective).
+
+    A state's are taken where it was trained by as many workers, so that sums are added in the same
+    order. `share` are the most rows of a worker in a step. What fits is the least of all workers'.
+    """
+    given = task.execution.micro_batch
+    if given is not None:
+        return MicroBatch(even_rows(share, min(given, share)), given=True)
+    fitting = min(world.gather(_fitting(task, share, world, dtype)))
+    kept = found.validation if found is not None and found.world_size == world.size else None
+    if kept is not None and kept.micro_batch <= fitting:
+        return MicroBatch(kept.micro_batch, given=False)
+    return MicroBatch(even_rows(share, fitting), given=False)
+
+
+def _fitting(task: Training, share: int, world: World, dtype: torch.dtype) -> int:
+    """The most rows that fit by the estimate; all where the model could not be counted, else 1."""
+    facts = facts_of(task.model, task.sequence_length)
+    if facts is None:
+        return share
+    wanted = Computation(
+        rows=share,
+        micro_batch=share,
+        checkpointing="full" if task.execution.activation_checkpointing else "none",
+        precision=precision_name(dtype),
+        device="cuda" if world.device.type == "cuda" else "cpu",
+        attention=task.execution.attention,
+    )
+    return max(1, most_rows(facts, world.layout, wanted, room_of(world.device)))
+
+
+_FACTS: dict[str, MemoryFacts | None] = {}
+
+
+def facts_of(model: ModelSpec, length: int) -> MemoryFacts | None:
+    """What the memory of a model depends on; None where it cannot be counted."""
+    key = facts_key(model, length)
+    if key not in _FACTS:
+        _FACTS[key] = _counted(model, length)
+    return _FACTS[key]
+
+
+def _counted(model: ModelSpec, length: int) -> MemoryFacts | None:
+    if not model.config:  # of a mark of an early version
+        return None
+    if is_plain(model.config):
+        try:
+            return memory_facts(model.config, length)
+        except (KeyError, ValueError, TypeError):
+            pass
+    return count_memory(hugging_face_config(model.config), (), length)
+
+
+def room_of(device: torch.device) -> float:
+    """Bytes that a step of one worker may take: of its GPU, or its CPU's part of the machine."""
+    if device.type == "cuda":
+        return usable(torch.cuda.get_device_properties(device).total_memory)
+    return machine_memory() / (os.cpu_count() or 1)
