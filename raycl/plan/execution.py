@@ -10,9 +10,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from raycl.plan.configuration import Configuration
+from raycl.plan.layout import LayoutChoice
 from raycl.units import Count, Span
 
 Device = Literal["cpu", "cuda"]
@@ -27,13 +28,21 @@ def precision_on(precision: Precision, device: Device) -> Literal["float32", "bf
     return precision
 
 
+Recomputation = Literal["auto", "none", "selective", "full"]
+"""What the backward pass computes again, instead of keeping it from the forward pass."""
+
+
 class Execution(Configuration):
     """How steps are computed; nothing here changes which steps they are, except precision."""
 
     precision: Precision = "auto"
     attention: Literal["auto", "sdpa", "flash", "eager"] = "auto"
-    compile: bool = False
-    activation_checkpointing: bool = False
+    layout: Literal["auto"] | LayoutChoice = "auto"
+    compile: bool | Literal["auto"] = "auto"
+    activation_checkpointing: Recomputation = "auto"
+    deterministic: bool = Field(
+        default=False, description="the same bits from the same step on GPUs too, at less speed"
+    )
     micro_batch: Count | None = Field(
         default=None, gt=0, description="rows per forward pass; without it, as many as fit"
     )
@@ -52,3 +61,18 @@ class Execution(Configuration):
         description="time after which a step that does not end ends its process, if it is also "
         "ten times the usual time of a step; null: never",
     )
+
+    @field_validator("activation_checkpointing", mode="before")
+    @classmethod
+    def _flag(cls, value: object) -> object:
+        """Earlier recipes have true or false here."""
+        return {True: "full", False: "none"}[value] if isinstance(value, bool) else value
+
+    def compiles(self, device: Device) -> bool:
+        """Whether blocks are compiled; `auto` does so on CUDA, where it pays within minutes."""
+        return device == "cuda" if self.compile == "auto" else self.compile
+
+    @property
+    def tensor_parallel(self) -> int:
+        """The number of workers that hold parts of the same matrices and read the same rows."""
+        return 1 if self.layout == "auto" else self.layout.tensor

@@ -11,6 +11,7 @@ from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, keep_state
 from raycl.train.exchange import Question
 from raycl.train.garbage import freed_afterwards, no_collection_in_steps
+from raycl.train.kernels import kernels
 from raycl.train.observers import Observer, Observers, Report, Reporting
 from raycl.train.trainer import Trainer
 from raycl.train.watchdog import Watchdog
@@ -54,9 +55,9 @@ def train(
     validation; the message names the step and the last good state), RuntimeError (the rows end
     early), and whatever the storage or an observer raises.
     """
-    world = current_world()
+    world = current_world().divided(task.execution.layout)
     told = Observers([Reporting(report), *observers] if world.rank == 0 else observers)
-    with freed_afterwards():
+    with freed_afterwards(), kernels(world.device, task.execution.deterministic):
         _train(world, task, storage, batches, told, asked)
 
 
