@@ -47,7 +47,7 @@ def gradients(
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Loss and gradients of one step, summed in the model's type; a missing gradient is zero."""
     model.zero_grad()
-    loss = accumulate_gradients(model, pieces, World(0, 1, CPU), torch.float32, tokens)
+    loss = accumulate_gradients(model, pieces, World(0, 1, CPU), tokens)
     return loss, {
         name: torch.zeros_like(p) if p.grad is None else p.grad
         for name, p in model.named_parameters()
