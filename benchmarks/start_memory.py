@@ -104,14 +104,15 @@ def _rank(
     world = World(rank, size, torch.device("cpu"))
     for spec in specs:  # what is imported is imported before the measurement
         shard_model(empty_model(spec, _LENGTH), world, torch.float32)
-    results.put([_start(spec, storage, world) for spec in specs])
+    gc.collect()
+    before = _memory()["VmRSS"]  # once, since memory that a start frees may stay with the process
+    results.put([_start(spec, storage, world, before) for spec in specs])
     if size > 1:
         dist.destroy_process_group()
 
 
-def _start(spec: ModelSpec, storage: Storage, world: World) -> Started:
+def _start(spec: ModelSpec, storage: Storage, world: World, before: int) -> Started:
     gc.collect()
-    before = _memory()["VmRSS"]
     _forget_peak()
     model = empty_model(spec, _LENGTH)
     shard_model(model, world, torch.float32)
