@@ -240,6 +240,10 @@ def test_a_pickle_in_the_place_of_weights_is_not_loaded(trained: Storage, trap: 
     mark = json.loads((folder / "state.json").read_text())  # whoever writes one writes the other
     mark["files"][shard.name] = {"bytes": len(bomb), "crc32": zlib.crc32(bomb)}
     (folder / "state.json").write_text(json.dumps(sealed(mark)))
+    with pytest.raises(InputError, match="checksum"):  # that of a block, in the index
+        load(trained)
+    del mark["files"]["index.parquet"]  # as if an earlier version had written the state
+    (folder / "state.json").write_text(json.dumps(sealed(mark)))
     with pytest.raises(InputError, match="not a state of this model"):
         load(trained)
     assert not trap.exists()

@@ -25,6 +25,22 @@ Workers = Annotated[int | None, typer.Option(help="CPUs of our own cluster.")]
 Concurrent = Annotated[int | None, typer.Option(help="Nodes trained at once, at most.")]
 Gpus = Annotated[bool, typer.Option(help="Train on GPUs, one per worker.")]
 
+Gpu = Annotated[
+    str | None,
+    typer.Option(help="The GPUs' kind, such as H100: refuse what cannot fit (with --gpus)."),
+]
+MemoryPerGpu = Annotated[
+    str | None, typer.Option(help="Memory of each GPU, such as 80GB: refuse what cannot fit.")
+]
+GpusPerHost = Annotated[int | None, typer.Option(min=1, help="GPUs of each machine; default: 8.")]
+
+
+Accelerator = Annotated[str | None, typer.Option(help="Kind of GPU, by Ray's name for it. [H100]")]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option("--env", help="Variable of all workers: --env NCCL_SOCKET_IFNAME=eth0."),
+]
+
 
 def exit_if_failed(failed: Mapping[str, str], console: Console) -> None:
     """Print each failed node with its reason and exit with code 1; return where none failed."""

@@ -11,7 +11,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from raycl.cli.options import Gpus, Overrides, RecipeFile, Scale
+from raycl.cli.options import (
+    Gpu,
+    Gpus,
+    GpusPerHost,
+    MemoryPerGpu,
+    Overrides,
+    RecipeFile,
+    Scale,
+)
 from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 
@@ -23,11 +31,14 @@ def schema() -> None:
     print(json.dumps(Recipe.model_json_schema(), indent=1))
 
 
-def plan(
+def plan(  # noqa: PLR0913 (each is an option of the command)
     recipe: RecipeFile,
     storage: Annotated[str | None, typer.Option(help="Show what exists already here.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     gpus: Gpus = False,
+    gpu: Gpu = None,
+    memory_per_gpu: MemoryPerGpu = None,
+    gpus_per_host: GpusPerHost = None,
     overrides: Overrides = None,
     scale: Scale = None,
 ) -> None:
@@ -36,6 +47,7 @@ def plan(
     Each line is a node: a run of steps that the recipes named share, trained once.
     """
     from raycl.cli.plan_view import print_plan
+    from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
     from raycl.recipe.seed import seed_text
     from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
@@ -43,10 +55,12 @@ def plan(
     from raycl.storage import Storage
     from raycl.train.inspect_plan import inspected
 
+    machine = machine_of(gpu, memory_per_gpu, gpus_per_host)
+    gpus = gpus or machine is not None
     place = Storage(storage) if storage else None
     definition = define(recipe, overrides or (), scale)
     resolution = resolve_inputs((definition,), place, ClusterOptions(gpus=gpus).device)
-    made = inspected(plan_sweeps((definition,), place, resolution=resolution))
+    made = inspected(plan_sweeps((definition,), place, resolution=resolution)).on(machine)
     for sentence in [*resolution.notes, earlier_sentence(made.states)]:
         if sentence:
             Console(stderr=True).print(sentence, markup=False, soft_wrap=True)

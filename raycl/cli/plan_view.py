@@ -12,6 +12,7 @@ from rich.table import Table
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.plan.cost import NodePlan, Plan
+from raycl.plan.fit import Fit
 from raycl.units import format_count, format_memory
 
 
@@ -36,12 +37,38 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
             escape(_recipes(node)),
         )
     console.print(table)
+    print_memory(plan.nodes, console)
     print_plan_summary(plan, console)
     for labels in _equal(plan.nodes):
         text = f"The same training, and so equal rows in the results: {'; '.join(labels)}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     if not prepared:
         console.print("Corpora are not prepared yet: their sizes are not checked.")
+
+
+def print_memory(nodes: Sequence[NodePlan], console: Console) -> None:
+    """Print what the memory of a worker is made of, a line for each way to compute a step."""
+    ways = {node.fit: node.workers for node in nodes if node.fit is not None}
+    if not ways:
+        return
+    parts = list(next(iter(ways)).memory.parts())
+    table = Table(box=None, pad_edge=False)
+    for column in ("a worker's memory", *parts, "peak"):
+        table.add_column(column, justify="left" if column.startswith("a ") else "right")
+    for fit in ways:
+        sizes = [format_memory(size) for size in fit.memory.parts().values()]
+        table.add_row(_way(fit), *sizes, format_memory(fit.memory.total))
+    console.print(table)
+
+
+def _way(fit: Fit) -> str:
+    """How a worker computes, such as `1 × 8 × 1, micro-batch 4, computed again: full`."""
+    grid, computed = fit.layout, fit.computation
+    text = f"{grid.replicate} × {grid.shard} × {grid.tensor} workers"
+    text += f", micro-batch {computed.micro_batch} of {computed.rows}, {computed.precision}"
+    if computed.checkpointing != "none":
+        text += f", recomputing: {computed.checkpointing}"
+    return text
 
 
 def print_plan_summary(plan: Plan, console: Console) -> None:

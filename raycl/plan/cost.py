@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from raycl.plan import presets
+from raycl.plan.execution import Device
+from raycl.plan.fit import Fit
+from raycl.plan.memory import MemoryFacts
+from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import ModelFacts, facts_key
+from raycl.plan.planned_memory import Place, check_room, planned
+from raycl.plan.scaling import Machine, Work
 from raycl.plan.state_index import StateIndex
 from raycl.plan.training import ModelSpec
 from raycl.plan.tree import Node, Tree
@@ -30,9 +36,11 @@ class NodePlan:
     workers: int
     fewest_workers: int
     memory_per_worker: float
-    """Bytes for weights, gradients, AdamW state and logits; activations come on top."""
+    """Bytes that the worker with most holds at the peak of a step; 0 where it is not known."""
     done: int
     """How many of the node's first steps storage holds; `steps` where its end state is stored."""
+    fit: Fit | None = None
+    """How that worker computes its rows, and what it holds, by part."""
 
     @property
     def exists(self) -> bool:
@@ -65,15 +73,21 @@ class Plan:
 
 
 def make_plan(
-    tree: Tree, existing: Collection[str], models: Mapping[str, ModelFacts] | None = None
+    tree: Tree,
+    existing: Collection[str],
+    models: Mapping[str, ModelFacts] | None = None,
+    device: Device = "cpu",
+    machine: Machine | None = None,
 ) -> Plan:
     """The plan of a tree; `existing` names the states that storage holds.
 
     `models` are the facts of models that were looked into, by `facts_key`. Presets need none.
+    `machine` is what the workers train on, where that is known.
     """
     stored = StateIndex(existing)
     sizes = _Sizes(models or {})
-    nodes = tuple(_node_plan(node, stored, sizes.of(node)) for node in tree.nodes)
+    place = Place(device, machine)
+    nodes = tuple(_node_plan(node, stored, sizes.of(node), place) for node in tree.nodes)
     size = sizes.of(tree.nodes[0])
     return Plan(
         parameters=size.parameters if size else None,
@@ -106,7 +120,7 @@ class _Size:
     trained: int
     active: int
     flops_per_token: float
-    vocabulary: int
+    memory: MemoryFacts | None
 
 
 class _Sizes:
@@ -132,18 +146,20 @@ class _Sizes:
                 facts.trained,
                 facts.active,
                 facts.flops_per_token,
-                facts.vocabulary,
+                facts.memory,
             )
         config = model.config
         count = _closed_form(presets.parameter_count, config)
         flops = _closed_form(lambda c: presets.flops_per_token(c, length), config)
         if count is None or flops is None:
             return None
-        return _Size(count, count, count, flops, int(config["vocab_size"]))
+        memory = _closed_form(lambda c: memory_facts(c, length), config)
+        return _Size(count, count, count, flops, memory)
 
 
-def _node_plan(node: Node, stored: StateIndex, size: _Size | None) -> NodePlan:
+def _node_plan(node: Node, stored: StateIndex, size: _Size | None, place: Place) -> NodePlan:
     training = node.training
+    fit = planned(training, size.memory, place) if size and size.memory else None
     tokens = node.steps * training.chain.tokens_per_step
     return NodePlan(
         name=node.name,
@@ -156,8 +172,9 @@ def _node_plan(node: Node, stored: StateIndex, size: _Size | None) -> NodePlan:
         flops=size.flops_per_token * tokens if size else 0.0,
         workers=training.workers,
         fewest_workers=training.fewest_workers or training.workers,
-        memory_per_worker=_memory(size, node) if size else 0.0,
+        memory_per_worker=fit.memory.total if fit else 0.0,
         done=_done(node, stored),
+        fit=fit,
     )
 
 
@@ -175,21 +192,42 @@ def _closed_form(count: Callable[[Mapping[str, Any]], T], config: Mapping[str, A
 def memory_per_worker(node: Node, models: Mapping[str, ModelFacts] | None = None) -> float:
     """Bytes that one worker of the node holds; 0 where the size of its model is not known."""
     size = _Sizes(models or {}).of(node)
-    return _memory(size, node) if size else 0.0
+    if size is None or size.memory is None:
+        return 0.0
+    return planned(node.training, size.memory, Place()).memory.total
 
 
-def _memory(size: _Size, node: Node) -> float:
-    """Bytes of one worker: its shard of weights, gradients and both AdamW moments, and its logits.
+def check_nodes(
+    tree: Tree, models: Mapping[str, ModelFacts] | None, machine: Machine, where: str
+) -> None:
+    """Raise InputError where a node's workers need more memory than the machine's GPUs have."""
+    sizes = _Sizes(models or {})
+    for node in tree.nodes:
+        size = sizes.of(node)
+        work = work_of(node, models)
+        if size is not None and size.memory is not None and work is not None:
+            check_room(node.training, size.memory, work, machine, where)
 
-    A parameter takes 16 bytes: four float32 numbers; one that is not trained takes four bytes.
-    Logits and their gradient are not sharded.
-    """
-    training = node.training
-    # With the fewest workers, each of them has the most to hold.
-    workers = training.fewest_workers or training.workers
-    share = training.chain.global_batch // workers
-    rows = training.execution.micro_batch or share
-    # Four bytes for each logit, and as many for its gradient.
-    logits = rows * training.sequence_length * size.vocabulary * 4 * 2
-    weights = 16 * size.trained + 4 * (size.parameters - size.trained)
-    return weights / workers + logits
+
+def work_of(node: Node, models: Mapping[str, ModelFacts] | None = None) -> Work | None:
+    """The node's model and batch, for predictions; None where they are not known."""
+    size = _Sizes(models or {}).of(node)
+    if size is None or size.memory is None:
+        return None
+    return Work(
+        parameters=size.parameters,
+        layers=len(size.memory.units) - 2,
+        hidden=size.memory.hidden,
+        heads=_heads(node.training.model.config),
+        flops_per_token=size.flops_per_token,
+        sequence_length=node.training.sequence_length,
+        global_batch=node.training.chain.global_batch,
+    )
+
+
+def _heads(config: Mapping[str, Any]) -> int:
+    """Heads that tensor parallelism divides; 1 where none are known."""
+    for name in ("num_key_value_heads", "num_attention_heads"):
+        if isinstance(heads := config.get(name), int):
+            return heads
+    return 1

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+KEPT_BYTES = 2 * 2**30
+"""Gathered weights of at most so many bytes stay gathered through all micro-batches of a step."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -27,3 +30,12 @@ class Layout:
     def readers(self) -> int:
         """The workers among which the rows of a batch are shared."""
         return self.replicate * self.shard
+
+
+def keeps_gathered(layout: Layout, gathered_bytes: float) -> bool:
+    """Whether a step gathers (and casts) each weight once, and not once for each micro-batch.
+
+    `gathered_bytes` are those of all weights that a worker computes with, in the type in which it
+    does so. Where nothing is sharded there is a cast alone, which is made once too.
+    """
+    return layout.shard == 1 or gathered_bytes <= KEPT_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from raycl.plan.memory import MemoryFacts
 from raycl.plan.training import ModelSpec
 
 
@@ -25,6 +26,8 @@ class ModelFacts:
     """The values of `execution.attention` that compute the model as it is meant."""
     recomputes: bool
     """Whether it can compute activations again (`execution.activation_checkpointing`)."""
+    memory: MemoryFacts | None = None
+    """What its memory depends on; None where that could not be counted."""
 
 
 def facts_key(model: ModelSpec, sequence_length: int) -> str:

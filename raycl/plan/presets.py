@@ -85,10 +85,10 @@ def parameter_count(config: Mapping[str, Any]) -> int:
     """
     hidden, vocabulary = config["hidden_size"], config["vocab_size"]
     matrices = 1 if config.get("tie_word_embeddings") else 2
-    return _block_parameters(config) + int(matrices * vocabulary * hidden)
+    return block_parameters(config) + int(matrices * vocabulary * hidden)
 
 
-def _block_parameters(config: Mapping[str, Any]) -> int:
+def block_parameters(config: Mapping[str, Any]) -> int:
     """Parameters of all layers and of the final norm, without the vocabulary matrices."""
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
     inner = config["intermediate_size"]
@@ -110,5 +110,5 @@ def flops_per_token(config: Mapping[str, Any], sequence_length: int) -> float:
     Full attention would cost 12 · layers · hidden · sequence_length; causal attention costs half.
     """
     hidden, layers = config["hidden_size"], config["num_hidden_layers"]
-    weights = _block_parameters(config) + int(config["vocab_size"] * hidden)
+    weights = block_parameters(config) + int(config["vocab_size"] * hidden)
     return float(6.0 * weights + 6.0 * layers * hidden * sequence_length)

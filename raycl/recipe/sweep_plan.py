@@ -13,9 +13,10 @@ from typing import Any
 
 from raycl.data.manifest import Manifest
 from raycl.errors import InputError, within
-from raycl.plan.cost import Plan, make_plan
+from raycl.plan.cost import Plan, check_nodes, make_plan
 from raycl.plan.execution import Device
 from raycl.plan.model_facts import ModelFacts
+from raycl.plan.scaling import Machine
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
 from raycl.recipe.definition import (
@@ -63,11 +64,14 @@ class SweepPlan:
     """What the recipes left open, as the command has found it."""
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
     """Facts of the models that were looked into, by `facts_key`."""
+    machine: Machine | None = None
+    """What GPUs the workers train on, where that is known."""
 
     @cached_property
     def cost(self) -> Plan:
         """Steps, tokens, FLOPs and memory of the tree, and how much of it storage holds."""
-        return make_plan(self.tree, self.states, self.models)
+        device = self.resolution.device
+        return make_plan(self.tree, self.states, self.models, device, self.machine)
 
     @cached_property
     def is_prepared(self) -> bool:
@@ -96,6 +100,12 @@ class SweepPlan:
     def with_models(self, models: Mapping[str, ModelFacts]) -> SweepPlan:
         """The same plan with the facts of models that were looked into."""
         return replace(self, models=models)
+
+    def on(self, machine: Machine | None) -> SweepPlan:
+        """The same plan on GPUs of a known kind; raises InputError where a node has no room."""
+        if machine is not None:
+            check_nodes(self.tree, self.models, machine, self.sweeps[0].definition.where)
+        return replace(self, machine=machine)
 
     def subtree(self, sweep: PlannedSweep) -> Tree:
         """The part of the tree along which one sweep's recipes run, under their own labels."""

@@ -11,7 +11,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from raycl.cluster.capacity import own_capacity, refuse_what_never_fits
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.worker_needs import WorkerNeeds
 from raycl.data.prepare import TextSource
 from raycl.data.shards import check_shards
 from raycl.plan.cost import Plan
@@ -93,6 +95,8 @@ def train_sweeps(
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
         return Trained(plan, {})
+    left = [node for node in plan.tree.nodes if node.name not in plan.states]
+    refuse_what_never_fits(left, WorkerNeeds(), own_capacity(options))
     plan = inspected(plan)
     sources = _ready(plan, material, storage, report)
     to = options.address

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +100,16 @@ def checkpoint_activations(model: LanguageModel) -> None:
     (enable or model.model.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
-def save_hugging_face(model: LanguageModel, folder: Path) -> None:
-    """Write config.json and safetensors weights that `from_pretrained` reads."""
+def save_hugging_face(
+    model: LanguageModel,
+    folder: Path,
+    file_bytes: int,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write config.json and safetensors weights that `from_pretrained` reads.
+
+    `weights` replace the model's own; without any only the configuration is written.
+    """
     model.model.config.use_cache = True  # off while training; users who generate text want it
     with silent():
-        model.model.save_pretrained(folder)
+        model.model.save_pretrained(folder, state_dict=weights, max_shard_size=file_bytes)

@@ -40,7 +40,7 @@ def measure(
     `raycl/plan/presets.py` for its models. The scans of state-space layers are not counted.
     """
     share = _share_of_experts(model.config.get_text_config())
-    tables = _tables(model)
+    looked_up = tables(model)
     total = trained = active = products = 0.0
     for name, parameter in model.named_parameters():
         count = parameter.numel()
@@ -50,12 +50,12 @@ def measure(
             active -= used
             continue
         trained += count
-        products += 0 if id(parameter) in tables else used
+        products += 0 if id(parameter) in looked_up else used
     flops = 6.0 * products + _attention(model.config.get_text_config(), sequence_length)
     return Size(int(total), int(trained), int(active), flops)
 
 
-def _tables(model: nn.Module) -> set[int]:
+def tables(model: nn.Module) -> set[int]:
     """Identities of the embeddings that are looked up and never multiplied."""
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     head = model.get_output_embeddings()  # type: ignore[operator]
@@ -80,10 +80,10 @@ def _attention(config: Any, length: int) -> float:
         return 0.0
     head = value_of(config, "head_dim")
     width = heads * head if isinstance(head, int) else hidden
-    return 12.0 * width * sum(_contexts(config, length))
+    return 12.0 * width * sum(contexts(config, length))
 
 
-def _contexts(config: Any, length: int) -> Iterator[float]:
+def contexts(config: Any, length: int) -> Iterator[float]:
     """The mean number of tokens that a token attends to, for each layer with attention."""
     kinds = value_of(config, "layer_types") or value_of(config, "layers_block_type")
     for kind in kinds or [_FULL] * int(value_of(config, "num_hidden_layers") or 0):

@@ -141,6 +141,7 @@ class Trainer:
         """
         task, step = self._task, self.step
         if task.chain.resets_optimizer(step):
+            self.writer.before_update()
             reset_optimizer(self._optimizer)
         learning_rate = float(self._learning_rates[step - self._first_step])
         set_learning_rate(self._optimizer, learning_rate)
@@ -157,6 +158,7 @@ class Trainer:
         )
         complete_gradients(self.model)
         norm = clip_gradients(self.model, task.optimizer.gradient_clip)
+        self.writer.before_update()
         step_unless(self._optimizer, is_spike(norm, task.optimizer.gradient_skip))
         self._optimizer.zero_grad(set_to_none=True)
         launched = Launched(loss, norm.detach(), data_wait)

@@ -150,3 +150,18 @@ def test_plan_is_quick_and_imports_neither_torch_nor_ray() -> None:
         assert process.returncode == 0
         seconds.append(used.ru_utime + used.ru_stime)
     assert min(seconds) < 2
+
+
+def test_what_a_gpu_cannot_hold_is_refused_with_what_fits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = write_recipe(tmp_path, recipe_data(model={"preset": "gpt-neox-9.6b"}))
+    code, _, err = run(capsys, "plan", recipe, "--gpu", "H100")
+    assert code == 2
+    assert "memory of stage old: each of 1 workers needs" in err
+    found = re.search(r"workers: (\d+), execution.layout: .*micro_batch: (\d+)", err)
+    assert found is not None
+    assert int(found[1]) > 1
+    code, out, _ = run(capsys, "plan", recipe, "--memory-per-gpu", "256GB")
+    assert code == 0
+    assert "moments" in out

@@ -12,6 +12,7 @@ from raycl.cli.plan_view import print_plan, print_status, step_lines
 from raycl.errors import InputError
 from raycl.plan import presets
 from raycl.plan.cost import Plan, make_plan
+from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import ModelFacts, facts_key
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import corpus_facts, make_tree
@@ -53,10 +54,12 @@ def test_existing_states_are_not_left_to_train() -> None:
 
 def test_workers_share_the_memory_of_weights() -> None:
     one, two = (
-        make_plan(_tree(stages=changed(0, workers=w)["stages"]), ()).nodes[0].memory_per_worker
-        for w in (1, 2)
+        make_plan(_tree(stages=changed(0, workers=w)["stages"]), ()).nodes[0].fit for w in (1, 2)
     )
-    assert two == one / 2
+    assert one is not None
+    assert two is not None
+    for part in ("weights", "gradients", "moments"):
+        assert two.memory.parts()[part] == one.memory.parts()[part] / 2
 
 
 @pytest.mark.parametrize(
@@ -76,11 +79,13 @@ def test_models_without_a_closed_form_can_be_planned(model: dict[str, Any]) -> N
 def test_facts_of_a_model_that_was_looked_into_are_counted() -> None:
     tree = _tree(model={"config": {"model_type": "gpt2"}})
     training = tree.nodes[0].training
-    facts = ModelFacts(1000, 800, 600, 10.0, 50, ("eager",), recomputes=True)
+    config = {**presets.PRESETS["gpt-neox-tiny"], "vocab_size": 50}
+    memory = memory_facts(config, training.sequence_length)
+    facts = ModelFacts(1000, 800, 600, 10.0, 50, ("eager",), recomputes=True, memory=memory)
     plan = make_plan(tree, (), {facts_key(training.model, training.sequence_length): facts})
     assert (plan.parameters, plan.trained_parameters, plan.active_parameters) == (1000, 800, 600)
     assert plan.flops == 10.0 * plan.tokens
-    assert plan.nodes[0].memory_per_worker == 16 * 800 + 4 * 200 + 8 * 16 * 50 * 8
+    assert plan.nodes[0].memory_per_worker > 16 * memory.parameters
     text = _text(lambda c: print_plan(plan, c, prepared=True))
     assert "1,000 parameters, 600 of them for each token, 800 trained: no gradient" in text
 

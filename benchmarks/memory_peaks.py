@@ -1,0 +1,232 @@
+"""Measured peaks of memory beside those that `raycl plan` computes, a fresh process for each case.
+
+    python -m benchmarks.memory_peaks [--smoke]
+
+A worker's peak is the largest resident set of its process (VmHWM) after three steps, less what it
+was after a training of a tiny model, when all libraries were loaded. glibc is told to take blocks
+of 64 KiB and more from the system and to give them back at once, as a GPU's allocator could: freed
+memory that a process keeps would be counted otherwise. One thread a worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.gpu_runs import CORPUS, Size, make_task, write_rows
+from raycl.data.manifest import load_manifest
+from raycl.data.shards import CorpusReader
+from raycl.plan.execution import Execution
+from raycl.plan.layout import Layout
+from raycl.plan.memory import Computation, MemoryFacts, StepMemory, step_memory
+from raycl.plan.presets import PRESETS
+from raycl.plan.training import ModelSpec, Training
+from raycl.storage import Storage
+from raycl.train.observers import Observer
+
+_STEPS = 3
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+_PROCESS = {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", **_ALLOCATOR}
+# 119M and 123M parameters with 32,768 tokens, and 116M with a soft cap.
+_NEOX = {**PRESETS["gpt-neox-405m"], "num_hidden_layers": 4, "vocab_size": 32768}
+_LLAMA = {**PRESETS["llama-1b"], "num_hidden_layers": 1, "vocab_size": 30000}
+_GEMMA2 = {
+    "model_type": "gemma2",
+    "hidden_size": 1024,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 64,
+    "intermediate_size": 3072,
+    "vocab_size": 32768,
+    "max_position_embeddings": 2048,
+}
+MODELS: Mapping[str, Mapping[str, Any]] = {"gpt-neox": _NEOX, "llama": _LLAMA, "gemma2": _GEMMA2}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measurement."""
+
+    model: str
+    workers: int
+    rows: int
+    """Rows of each worker in a step."""
+    micro_batch: int
+    length: int = 256
+    full: bool = False
+    """Whether activations are computed again."""
+    attention: str = "auto"
+
+
+CASES = (
+    Case("gpt-neox", 1, 4, 4),
+    Case("gpt-neox", 1, 8, 8, full=True),
+    Case("gpt-neox", 1, 8, 4),
+    Case("gpt-neox", 1, 4, 4, length=512, attention="eager"),
+    Case("gpt-neox", 2, 4, 4),
+    Case("gpt-neox", 2, 8, 4, full=True),
+    Case("llama", 1, 16, 16),
+    Case("llama", 2, 16, 8),
+    Case("gemma2", 1, 4, 4),
+    Case("gemma2", 1, 8, 4, full=True),
+)
+
+
+def measured(case: Case, config: Mapping[str, Any], folder: Path) -> float:
+    """Peak bytes of the worker with most; each worker is a new process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {**os.environ, **_PROCESS, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    workers = []
+    for rank in range(case.workers):
+        place = {"RANK": str(rank), "WORLD_SIZE": str(case.workers)}
+        told = json.dumps({"case": vars(case), "config": dict(config), "folder": str(folder)})
+        command = [sys.executable, "-m", "benchmarks.memory_peaks", "--worker", told]
+        workers.append(subprocess.Popen(command, env={**shared, **place}, stdout=subprocess.PIPE))
+    answers = [worker.communicate()[0] for worker in workers]
+    return max(float(answer.split()[-1]) for answer in answers)
+
+
+def computed(case: Case, facts: MemoryFacts) -> StepMemory:
+    """What `raycl plan` computes for the same worker."""
+    computation = Computation(
+        rows=case.rows,
+        micro_batch=case.micro_batch,
+        checkpointing="full" if case.full else "none",
+        attention=case.attention,
+    )
+    return step_memory(facts, Layout(shard=case.workers), computation)
+
+
+def facts_of(config: Mapping[str, Any], length: int) -> MemoryFacts:
+    """The facts of a model, counted on it."""
+    from raycl.train.architecture import hugging_face_config
+    from raycl.train.memory_facts import count_memory
+
+    found = count_memory(hugging_face_config(config), (), length)
+    if found is None:
+        raise ValueError("the model could not be counted")
+    return found
+
+
+def _work(case: Case, config: Mapping[str, Any], folder: Path) -> float:
+    import torch
+    import torch.distributed as dist
+
+    from raycl.train.loop import train
+
+    torch.set_num_threads(1)
+    if case.workers > 1:
+        dist.init_process_group("gloo")
+    tiny = {**config, "num_hidden_layers": 1, "hidden_size": 64, "intermediate_size": 64}
+    tiny |= {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16}
+    for number, sizes in enumerate((tiny, config)):
+        watch = _Watch()
+        task = _task(replace(case, micro_batch=1) if number == 0 else case, sizes)
+        storage = Storage(folder / f"{number}")
+        if dist.is_initialized():
+            if dist.get_rank() == 0:
+                write_rows(storage, task)
+            dist.barrier()
+        else:
+            write_rows(storage, task)
+        base = _status("VmRSS")
+        train(
+            task,
+            storage,
+            lambda first, t=task, s=storage: _rows(t, s, first, case),
+            lambda _: None,
+            observers=[watch],
+        )
+    return watch.peak - base
+
+
+def _task(case: Case, config: Mapping[str, Any]) -> Training:
+    size = Size(
+        "gpt-neox-tiny", config["vocab_size"], case.length, case.rows * case.workers, _STEPS
+    )
+    execution = Execution(
+        micro_batch=case.micro_batch,
+        activation_checkpointing=case.full,
+        attention=case.attention,  # type: ignore[arg-type]
+    )
+    return replace(make_task(size, execution), model=ModelSpec(config))
+
+
+def _rows(task: Training, storage: Storage, first: int, case: Case) -> Iterator[np.ndarray]:
+    reader = CorpusReader(
+        storage, task.corpora[CORPUS], load_manifest(storage, task.corpora[CORPUS])
+    )
+    rank = int(os.environ["RANK"])
+    for step in range(first, task.stop):
+        rows = np.concatenate([reader.read(run.first, run.count) for run in task.chain.rows(step)])
+        yield rows[rank * case.rows : (rank + 1) * case.rows]
+
+
+def _status(field: str) -> float:
+    """Bytes that the kernel tells of this process."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{field}:"):
+            return float(line.split()[1]) * 1024
+    raise ValueError(field)
+
+
+class _Watch(Observer):
+    """Notes the peak after every step: what comes after the last one is no step."""
+
+    peak = 0.0
+
+    def on_step(self, step: int) -> None:  # noqa: ARG002 (the hook's)
+        """Read the peak so far."""
+        self.peak = _status("VmHWM")
+
+
+def table(cases: Sequence[Case], models: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Lines of a Markdown table, as they are measured."""
+    yield "| model | workers | rows, micro-batch, length | computed again | measured | computed | |"
+    yield "|---|---|---|---|---|---|---|"
+    for case in cases:
+        config = models[case.model]
+        facts = facts_of(config, case.length)
+        with tempfile.TemporaryDirectory() as folder:
+            found = measured(case, config, Path(folder))
+        memory = computed(case, facts)
+        name = f"{case.model} {facts.parameters / 1e6:.0f}M"
+        name += f", {case.attention}" if case.attention != "auto" else ""
+        yield (
+            f"| {name} | {case.workers} | {case.rows}, {case.micro_batch}, {case.length} "
+            f"| {'full' if case.full else 'none'} | {found / 2**20:,.0f} MiB "
+            f"| {memory.total / 2**20:,.0f} MiB | {memory.total / found - 1:+.1%} |"
+        )
+        print({k: round(v / 2**20) for k, v in memory.parts().items()}, file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure all cases, or be one of their workers."""
+    parser = argparse.ArgumentParser(description="Measured and computed peaks of memory.")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--case", type=int, help="only the case with this number, from 0")
+    given = parser.parse_args(arguments)
+    if given.worker:
+        told = json.loads(given.worker)
+        print(_work(Case(**told["case"]), told["config"], Path(told["folder"])))
+        return
+    for line in table(CASES if given.case is None else CASES[given.case :][:1], MODELS):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""The facts on which the memory of a model's training depends, counted on the meta device."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import astuple
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from torch import nn
+
+from raycl.plan.memory import Activations, Computed, MemoryFacts, activations_key
+from raycl.train.empty import empty_causal_model
+from raycl.train.model import PLAIN_HEADS, LanguageModel, transformer_blocks, vocabulary_of
+from raycl.train.probe import pattern
+from raycl.train.saved_bytes import saved_bytes
+from raycl.train.shrink import value_of
+from raycl.train.size import contexts, tables
+
+_TYPES: Mapping[Computed, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_FEW = (64, 128, 256)
+"""Lengths from which that of a row follows, where a layer computes position after position."""
+
+
+def count_memory(
+    config: transformers.PretrainedConfig, unreached: Collection[str], length: int
+) -> MemoryFacts | None:
+    """The facts for rows of `length` tokens; None where the class computes nothing without values.
+
+    `unreached` are patterns of the parameters that no gradient reaches.
+    """
+    found: dict[str, Activations] = {}
+    for attention in ("sdpa", "eager"):
+        try:
+            model = empty_causal_model(copy.deepcopy(config), attention).to("meta")
+        except (ValueError, ImportError):
+            continue
+        for precision, dtype in _TYPES.items():
+            with suppress(Exception):  # whatever a class raises that needs values
+                kept = _activations(model.to(dtype), length)
+                found[activations_key(precision, attention)] = kept
+        _complete(found, attention)
+    if activations_key("float32", "eager") not in found:
+        return None
+    return _facts(model, unreached, length, found)
+
+
+def _complete(found: dict[str, Activations], attention: str) -> None:
+    """Give float32 at most twice the bytes of bfloat16 where only that could be counted.
+
+    On the meta device the products of experts are refused in float32.
+    """
+    half = found.get(activations_key("bfloat16", attention))
+    if half is not None:
+        twice = Activations(*(2 * size for size in astuple(half)))
+        found.setdefault(activations_key("float32", attention), twice)
+
+
+def _activations(model: transformers.PreTrainedModel, length: int) -> Activations:
+    """What a row keeps. State-space layers are counted on short rows: they loop over positions."""
+    text = model.config.get_text_config()
+    layers = value_of(text, "num_hidden_layers")
+    if length <= _FEW[-1] or len(list(contexts(text, length))) == layers:
+        return _counted(model, length)
+    short = np.array([astuple(_counted(model, few)) for few in _FEW])
+    curves = np.polynomial.polynomial.polyfit(_FEW, short, 2)
+    return Activations(*np.polynomial.polynomial.polyval(length, curves))
+
+
+def _counted(model: transformers.PreTrainedModel, length: int) -> Activations:
+    blocks = transformer_blocks(LanguageModel(model))
+    return saved_bytes(model, blocks, _width(model), length)
+
+
+def _width(model: Any) -> int:
+    return int(model.get_input_embeddings().weight.shape[1])
+
+
+def _facts(
+    model: transformers.PreTrainedModel,
+    unreached: Collection[str],
+    length: int,
+    activations: Mapping[str, Activations],
+) -> MemoryFacts:
+    named = list(model.named_parameters())
+    return MemoryFacts(
+        units=_units(model),
+        frozen=sum(p.numel() for name, p in named if pattern(name) in unreached),
+        hidden=_width(model),
+        vocabulary=vocabulary_of(model),
+        sequence_length=length,
+        chunked=model.config.model_type in PLAIN_HEADS,
+        activations=activations,
+    )
+
+
+def _units(model: transformers.PreTrainedModel) -> tuple[int, ...]:
+    """Parameters of the look-up tables, of each block, and of the rest with the head."""
+    blocks = [_size(block) for block in transformer_blocks(LanguageModel(model))]
+    looked_up = tables(model)
+    inside = {
+        id(p) for block in transformer_blocks(LanguageModel(model)) for p in block.parameters()
+    }
+    embedding = sum(
+        p.numel() for p in model.parameters() if id(p) in looked_up and id(p) not in inside
+    )
+    rest = _size(model) - sum(blocks) - embedding
+    return (embedding, *blocks, rest)
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
