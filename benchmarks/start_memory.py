@@ -34,7 +34,7 @@ from raycl.plan.training import ModelSpec
 from raycl.storage import Storage
 from raycl.train.empty import materialize
 from raycl.train.fill import fill, initial_weights, whole_model
-from raycl.train.model import LanguageModel, empty_model, save_hugging_face
+from raycl.train.model import LanguageModel, empty_model
 from raycl.train.sharding import shard_model
 from raycl.train.world import World
 
@@ -62,7 +62,7 @@ def specs(width: int, storage: Storage, scratch: Path) -> dict[str, ModelSpec]:
         "vocab_size": min(_VOCABULARY, 32 * width),
     }
     neox = ModelSpec({"model_type": "gpt_neox", **sizes}, initialization="gpt-neox")
-    save_hugging_face(whole_model(neox, _LENGTH, 0), scratch / "base")
+    whole_model(neox, _LENGTH, 0).model.save_pretrained(scratch / "base")
     start = read_start(str(scratch / "base"), scratch)
     store_start(storage, start)
     return {
