@@ -34,7 +34,7 @@ from raycl.plan.training import ModelSpec
 from raycl.storage import Storage
 from raycl.train.empty import materialize
 from raycl.train.fill import fill, initial_weights, whole_model
-from raycl.train.model import LanguageModel, empty_model, save_hugging_face
+from raycl.train.model import LanguageModel, empty_model
 from raycl.train.sharding import shard_model
 from raycl.train.world import World
 
@@ -62,7 +62,7 @@ def specs(width: int, storage: Storage, scratch: Path) -> dict[str, ModelSpec]:
         "vocab_size": min(_VOCABULARY, 32 * width),
     }
     neox = ModelSpec({"model_type": "gpt_neox", **sizes}, initialization="gpt-neox")
-    save_hugging_face(whole_model(neox, _LENGTH, 0), scratch / "base")
+    whole_model(neox, _LENGTH, 0).model.save_pretrained(scratch / "base")
     start = read_start(str(scratch / "base"), scratch)
     store_start(storage, start)
     return {
@@ -104,14 +104,15 @@ def _rank(
     world = World(rank, size, torch.device("cpu"))
     for spec in specs:  # what is imported is imported before the measurement
         shard_model(empty_model(spec, _LENGTH), world, torch.float32)
-    results.put([_start(spec, storage, world) for spec in specs])
+    gc.collect()
+    before = _memory()["VmRSS"]  # once, since memory that a start frees may stay with the process
+    results.put([_start(spec, storage, world, before) for spec in specs])
     if size > 1:
         dist.destroy_process_group()
 
 
-def _start(spec: ModelSpec, storage: Storage, world: World) -> Started:
+def _start(spec: ModelSpec, storage: Storage, world: World, before: int) -> Started:
     gc.collect()
-    before = _memory()["VmRSS"]
     _forget_peak()
     model = empty_model(spec, _LENGTH)
     shard_model(model, world, torch.float32)

@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 from torch import nn
-from transformers.models.llama.modeling_llama import LlamaForCausalLM, LlamaPreTrainedModel
+from transformers.models.llama.modeling_llama import LlamaPreTrainedModel
 
 from raycl.plan.training import ModelSpec
 from raycl.train.architecture import hugging_face_config
@@ -84,10 +84,11 @@ def test_weights_of_a_class_are_drawn_as_the_class_does(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_checkpoint_is_read_as_transformers_reads_it(kind: str, tmp_path: Path) -> None:
     """Some kinds store experts one by one, or under other names than those of the model."""
-    usual(kind).to(torch.bfloat16).save_pretrained(tmp_path)
+    saved: Any = usual(kind)
+    saved.to(torch.bfloat16).save_pretrained(tmp_path)
     spec = ModelSpec(config_of(kind), "identifier")
     read = whole_model(spec, 16, weights_in(tmp_path)).model.state_dict()
-    expected = type(usual(kind)).from_pretrained(tmp_path, dtype=torch.float32).state_dict()
+    expected = type(saved).from_pretrained(tmp_path, dtype=torch.float32).state_dict()
     assert read.keys() == expected.keys()
     for name, values in expected.items():
         assert values.dtype == read[name].dtype
@@ -98,13 +99,13 @@ def test_a_class_that_cannot_be_drawn_by_units_is_drawn_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One rule leaves a weight as it is made; the other reaches from a container into a block."""
-    rules = LlamaForCausalLM._init_weights
+    rules: Any = LlamaPreTrainedModel._init_weights
 
-    def leaves(self: LlamaForCausalLM, module: nn.Module) -> None:
+    def leaves(self: nn.Module, module: nn.Module) -> None:
         if not isinstance(module, nn.Linear):
             rules(self, module)
 
-    def reaches(self: LlamaForCausalLM, module: nn.Module) -> None:
+    def reaches(self: nn.Module, module: Any) -> None:
         rules(self, module)
         if hasattr(module, "layers"):
             module.layers[1].mlp.up_proj.weight.fill_(0.5)

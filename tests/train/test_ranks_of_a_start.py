@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import benchmarks.start_memory as starts
+import tests.helpers.worker_processes  # noqa: F401  its server makes processes begin sooner
 from raycl.storage import Storage
-from tests.helpers import worker_processes  # its processes have torch and transformers imported
 
 
 def test_memory_falls_with_the_number_of_ranks_and_weights_are_the_same(tmp_path: Path) -> None:
     """A model of 80 MiB or more, whose largest unit has 8; one that is made whole takes all."""
-    assert worker_processes.launch
     storage = Storage(tmp_path / "storage")
     specs = list(starts.specs(256, storage, tmp_path).values())
     alone, *others = (starts.started(specs, storage, ranks) for ranks in (1, 2, 4))
