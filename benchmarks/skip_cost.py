@@ -14,8 +14,8 @@ import torch
 from benchmarks.loop_speed import BATCH, CONFIG, LENGTH, VOCABULARY
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.training import ModelSpec
+from raycl.train.fill import whole_model
 from raycl.train.gradients import clip_gradients
-from raycl.train.model import build_model
 from raycl.train.optimizer import build_optimizer, is_spike, set_learning_rate, step_unless
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    model = build_model(ModelSpec(CONFIG), LENGTH, seed=0)
+    model = whole_model(ModelSpec(CONFIG), LENGTH, 0)
     optimizer = build_optimizer(model, Optimizer())
     set_learning_rate(optimizer, 1e-3)
     rows = torch.randint(VOCABULARY, (BATCH, LENGTH + 1))

@@ -35,7 +35,7 @@ from raycl.storage.urls import refuse_secret
 from raycl.sweep.description import stored_definition
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import read_state
-from raycl.train.model import build_model
+from raycl.train.fill import whole_model
 from tests.helpers.recipe_data import WHERE, changed, recipe_data, write_recipe
 from tests.helpers.training_runs import LENGTH, make_storage, make_task, run
 
@@ -240,6 +240,10 @@ def test_a_pickle_in_the_place_of_weights_is_not_loaded(trained: Storage, trap: 
     mark = json.loads((folder / "state.json").read_text())  # whoever writes one writes the other
     mark["files"][shard.name] = {"bytes": len(bomb), "crc32": zlib.crc32(bomb)}
     (folder / "state.json").write_text(json.dumps(sealed(mark)))
+    with pytest.raises(InputError, match="checksum"):  # that of a block, in the index
+        load(trained)
+    del mark["files"]["index.parquet"]  # as if an earlier version had written the state
+    (folder / "state.json").write_text(json.dumps(sealed(mark)))
     with pytest.raises(InputError, match="not a state of this model"):
         load(trained)
     assert not trap.exists()
@@ -272,12 +276,10 @@ def test_a_pickle_in_the_place_of_a_shard(trained: Storage, trap: Path, file: st
 
 def test_a_checkpoint_of_pickles_is_no_model_to_start_from(tmp_path: Path, trap: Path) -> None:
     folder = tmp_path / "model"
-    build_model(ModelSpec(make_task().model.config), LENGTH, 0).model.config.save_pretrained(folder)
+    whole_model(ModelSpec(make_task().model.config), LENGTH, 0).model.config.save_pretrained(folder)
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(trap)))
     with pytest.raises(InputError, match="safetensors"):
         read_start(str(folder), tmp_path)
-    with pytest.raises(InputError, match="safetensors"):
-        build_model(ModelSpec(make_task().model.config, "identifier"), LENGTH, 0, start=folder)
     assert not trap.exists()
 
 
@@ -291,9 +293,9 @@ def test_a_model_brings_no_code(tmp_path: Path, trap: Path) -> None:
     }
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(InputError, match="code of its own"):
-        build_model(ModelSpec(config, "identifier"), LENGTH, 0, start=folder)
+        whole_model(ModelSpec(config, "identifier"), LENGTH, None)
     with pytest.raises(InputError, match="pretrained"):
-        build_model(ModelSpec({}, str(folder)), LENGTH, 0, initialize=False)
+        whole_model(ModelSpec({}, str(folder)), LENGTH, None)
     assert not trap.exists()
 
 

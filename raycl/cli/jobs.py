@@ -14,7 +14,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from raycl.cli.options import Concurrent, Gpus, Overrides, RecipeFile, Scale
+from raycl.cli.options import (
+    Accelerator,
+    Concurrent,
+    Gpus,
+    Overrides,
+    RecipeFile,
+    Scale,
+    Variables,
+)
+from raycl.cluster.options import ClusterOptions
+from raycl.cluster.variables import parse_variables
 from raycl.errors import InputError
 from raycl.storage.urls import refuse_secret
 from raycl.submit.client import ADDRESS, ClusterJobs
@@ -34,6 +44,8 @@ def submit(  # noqa: PLR0913 (each is an option of the command)
     wait: Annotated[bool, typer.Option(help="Follow the job's output until it ends.")] = True,
     concurrent: Concurrent = None,
     gpus: Gpus = False,
+    accelerator: Accelerator = None,
+    variables: Variables = None,
     overrides: Overrides = None,
     scale: Scale = None,
 ) -> None:
@@ -45,11 +57,12 @@ def submit(  # noqa: PLR0913 (each is an option of the command)
     from raycl.submit.package import make_package
 
     check_reachable(storage)
+    options = ClusterOptions(
+        "auto", None, concurrent, gpus, accelerator, parse_variables(variables or ())
+    )
     definition = define(recipe, overrides or (), scale)
     package = make_package(definition, recipe, scale, Path.cwd())
-    command = sweep_command(
-        package.recipe, storage, package.scale, overrides or [], concurrent, gpus
-    )
+    command = sweep_command(package.recipe, storage, package.scale, overrides or [], options)
     console = Console(stderr=True)
     for note in package.notes:
         console.print(escape(f"note: {note}"), soft_wrap=True)
@@ -67,8 +80,7 @@ def sweep_command(
     storage: str,
     scale: str | None,
     overrides: list[str],
-    concurrent: int | None,
-    gpus: bool,
+    options: ClusterOptions,
 ) -> str:
     """The shell command of a sweep's job, which runs on the cluster that it was submitted to.
 
@@ -77,8 +89,12 @@ def sweep_command(
     words = ["python", "-m", "raycl", "sweep", recipe, "--storage", storage, "--address", "auto"]
     words += ["--scale", scale] if scale else []
     words += [word for override in overrides for word in ("--set", override)]
-    words += ["--concurrent", str(concurrent)] if concurrent else []
-    return shlex.join([*words, *(["--gpus"] if gpus else [])])
+    words += ["--concurrent", str(options.concurrent)] if options.concurrent else []
+    words += ["--gpus"] if options.gpus else []
+    words += ["--accelerator", options.accelerator] if options.accelerator else []
+    for name, value in options.variables:
+        words += ["--env", f"{name}={value}"]
+    return shlex.join(words)
 
 
 def check_reachable(storage: str) -> None:

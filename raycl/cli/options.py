@@ -35,6 +35,13 @@ MemoryPerGpu = Annotated[
 GpusPerHost = Annotated[int | None, typer.Option(min=1, help="GPUs of each machine; default: 8.")]
 
 
+Accelerator = Annotated[str | None, typer.Option(help="Kind of GPU, by Ray's name for it. [H100]")]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option("--env", help="Variable of all workers: --env NCCL_SOCKET_IFNAME=eth0."),
+]
+
+
 def exit_if_failed(failed: Mapping[str, str], console: Console) -> None:
     """Print each failed node with its reason and exit with code 1; return where none failed."""
     for node, reason in failed.items():

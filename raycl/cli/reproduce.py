@@ -8,16 +8,19 @@ from typing import Annotated
 import typer
 
 from raycl.cli.options import (
+    Accelerator,
     Address,
     Concurrent,
     Gpus,
     Scale,
     StorageUrl,
+    Variables,
     Workers,
     exit_if_failed,
 )
 from raycl.cli.output import LastingConsole
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.variables import parse_variables
 
 Names = Annotated[
     list[str] | None, typer.Option("--only", help="Experiments whose names begin so; repeat it.")
@@ -41,6 +44,8 @@ def reproduce(  # noqa: PLR0913 (each is an option of the command)
     workers: Workers = None,
     concurrent: Concurrent = None,
     gpus: Gpus = False,
+    accelerator: Accelerator = None,
+    variables: Variables = None,
 ) -> None:
     """Run the paper's experiments and write their tables, figures and a verdict on each claim.
 
@@ -59,7 +64,9 @@ def reproduce(  # noqa: PLR0913 (each is an option of the command)
     failed = run(
         experiments,
         Storage(storage),
-        ClusterOptions(address, workers, concurrent, gpus),
+        ClusterOptions(
+            address, workers, concurrent, gpus, accelerator, parse_variables(variables or ())
+        ),
         out,
         report=lambda text: console.print(text, markup=False),
         on_plan=lambda plan: print_plan_summary(plan, console),

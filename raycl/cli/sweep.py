@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from raycl.cli.options import (
+    Accelerator,
     Address,
     Concurrent,
     Gpus,
@@ -15,12 +16,14 @@ from raycl.cli.options import (
     RecipeFile,
     Scale,
     StorageUrl,
+    Variables,
     Workers,
     exit_if_damaged,
     exit_if_failed,
 )
 from raycl.cli.output import LastingConsole
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.variables import parse_variables
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     workers: Workers = None,
     concurrent: Concurrent = None,
     gpus: Gpus = False,
+    accelerator: Accelerator = None,
+    variables: Variables = None,
     overrides: Overrides = None,
     scale: Scale = None,
 ) -> None:
@@ -50,7 +55,9 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     result = sweep(
         define(recipe, overrides or (), scale),
         Storage(storage),
-        ClusterOptions(address, workers, concurrent, gpus),
+        ClusterOptions(
+            address, workers, concurrent, gpus, accelerator, parse_variables(variables or ())
+        ),
         report=lambda text: console.print(text, markup=False),
         on_plan=lambda made: print_plan(made, console, prepared=True),
     )

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
@@ -52,7 +52,7 @@ def cluster(options: ClusterOptions) -> Iterator[None]:
         if options.address is None:
             stack.enter_context(_embedded(options))
         else:
-            stack.enter_context(_connected(options.address))
+            stack.enter_context(_connected(options.address, dict(options.variables)))
         stack.enter_context(_terminate_like_interrupt())
         stack.callback(release_everything)
         yield
@@ -68,7 +68,7 @@ def _embedded(options: ClusterOptions) -> Iterator[None]:
     scratch.remove_folders_of_the_dead()
     raise_file_limit()
     port, folder = free_port(), scratch.make_folder()
-    with _environment(_variables(port, folder)):
+    with _environment(dict(options.variables) | _variables(port, folder)):
         import ray
 
         try:
@@ -117,7 +117,7 @@ def _check_confined() -> None:
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[None]:
+def _connected(address: str, variables: Mapping[str, str]) -> Iterator[None]:
     if address == "auto":
         # This variable names the cluster on which a job runs. Ray's own search for "auto" could
         # find another cluster on the machine.
@@ -129,7 +129,7 @@ def _connected(address: str) -> Iterator[None]:
             address=address,
             logging_level=logging.ERROR,
             log_to_driver=False,
-            runtime_env=worker_environment(address),
+            runtime_env=worker_environment(address, variables),
         )
         try:
             yield
@@ -137,13 +137,15 @@ def _connected(address: str) -> Iterator[None]:
             ray.shutdown()
 
 
-def worker_environment(address: str) -> dict[str, Any] | None:
-    """The runtime environment of this job's workers, with the addresses of cluster and S3 store.
+def worker_environment(
+    address: str, given: Mapping[str, str] | None = None
+) -> dict[str, Any] | None:
+    """The runtime environment of this job's workers: addresses of cluster and store, and `given`.
 
     Credentials are not in it: each machine has its own. Variables that `ray job submit` was given
     are left out, because Ray refuses a variable that is given twice, even with one value.
     """
-    variables = shared_variables()
+    variables = {**shared_variables(), **(given or {})}
     if ":" in address:
         variables["RAY_ADDRESS"] = address
     job = json.loads(os.environ.get(JOB_CONFIGURATION, "{}"))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from raycl.cluster.worker_needs import WorkerNeeds
+from raycl.errors import InputError
 from raycl.plan.execution import Device
+
+_ACCELERATOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,24 @@ class ClusterOptions:
     """The most nodes of a sweep that are trained at once; None: as many as the cluster can hold."""
     gpus: bool = False
     """Whether each worker gets a GPU."""
+    accelerator: str | None = None
+    """The kind of GPU that each worker gets, by Ray's name for it (H100); None: any."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Environment variables of all workers: see `raycl.cluster.variables`."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for an accelerator without GPUs, or one whose name Ray cannot have."""
+        if self.accelerator is None:
+            return
+        if not self.gpus:
+            raise InputError("--accelerator", "it is a kind of GPU", "Add --gpus")
+        if not _ACCELERATOR.fullmatch(self.accelerator):
+            raise InputError("--accelerator", "not a name of Ray's", "Write it as Ray does: H100")
+
+    @property
+    def needs(self) -> WorkerNeeds:
+        """What each worker asks of the cluster."""
+        return WorkerNeeds(self.gpus, self.accelerator)
 
     @property
     def device(self) -> Device:

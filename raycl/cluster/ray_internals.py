@@ -99,17 +99,6 @@ def is_draining(node: str) -> bool:
     return False
 
 
-def trial_queue() -> Any:
-    """The queue by which one worker of a TorchTrainer reports to the Tune trial that started it.
-
-    In the public interface every rank has to report, and waits until all others have reported.
-    """
-    from ray.tune.integration.ray_train import TuneReportCallback
-
-    make: Any = TuneReportCallback  # Ray gives it no types
-    return make()._training_actor_item_queue
-
-
 def loopback_process_group(folder: str, backend: str, seconds: int) -> Any:
     """A TorchConfig whose workers, all of one machine, listen on its loopback address alone.
 
@@ -179,3 +168,30 @@ def trial_error(trial: Any) -> Any:
 
     file = trial.pickled_error_file
     return ray.cloudpickle.loads(Path(file).read_bytes()) if file else None
+
+
+NO_AUTOSCALER = ""
+"""Answer of `autoscaler_file` where the cluster has no other machines than those that joined."""
+
+
+def autoscaler_file() -> str | None:
+    """The file by which the cluster's autoscaler starts machines; None where that is not known.
+
+    The command line of the head's monitor names it, if this process runs on the head. KubeRay runs
+    its autoscaler elsewhere. The public interface tells what there is, never what there could be.
+    """
+    import ray
+
+    address = str(ray.get_runtime_context().gcs_address)
+    option = "--autoscaling-config="
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # ended meanwhile, or another user's
+            words = place.read_text(errors="replace").split("\0")
+            if f"--gcs-address={address}" in words and any(_is_monitor(word) for word in words):
+                files = [word.removeprefix(option) for word in words if word.startswith(option)]
+                return os.path.expanduser(files[0]) if files else NO_AUTOSCALER
+    return None
+
+
+def _is_monitor(word: str) -> bool:
+    return word.endswith("monitor.py") and "autoscaler" in word

@@ -10,7 +10,7 @@ from raycl.evaluation.losses import state_tokenizer
 from raycl.models.store import GENERATION, has_start
 from raycl.states.lookup import find_state
 from raycl.storage import Storage, layout
-from raycl.train.checkpoint.load import export_hugging_face
+from raycl.train.checkpoint.export import export_hugging_face
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 
 

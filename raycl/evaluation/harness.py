@@ -29,7 +29,7 @@ from raycl.evaluation.store import TaskScores, read_task, write_task
 from raycl.evaluation.task_requests import TaskRequest, requests
 from raycl.states.lookup import find_state
 from raycl.storage import Storage, layout, scratch_folder
-from raycl.train.checkpoint.load import export_hugging_face
+from raycl.train.checkpoint.export import export_hugging_face
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.world import current_world
 

@@ -7,7 +7,7 @@ offsets of the tensors cover these bytes without a gap (https://github.com/huggi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -45,22 +45,32 @@ def tensor_places(file: Path) -> dict[str, TensorPlace]:
 
     Raises InputError, which names the file, where it is no whole safetensors file.
     """
-    where = str(file)
     try:
-        size = file.stat().st_size
         with file.open("rb") as stream:
-            first = stream.read(64)
-            _check_kind(first, where)
-            length = int.from_bytes(first[:8], "little")
-            if length > _MOST_HEADER_BYTES or length < 2:
-                raise InputError(where, "not a safetensors file", _AGAIN)
-            if 8 + length > size:
-                raise _truncated(where, 8 + length, size)
-            stream.seek(8)
-            text = stream.read(length)
+
+            def read(start: int, length: int) -> bytes:
+                stream.seek(start)
+                return stream.read(length)
+
+            return places_in(read, file.stat().st_size, str(file))
     except OSError as error:
-        raise InputError(where, _reason(error), "Give a file that can be read") from error
-    entries = _entries(text, where)
+        raise InputError(str(file), _reason(error), "Give a file that can be read") from error
+
+
+def places_in(read: Callable[[int, int], bytes], size: int, where: str) -> dict[str, TensorPlace]:
+    """The tensors in `size` bytes, of which `read(start, length)` gives a range.
+
+    They are in the order of their bytes. Raises InputError, with `where`, where these are not the
+    bytes of a whole safetensors file.
+    """
+    first = read(0, min(size, 64))
+    _check_kind(first, where)
+    length = int.from_bytes(first[:8], "little")
+    if length > _MOST_HEADER_BYTES or length < 2:
+        raise InputError(where, "not a safetensors file", _AGAIN)
+    if 8 + length > size:
+        raise _truncated(where, 8 + length, size)
+    entries = _entries(read(8, length), where)
     _check_offsets(entries, size - 8 - length, where)
     return {name: _place(entry, 8 + length) for name, entry in entries}
 

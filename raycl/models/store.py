@@ -6,8 +6,7 @@ is no model. Only the files that the mark lists are ever used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,11 +15,13 @@ from raycl.errors import InputError
 from raycl.models.headers import read_headers
 from raycl.models.identifier import hashed_tensors, identifier_of
 from raycl.models.start import Start, TensorHeader
+from raycl.models.weight_files import WeightFiles
 from raycl.plan.model_fields import trained_fields
 from raycl.states.mark import FileFacts
-from raycl.storage import Storage, layout, scratch_folder
+from raycl.storage import Storage, layout
 from raycl.storage.checksum import checksum
 from raycl.storage.record import Part, Record, find_record, read_record, write_record
+from raycl.storage.streams import crc32_of
 
 GENERATION = "generation_config.json"
 _SMALL_PATTERNS = ("*.json", "*.txt", "*.jinja", "tokenizer*.model")
@@ -145,47 +146,60 @@ def stored_start(
     return Start(reference, identifier, config or mark.config, tensors, folder)
 
 
-@contextmanager
-def local_start(storage: Storage, identifier: str) -> Iterator[Path]:
-    """A local folder with the files of a stored model, each verified against its checksum.
+def start_weights(storage: Storage, identifier: str) -> WeightFiles:
+    """The weights of a stored model, which are read by ranges. Their bytes are not checked here.
 
-    Raises InputError where the model is missing or damaged.
+    Raises InputError where the model is missing, or the headers of its files are damaged.
     """
-    where = storage.full_path(layout.start(identifier))
+    mark = _read_mark(storage, identifier)
+    paths = [path for path in _paths(storage, mark) if path.endswith(".safetensors")]
+    files = WeightFiles(storage, paths, {name: part.sha256 for name, part in mark.tensors.items()})
+    expected = {n: TensorHeader(part.dtype, part.shape) for n, part in mark.tensors.items()}
+    if files.headers != expected:
+        where = storage.full_path(layout.start(identifier))
+        raise InputError(where, "its tensors are not those of its mark", _DAMAGED)
+    return files
+
+
+def verify_start(storage: Storage, identifier: str) -> None:
+    """Read all files of a stored model and compare them with their checksums.
+
+    Raises InputError, which names the file, where the model is missing or damaged.
+    """
+    mark = _read_mark(storage, identifier)
+    for path, facts in _paths(storage, mark).items():
+        try:
+            found = crc32_of(storage, path)
+        except FileNotFoundError as error:
+            raise InputError(storage.full_path(path), "the file is missing", _DAMAGED) from error
+        if found != (facts.bytes, facts.crc32):
+            raise InputError(storage.full_path(path), "it does not match its checksum", _DAMAGED)
+
+
+def _read_mark(storage: Storage, identifier: str) -> StartMark:
     try:
         mark = read_record(storage, layout.start_mark(identifier), StartMark)
     except FileNotFoundError as error:
+        where = storage.full_path(layout.start(identifier))
         remedy = "Run the sweep again where the model's folder is, or restore it from a copy"
         raise InputError(where, "the pretrained model is not in storage", remedy) from error
     _check_identifier(storage, mark, identifier)
-    with scratch_folder("start") as folder:
-        for name, facts in mark.files.items():
-            local = _local_file(storage, identifier, name, Path(folder))
-            if local.stat().st_size != facts.bytes or checksum(local) != facts.crc32:
-                raise InputError(f"{where}/{name}", "it does not match its checksum", _DAMAGED)
-        yield Path(folder)
+    return mark
+
+
+def _paths(storage: Storage, mark: StartMark) -> dict[str, FileFacts]:
+    """The files of a stored model by their paths. Raises InputError for one outside its folder."""
+    folder = layout.start(mark.identifier)
+    for name in mark.files:
+        if "/" in name or name in (".", ".."):
+            raise InputError(storage.full_path(f"{folder}/{name}"), "not a file name", _DAMAGED)
+    return {f"{folder}/{name}": facts for name, facts in mark.files.items()}
 
 
 def find_identifier(storage: Storage, beginning: str) -> str | None:
     """The one stored model whose identifier begins so; None where there is none, or several."""
     names = [name for name in storage.list(layout.STARTS) if name.startswith(beginning)]
     return names[0] if len(names) == 1 and has_start(storage, names[0]) else None
-
-
-def _local_file(storage: Storage, identifier: str, name: str, folder: Path) -> Path:
-    """A file of a stored model in a local folder: a link where the storage is local."""
-    path = f"{layout.start(identifier)}/{name}"
-    full, local = storage.full_path(path), folder / name
-    if Path(name).name != name:
-        raise InputError(full, "not a file name", _DAMAGED)
-    try:
-        if storage.local_root is None:
-            storage.download_file(path, local)
-        else:
-            local.symlink_to(Path(full).resolve(strict=True))
-    except FileNotFoundError as error:
-        raise InputError(full, "the file is missing", _DAMAGED) from error
-    return local
 
 
 def _check_identifier(storage: Storage, mark: StartMark, identifier: str) -> None:

@@ -128,12 +128,19 @@ def _initial_state(recipe: Recipe, model: ModelSpec, precision: str) -> dict[str
     return {
         "model": dict(model.config),
         "pretrained": model.pretrained,
-        "initialization": model.initialization,
+        "initialization": _initial_draw(model),
         "seed": recipe.seed,
         "optimizer": recipe.optimizer.in_names(),
         "precision": precision,
         "sequence_length": recipe.sequence_length,
     }
+
+
+def _initial_draw(model: ModelSpec) -> str:
+    """How initial weights come about, as names of states have it."""
+    # Earlier versions drew a class's weights otherwise: those of the whole model at once.
+    drawn = model.pretrained is None and model.initialization == "transformers"
+    return "transformers-2" if drawn else model.initialization
 
 
 def model_spec(model: Model, vocabulary: int, resolution: Resolution) -> ModelSpec:

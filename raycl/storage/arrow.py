@@ -10,7 +10,7 @@ from pyarrow import fs as arrow_fs
 from typing_extensions import override
 
 from raycl.errors import InputError
-from raycl.storage.backend import Entry, Files, Found
+from raycl.storage.backend import Content, Entry, Files, Found
 from raycl.storage.retries import Retries
 
 Result = TypeVar("Result")
@@ -86,10 +86,15 @@ class ArrowFiles(Files):
 
     @override
     def write(self, path: str, data: bytes | memoryview) -> None:
+        self.write_stream(path, lambda: (data,), len(data))
+
+    @override
+    def write_stream(self, path: str, content: Content, size: int) -> None:
         def write() -> None:
             # Not `with`: it would close the stream after an error too, and so publish half a file.
             stream = self._fs.open_output_stream(self._at(path))
-            stream.write(data)
+            for piece in content():
+                stream.write(piece)
             stream.close()
 
         self._run("writing", path, write)

@@ -7,13 +7,16 @@ A new back end is a class of `Files` in a module of this package, and a line in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from raycl.storage.options import S3Options
+
+Content = Callable[[], Iterable[bytes | memoryview]]
+"""The bytes of a file piece by piece. It is called again where the file is written again."""
 
 PARTIAL = ".partial-"
 """Part of the name of every unfinished file, and of every file that raycl writes for itself."""
@@ -77,6 +80,14 @@ class Files(ABC):
     @abstractmethod
     def write(self, path: str, data: bytes | memoryview) -> None:
         """Replace a file: afterwards it holds `data`, or what it held before."""
+
+    def write_stream(self, path: str, content: Content, size: int) -> None:
+        """Replace a file of `size` bytes whose content is made piece by piece; see `write`.
+
+        A back end that can writes the pieces as they come; by default they are joined first.
+        """
+        del size
+        self.write(path, b"".join(content()))
 
     @abstractmethod
     def entries(self, path: str) -> Iterable[Entry]:

@@ -18,6 +18,8 @@ SWEEPS = "sweeps"
 STATE_MARK = "state.json"
 """The file of a state that is written last: a folder without it is no state."""
 STATE_HISTORY = "history.parquet"
+STATE_INDEX = "index.parquet"
+"""The file that says where each part of a state's tensors lies; older states have none."""
 CORPUS_MANIFEST = "manifest.json"
 """The file of a corpus that is written last: a folder without it is no corpus."""
 DOCUMENTS = "documents"
@@ -121,6 +123,11 @@ def state_mark(name: str) -> str:
 def state_history(name: str) -> str:
     """One line for each step since the state before this one."""
     return f"{state(name)}/{STATE_HISTORY}"
+
+
+def state_index(name: str) -> str:
+    """Where each part of a state's tensors lies, with the checksums of its blocks."""
+    return f"{state(name)}/{STATE_INDEX}"
 
 
 def node_lease(node: str) -> str:

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import BinaryIO
 from typing_extensions import override
 
 from raycl.errors import InputError
-from raycl.storage.backend import PARTIAL, ConditionalFiles, Entry, Files, Found
+from raycl.storage.backend import PARTIAL, ConditionalFiles, Content, Entry, Files, Found
 
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -72,7 +72,14 @@ class LocalFiles(Files):
 
     @override
     def write(self, path: str, data: bytes | memoryview) -> None:
-        with self._beside(path, data) as partial:
+        self._replace(path, (data,))
+
+    @override
+    def write_stream(self, path: str, content: Content, size: int) -> None:
+        self._replace(path, content())
+
+    def _replace(self, path: str, pieces: Iterable[bytes | memoryview]) -> None:
+        with self._beside(path, pieces) as partial:
             try:
                 os.replace(partial, self._at(path))
             except IsADirectoryError as error:
@@ -81,7 +88,7 @@ class LocalFiles(Files):
 
     def create(self, path: str, data: bytes) -> str | None:
         """Write a new file; see `ConditionalFiles`."""
-        with self._beside(path, data) as partial:
+        with self._beside(path, (data,)) as partial:
             try:
                 # A link appears with all its content at once, and only where there is no file.
                 os.link(partial, self._at(path))
@@ -142,8 +149,8 @@ class LocalFiles(Files):
         shutil.rmtree(self._at(path), ignore_errors=True)
 
     @contextmanager
-    def _beside(self, path: str, data: bytes | memoryview) -> Iterator[Path]:
-        """A temporary file beside its place that holds `data` on disk, until the block ends."""
+    def _beside(self, path: str, pieces: Iterable[bytes | memoryview]) -> Iterator[Path]:
+        """A temporary file beside its place that holds the pieces on disk, until the block ends."""
         target = self._at(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +161,8 @@ class LocalFiles(Files):
         try:
             try:
                 with open(partial, "wb") as file:
-                    file.write(data)
+                    for piece in pieces:
+                        file.write(piece)
                     file.flush()
                     os.fsync(file.fileno())
             except OSError as error:  # the message of a full disk names no file

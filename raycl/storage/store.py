@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from raycl.errors import InputError
-from raycl.storage.backend import PARTIAL, ConditionalFiles, Found
+from raycl.storage.backend import PARTIAL, ConditionalFiles, Content, Found
 from raycl.storage.backends import open_files
 from raycl.storage.options import S3Options
 from raycl.storage.retries import Retries
@@ -109,6 +109,15 @@ class Storage:
     def write_bytes(self, path: str, data: bytes) -> None:
         """Replace the file at `path`: afterwards it holds `data`, or what it held before."""
         self._files.write(self._checked(path), data)
+
+    def write_stream(self, path: str, content: Content, size: int) -> None:
+        """Replace the file at `path` by the `size` bytes that `content` gives piece by piece.
+
+        It appears complete or not at all, as with `write_bytes`; few pieces are in memory at once.
+        `content` is called again where an upload has to begin again. An error that it raises ends
+        the write and leaves nothing.
+        """
+        self._files.write_stream(self._checked(path), content, size)
 
     def write_json(self, path: str, value: Any) -> None:
         """Replace the file at `path` by `value` as readable JSON."""

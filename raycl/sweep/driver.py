@@ -18,6 +18,7 @@ from typing import Any, cast
 import ray
 from ray import tune
 
+from raycl.cluster.capacity import cluster_capacity, refuse_what_never_fits
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.release import release_everything
 from raycl.plan.tree import Tree
@@ -92,12 +93,16 @@ def run_sweep(
     once. A failed node takes what is below it along, and the rest goes on. What another sweep in
     the same storage trains is waited for, and taken over when that one is gone. SIGINT and SIGTERM
     stop the trials and raise KeyboardInterrupt.
+
+    Raises InputError where a node asks for more workers than the cluster can ever hold.
     """
     options, trials = options or ClusterOptions(), trials or TrialSettings()
     nodes = {node.name: node for node in tree.nodes}
     done = finished_nodes(tree, storage, existing)
     if len(done) == len(nodes):
         return SweepOutcome((), {}, (), tuple(done))
+    left = [node for node in tree.nodes if node.name not in set(done)]
+    refuse_what_never_fits(left, options.needs, cluster_capacity(options.needs))
     with ExitStack() as stack:
         leases = stack.enter_context(Leases(storage)) if leases_work(storage) else None
         claims = NodeClaims(storage, leases) if leases else None
@@ -110,9 +115,9 @@ def run_sweep(
         # Tune pickles its own bookkeeping, which never lies in a storage and is never read again.
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="raycl-tune-")))
         tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
-        task = TrialTask(storage, options.gpus, leases.holder if leases else None, trials.train)
+        task = TrialTask(storage, options.needs, leases.holder if leases else None, trials.train)
         run = tune.with_parameters(run_trial, trainings=NodeTrainings(tree.nodes), task=task)
-        trainable = tune.with_resources(run, partial(trial_resources, gpus=options.gpus))
+        trainable = tune.with_resources(run, partial(trial_resources, needs=options.needs))
         while frontier.waiting:
             callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
             searcher = NodeSearcher(frontier, lambda: progress.stopped)

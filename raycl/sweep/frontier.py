@@ -108,6 +108,14 @@ class Frontier:
         """The node's number in the tree, from 0."""
         return self._order[name][2]
 
+    def has_another(self, node: Node) -> bool:
+        """Whether another node of as many workers waits, which could take over this one's."""
+        size = _fewest_workers(node), node.training.workers
+        return size != (1, 1) and any(
+            (_fewest_workers(other), other.training.workers) == size
+            for other in self.waiting.values()
+        )
+
     def _fits(self, node: Node) -> bool:
         workers = _fewest_workers(node)
         if not self.running or workers <= self._free():

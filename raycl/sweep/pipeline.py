@@ -11,8 +11,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from raycl.cluster.capacity import own_capacity, refuse_what_never_fits
 from raycl.cluster.memory import machine_memory
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.worker_needs import WorkerNeeds
 from raycl.data.prepare import TextSource
 from raycl.data.shards import check_shards
 from raycl.plan.cost import Plan, check_machine
@@ -94,6 +96,8 @@ def train_sweeps(
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
         return Trained(plan, {})
+    left = [node for node in plan.tree.nodes if node.name not in plan.states]
+    refuse_what_never_fits(left, WorkerNeeds(), own_capacity(options))
     plan = inspected(plan)
     if options.address is None and options.device == "cpu":
         where = plan.sweeps[0].definition.where

@@ -7,12 +7,16 @@ from typing import Any
 
 from ray import tune
 
+from raycl.cluster.worker_needs import WorkerNeeds
 from raycl.data.ray_stream import input_error_in
+from raycl.plan.training import Training
 from raycl.plan.tree import Node
 from raycl.storage import Storage
 from raycl.sweep.leases import Claim
 from raycl.sweep.node_trainings import NodeTrainings
-from raycl.sweep.worker import Train, train_in_trial, train_with_workers, worker_resources
+from raycl.sweep.orders import Order
+from raycl.sweep.worker import Train, train_in_trial, train_with_workers
+from raycl.sweep.worker_group import GroupSize
 
 NODE = "node"
 """Key of a trial's configuration: the name of its node."""
@@ -20,6 +24,8 @@ PLACE = "place"
 """Key of a trial's configuration: the node's number in the tree."""
 WORKERS = "workers"
 """Key of a trial's configuration: the node's workers."""
+AGAIN = "again"
+"""Key of a trial's configuration: whether other nodes wait for as many workers as the node has."""
 TITLE = "title"
 """Key of a trial's configuration: how people may call the node."""
 INPUT_ERROR = "input_error"
@@ -33,7 +39,8 @@ class TrialTask:
     """All that a trial of a sweep needs apart from its node; it is the same for every trial."""
 
     storage: Storage
-    gpus: bool
+    needs: WorkerNeeds
+    """What each worker asks of the cluster."""
     holder: str | None
     """The holder of the sweep's leases; None where the storage has no leases."""
     train: Train | None
@@ -44,14 +51,14 @@ class TrialTask:
         return self.holder is None or Claim(self.storage, self.holder, node).is_valid()
 
 
-def configuration(node: Node, place: int) -> dict[str, Any]:
+def configuration(node: Node, place: int, again: bool) -> dict[str, Any]:
     """The configuration of a trial: the few facts of a node that Tune's functions need.
 
-    `place` is the node's place in the tree. Tune stores the configuration with the state of every
-    trial, so it is kept small.
+    `place` is the node's place in the tree, and `again` whether other nodes wait for as many
+    workers. Tune stores the configuration with the state of every trial, so it is kept small.
     """
-    workers = node.training.workers
-    return {NODE: node.name, PLACE: place, WORKERS: workers, TITLE: title(node)}
+    known = {NODE: node.name, PLACE: place, TITLE: title(node)}
+    return {**known, WORKERS: node.training.workers, AGAIN: again}
 
 
 def title(node: Node) -> str:
@@ -61,13 +68,13 @@ def title(node: Node) -> str:
     return f"{stage}-{training.start:06d}-{training.stop:06d}-{node.name.split('-')[-1][:12]}"
 
 
-def trial_resources(config: dict[str, Any], gpus: bool) -> tune.PlacementGroupFactory:
+def trial_resources(config: dict[str, Any], needs: WorkerNeeds) -> tune.PlacementGroupFactory:
     """A worker's share where the trial trains itself; a place on the head where it only drives.
 
     Asking for a share of a CPU instead would keep a whole worker out of a full cluster.
     """
     if config[WORKERS] == 1:
-        return tune.PlacementGroupFactory([worker_resources(gpus)])
+        return tune.PlacementGroupFactory([needs.resources()])
     return tune.PlacementGroupFactory([{"CPU": 0, "node:__internal_head__": 0.001}])
 
 
@@ -80,9 +87,15 @@ def run_trial(config: dict[str, Any], trainings: NodeTrainings, task: TrialTask)
         elif training.workers == 1:
             train_in_trial(training, task.storage, tune.report, task.train)
         else:
-            train_with_workers(training, task.storage, task.gpus, task.train)
+            _train_with_workers(training, task, config[AGAIN])
     except Exception as error:
         found = input_error_in(error)
         if found is None:
             raise
         tune.report({INPUT_ERROR: str(found)})  # a result, as Tune would retry an exception
+
+
+def _train_with_workers(training: Training, task: TrialTask, again: bool) -> None:
+    fewest = training.fewest_workers or training.workers
+    size = GroupSize(training.workers, fewest, task.needs)
+    train_with_workers(Order(training, task.storage, task.train), size, tune.report, again)

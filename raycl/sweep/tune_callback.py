@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,11 +21,13 @@ from raycl.sweep.events import Kind, SweepEvent, node_label
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases
 from raycl.sweep.trial import ELSEWHERE, INPUT_ERROR, NODE
+from raycl.sweep.worker_group import ROOM_SECONDS, WAITING
 from raycl.units import format_memory
 
 METRICS_SECONDS = 10.0
 """Between two events with metrics of one node."""
 _THEIRS = "another sweep trains it"
+_NO_ROOM = "the cluster has no room for its workers yet"
 _TOLD = (
     "step",
     "loss",
@@ -59,6 +62,9 @@ class Progress(tune.Callback):
         self.stopped = False
         self._memory_kills = memory_kills()
         self._told: dict[str, float] = {}
+        self._started: set[str] = set()
+        self._pending: dict[str, float] = {}
+        """When each node was first seen whose trial has not started; infinity once that is told."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that raycl never does."""
@@ -81,20 +87,32 @@ class Progress(tune.Callback):
             for trial in trials:
                 kill_trial(trial)  # promptly: its unsaved steps are lost either way
             raise Stopped
+        self._tell_pending()
         if self._leases is not None and self._leases.doubtful:
             self._leases.doubtful = False
             for trial in trials:
                 if trial.status == "RUNNING" and not self._leases.claim(_node(trial)).is_valid():
                     kill_trial(trial)  # Tune starts it again, and there it sees it is not ours
 
+    def _tell_pending(self) -> None:
+        """Say once of each node that its trial finds no place in the cluster."""
+        now = time.monotonic()
+        for name in self._frontier.running.keys() - self._started:
+            if now - self._pending.setdefault(name, now) > ROOM_SECONDS:
+                self._pending[name] = math.inf
+                self._tell("waiting", name, reason=_NO_ROOM)
+
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Training of the node begins, for the first time or again."""
+        self._started.add(_node(trial))
         self._tell("started", _node(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Metrics are told now and then."""
+        if result.get(WAITING):
+            self._tell("waiting", _node(trial), reason=_NO_ROOM)
         metrics = _told(result)
         last, now = self._told.get(trial.trial_id, 0.0), time.monotonic()
         if "loss" in metrics and now - last >= METRICS_SECONDS:
@@ -103,7 +121,7 @@ class Progress(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The node is done, or its trial has said why it cannot be."""
-        result, name = trial.last_result or {}, _node(trial)
+        result, name = trial.last_result or {}, self._ended(trial)
         if result.get(ELSEWHERE):
             self._frontier.put_back(name)
             self._tell("waiting", name, reason=_THEIRS)
@@ -115,12 +133,19 @@ class Progress(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial died; its node waits for another one, or is lost."""
-        name, reason = _node(trial), self._reason(trial)
+        name, reason = self._ended(trial), self._reason(trial)
         if self._try_again(name):
             self._frontier.put_back(name)
             self._tell("retried", name, reason=reason)
         else:
             self._fail(name, reason)
+
+    def _ended(self, trial: Any) -> str:
+        """The node of a trial that has ended; it may get another one."""
+        name = _node(trial)
+        self._started.discard(name)
+        self._pending.pop(name, None)
+        return name
 
     def _reason(self, trial: Any) -> str:
         """Why a trial died, in one line."""

@@ -34,7 +34,8 @@ class NodeSearcher(Searcher):
         if node is None:
             # A running node may fail and wait again. Without one, the rest is another sweep's.
             return None if self._frontier.running else Searcher.FINISHED
-        return configuration(node, self._frontier.place(node.name))
+        again = self._frontier.has_another(node)
+        return configuration(node, self._frontier.place(node.name), again)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -13,7 +13,7 @@ from raycl.data.prepare.train_tokenizer import TokenizerRequest
 from raycl.data.verify import corpus_faults, tokenizer_faults
 from raycl.errors import InputError
 from raycl.evaluation.store import read_losses, read_task
-from raycl.models.store import local_start
+from raycl.models.store import verify_start
 from raycl.recipe.resolution import stored_resolution
 from raycl.recipe.stored_recipe import read_recipe
 from raycl.results.table import read_results
@@ -102,8 +102,7 @@ def _sweep_checks(storage: Storage, name: str) -> Iterator[Check]:
 
 
 def _read_start(storage: Storage, identifier: str) -> None:
-    with local_start(storage, identifier):  # it compares all files with their checksums
-        pass
+    verify_start(storage, identifier)
 
 
 def _lists(storage: Storage, folder: str, file: str) -> bool:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import difflib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import transformers
@@ -14,8 +15,10 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from raycl.errors import InputError
 from raycl.models.configuration import check_names
+from raycl.models.hub import is_hub_name
 
 _REMEDY = "Give the configuration of a causal language model"
+_FOLDER = "Give a folder or hub name with config.json and safetensors weights"
 _FLOAT = "__float__"
 
 
@@ -29,6 +32,29 @@ def hugging_face_config(config: Mapping[str, Any]) -> transformers.PretrainedCon
         return transformers.AutoConfig.for_model(name, **fields)
     except Exception as error:  # transformers' strict configs raise types of their own
         raise InputError("model.config", _sentence(error), _REMEDY) from error
+
+
+def earlier_configuration(source: str) -> transformers.PretrainedConfig:
+    """The configuration of a state whose mark holds a folder or hub name in its place.
+
+    Raises InputError where the folder is gone.
+    """
+    where = f"model.pretrained {source!r}"
+    if not Path(source).is_dir() and not is_hub_name(source):
+        raise InputError(
+            where,
+            "an earlier raycl stored the state without its model's configuration, and this folder "
+            "is not here",
+            "Run the command from the folder where the sweep was run, or put the model back",
+        )
+    try:
+        config: transformers.PretrainedConfig = transformers.AutoConfig.from_pretrained(
+            source, trust_remote_code=False
+        )
+    except (OSError, ValueError) as error:
+        line = str(error).strip().split("\n")[0]
+        raise InputError(where, line, _FOLDER) from error
+    return config
 
 
 def _with_infinity(value: Any) -> Any:

@@ -18,12 +18,13 @@ from raycl.plan.model_facts import ModelFacts
 from raycl.plan.training import ModelSpec
 from raycl.train.architecture import check_class, hugging_face_config
 from raycl.train.attention import NAMES, built_with, has_soft_cap
+from raycl.train.empty import empty_causal_model
 from raycl.train.keys import check_keys
 from raycl.train.memory_facts import count_memory
 from raycl.train.model import vocabulary_of
 from raycl.train.probe import Behaviour, behaviour
 from raycl.train.quiet import silent
-from raycl.train.size import measure, meta_model
+from raycl.train.size import measure
 
 
 def inspect_model(
@@ -70,7 +71,7 @@ def inspect_model(
 
 def _on_meta(config: transformers.PretrainedConfig) -> transformers.PreTrainedModel:
     try:
-        return built_with(config, ("eager", "sdpa"), lambda name: meta_model(config, name))
+        return built_with(config, ("eager", "sdpa"), lambda name: empty_causal_model(config, name))
     except InputError:
         raise
     except Exception as error:  # whatever a class raises for sizes that do not fit together
@@ -134,7 +135,7 @@ def _supported(config: transformers.PretrainedConfig) -> tuple[str, ...]:
 
 def _builds(config: transformers.PretrainedConfig, attention: str) -> bool:
     try:
-        meta_model(config, attention)
+        empty_causal_model(config, attention)
     except (ValueError, ImportError):
         return False
     return True

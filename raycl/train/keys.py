@@ -7,6 +7,7 @@ has bytes: it knows tied heads, old names, and experts that are stored one by on
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -80,6 +81,13 @@ def _check_prefixes(tensors: Mapping[str, TensorHeader], where: str) -> None:
             )
 
 
+def missing_keys(
+    model: transformers.PreTrainedModel, tensors: Mapping[str, TensorHeader]
+) -> list[str]:
+    """The weights of the model that loading these tensors would draw at random."""
+    return sorted(_loading(model, tensors)["missing_keys"])
+
+
 def _loading(
     model: transformers.PreTrainedModel, tensors: Mapping[str, TensorHeader]
 ) -> Mapping[str, Any]:
@@ -88,7 +96,7 @@ def _loading(
     with silent():
         loaded: Any = type(model).from_pretrained(
             None,
-            config=model.config,
+            config=copy.deepcopy(model.config),
             state_dict=empty,
             device_map={"": "meta"},
             ignore_mismatched_sizes=True,

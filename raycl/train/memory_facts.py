@@ -14,11 +14,12 @@ import transformers
 from torch import nn
 
 from raycl.plan.memory import Activations, Computed, MemoryFacts, activations_key
+from raycl.train.empty import empty_causal_model
 from raycl.train.model import PLAIN_HEADS, LanguageModel, transformer_blocks, vocabulary_of
 from raycl.train.probe import pattern
 from raycl.train.saved_bytes import saved_bytes
 from raycl.train.shrink import value_of
-from raycl.train.size import contexts, meta_model, tables
+from raycl.train.size import contexts, tables
 
 _TYPES: Mapping[Computed, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _FEW = (64, 128, 256)
@@ -35,7 +36,7 @@ def count_memory(
     found: dict[str, Activations] = {}
     for attention in ("sdpa", "eager"):
         try:
-            model = meta_model(copy.deepcopy(config), attention)
+            model = empty_causal_model(copy.deepcopy(config), attention).to("meta")
         except (ValueError, ImportError):
             continue
         for precision, dtype in _TYPES.items():

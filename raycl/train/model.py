@@ -1,10 +1,8 @@
-"""Builds and initialises causal language models of Hugging Face, with their loss; exports them."""
+"""Causal language models of Hugging Face with their loss: built empty, and exported."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +10,20 @@ import torch
 import transformers
 from torch import nn
 from torch.nn import functional
-from transformers.initialization import no_init_weights
 
 from raycl.models.configuration import check_positions
 from raycl.plan.training import ModelSpec
-from raycl.train.architecture import hugging_face_config
+from raycl.train.architecture import earlier_configuration, hugging_face_config
 from raycl.train.attention import built_with
 from raycl.train.dropout import silence_configuration, silence_modules
+from raycl.train.empty import empty_causal_model
 from raycl.train.loss import summed_cross_entropy
-from raycl.train.pretrained import earlier_configuration, load_weights
 from raycl.train.quiet import silent
 
 PLAIN_HEADS = frozenset(
     {"gpt_neox", "llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2", "smollm3"}
 )
 """Model types whose logits are exactly `lm_head(hidden)`: no soft cap, no scale, no bias."""
-
-_OUTPUT_PROJECTIONS = (
-    "attention.dense.weight",
-    "mlp.dense_4h_to_h.weight",
-    "o_proj.weight",
-    "down_proj.weight",
-)
 
 
 class LanguageModel(nn.Module):
@@ -65,29 +55,17 @@ def vocabulary_of(model: transformers.PreTrainedModel) -> int:
     return min(int(part.weight.shape[0]) for part in parts if part is not None)
 
 
-def build_model(
-    spec: ModelSpec,
-    sequence_length: int,
-    seed: int,
-    *,
-    attention: Sequence[str] = ("sdpa", "eager"),
-    initialize: bool = True,
-    start: Path | None = None,
+def empty_model(
+    spec: ModelSpec, sequence_length: int, attention: Sequence[str] = ("sdpa", "eager")
 ) -> LanguageModel:
-    """The whole float32 model on the CPU, without dropout. Its seed alone decides random weights.
+    """The float32 model, without dropout, whose parameters have no bytes (the meta device).
 
-    `attention` has transformers' names; the first that the model supports is taken. `start` is a
-    local folder with the weights of `spec.pretrained`. `initialize=False` leaves weights unset
-    where a stored state is loaded right after. Raises InputError where the sequence is too long for
-    the model, or the configuration or the weights are not usable.
+    `attention` has transformers' names; the first that the model supports is taken. Buffers are
+    real and on the CPU. Raises InputError where the sequence is too long for the model, or the
+    configuration is not usable.
     """
     config = _configuration(spec)
-    if start is not None and initialize:
-        model = load_weights(config, start, attention)
-    else:
-        if initialize and spec.pretrained is not None:
-            raise ValueError("a pretrained model needs the folder of its weights")
-        model = _from_config(spec, config, seed, attention, initialize)
+    model = built_with(config, attention, lambda name: empty_causal_model(config, name))
     silence_modules(model)
     check_positions(model.config.to_dict(), sequence_length)
     model.config.use_cache = False
@@ -101,56 +79,6 @@ def _configuration(spec: ModelSpec) -> transformers.PretrainedConfig:
         config = hugging_face_config(spec.config)
     silence_configuration(config)
     return config
-
-
-def _from_config(
-    spec: ModelSpec,
-    config: transformers.PretrainedConfig,
-    seed: int,
-    attention: Sequence[str],
-    initialize: bool,
-) -> transformers.PreTrainedModel:
-    def build(implementation: str) -> transformers.PreTrainedModel:
-        model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(
-            config,
-            attn_implementation=implementation,
-            dtype=torch.float32,
-            trust_remote_code=False,
-        )
-        return model
-
-    if initialize and spec.initialization == "transformers":
-        # The model class draws from the global generator, which must be left unchanged.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return built_with(config, attention, build)
-    with no_init_weights():
-        model = built_with(config, attention, build)
-    model.tie_weights()
-    if initialize:
-        initialize_gpt_neox(model, seed)
-    return model
-
-
-@torch.no_grad()
-def initialize_gpt_neox(model: transformers.PreTrainedModel, seed: int) -> None:
-    """GPT-NeoX's `small_init` and `wang_init` (paper §2).
-
-    As in gpt-neox's megatron/model/init_functions.py, the standard deviation is √(2 / 5h) for
-    matrices and embeddings, and 2 / (L √h) for the two projections that end in the residual stream;
-    biases are 0 and norms 1. Every tensor draws from a generator of its own that its name seeds, so
-    that no weight depends on the order of the modules.
-    """
-    hidden, layers = model.config.hidden_size, model.config.num_hidden_layers
-    for name, parameter in model.named_parameters():
-        if parameter.ndim < 2:
-            parameter.fill_(0.0 if name.endswith("bias") else 1.0)
-            continue
-        output = name.endswith(_OUTPUT_PROJECTIONS)
-        deviation = 2 / (layers * math.sqrt(hidden)) if output else math.sqrt(2 / (5 * hidden))
-        digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-        parameter.normal_(0.0, deviation, generator=generator)
 
 
 def transformer_blocks(model: LanguageModel) -> list[nn.Module]:
@@ -172,8 +100,16 @@ def checkpoint_activations(model: LanguageModel) -> None:
     (enable or model.model.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
-def save_hugging_face(model: LanguageModel, folder: Path) -> None:
-    """Write config.json and safetensors weights that `from_pretrained` reads."""
+def save_hugging_face(
+    model: LanguageModel,
+    folder: Path,
+    file_bytes: int,
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write config.json and safetensors weights that `from_pretrained` reads.
+
+    `weights` replace the model's own; without any only the configuration is written.
+    """
     model.model.config.use_cache = True  # off while training; users who generate text want it
     with silent():
-        model.model.save_pretrained(folder)
+        model.model.save_pretrained(folder, state_dict=weights, max_shard_size=file_bytes)

@@ -1,83 +1,134 @@
-"""Models with the weights of a checkpoint, and configurations as earlier versions stored them."""
+"""Reads the weights of a checkpoint into a model; a rank reads the rows that it holds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection
 
 import torch
 import transformers
 
 from raycl.errors import InputError
-from raycl.models.hub import is_hub_name
-from raycl.train.attention import built_with
-from raycl.train.keys import UNTIE
+from raycl.models.weight_files import WeightFiles
+from raycl.train.keys import UNTIE, missing_keys
+from raycl.train.origins import origins
+from raycl.train.shares import keep_share, own_block, own_values
+from raycl.train.world import World
 
-_REMEDY = "Give a folder or hub name with config.json and safetensors weights"
+_WHERE = "model.pretrained"
+_TYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 
-def load_weights(
-    config: transformers.PretrainedConfig, folder: Path, attention: Sequence[str]
-) -> transformers.PreTrainedModel:
-    """The causal language model of `config` with the safetensors weights in `folder`.
+def read_weights(model: transformers.PreTrainedModel, files: WeightFiles, world: World) -> None:
+    """Fill the model with the tensors of a checkpoint, as float32 (collective).
 
-    Raises InputError where the weights are not those of such a model: a weight that is missing
-    would otherwise be drawn at random.
+    The ranks share the work of comparing all tensors with their hashes. Tensors that transformers
+    merges or splits, such as experts, are read whole, those of one weight at a time. Raises
+    InputError where a tensor is damaged, and where the files do not have every weight of the
+    model: one that is missing would otherwise be drawn at random.
     """
-    missing: list[str] = []
+    headers = files.headers
+    largest_first = sorted(headers, key=files.size, reverse=True)
+    world.everywhere(lambda: files.check(largest_first[world.rank :: world.size]))
+    world.everywhere(lambda: _read(model, files))
 
-    def build(implementation: str) -> transformers.PreTrainedModel:
-        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            attn_implementation=implementation,
-            use_safetensors=True,  # the other format is a pickle, which can run code
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-        missing[:] = sorted(loaded[1]["missing_keys"])
-        model: transformers.PreTrainedModel = loaded[0]
-        return model
 
-    try:
-        model = built_with(config, attention, build)
-    except (OSError, RuntimeError) as error:
-        line = str(error).strip().split("\n")[0]
-        raise InputError("model.pretrained", line, _REMEDY) from error
-    if missing:
+@torch.no_grad()
+def _read(model: transformers.PreTrainedModel, files: WeightFiles) -> None:
+    _check_missing(missing_keys(model, files.headers))
+    _check_tied(model, files)
+    found, places = origins(model, files.headers), _places(model)
+    filled = set()
+    for name, key in found.plain.items():
+        if id(places[name]) not in filled:
+            _copy_rows(files, key, name, places[name])
+            filled.add(id(places[name]))
+    for conversion in found.conversions.values():
+        try:
+            made = conversion.apply(lambda key: _whole(files, key), model)
+        except Exception as error:  # whatever a rule raises for tensors that it cannot take
+            problem = f"{conversion.weight} cannot be made from the checkpoint ({error})"
+            remedy = "Save the model with a current transformers"
+            raise InputError(_WHERE, problem, remedy) from error
+        for name, values in made.items():
+            _check_shape(name, values.shape, places[name])
+            keep_share(places[name], values)
+            filled.add(id(places[name]))
+    _check_missing([n for n, p in model.named_parameters() if id(p) not in filled])
+
+
+def _places(model: transformers.PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Parameters under all their names, and the buffers."""
+    return {
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers()),
+    }
+
+
+def _copy_rows(files: WeightFiles, key: str, name: str, place: torch.Tensor) -> None:
+    """Read the rows of the block that this rank holds, in pieces."""
+    header = files.headers[key]
+    _check_shape(name, torch.Size(header.shape), place)
+    if not header.shape:
+        keep_share(place, _whole(files, key))
+        return
+    rows, *others = own_block(place)
+    values = own_values(place)
+    for first, data in files.rows(key, rows.start, rows.stop):
+        piece = _tensor(data, header.dtype).view(-1, *header.shape[1:])
+        at = first - rows.start
+        values[at : at + len(piece)].copy_(piece[:, *others])
+
+
+def _whole(files: WeightFiles, key: str) -> torch.Tensor:
+    header = files.headers[key]
+    values = torch.empty(header.shape)
+    flat = values.view(-1)
+    end = 0
+    for _, data in files.rows(key, 0, (header.shape or (1,))[0]):
+        piece = _tensor(data, header.dtype)
+        flat[end : end + len(piece)].copy_(piece)
+        end += len(piece)
+    return values
+
+
+def _tensor(data: bytes, dtype: str) -> torch.Tensor:
+    # PyTorch warns where the memory of a tensor cannot be written, so this is a copy.
+    return torch.frombuffer(bytearray(data), dtype=_TYPES[dtype])
+
+
+def _check_shape(name: str, shape: torch.Size, place: torch.Tensor) -> None:
+    if shape != place.shape:
         raise InputError(
-            "model.pretrained",
-            f"{len(missing)} weights of the model are not in the checkpoint: {missing[0]}, …",
+            _WHERE,
+            f"{name} is {list(shape)}, but {list(place.shape)} by config.json",
+            "Give config.json and weights of one model",
+        )
+
+
+def _check_missing(names: Collection[str]) -> None:
+    if names:
+        raise InputError(
+            _WHERE,
+            f"{len(names)} weights of the model are not in the checkpoint: {min(names)}, …",
             "Save the whole causal language model with `save_pretrained`",
         )
+
+
+def _check_tied(model: transformers.PreTrainedModel, files: WeightFiles) -> None:
+    """Raise InputError where weights that config.json ties differ."""
     for one, other in model.get_expanded_tied_weights_keys(all_submodels=True).items():
-        if model.get_parameter(one) is not model.get_parameter(other):
+        both = one in files.headers and other in files.headers
+        if both and files.sha256(one) != files.sha256(other):
             problem = f"{one} and {other} differ, but config.json ties them"
-            raise InputError("model.pretrained", problem, UNTIE)
-    return model
-
-
-def earlier_configuration(source: str) -> transformers.PretrainedConfig:
-    """The configuration of a state whose mark holds a folder or hub name in its place.
-
-    Raises InputError where the folder is gone.
-    """
-    where = f"model.pretrained {source!r}"
-    if not Path(source).is_dir() and not is_hub_name(source):
-        raise InputError(
-            where,
-            "an earlier raycl stored the state without its model's configuration, and this folder "
-            "is not here",
-            "Run the command from the folder where the sweep was run, or put the model back",
-        )
-    try:
-        config: transformers.PretrainedConfig = transformers.AutoConfig.from_pretrained(
-            source, trust_remote_code=False
-        )
-    except (OSError, ValueError) as error:
-        line = str(error).strip().split("\n")[0]
-        raise InputError(where, line, _REMEDY) from error
-    return config
+            raise InputError(_WHERE, problem, UNTIE)

@@ -18,7 +18,7 @@ def shard_model(
     compile_blocks: bool = False,
     activation_checkpointing: bool = False,
 ) -> LanguageModel:
-    """Move the model to the device and, with several workers, shard it block by block (FSDP2).
+    """With several workers, shard the model block by block (FSDP2). It may be on the meta device.
 
     Computes in `dtype`, keeps and reduces in float32. Changes the model in place and returns it.
     """
@@ -29,7 +29,7 @@ def shard_model(
         for block in blocks:
             block.compile()
     if world.size == 1:
-        return model.to(world.device)
+        return model
     mesh = init_device_mesh(world.device.type, (world.size,))
     policy = MixedPrecisionPolicy(
         param_dtype=None if dtype == torch.float32 else dtype, reduce_dtype=torch.float32
@@ -37,4 +37,4 @@ def shard_model(
     for block in blocks:
         fully_shard(block, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh, mp_policy=policy)
-    return model.to(world.device)  # FSDP moves parameters only; buffers are left
+    return model

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 import transformers
 from torch import nn
 
@@ -93,14 +92,3 @@ def contexts(config: Any, length: int) -> Iterator[float]:
             yield window - window**2 / (2 * length)
         elif "attention" in kind and "linear" not in kind:
             yield length / 2
-
-
-def meta_model(
-    config: transformers.PretrainedConfig, attention: str
-) -> transformers.PreTrainedModel:
-    """The model without bytes. Raises ValueError where it does not support the attention."""
-    with torch.device("meta"):
-        model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(
-            config, attn_implementation=attention, dtype=torch.float32, trust_remote_code=False
-        )
-    return model

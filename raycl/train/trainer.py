@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from raycl.data.manifest import load_manifest
-from raycl.models.store import local_start
-from raycl.plan.training import ModelSpec, Training
+from raycl.plan.training import Training
 from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
 from raycl.train.attention import attention_choices
@@ -25,11 +22,13 @@ from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.checkpoint.tensors import named_tensors
+from raycl.train.empty import materialize
 from raycl.train.exchange import Exchange, Launched, Question
+from raycl.train.fill import fill, initial_weights
 from raycl.train.gradients import accumulate_gradients, clip_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
 from raycl.train.micro_batch import choose_micro_batch
-from raycl.train.model import LanguageModel, build_model
+from raycl.train.model import LanguageModel, empty_model
 from raycl.train.optimizer import (
     build_optimizer,
     is_spike,
@@ -94,26 +93,23 @@ class Trainer:
         return History(Exchange(world, task.optimizer.gradient_skip, asked), facts, lines)
 
     def _build(self, initialize: bool) -> LanguageModel:
+        """The model, of which this rank holds its share; `initialize` gives it first weights."""
         task = self._task
         attention = attention_choices(task.execution.attention, self._world.device, self._dtype)
-        with _start_folder(self._storage, task.model if initialize else None) as start:
-            model = build_model(
-                task.model,
-                task.sequence_length,
-                task.seed,
-                attention=attention,
-                initialize=initialize,
-                start=start,
-            )
-        model.train()
+        model = empty_model(task.model, task.sequence_length, attention).train()
         freeze_unreached(model, task.model)
-        return shard_model(
+        shard_model(
             model,
             self._world,
             self._dtype,
             compile_blocks=task.execution.compile,
             activation_checkpointing=task.execution.activation_checkpointing,
         )
+        materialize(model, self._world.device)
+        if initialize:
+            source = initial_weights(self._storage, task.model, task.seed)
+            fill(model, task.model, source, self._world)
+        return model
 
     def _load(self, storage: Storage, found: StoredState) -> list[dict[str, Any]]:
         """Load weights and, unless this is a hand-off, AdamW's state; returns earlier history."""
@@ -150,6 +146,7 @@ class Trainer:
         """
         task, step = self._task, self.step
         if task.chain.resets_optimizer(step):
+            self.writer.before_update()
             reset_optimizer(self._optimizer)
         learning_rate = float(self._learning_rates[step - self._first_step])
         set_learning_rate(self._optimizer, learning_rate)
@@ -159,6 +156,7 @@ class Trainer:
         loss = self._accumulate(rows)
         complete_gradients(self.model)
         norm = clip_gradients(self.model, task.optimizer.gradient_clip)
+        self.writer.before_update()
         step_unless(self._optimizer, is_spike(norm, task.optimizer.gradient_skip))
         self._optimizer.zero_grad(set_to_none=True)
         launched = Launched(loss, norm.detach(), data_wait)
@@ -312,10 +310,3 @@ class Trainer:
             "tokens": step * self._tokens_per_step,
             "optimizer_steps": step - self._first_step,
         }
-
-
-def _start_folder(storage: Storage, model: ModelSpec | None) -> AbstractContextManager[Path | None]:
-    """A verified local folder with the checkpoint that a model starts from; None without one."""
-    if model is None or model.pretrained is None:
-        return nullcontext()
-    return local_start(storage, model.pretrained)

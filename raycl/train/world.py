@@ -7,15 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 
 from raycl.errors import InputError
+from raycl.train.process_groups import made_once
 
 # A rank may wait long for another one's upload of a state; a dead one is noticed by its group.
 _GROUP_TIMEOUT = timedelta(hours=2)
+
+
+def _gloo_group() -> dist.ProcessGroup:
+    return cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=_GROUP_TIMEOUT))
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class World:
     @cached_property
     def group(self) -> dist.ProcessGroup | None:
         """A gloo group beside the main one, for objects and background saves (collective)."""
-        return dist.new_group(backend="gloo", timeout=_GROUP_TIMEOUT) if self.size > 1 else None
+        return made_once("gloo", _gloo_group) if self.size > 1 else None
 
     def agree(self, choose: Callable[[], Any]) -> Any:
         """Call `choose` on rank 0; return, or raise, its outcome on every rank (collective)."""
@@ -53,6 +58,14 @@ class World:
         values: list[Any] = [None] * self.size
         dist.all_gather_object(values, value, group=self.group)
         return values
+
+    def collect(self, value: Any) -> list[Any]:
+        """Every rank's value in rank order on rank 0, and an empty list elsewhere (collective)."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] | None = [None] * self.size if self.rank == 0 else None
+        dist.gather_object(value, values, dst=0, group=self.group)
+        return values or []
 
     def everywhere(self, action: Callable[[], Any]) -> list[Any]:
         """Call `action` on every rank; return all results in rank order (collective).

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 
@@ -14,18 +15,22 @@ from raycl.errors import InputError
 from raycl.plan.model_fields import trained_fields
 from raycl.states.lookup import find_state, is_complete
 from raycl.states.mark import CorpusOrigin, MergeOrigin, Metadata, StateMark
+from raycl.states.tensor_index import Box, TensorFacts, row_boxes, whole
 from raycl.storage import Storage
-from raycl.train.checkpoint.load import load_model
+from raycl.train.checkpoint.boxes import flat_bytes
 from raycl.train.checkpoint.save import StateWriter
+from raycl.train.checkpoint.shard import Part, in_file_order
 from raycl.train.checkpoint.stored_state import StoredState, read_state
-from raycl.train.checkpoint.tensors import named_tensors
+from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.history_file import history_file
 from raycl.train.world import World
-from raycl.weights.ties import ties
+from raycl.weights.ties import Pair, merged, threshold
 
 _FORMAT = 1
 """Part of a merge's name. Raise it when the meaning of a merge changes, so that no old state is
 taken for a new one."""
+_SLICE_NUMBERS = 2**23
+"""Numbers of each model that are in memory at once."""
 
 
 def merge_states(
@@ -72,25 +77,68 @@ def _write(
     scale: float,
 ) -> None:
     world = World(0, 1, torch.device("cpu"))
-    weights = [_weights(storage, state) for state in (base, *states)]
-    for state, found in zip(states, weights[1:], strict=True):
-        _check_same(base, weights[0], state, found)
-    merged = ties(weights[0], weights[1:], density, scale)
+    stored = [StoredTensors(storage, state, world) for state in (base, *states)]
+    for state, found in zip(states, stored[1:], strict=True):
+        _check_same(base, _weights(stored[0]), state, _weights(found))
+    merge = _Merge(stored[0], stored[1:], density, scale)
     origin = MergeOrigin(
         base=base.name,
         states=tuple(state.name for state in states),
         density=float(density),
         scale=float(scale),
     )
-    writer = StateWriter(storage, world, keep_last=0)
     mark = _mark(name, base, states, origin)
-    writer.save(name, merged, mark, history_file([]), kept=True)
-    writer.wait()
+    lines = history_file([])
+    StateWriter(storage, world, keep_last=0).write(name, merge.parts, merge.pieces, mark, lines)
 
 
-def _weights(storage: Storage, state: StoredState) -> dict[str, torch.Tensor]:
-    # A merge runs no text through the model, so any sequence length will do.
-    return named_tensors(load_model(storage, state, sequence_length=1), None)
+class _Merge:
+    """A merge that is made slice by slice, so that memory does not grow with the models."""
+
+    def __init__(
+        self,
+        base: StoredTensors,
+        models: Sequence[StoredTensors],
+        density: Fraction,
+        scale: float,
+    ) -> None:
+        self._base, self._models, self._scale = base, models, scale
+        self.parts = in_file_order(
+            Part(name, facts.dtype, facts.shape, whole(facts.shape))
+            for name, facts in _weights(base).items()
+        )
+        total = sum(part.box.count for part in self.parts)
+        self._thresholds = [
+            threshold(_Pairs(self.parts, base, model), total, density) for model in models
+        ]
+
+    def pieces(self) -> Iterator[memoryview]:
+        """The merged numbers of the parts, one after another."""
+        for tensor, box in _slices(self.parts):
+            ends = [model.read(tensor, box) for model in self._models]
+            found = merged(self._base.read(tensor, box), ends, self._thresholds, self._scale)
+            yield memoryview(flat_bytes(found.contiguous()).numpy())
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """The same slices of the base and of a model, read anew whenever they are gone over."""
+
+    parts: Sequence[Part]
+    base: StoredTensors
+    model: StoredTensors
+
+    def __iter__(self) -> Iterator[Pair]:
+        for tensor, box in _slices(self.parts):
+            yield self.base.read(tensor, box), self.model.read(tensor, box)
+
+
+def _slices(parts: Sequence[Part]) -> Iterator[tuple[str, Box]]:
+    return ((part.tensor, box) for part in parts for box in row_boxes(part.shape, _SLICE_NUMBERS))
+
+
+def _weights(stored: StoredTensors) -> Mapping[str, TensorFacts]:
+    return {name: facts for name, facts in stored.facts.items() if name.startswith("model.")}
 
 
 def _mark(
@@ -140,9 +188,9 @@ def _check_one_model(base: StoredState, state: StoredState) -> None:
 
 def _check_same(
     base: StoredState,
-    expected: Mapping[str, torch.Tensor],
+    expected: Mapping[str, TensorFacts],
     state: StoredState,
-    found: Mapping[str, torch.Tensor],
+    found: Mapping[str, TensorFacts],
 ) -> None:
     # A tensor that only one of the two has differs as well: its shape is then "none".
     for tensor in sorted(expected.keys() | found.keys()):

@@ -6,12 +6,15 @@ elects one sign per parameter over all models, and averages the values of that s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
 
 Weights = Mapping[str, torch.Tensor]
+Pair = tuple[torch.Tensor, torch.Tensor]
+"""The same part of the base and of a model."""
 _HALF = 1 << 16
 
 
@@ -28,11 +31,36 @@ def ties(
     The order of the models does not change a bit of the result. All weights must have the names
     and shapes of `base`, and values of float32 or shorter.
     """
-    thresholds = [_threshold(base, model, density) for model in models]
+    total = sum(start.numel() for start in base.values())
+    thresholds = [
+        threshold([(start, model[name]) for name, start in base.items()], total, density)
+        for model in models
+    ]
     return {
-        name: (start.double() + scale * _merged(name, start, models, thresholds)).to(start.dtype)
+        name: merged(start, [model[name] for model in models], thresholds, scale)
         for name, start in base.items()
     }
+
+
+def threshold(pairs: Iterable[Pair], total: int, density: Fraction | float) -> float:
+    """The smallest magnitude of a model's task vector that trimming keeps; 0 keeps all values.
+
+    `pairs` are parts of the base and of the model, `total` values in all; they are gone over twice.
+    """
+    count = max(1, round(density * total))
+    return 0.0 if count >= total else smallest_kept(_Tasks(pairs), count)
+
+
+def merged(
+    start: torch.Tensor, ends: Sequence[torch.Tensor], thresholds: Sequence[float], scale: float
+) -> torch.Tensor:
+    """One tensor, or a part of one, of the merge: that of the base and those of the models."""
+    tasks = [_task(start, end) for end in ends]
+    trimmed = [
+        torch.where(task.float().abs() >= least, task, 0)
+        for task, least in zip(tasks, thresholds, strict=True)
+    ]
+    return (start.double() + scale * elect_and_average(torch.stack(trimmed))).to(start.dtype)
 
 
 def elect_and_average(trimmed: torch.Tensor) -> torch.Tensor:
@@ -49,27 +77,21 @@ def elect_and_average(trimmed: torch.Tensor) -> torch.Tensor:
     return total / agrees.sum(dim=0).clamp(min=1)
 
 
-def smallest_kept(vectors: Sequence[torch.Tensor], count: int) -> float:
-    """The `count`-th largest magnitude in all float32 tensors together.
+def smallest_kept(vectors: Iterable[torch.Tensor], count: int) -> float:
+    """The `count`-th largest magnitude in all float32 tensors together; they are gone over twice.
 
     The bits of float32 magnitudes, read as integers, have the order of the magnitudes. So a
     histogram of the upper 16 bits, and then one of the lower 16 bits, find the value exactly.
     Sorting would copy the whole model.
     """
-    bits = [vector.abs().contiguous().view(torch.int32).flatten() for vector in vectors]
-    upper, above = _bucket([part >> 16 for part in bits], count)
-    within = [part[part >> 16 == upper] & (_HALF - 1) for part in bits]
+    upper, above = _bucket((bits >> 16 for bits in map(_bits, vectors)), count)
+    within = (bits[bits >> 16 == upper] & (_HALF - 1) for bits in map(_bits, vectors))
     lower, _ = _bucket(within, count - above)
     return torch.tensor(upper << 16 | lower, dtype=torch.int32).view(torch.float32).item()
 
 
-def _threshold(base: Weights, model: Weights, density: Fraction | float) -> float:
-    """The smallest magnitude of the model's task vector that trimming keeps; 0 keeps all values."""
-    total = sum(start.numel() for start in base.values())
-    count = max(1, round(density * total))
-    if count >= total:
-        return 0.0
-    return smallest_kept([_task(start, model[name]).float() for name, start in base.items()], count)
+def _bits(vector: torch.Tensor) -> torch.Tensor:
+    return vector.abs().contiguous().view(torch.int32).flatten()
 
 
 def _task(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
@@ -77,18 +99,17 @@ def _task(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
     return end.double() - start.double()
 
 
-def _merged(
-    name: str, start: torch.Tensor, models: Sequence[Weights], thresholds: Sequence[float]
-) -> torch.Tensor:
-    tasks = [_task(start, model[name]) for model in models]
-    trimmed = [
-        torch.where(task.float().abs() >= threshold, task, 0)
-        for task, threshold in zip(tasks, thresholds, strict=True)
-    ]
-    return elect_and_average(torch.stack(trimmed))
+@dataclass(frozen=True)
+class _Tasks:
+    """The task vector's parts in float32, made anew whenever they are gone over."""
+
+    pairs: Iterable[Pair]
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return (_task(start, end).float() for start, end in self.pairs)
 
 
-def _bucket(values: Sequence[torch.Tensor], count: int) -> tuple[int, int]:
+def _bucket(values: Iterable[torch.Tensor], count: int) -> tuple[int, int]:
     """The `count`-th largest of 16-bit values, and the number of values above it."""
     histogram = sum(
         (torch.bincount(part, minlength=_HALF) for part in values),

@@ -18,6 +18,8 @@ from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingReque
 from ray.autoscaler.v2.utils import ResourceRequestUtil
 from ray.core.generated import autoscaler_pb2
 
+from raycl.cluster.capacity import scaled_capacity
+from raycl.cluster.worker_needs import WorkerNeeds
 from tests.helpers.paths import ROOT
 
 CLUSTERS = ["cluster.yaml", "cluster-cpu.yaml"]
@@ -128,9 +130,17 @@ def test_a_gpu_comes_from_the_spot_market_and_on_demand_where_that_is_empty() ->
     assert launched("cluster.yaml", gpu) == ["gpu-spot"]
     assert launched("cluster.yaml", gpu, "gpu-spot") == ["gpu-on-demand"]
     assert launched("cluster.yaml", {"CPU": 1.0}) == ["cpu-spot"]  # preparing takes no GPU
+    assert launched("cluster.yaml", gpu | {"accelerator_type:H100": 0.001}) == ["host-8xh100"]
     assert launched("cluster-cpu.yaml", {"CPU": 1.0}) == ["cpu-spot"]
     assert launched("cluster-cpu.yaml", {"CPU": 1.0}, "cpu-spot") == ["cpu-on-demand"]
     assert launched("cluster-cpu.yaml", gpu) == []
+
+
+def test_whole_hosts_come_for_eight_workers_and_are_known_to_hold_no_more() -> None:
+    capacity = scaled_capacity(config("cluster.yaml"))
+    assert capacity.workers(WorkerNeeds(True, "H100")) == 16
+    assert capacity.workers(WorkerNeeds(True)) == 2 * 8 + 14  # 16 machines
+    assert capacity.workers(WorkerNeeds(True, "A100")) == 0
 
 
 @pytest.mark.parametrize("file", CLUSTERS)
@@ -145,10 +155,10 @@ def test_nothing_is_open_to_the_internet(file: str) -> None:
     data = config(file)
     assert data["provider"]["use_internal_ips"] is True
     # Without groups of one's own, Ray makes one that lets the world reach port 22.
-    assert all(
-        "SecurityGroupIds" in entry["node_config"]
-        for entry in data["available_node_types"].values()
-    )
+    for entry in data["available_node_types"].values():
+        interfaces = entry["node_config"].get("NetworkInterfaces", [entry["node_config"]])
+        assert all(i.get("Groups") or i.get("SecurityGroupIds") for i in interfaces)
+        assert not [i for i in interfaces if i.get("AssociatePublicIpAddress")]
     assert "security_group" not in data["provider"]
     assert data["auth"]["ssh_proxy_use_node_id"] is True
     assert data["auth"]["ssh_proxy_command"].startswith("aws ssm start-session")
@@ -201,7 +211,9 @@ def test_ec2_knows_every_parameter(file: str) -> None:
     shape = session.get_service_model("ec2").operation_model("RunInstances").input_shape
     for entry in config(file)["available_node_types"].values():
         parameters = dict(entry["node_config"])
-        parameters |= {"SubnetId": parameters.pop("SubnetIds")[0], "MinCount": 1, "MaxCount": 1}
+        parameters |= {"MinCount": 1, "MaxCount": 1}
+        if "SubnetIds" in parameters:
+            parameters["SubnetId"] = parameters.pop("SubnetIds")[0]
         report = ParamValidator().validate(parameters, shape)
         assert not report.has_errors(), report.generate_report()
         wrong = ParamValidator().validate({**parameters, "Spot": 1}, shape)
@@ -314,7 +326,21 @@ def test_what_kuberay_asks_of_a_scaling_cluster(file: str) -> None:
         for container in group["template"]["spec"]["containers"]:
             assert container["resources"]["limits"] == container["resources"]["requests"]
     priorities = {group["groupName"]: group["priority"] for group in spec["workerGroupSpecs"]}
-    assert priorities["gpu-spot"] > priorities["gpu-on-demand"]
+    assert priorities["gpu-spot"] > priorities["gpu-on-demand"] > priorities["host-8xh100"]
+
+
+@pytest.mark.parametrize("file", MANIFESTS)
+def test_a_whole_host_has_its_gpus_in_one_pod_and_shared_memory_for_nccl(file: str) -> None:
+    groups = {group["groupName"]: group for group in cluster_spec(file)["workerGroupSpecs"]}
+    pod = groups["host-8xh100"]["template"]["spec"]
+    asked = pod["containers"][0]["resources"]["limits"]
+    (volume,) = pod["volumes"]
+    assert asked["nvidia.com/gpu"] == "8"
+    assert int(asked["cpu"]) >= 8  # one for each worker
+    assert volume["emptyDir"]["medium"] == "Memory"
+    # Shared memory counts as the container's, so that it has to have room beside the rest.
+    shared = int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi"))
+    assert 64 <= shared < int(asked["memory"].removesuffix("Gi")) / 2
 
 
 def test_a_job_has_the_cluster_of_the_standing_one() -> None:
@@ -338,12 +364,17 @@ def test_the_image_is_pinned_and_has_a_user_of_its_own() -> None:
     text = read("Dockerfile")
     instructions = re.sub(r"\\\n", " ", text)
     installs = re.findall(r"pip install [^&\n]*", instructions)
-    assert len(installs) == 3
+    assert len(installs) == 4
     assert all("-c constraints.txt" in i or "aws-requirements.txt" in i for i in installs)
     assert re.search(r"^USER 1000$", text, re.MULTILINE)
     assert text.rindex("USER 1000") > text.rindex("RUN ")
     assert "useradd --uid 1000" in text
-    assert re.search(r"^FROM python:3\.11-slim-\w+$", text, re.MULTILINE)
+    stages = [r"python:3\.11-slim-\w+ AS base", "base AS efa"]
+    assert re.findall(r"^FROM (.*)$", text, re.MULTILINE) == [
+        re.search(stage, text)[0]  # type: ignore[index]
+        for stage in stages
+    ]
+    assert " gcc libc6-dev " in instructions  # Triton compiles with it, and finds it in PATH
     assert not re.search(r"(?<!#)^\s*(ADD|EXPOSE) |sudo|chmod 777", text, re.MULTILINE)
     copied = {
         word for line in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE) for word in line.split()

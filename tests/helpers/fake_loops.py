@@ -45,6 +45,16 @@ def notes(storage: Storage, what: str) -> list[str]:
     return sorted(p[1] + (p[2] if p[2] != "0" else "") for p in parts if p[0] == what)
 
 
+def processes(storage: Storage, what: str) -> dict[str, set[int]]:
+    """From each stage noted to the processes that noted it."""
+    found: dict[str, set[int]] = {}
+    for name in storage.list("notes"):
+        noted, stage, *_ = name.split("-")
+        if noted == what:
+            found.setdefault(stage, set()).add(storage.read_json(f"notes/{name}")["pid"])
+    return found
+
+
 def wait_to_be_killed(
     training: Training, storage: Storage, batches: Batches, report: Report, asked: Asked
 ) -> None:

@@ -67,8 +67,8 @@ def disk_sizes(folder: Path) -> list[int]:
     run(storage, stop=1)
     state = state_folder(storage, 1)
     weights = kilobytes(state.glob("*.safetensors"))
-    history, whole = kilobytes([state / "history.parquet"]), kilobytes(state.iterdir())
-    first = [weights // 2, weights, weights + history]
+    tables, whole = kilobytes(state.glob("*.parquet")), kilobytes(state.iterdir())
+    first = [weights // 2, weights, weights + tables]
     return [base + size for size in (*first, whole * 3 // 2, whole * 5 // 2)]
 
 
@@ -117,12 +117,12 @@ def test_a_full_disk(tmp_path: Path, undisturbed: Path) -> None:
     for size, outcome in zip(sizes, outcomes, strict=True):
         assert "No space left on device" in outcome["error"]
         place = outcome["error"].partition(str(disk))[2]
-        failed_in.append(place.strip("'").rpartition(".")[2] if "." in place else "weights")
+        failed_in.append(place.strip("'").rpartition(".")[2])
         assert place.startswith("/storage/states/00000000")
         assert outcome["partial"] == 0
         assert outcome["again"] == 6 - max(outcome["complete"], default=0)
         assert_same(undisturbed, copies / f"{size}")
-    assert failed_in[:3] == ["weights", "parquet", "json"]
+    assert failed_in[:3] == ["safetensors", "parquet", "json"]
     assert [len(outcome["complete"]) for outcome in outcomes] == [0, 0, 0, 1, 2]
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import traceback
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,37 @@ def test_lost_parts(
     assert flaky(operation, 1, after)
     storage.write_bytes("big", data)
     assert storage.read_bytes("big") == data
+
+
+@pytest.mark.parametrize(
+    "operation", ["create_multipart_upload", "upload_part", "complete_multipart_upload"]
+)
+@pytest.mark.parametrize("after", [False, True])
+def test_a_stream_whose_requests_are_lost(
+    storage: Storage, flaky: Callable[..., Flaky], operation: str, after: bool
+) -> None:
+    """Where the end of an upload was lost, the content is asked for once more."""
+    data = os.urandom(2 * s3_writes.PART_BYTES + 5)
+    pieces = [data[begin : begin + 9_999_999] for begin in range(0, len(data), 9_999_999)]
+    assert flaky(operation, 1, after)
+    storage.write_stream("big", lambda: pieces, len(data))
+    assert storage.read_bytes("big") == data
+
+
+def test_a_stream_that_ends_early_leaves_nothing(
+    storage: Storage, s3: S3Server, bucket: str
+) -> None:
+    def content() -> Iterator[bytes]:
+        yield bytes(s3_writes.PART_BYTES + 1)
+        raise ValueError("no more")
+
+    storage.write_bytes("big", b"old")
+    with pytest.raises(ValueError, match="no more"):
+        storage.write_stream("big", content, 3 * s3_writes.PART_BYTES)
+    assert storage.read_bytes("big") == b"old"
+    uploads = s3.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    key = storage.full_path("big").removeprefix(f"s3://{bucket}/")
+    assert key not in [upload["Key"] for upload in uploads]
 
 
 def test_giving_up_leaves_nothing(

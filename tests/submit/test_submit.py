@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from raycl.cli.jobs import check_reachable, sweep_command
 from raycl.cli.main import app
+from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.recipe.definition import define
 from raycl.submit import package as job_package
@@ -179,7 +180,9 @@ def test_the_limit_is_below_rays_own() -> None:
 
 
 def test_the_command_survives_a_shell() -> None:
-    text = sweep_command("a b.yaml", "s3://b/x", "tiny", ["new.replay=$(id)", "seed=2"], 3, True)
+    variables = (("NCCL_NET", "$(id)"),)
+    options = ClusterOptions("auto", None, 3, True, "H100", variables)
+    text = sweep_command("a b.yaml", "s3://b/x", "tiny", ["new.replay=$(id)", "seed=2"], options)
     assert shlex.split(text) == [
         "python",
         "-m",
@@ -199,8 +202,12 @@ def test_the_command_survives_a_shell() -> None:
         "--concurrent",
         "3",
         "--gpus",
+        "--accelerator",
+        "H100",
+        "--env",
+        "NCCL_NET=$(id)",
     ]
-    assert shlex.split(sweep_command("r.yaml", "/s", None, [], None, False))[3:] == [
+    assert shlex.split(sweep_command("r.yaml", "/s", None, [], ClusterOptions("auto")))[3:] == [
         "sweep",
         "r.yaml",
         "--storage",

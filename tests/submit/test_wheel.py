@@ -22,6 +22,7 @@ import json, sys
 from pathlib import Path
 import raycl
 from raycl.cli.jobs import sweep_command
+from raycl.cluster.options import ClusterOptions
 from raycl.recipe.definition import define
 from raycl.submit.package import make_package
 
@@ -31,7 +32,7 @@ made.copy_to(Path(sys.argv[1]))
 print(json.dumps({
     "raycl": raycl.__file__,
     "files": sorted(made.files),
-    "command": sweep_command(made.recipe, "s3://b/x", made.scale, [], None, False),
+    "command": sweep_command(made.recipe, "s3://b/x", made.scale, [], ClusterOptions("auto")),
 }))
 """
 

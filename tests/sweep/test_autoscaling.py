@@ -18,8 +18,10 @@ from tests.helpers.paths import ROOT
 HEAD_NODE = "f" * 51 + "00000"
 SWEEP = """
 import os, sys, threading, time
+from raycl.cluster.capacity import cluster_capacity
 from raycl.cluster.connect import cluster
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.worker_needs import WorkerNeeds
 from raycl.storage import Storage
 from raycl.sweep.driver import TrialSettings, run_sweep
 import ray
@@ -30,6 +32,7 @@ def cpus():
     return int(ray.cluster_resources().get("CPU", 0))
 
 with cluster(ClusterOptions(sys.argv[2])):
+    print("holds", cluster_capacity(WorkerNeeds()).workers(WorkerNeeds()), flush=True)
     seen = [cpus()]
     def watch():
         while True:
@@ -75,6 +78,7 @@ def test_machines_come_train_and_go(tmp_path: Path) -> None:
             timeout=560,
         )
     assert "finished a b c\n" in result.stdout or "finished a c b\n" in result.stdout, result
+    assert "holds 2.0\n" in result.stdout  # which its autoscaler's file says
     assert fake_loops.notes(storage, "trained") == ["a", "a1", "b", "c"]
     cpus = result.stdout.partition("cpus ")[2].split()
     assert (cpus[0], cpus[-1]) == ("0", "0"), cpus

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from raycl.errors import InputError
 from raycl.storage import Storage
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
@@ -110,8 +111,9 @@ def test_tune_is_told_later_and_finished() -> None:
     assert searcher.suggest("1") == {
         "node": "a",
         "place": 0,
-        "workers": 1,
         "title": "a-000000-000004-a",
+        "workers": 1,
+        "again": False,
     }
     assert searcher.suggest("2") is None
     frontier.complete("a")
@@ -249,7 +251,7 @@ def assert_nothing_is_held() -> None:
 def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path: Path) -> None:
     from raycl.sweep.driver import TrialSettings, run_sweep
 
-    tree, folder = fakes.make_tree(SEVEN), tmp_path / "tensorboard"
+    tree, folder = fakes.make_tree([*SEVEN, ("h", "c", 2)]), tmp_path / "tensorboard"
     events: list[SweepEvent] = []
     killer = start_killer(storage)  # of a worker of `c`, which has two
     outcome = run_sweep(
@@ -259,15 +261,18 @@ def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path:
         trials=TrialSettings(folder=str(folder), train=fake_loops.wait_to_be_killed),
     )
     killer.join()
-    assert sorted(outcome.finished) == list("abcdefg")
-    assert fake_loops.notes(storage, "trained") == ["a", "b", "c", "c1", *"defg"]
+    assert sorted(outcome.finished) == list("abcdefgh")
+    assert fake_loops.notes(storage, "trained") == ["a", "b", "c", "c1", *"defgh", "h1"]
+    pids = fake_loops.processes(storage, "trained")
+    assert pids["h"] == pids["c"]  # the workers of one node train the next one
     assert [event.node for event in events if event.kind == "finished"] == list(outcome.finished)
     assert [event.node for event in events if event.kind == "retried"] == ["c"]
     assert_nothing_is_held()
-    assert {file.parent.name[0] for file in folder.glob("*/events.out.tfevents*")} == set("abcdefg")
+    traced = {file.parent.name[0] for file in folder.glob("*/events.out.tfevents*")}
+    assert traced == set("abcdefgh")
     again = run_sweep(tree, storage, trials=TrialSettings(train=fake_loops.read_all))
-    assert (again.finished, sorted(again.existing)) == ((), list("abcdefg"))
-    assert len(fake_loops.notes(storage, "begun")) == 8
+    assert (again.finished, sorted(again.existing)) == ((), list("abcdefgh"))
+    assert len(fake_loops.notes(storage, "begun")) == 10
 
 
 @pytest.mark.ray
@@ -289,12 +294,15 @@ def test_a_killed_trial_is_tried_again(storage: Storage) -> None:
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-def test_ray_that_is_there_is_used_and_left_as_it_is() -> None:
+def test_ray_that_is_there_is_used_and_left_as_it_is(storage: Storage) -> None:
     from raycl.cluster.connect import cluster
     from raycl.cluster.options import ClusterOptions
+    from raycl.sweep.driver import run_sweep
 
     with cluster(ClusterOptions(workers=7)):
         assert cpus() == 2
+        with pytest.raises(InputError, match=r"can never hold more than 2: it has 2 CPU\."):
+            run_sweep(fakes.make_tree([("a", None, 1), ("b", "a", 3)]), storage)
     assert cpus() == 2
 
 

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from raycl.errors import InputError
 from raycl.states.mark import write_mark
 from raycl.storage import Storage
-from raycl.train.checkpoint.load import deepest_state, export_hugging_face, load_model
+from raycl.train.checkpoint.export import export_hugging_face
+from raycl.train.checkpoint.load import deepest_state, load_model
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.loop import train
 from tests.helpers.state_marks import state_mark

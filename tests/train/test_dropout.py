@@ -15,8 +15,8 @@ from raycl.errors import InputError
 from raycl.plan.model_fields import is_noise, refuse_noise, trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.storage import Storage
+from raycl.train.fill import whole_model
 from raycl.train.loop import Interrupted, train
-from raycl.train.model import build_model
 from tests.helpers.stored_tensors import difference, tensors
 from tests.helpers.training_runs import VOCABULARY, Notice, make_batches, make_storage, make_task
 
@@ -80,7 +80,7 @@ def test_a_training_of_gpt2_is_the_same_twice_and_after_a_resume(tmp_path: Path)
 
 @pytest.mark.parametrize("kind", SIZES)
 def test_two_passes_in_training_mode_are_equal(kind: str) -> None:
-    model = build_model(task(kind).model, 16, seed=0, attention=("eager",)).train()
+    model = whole_model(task(kind).model, 16, 0, attention=("eager",)).train()
     rows = torch.randint(0, VOCABULARY, (4, 17), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(model(rows), model(rows))

@@ -24,12 +24,13 @@ from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
 from raycl.plan.training import ModelSpec
 from raycl.train.architecture import check_fields, hugging_face_config
 from raycl.train.attention import built_with
+from raycl.train.fill import whole_model
 from raycl.train.inspect import inspect_model
-from raycl.train.model import build_model
 from raycl.train.probe import behaviour
 from tests.helpers.model_folders import LLAMA, llama_tensors, model_folder
 from tests.helpers.model_types import GEMMA3, configuration
 from tests.helpers.recipe_data import recipe_data, write_recipe
+from tests.helpers.weight_folders import weights_in
 
 
 def inspected(
@@ -74,18 +75,18 @@ def _without(part: str) -> dict[str, tuple[int, ...]]:
 def test_a_head_of_its_own_is_not_tied(config: dict[str, Any], tmp_path: Path) -> None:
     """The library warns and leaves it untied; a state of it would then lose its head."""
     spec = ModelSpec({**config, "tie_word_embeddings": False})
-    model = build_model(spec, 16, seed=0).model
+    model = whole_model(spec, 16, 0).model
     model.save_pretrained(tmp_path)
     tied = ModelSpec({**config, "tie_word_embeddings": True}, "identifier")
     with pytest.raises(InputError, match=r"lm_head\.weight and .* differ.*tie_word_embeddings"):
         inspect_model(tied, hashed_tensors(read_headers(tmp_path)), 16, 60, "my.yaml")
     with pytest.raises(InputError, match=r"lm_head\.weight and .* differ"):
-        build_model(tied, 16, seed=0, start=tmp_path)
+        whole_model(tied, 16, weights_in(tmp_path))
     with torch.no_grad():
         model.get_output_embeddings().weight.copy_(model.get_input_embeddings().weight)
     model.save_pretrained(tmp_path)
     inspect_model(tied, hashed_tensors(read_headers(tmp_path)), 16, 60, "my.yaml")
-    built = build_model(tied, 16, seed=0, start=tmp_path).model
+    built = whole_model(tied, 16, weights_in(tmp_path)).model
     assert built.get_output_embeddings().weight is built.get_input_embeddings().weight
 
 
@@ -134,7 +135,7 @@ def test_weights_that_do_not_fit_are_named(
 
 @pytest.mark.parametrize("kind", ["gpt2", "mixtral", "qwen3_moe", "gemma3_text", "deepseek_v3"])
 def test_what_transformers_saves_passes(kind: str, tmp_path: Path) -> None:
-    model = build_model(ModelSpec(configuration(kind)), 16, seed=0).model
+    model = whole_model(ModelSpec(configuration(kind)), 16, 0).model
     model.save_pretrained(tmp_path)
     headers = {name: header for name, (_, header) in read_headers(tmp_path).items()}
     spec = ModelSpec(json.loads((tmp_path / "config.json").read_text()), "identifier")
@@ -186,7 +187,7 @@ def test_large_models_are_tried_in_small() -> None:
 
 def test_parts_that_no_gradient_reaches_are_counted_apart() -> None:
     facts = inspected(GEMMA3)
-    tower = build_model(ModelSpec(GEMMA3), 16, seed=0).model
+    tower = whole_model(ModelSpec(GEMMA3), 16, 0).model
     text = sum(
         p.numel()
         for name, p in tower.named_parameters()
@@ -219,22 +220,22 @@ def test_attention_that_the_model_supports(kind: str, implementations: tuple[str
 
 @pytest.mark.parametrize("kind", ["gemma2", "gpt_oss", "bloom", "mpt", "gptj", "mamba", "rwkv"])
 def test_eager_is_taken_by_itself_where_it_is_needed(kind: str) -> None:
-    model = build_model(ModelSpec(configuration(kind)), 16, seed=0).model
+    model = whole_model(ModelSpec(configuration(kind)), 16, 0).model
     assert model.config._attn_implementation == "eager"
     with pytest.raises(InputError, match=r"execution\.attention sdpa: .*auto or eager"):
-        build_model(ModelSpec(configuration(kind)), 16, seed=0, attention=("sdpa",))
+        whole_model(ModelSpec(configuration(kind)), 16, 0, attention=("sdpa",))
 
 
 def test_a_soft_cap_has_its_effect() -> None:
     row = torch.arange(17)[None] % 64
     losses = [
-        float(build_model(ModelSpec(configuration("gemma2", **cap)), 16, seed=0)(row).detach())
+        float(whole_model(ModelSpec(configuration("gemma2", **cap)), 16, 0)(row).detach())
         for cap in ({}, {"attn_logit_softcapping": 1e-4})
     ]
     assert losses[0] != losses[1]
     for cap, implementation in ((None, "sdpa"), (30.0, "eager")):
         spec = ModelSpec(configuration("gemma3_text", attn_logit_softcapping=cap))
-        assert build_model(spec, 16, seed=0).model.config._attn_implementation == implementation
+        assert whole_model(spec, 16, 0).model.config._attn_implementation == implementation
         assert ("sdpa" in inspected(spec.config).attention) == (cap is None)
 
 

@@ -15,10 +15,10 @@ from torch.nn import functional
 from raycl.plan.presets import PRESETS
 from raycl.plan.training import ModelSpec
 from raycl.train import loss
+from raycl.train.fill import whole_model
 from raycl.train.loss import CHUNK_TOKENS, chunked_cross_entropy, summed_cross_entropy
 from raycl.train.model import (
     LanguageModel,
-    build_model,
     checkpoint_activations,
     transformer_blocks,
 )
@@ -117,7 +117,7 @@ def test_bfloat16_sums_in_float32(autocast: bool) -> None:
 
 def test_activations_are_checkpointed_under_either_name() -> None:
     """The name that the installed release deprecates is not called: that would warn."""
-    model = build_model(ModelSpec({**PRESETS["gpt-neox-tiny"], "vocab_size": 64}), 16, seed=0)
+    model = whole_model(ModelSpec({**PRESETS["gpt-neox-tiny"], "vocab_size": 64}), 16, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         checkpoint_activations(model)

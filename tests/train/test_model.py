@@ -19,14 +19,16 @@ from raycl.plan.model_fields import trained_fields
 from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
 from raycl.plan.training import ModelSpec
 from raycl.train.attention import attention_choices
-from raycl.train.model import build_model, transformer_blocks
+from raycl.train.fill import whole_model
+from raycl.train.model import transformer_blocks
+from tests.helpers.weight_folders import weights_in
 
 TINY = {**PRESETS["gpt-neox-tiny"], "vocab_size": 512}
 CPU = torch.device("cpu")
 
 
 def built(config: dict[str, Any], seed: int = 0, initialization: Any = "gpt-neox") -> Any:
-    return build_model(ModelSpec(config, initialization=initialization), 16, seed).model
+    return whole_model(ModelSpec(config, initialization=initialization), 16, seed).model
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -105,7 +107,7 @@ def test_loss_equals_cross_entropy_of_all_logits(name: str) -> None:
     gpt2 = {"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64}
     gpt2 |= {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
     config = {**(PRESETS.get(name) or gpt2), "vocab_size": 512}
-    model = build_model(ModelSpec(config), 32, seed=0)
+    model = whole_model(ModelSpec(config), 32, 0)
     rows = torch.randint(0, 512, (40, 33), generator=torch.Generator().manual_seed(0))
     loss = model(rows)
     loss.backward()
@@ -126,17 +128,9 @@ def test_pretrained_weights_come_in_as_float32(tmp_path: Path) -> None:
     original = built(TINY).to(torch.bfloat16)
     original.save_pretrained(tmp_path)
     spec = ModelSpec(trained_fields(original.config.to_dict()), "identifier")
-    model = build_model(spec, 16, seed=0, start=tmp_path).model
+    model = whole_model(spec, 16, weights_in(tmp_path)).model
     for name, weight in original.state_dict().items():
         assert torch.equal(model.state_dict()[name], weight.float())
-
-
-def test_pickled_weights_are_refused(tmp_path: Path) -> None:
-    model = built(TINY)
-    model.config.save_pretrained(tmp_path)
-    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(InputError, match="pretrained"):
-        build_model(ModelSpec(TINY, "identifier"), 16, seed=0, start=tmp_path)
 
 
 def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> None:
@@ -146,23 +140,23 @@ def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> Non
     del weights["gpt_neox.layers.1.mlp.dense_h_to_4h.weight"]
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"1 weights .*layers\.1\.mlp"):
-        build_model(ModelSpec(TINY, "identifier"), 16, seed=0, start=tmp_path)
+        whole_model(ModelSpec(TINY, "identifier"), 16, weights_in(tmp_path))
 
 
 def test_a_state_of_an_earlier_version_needs_the_folder_of_its_model(tmp_path: Path) -> None:
     """Its mark has the path of a folder in place of a configuration."""
     built(TINY).save_pretrained(tmp_path / "base")
     earlier = ModelSpec({}, str(tmp_path / "base"))
-    model = build_model(earlier, 16, seed=0, initialize=False).model
+    model = whole_model(earlier, 16, None).model
     assert model.config.hidden_size == TINY["hidden_size"]
     (tmp_path / "base").rename(tmp_path / "moved")
     with pytest.raises(InputError, match="an earlier raycl stored the state without"):
-        build_model(earlier, 16, seed=0, initialize=False)
+        whole_model(earlier, 16, None)
 
 
 def test_bad_configurations_say_what_is_wrong() -> None:
     with pytest.raises(InputError, match="positions"):
-        build_model(ModelSpec(TINY), 4096, seed=0)
+        whole_model(ModelSpec(TINY), 4096, 0)
     with pytest.raises(InputError, match="config"):
         built({**TINY, "model_type": "no-such-model"})
     with pytest.raises(InputError, match="config"):
@@ -173,7 +167,7 @@ def test_bad_configurations_say_what_is_wrong() -> None:
 
 
 def test_blocks_are_the_layers() -> None:
-    model = build_model(ModelSpec(TINY), 16, seed=0)
+    model = whole_model(ModelSpec(TINY), 16, 0)
     assert transformer_blocks(model) == list(
         model.model.get_submodule("gpt_neox.layers").children()
     )

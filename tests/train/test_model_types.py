@@ -11,8 +11,8 @@ import torch
 from raycl.errors import InputError
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.training import ModelSpec
+from raycl.train.fill import whole_model
 from raycl.train.inspect import inspect_model
-from raycl.train.model import build_model
 from raycl.train.optimizer import build_optimizer, set_learning_rate
 from raycl.train.probe import freeze_unreached
 from tests.helpers.model_types import (
@@ -29,7 +29,7 @@ from tests.helpers.model_types import (
 def test_a_step_is_trained_and_the_plan_knows_the_size(kind: str) -> None:
     spec = ModelSpec(configuration(kind))
     facts = inspect_model(spec, None, 16, 60, "my.yaml")
-    model = build_model(spec, 16, seed=0)
+    model = whole_model(spec, 16, 0)
     freeze_unreached(model, spec)
     parameters = list(model.parameters())
     assert facts.parameters == sum(p.numel() for p in parameters)

@@ -25,8 +25,8 @@ from raycl.plan.model_fields import trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.states.mark import read_mark
 from raycl.storage import Storage
+from raycl.train.fill import whole_model
 from raycl.train.loop import train
-from raycl.train.model import build_model
 from raycl.train.precision import compute_dtype
 from raycl.weights.merge import merge_states
 from tests.helpers.stored_tensors import difference, tensors
@@ -60,7 +60,7 @@ def give_tokenizer(storage: Storage) -> None:
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     """A checkpoint whose weights are those of the random start of `make_task`."""
-    model = build_model(make_task().model, LENGTH, make_task().seed).model
+    model = whole_model(make_task().model, LENGTH, make_task().seed).model
     model.generation_config.temperature = 0.25
     model.generation_config.do_sample = True
     model.save_pretrained(tmp_path / "base")

@@ -15,9 +15,9 @@ from raycl.plan.training import ModelSpec
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import read_state
+from raycl.train.fill import whole_model
 from raycl.train.gradients import complete_gradients
 from raycl.train.loop import train
-from raycl.train.model import build_model
 from raycl.train.optimizer import build_optimizer
 from raycl.train.probe import freeze_unreached
 from tests.helpers.model_types import GEMMA3, configuration
@@ -84,7 +84,7 @@ def test_buffers_of_a_checkpoint_are_part_of_a_state(tmp_path: Path) -> None:
 
 def test_a_parameter_that_a_step_did_not_use_is_counted_with_the_others() -> None:
     spec = ModelSpec(configuration("mixtral"))
-    model = build_model(spec, 16, seed=0)
+    model = whole_model(spec, 16, 0)
     freeze_unreached(model, spec)
     optimizer = build_optimizer(model, Optimizer())
     complete_gradients(model)

@@ -17,7 +17,8 @@ from raycl.errors import InputError
 from raycl.evaluation.losses import evaluate_state
 from raycl.states.mark import MergeOrigin, read_mark, write_mark
 from raycl.storage import Storage
-from raycl.train.checkpoint.load import deepest_state, export_hugging_face, load_model
+from raycl.train.checkpoint.export import export_hugging_face
+from raycl.train.checkpoint.load import deepest_state, load_model
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.tensors import named_tensors
 from raycl.weights import merge as merging
@@ -86,7 +87,7 @@ def test_a_merge_is_made_once_whatever_the_order(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = merge_states(storage, BASE, [END, BASE], Fraction("0.20"), 1.0)
-    monkeypatch.delattr(merging, "ties")
+    monkeypatch.delattr(merging, "merged")
     assert merge_states(storage, BASE, [BASE, END[:9]], Fraction(1, 5), 1) == name
     others = [
         (END, [BASE], 0.2, 1.0),

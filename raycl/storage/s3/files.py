@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from raycl.errors import InputError
-from raycl.storage.backend import ConditionalFiles, Entry, Files, Found
+from raycl.storage.backend import ConditionalFiles, Content, Entry, Files, Found
 from raycl.storage.options import S3Options
 from raycl.storage.retries import Retries
 from raycl.storage.s3 import writes as s3_writes
@@ -127,6 +127,10 @@ class S3Files(Files):
     @override
     def write(self, path: str, data: bytes | memoryview) -> None:
         s3_writes.write(self._s3, path, data)
+
+    @override
+    def write_stream(self, path: str, content: Content, size: int) -> None:
+        s3_writes.write_stream(self._s3, path, content, size)
 
     def create(self, path: str, data: bytes) -> str | None:
         """Write a new file; see `ConditionalFiles`."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+from raycl.storage.backend import Content
 from raycl.storage.retries import Retries
 from raycl.storage.s3.client import S3Client
 from raycl.storage.s3.errors import is_code, is_status, whole
@@ -26,9 +30,42 @@ def write(s3: S3Client, path: str, data: bytes | memoryview) -> None:
     if len(data) <= PART_BYTES:
         s3.request("put_object", path, **_body(data))
         return
+    view, size = memoryview(data), _part_bytes(len(data))
+    starts = range(0, len(view), size)
+    _upload(s3, path, lambda: (view[start : start + size] for start in starts))
+
+
+def write_stream(s3: S3Client, path: str, content: Content, size: int) -> None:
+    """Write an object of `size` bytes; at most `PARALLEL_PARTS` + 1 parts are in memory."""
+    if size <= PART_BYTES:
+        write(s3, path, b"".join(content()))
+    else:
+        _upload(s3, path, lambda: regrouped(content(), _part_bytes(size)))
+
+
+def regrouped(pieces: Iterable[bytes | memoryview], size: int) -> Iterator[bytes]:
+    """The same bytes in pieces of `size` bytes, but for the last one."""
+    waiting = bytearray()
+    for piece in pieces:
+        view = memoryview(piece).cast("B")
+        while len(waiting) + len(view) >= size:
+            room = size - len(waiting)
+            yield bytes(waiting + view[:room])
+            waiting, view = bytearray(), view[room:]
+        waiting += view
+    if waiting:
+        yield bytes(waiting)
+
+
+def _part_bytes(size: int) -> int:
+    return max(PART_BYTES, -(-size // MOST_PARTS))
+
+
+def _upload(s3: S3Client, path: str, parts: Callable[[], Iterable[bytes | memoryview]]) -> None:
+    """Upload the parts. `parts` is called again where the whole upload has to begin again."""
     for last in (*[False] * (_UPLOADS - 1), True):
         try:
-            _write_parts(s3, path, memoryview(data))
+            _write_parts(s3, path, parts())
             return
         except FileNotFoundError as error:
             # Completed by an attempt whose answer was lost, or aborted by the bucket's clean-up.
@@ -36,29 +73,46 @@ def write(s3: S3Client, path: str, data: bytes | memoryview) -> None:
                 raise
 
 
-def _write_parts(s3: S3Client, path: str, data: memoryview) -> None:
-    size = max(PART_BYTES, -(-len(data) // MOST_PARTS))
+def _write_parts(s3: S3Client, path: str, parts: Iterable[bytes | memoryview]) -> None:
     upload = s3.request("create_multipart_upload", path, "UploadId")["UploadId"]
 
-    def send(start: int) -> dict[str, Any]:
-        number, body = start // size + 1, _body(data[start : start + size])
+    def send(number: int, data: bytes | memoryview) -> dict[str, Any]:
+        body = _body(data)
         answer = s3.request("upload_part", path, "ETag", UploadId=upload, PartNumber=number, **body)
         return {"ETag": answer["ETag"], "PartNumber": number}
 
     try:
-        with ThreadPoolExecutor(PARALLEL_PARTS) as pool:
-            parts = list(pool.map(send, range(0, len(data), size)))
+        sent = _send_all(send, parts)
         s3.request(
             "complete_multipart_upload",
             path,
             "ETag",
             UploadId=upload,
-            MultipartUpload={"Parts": parts},
+            MultipartUpload={"Parts": sent},
         )
     except BaseException:
         with suppress(Exception):  # what is left of it is invisible, but costs room
             s3.request("abort_multipart_upload", path, retries=Retries(attempts=1), UploadId=upload)
         raise
+
+
+def _send_all(
+    send: Callable[[int, bytes | memoryview], dict[str, Any]], parts: Iterable[bytes | memoryview]
+) -> list[dict[str, Any]]:
+    """The answers to all parts, in order. One part is made beyond those that are under way."""
+    answers: list[dict[str, Any]] = []
+    under_way: deque[Future[dict[str, Any]]] = deque()
+    with ThreadPoolExecutor(PARALLEL_PARTS) as pool:
+        try:
+            for number, part in zip(itertools.count(1), parts, strict=False):
+                if len(under_way) == PARALLEL_PARTS:
+                    answers.append(under_way.popleft().result())
+                under_way.append(pool.submit(send, number, part))
+            answers.extend(future.result() for future in under_way)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # an upload that is given up sends no more parts
+            raise
+    return answers
 
 
 def write_if(s3: S3Client, path: str, data: bytes, **condition: str) -> str | None:

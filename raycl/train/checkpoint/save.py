@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Mapping
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
-from torch.distributed.checkpoint.state_dict_saver import save
 
 from raycl.states.lookup import is_complete
 from raycl.states.mark import FileFacts, StateMark, remove_state, write_mark
-from raycl.storage import Storage, layout, scratch_folder
-from raycl.storage.checksum import checksum
+from raycl.states.tensor_index import index_table, join_tables, read_table, table_bytes
+from raycl.storage import Storage, layout
+from raycl.train.checkpoint.boxes import NAMES, local_box, local_part
 from raycl.train.checkpoint.load import keep_state
+from raycl.train.checkpoint.shard import Part, Pieces, Shard, in_file_order, shard_name
+from raycl.train.checkpoint.shares import own_share
+from raycl.train.checkpoint.snapshot import Snapshot
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.world import World
 
@@ -29,6 +28,9 @@ class StateWriter:
     def __init__(self, storage: Storage, world: World, keep_last: int) -> None:
         self._storage, self._world, self._keep_last = storage, world, keep_last
         self._intermediates: list[str] = []
+        self._snapshot = Snapshot(world.device)
+        self._planned: dict[str, tuple[int, ...]] = {}
+        self._parts: list[Part] = []
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
         # `world.group` makes the group on first use, and all ranks have to make it together. The
@@ -43,21 +45,28 @@ class StateWriter:
         history_file: bytes,
         kept: bool,
     ) -> None:
-        """Copy the tensors and return; a thread writes the copies (collective).
+        """Copy this rank's share and return; a thread writes the copies (collective).
 
+        On a GPU the copies are only enqueued: call `before_update` before what changes a tensor.
         `mark` becomes state.json, with `kept` and the written files added. Raises the error of an
         earlier write, if it had one.
         """
         self.wait()
-        copies = {key: tensor.to("cpu", copy=True) for key, tensor in tensors.items()}
+        parts = self._own_parts(tensors)
+        self._snapshot.take([local_part(tensors[part.tensor]) for part in parts])
+        mark = mark.model_copy(update={"kept": kept})
         self._thread = threading.Thread(
             target=self._run,
-            args=(name, copies, mark.model_copy(update={"kept": kept}), history_file),
+            args=(name, parts, self._snapshot.pieces, mark, history_file),
             name=f"raycl-save-{name[:9]}",
             # A process that ends with an error must not wait for a write that may never end.
             daemon=True,
         )
         self._thread.start()
+
+    def before_update(self) -> None:
+        """Let the device finish the copies of a save before it changes what they are made of."""
+        self._snapshot.hold_updates()
 
     def check(self) -> None:
         """Raise the thread's error, if it has ended with one."""
@@ -72,36 +81,41 @@ class StateWriter:
             self._thread = None
         self.check()
 
-    def _run(self, *arguments: Any) -> None:
-        try:
-            self._write(*arguments)
-        except BaseException as error:
-            self._error = error
-
-    def _write(
-        self, name: str, tensors: dict[str, torch.Tensor], mark: StateMark, history_file: bytes
+    def write(
+        self, name: str, parts: Sequence[Part], pieces: Pieces, mark: StateMark, history_file: bytes
     ) -> None:
+        """Write a state whose numbers are made while they are written (collective).
+
+        `pieces` gives the numbers of this rank's `parts`, one after another.
+        """
         # Another sweep may have written the same state meanwhile. Nothing is left to do then,
         # because states of one name have one content.
         if self._world.agree(lambda: self._make_room(name, mark.kept)):
             return
-        with ExitStack() as stack:
-            folder = self._storage.full_path(layout.state(name))
-            if self._storage.local_root is None:
-                folder = stack.enter_context(scratch_folder("state"))
-            try:
-                save(
-                    tensors,
-                    storage_writer=HuggingFaceStorageWriter(folder, save_distributed=True),
-                    process_group=self._world.group,
-                    no_dist=self._world.size == 1,
-                )
-            except CheckpointException as error:
-                raise _reason(error, folder) from error
-            shares = self._world.everywhere(lambda: self._own_files(Path(folder), name))
-        files = {file: facts for share in shares for file, facts in share.items()}
-        self._world.agree(lambda: self._commit(name, mark, files, history_file))
+        shard = Shard(shard_name(self._world.rank), parts, pieces)
+        self._world.everywhere(lambda: self._write_shard(name, shard))
+        shares = self._world.collect(_share(shard) if parts else None)
+        self._world.agree(
+            lambda: self._commit(name, mark, [s for s in shares if s is not None], history_file)
+        )
         self._world.gather(None)  # a barrier: no rank goes on before rank 0 has written the mark
+
+    def _own_parts(self, tensors: Mapping[str, torch.Tensor]) -> list[Part]:
+        """What this rank writes, in the order of its file; planned once (collective)."""
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        if shapes != self._planned:
+            own = [_part(name, tensors[name]) for name in own_share(tensors, self._world)]
+            self._parts = in_file_order(own)
+            self._planned = shapes
+        return self._parts
+
+    def _run(self, *arguments: Any) -> None:
+        try:
+            if self._world.device.type == "cuda":  # a thread begins with the first device
+                torch.cuda.set_device(self._world.device)
+            self.write(*arguments)
+        except BaseException as error:
+            self._error = error
 
     def _make_room(self, name: str, kept: bool) -> bool:
         """Remove what an unfinished write has left. Returns whether the state is complete already.
@@ -115,23 +129,25 @@ class StateWriter:
         self._storage.remove_folder(layout.state(name))
         return False
 
-    def _own_files(self, folder: Path, name: str) -> dict[str, FileFacts]:
-        """Sizes and checksums of this rank's files. Uploads the files where storage is remote."""
-        files: dict[str, FileFacts] = {}
-        # PyTorch numbers the shards by rank, from one. A rank without tensors writes no file.
-        for path in sorted(folder.glob(f"shard-{self._world.rank + 1:05d}-*.safetensors")):
-            files[path.name] = FileFacts(bytes=path.stat().st_size, crc32=checksum(path))
-            if self._storage.local_root is None:
-                self._storage.upload_file(path, f"{layout.state(name)}/{path.name}")
-        return files
+    def _write_shard(self, name: str, shard: Shard) -> None:
+        if shard.parts:
+            path = f"{layout.state(name)}/{shard.file}"
+            self._storage.write_stream(path, shard.content, shard.size)
 
     def _commit(
-        self, name: str, mark: StateMark, files: dict[str, FileFacts], history_file: bytes
+        self,
+        name: str,
+        mark: StateMark,
+        shares: Iterable[tuple[str, FileFacts, bytes]],
+        history_file: bytes,
     ) -> None:
-        """Write the history, then the mark; then remove older intermediate states (rank 0)."""
-        self._storage.write_bytes(layout.state_history(name), history_file)
-        facts = FileFacts(bytes=len(history_file), crc32=zlib.crc32(history_file))
-        files = {**files, layout.STATE_HISTORY: facts}
+        """Write history, index and mark; then remove older intermediate states (rank 0)."""
+        files = {file: facts for file, facts, _ in shares}
+        tables = [read_table(data, file) for file, _, data in shares]
+        index_file = table_bytes(join_tables(tables))
+        for file, data in ((layout.STATE_HISTORY, history_file), (layout.STATE_INDEX, index_file)):
+            self._storage.write_bytes(f"{layout.state(name)}/{file}", data)
+            files[file] = FileFacts(bytes=len(data), crc32=zlib.crc32(data))
         write_mark(self._storage, name, mark.model_copy(update={"files": files}))
         if not mark.kept:
             self._intermediates.append(name)
@@ -150,12 +166,10 @@ class StateWriter:
         remove_state(self._storage, name)
 
 
-def _reason(error: CheckpointException, folder: str) -> OSError:
-    """The cause of a failed write, such as a full disk, on the first rank that failed.
+def _part(name: str, tensor: torch.Tensor) -> Part:
+    return Part(name, NAMES[tensor.dtype], tuple(tensor.shape), local_box(tensor))
 
-    PyTorch's own error is a BaseException, which code that catches Exception would let through.
-    """
-    rank, (cause, _) = next(iter(error.failures.items()))
-    if isinstance(cause, OSError) and cause.errno:
-        return OSError(cause.errno, f"{cause.strerror} (worker {rank})", folder)
-    return OSError(f"{folder}: cannot be written (worker {rank}: {cause})")
+
+def _share(shard: Shard) -> tuple[str, FileFacts, bytes]:
+    """A written file: its name, its size and checksum, and its part of the index."""
+    return shard.file, shard.facts(), table_bytes(index_table(shard.chunks()))

@@ -1,0 +1,232 @@
+"""Memory, bytes and seconds of a rank that saves a state, resumes it, or takes over its weights.
+
+python -m benchmarks.state_io [--parameters 300e6] [--ranks 1 2 4] [--storage URL]
+
+Each number of ranks runs in gloo processes of its own, sharded by FSDP2 as in training. One state
+is written by each number of ranks and read by all the others. A rank's memory is its peak (VmHWM)
+above what it held before the phase; the model itself and the moments are there before. The storage
+is a new local folder unless a URL is given, for example that of an S3 server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from raycl.plan.training import ModelSpec
+from raycl.states.mark import Metadata, StateMark
+from raycl.storage import Storage
+from raycl.storage.backend import Content
+from raycl.train.checkpoint.boxes import local_part
+from raycl.train.checkpoint.load import load_state
+from raycl.train.checkpoint.save import StateWriter
+from raycl.train.checkpoint.stored_state import read_state
+from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
+from raycl.train.empty import materialize
+from raycl.train.model import LanguageModel, empty_model
+from raycl.train.sharding import shard_model
+from raycl.train.world import World
+
+MIB = 2**20
+_CONTEXT = multiprocessing.get_context("spawn")
+
+
+def configuration(parameters: float) -> dict[str, Any]:
+    """A GPT-NeoX of about so many parameters."""
+    layers = 12
+    hidden = max(64, round((parameters / (12 * layers + 30)) ** 0.5 / 64) * 64)
+    return {
+        "model_type": "gpt_neox",
+        "hidden_size": hidden,
+        "intermediate_size": 4 * hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": hidden // 64,
+        "vocab_size": 16 * hidden,
+        "max_position_embeddings": 64,
+    }
+
+
+class Counted(Storage):
+    """Counts the bytes that are read and written."""
+
+    read = written = 0
+
+    def read_bytes(self, path: str) -> bytes:
+        """See `Storage`."""
+        data = super().read_bytes(path)
+        self.read += len(data)
+        return data
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """See `Storage`."""
+        data = super().read_range(path, start, length)
+        self.read += len(data)
+        return data
+
+    def write_stream(self, path: str, content: Content, size: int) -> None:
+        """See `Storage`."""
+        super().write_stream(path, content, size)
+        self.written += size
+
+
+def memory(field: str) -> int:
+    """A field of /proc/self/status, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(field))) * 1024
+
+
+def measured(storage: Counted, phase: Callable[[], float]) -> dict[str, float]:
+    """What a phase took; it returns the seconds for which it held up the training."""
+    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is in use now
+    before, storage.read, storage.written = memory("VmRSS"), 0, 0
+    began = time.perf_counter()
+    blocked = phase()
+    return {
+        "MiB more": (memory("VmHWM") - before) / MIB,
+        "MiB read": storage.read / MIB,
+        "MiB written": storage.written / MIB,
+        "seconds": time.perf_counter() - began,
+        "blocked": blocked,
+    }
+
+
+def _mark(name: str, spec: ModelSpec, world: World) -> StateMark:
+    return StateMark(
+        name=name,
+        step=1,
+        stage="s",
+        optimizer_steps=1,
+        tokens=1,
+        world_size=world.size,
+        model=spec,
+        metadata=Metadata(corpora={}),
+        previous=None,
+        previous_step=0,
+        seconds=0.0,
+        kept=True,
+        files={},
+    )
+
+
+def _model(spec: ModelSpec, world: World) -> tuple[LanguageModel, torch.optim.AdamW]:
+    model = empty_model(spec, 16, ("sdpa",))
+    shard_model(model, world, torch.float32)
+    materialize(model, world.device)
+    optimizer = torch.optim.AdamW(model.parameters())
+    restore_step_count(model, optimizer, 1)
+    for name, tensor in named_tensors(model, optimizer).items():
+        local_part(tensor).fill_(len(name))
+    return model, optimizer
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one number of ranks does; `names` are the states by the number that wrote them."""
+
+    url: str
+    parameters: float
+    names: dict[int, str]
+    port: int
+    size: int
+    out: Path
+
+
+def _rank(job: Job, rank: int) -> None:
+    """One rank: save twice (the first time allocates the buffers), resume, hand off."""
+    torch.set_num_threads(1)
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(job.port))
+    dist.init_process_group("gloo", rank=rank, world_size=job.size)
+    world, storage = World(rank, job.size, torch.device("cpu")), Counted(job.url)
+    spec = ModelSpec(configuration(job.parameters), initialization="gpt-neox")
+    model, optimizer = _model(spec, world)
+    facts: dict[str, Any] = _saves(job.names[job.size], model, optimizer, storage, world)
+    for source, name in job.names.items():
+        if storage.exists(f"states/{name}/state.json"):
+            for what, of in (("resume", optimizer), ("hand-off", None)):
+                load = partial(_load, storage, name, model, of, world)
+                facts[f"{what} of {source}"] = measured(storage, load)
+    (job.out / f"{rank}.json").write_text(json.dumps(facts))
+    dist.destroy_process_group()
+
+
+def _saves(
+    name: str,
+    model: LanguageModel,
+    optimizer: torch.optim.AdamW,
+    storage: Counted,
+    world: World,
+) -> dict[str, Any]:
+    writer, tensors = StateWriter(storage, world, keep_last=1), named_tensors(model, optimizer)
+    spec = ModelSpec(model.model.config.to_diff_dict())
+
+    def save(name: str) -> float:
+        began = time.perf_counter()
+        writer.save(name, tensors, _mark(name, spec, world), b"", kept=True)
+        blocked = time.perf_counter() - began
+        writer.wait()
+        return blocked
+
+    return {
+        "share MiB": sum(local_part(t).nbytes for t in tensors.values()) / MIB,
+        "first save": measured(storage, lambda: save(name)),
+        "save": measured(storage, lambda: save(f"{name[:10]}{name[10:].replace('0', 'a')}")),
+    }
+
+
+def _load(
+    storage: Storage,
+    name: str,
+    model: LanguageModel,
+    optimizer: torch.optim.Optimizer | None,
+    world: World,
+) -> float:
+    began = time.perf_counter()
+    load_state(storage, read_state(storage, name), model, optimizer, world)
+    return time.perf_counter() - began
+
+
+def run(url: str, parameters: float, ranks: list[int]) -> None:
+    """Print a line for each number of ranks and phase: the largest of its ranks."""
+    names = {size: f"{1:09d}-{size:032x}" for size in ranks}
+    print(f"{'ranks':>5} {'phase':>14}  " + "  ".join(f"{c:>11}" for c in _COLUMNS))
+    for size in ranks:
+        with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+            probe.close()
+            job = Job(url, parameters, names, port, size, Path(folder))
+            processes = [_CONTEXT.Process(target=_rank, args=(job, rank)) for rank in range(size)]
+            for process in processes:
+                process.start()
+            for process in processes:
+                process.join()
+            found = [json.loads(file.read_text()) for file in Path(folder).glob("*.json")]
+        print(f"{size:>5} {'share':>14}  {max(f.pop('share MiB') for f in found):11.1f} MiB")
+        for phase in found[0]:
+            values = (max(f[phase][column] for f in found) for column in _COLUMNS)
+            print(f"{size:>5} {phase:>14}  " + "  ".join(f"{v:11.1f}" for v in values), flush=True)
+
+
+_COLUMNS = ("MiB more", "MiB read", "MiB written", "seconds", "blocked")
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parameters", type=float, default=300e6)
+    parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--storage")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="raycl-states-") as local:
+        run(arguments.storage or local, arguments.parameters, arguments.ranks)
