@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.counted_requests import CountedStorage
 from benchmarks.made_up_corpora import describe_rows
+from raycl.data.blocks import block_bounds
 from raycl.data.rank_reader import RankReader, rank_reader
-from raycl.data.ray_stream import block_bounds
 from raycl.data.shards import write_shard
 from raycl.plan.mixture import Run
 from raycl.plan.presets import flops_per_token

@@ -11,6 +11,7 @@ from raycl.data.manifest import load_manifest
 from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
 from raycl.plan.mixture import Run
+from raycl.plan.shares import share_of
 from raycl.plan.training import Training
 from raycl.storage import Storage
 
@@ -19,17 +20,11 @@ Batches = Callable[[int], Iterator[np.ndarray]]
 
 
 def rank_runs(runs: Sequence[Run], rank: int, world: int) -> list[Run]:
-    """Rows [rank × batch / world, (rank + 1) × batch / world) of a global batch, in its order.
-
-    Raises ValueError where the batch cannot be divided among the ranks.
-    """
-    batch = sum(run.count for run in runs)
-    if batch % world:
-        raise ValueError(f"{world} workers do not divide a global batch of {batch} rows")
-    low, high = rank * batch // world, (rank + 1) * batch // world
+    """The runs of the rank's share of a global batch, in its order; see `raycl.plan.shares`."""
+    share = share_of(sum(run.count for run in runs), rank, world)
     mine, begin = [], 0
     for run in runs:
-        first, stop = max(low - begin, 0), min(high - begin, run.count)
+        first, stop = max(share.start - begin, 0), min(share.stop - begin, run.count)
         if first < stop:
             mine.append(Run(run.corpus, run.first + first, stop - first))
         begin += run.count
@@ -49,7 +44,7 @@ class RankReader:
     @property
     def rows_per_step(self) -> int:
         """Number of rows that this rank reads in each step."""
-        return self.training.chain.global_batch // self.world
+        return len(share_of(self.training.chain.global_batch, self.rank, self.world))
 
     @property
     def step_bytes(self) -> int:

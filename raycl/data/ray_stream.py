@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pyarrow as pa
 
+from raycl.data.blocks import block_bounds
 from raycl.data.rank_reader import Batches, RankReader, direct_batches, rank_reader, rank_runs
 from raycl.errors import InputError
 from raycl.plan.training import Training
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Batches", "direct_batches", "input_error_in", "rank_batches", "rank_runs"]
 
-BLOCK_BYTES = 4 * 2**20
-"""The most bytes of a block with more than one step."""
-BLOCK_STEPS = 64
-"""The most steps of a block."""
 SEGMENT_BLOCKS = 256
 """Blocks of one dataset. Ray Data plans all of a dataset before it reads the first block, so a
 training is read as several datasets."""
@@ -36,16 +33,6 @@ BUFFER_BYTES = 256 * 2**20
 """The most bytes of the object store that one rank's read-ahead may fill."""
 READ_TASKS = 1
 """How many read tasks of one rank run at once. A read task needs no CPU, but a process to start."""
-
-
-def block_bounds(start: int, stop: int, step_bytes: int) -> list[tuple[int, int]]:
-    """Cut steps [start, stop) into blocks. The first are short, so that training begins soon."""
-    largest = max(1, min(BLOCK_STEPS, BLOCK_BYTES // step_bytes))
-    bounds, size = [], 1
-    while start < stop:
-        bounds.append((start, min(start + size, stop)))
-        start, size = start + size, min(2 * size, largest)
-    return bounds
 
 
 def rank_batches(training: Training, storage: Storage, rank: int, world: int) -> Batches:

@@ -7,7 +7,7 @@ is no model. Only the files that the mark lists are ever used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -154,10 +154,10 @@ def start_weights(storage: Storage, identifier: str) -> WeightFiles:
     mark = _read_mark(storage, identifier)
     paths = [path for path in _paths(storage, mark) if path.endswith(".safetensors")]
     files = WeightFiles(storage, paths, {name: part.sha256 for name, part in mark.tensors.items()})
-    expected = {n: TensorHeader(part.dtype, part.shape) for n, part in mark.tensors.items()}
-    if files.headers != expected:
+    found = {n: replace(header, sha256=files.sha256(n)) for n, header in files.headers.items()}
+    if identifier_of(found) != identifier:
         where = storage.full_path(layout.start(identifier))
-        raise InputError(where, "its tensors are not those of its mark", _DAMAGED)
+        raise InputError(where, "its tensors are not those of its identifier", _DAMAGED)
     return files
 
 

@@ -37,11 +37,10 @@ class WeightFiles:
             for path in paths
             for name, place in _places(storage, path).items()
         }
-
-    @property
-    def headers(self) -> dict[str, TensorHeader]:
+        self.headers: Mapping[str, TensorHeader] = {
+            name: stored.place.header for name, stored in self._stored.items()
+        }
         """The type and shape of every tensor by its name."""
-        return {name: stored.place.header for name, stored in self._stored.items()}
 
     def rows(self, name: str, first: int, last: int) -> Iterator[tuple[int, bytes]]:
         """Rows [first, last) along the first dimension: the number of a row, and bytes from it on.

@@ -16,6 +16,7 @@ from raycl.plan.memory import (
     step_memory,
 )
 from raycl.plan.scaling import Machine, Work, predict
+from raycl.plan.shares import even_rows
 
 TOKENS = 4096
 """Tokens of a forward pass that fill a GPU; with fewer, computing again is the better way."""
@@ -79,11 +80,6 @@ def fit(
     if best is None:
         return None
     return Fit(layout, best[1], step_memory(facts, layout, best[1]))
-
-
-def even_rows(rows: int, most: int) -> int:
-    """The micro-batch of at most `most` rows that cuts `rows` into as few and equal pieces."""
-    return math.ceil(rows / math.ceil(rows / most))
 
 
 def layouts(workers: int, per_host: int, heads: int) -> Iterator[Layout]:

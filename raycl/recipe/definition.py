@@ -184,7 +184,8 @@ def check_bindings(storage: Storage, manifests: Mapping[str, Manifest]) -> None:
 
 
 def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) -> None:
-    wanted = max(v.recipe.validation.rows for v in definition.variants)
+    recipes = [variant.recipe for variant in definition.variants]
+    wanted = max(recipe.validation.of_each(len(recipe.corpora)).rows for recipe in recipes)
     for name, entry in facts.items():
         if entry.validation_rows < wanted:
             raise InputError(

@@ -92,7 +92,7 @@ class Resolver:
             seed=recipe.seed,
             sequence_length=recipe.sequence_length,
             corpora=self._folders,
-            validation=recipe.validation,
+            validation=recipe.validation.of_each(len(recipe.corpora)),
             execution=execution,
         )
 
@@ -224,13 +224,10 @@ def _check_steps(recipe: Recipe) -> None:
 
 
 def _check_workers(recipe: Recipe, stage: Stage) -> None:
-    """Raise InputError where a number of workers does not divide the global batch."""
-    fewest, most = stage.workers.min, stage.workers.max
-    for workers in range(fewest, most + 1):
-        if recipe.rows_per_step % workers:
-            which = "a number of workers that divides" if fewest == most else "a range that divides"
-            raise InputError(
-                f"stages.{stage.name}.workers {workers}",
-                f"the global batch of {recipe.rows_per_step} rows cannot be shared equally",
-                f"Give {which} it",
-            )
+    """Raise InputError where a stage may have more workers than its global batch has rows."""
+    if stage.workers.max > recipe.rows_per_step:
+        raise InputError(
+            f"stages.{stage.name}.workers {stage.workers.max}",
+            f"more than the {recipe.rows_per_step} rows of the global batch, and each needs one",
+            f"Give at most {recipe.rows_per_step}",
+        )

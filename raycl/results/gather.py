@@ -38,7 +38,8 @@ def gather(
     All losses on a corpus are on the same rows of it. `failed` are labels of recipes that failed.
     `states` may be shared by several sweeps of one storage, so that each state is read once.
     """
-    asked = sweep.definition.recipe.validation.rows
+    recipe = sweep.definition.recipe
+    asked = recipe.validation.of_each(len(recipe.corpora)).rows
     storage = shlex.quote(states.storage.url)
     command = f"raycl evaluate --storage {storage} --sweep {sweep.name} --rows"
     outcomes, rows = on_one_number_of_rows(

@@ -45,7 +45,7 @@ class ValidationFacts(Part):
     rows: int
     """Rows per corpus, the first ones of its validation split."""
     micro_batch: int
-    """Rows per forward pass."""
+    """Rows per forward pass, of training and of validation alike."""
     precision: Literal["auto", "float32", "bfloat16"]
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from raycl.data.ray_stream import Batches, rank_batches
+from raycl.data.rank_reader import Batches
+from raycl.data.reading import read_ahead
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.sweep.orders import Order
@@ -94,7 +95,7 @@ def _run_loop(training: Training, storage: Storage, rank: _Rank, train: Train | 
 
     def batches(first_step: int) -> Iterator[np.ndarray]:
         # Kept in a list, so that it can be closed however the loop ends.
-        stream.append(rank_batches(training, storage, rank.number, rank.world)(first_step))
+        stream.append(read_ahead(training, storage, rank.number, rank.world)(first_step))
         return stream[-1]
 
     try:

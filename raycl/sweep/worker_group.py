@@ -109,10 +109,12 @@ class WorkerGroup:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
-        # Train takes these two from the environment alone. It notices a dead worker at its next
-        # health check. Its own interval is 2 s.
+        # Train takes these from the environment alone. It notices a dead worker at its next health
+        # check, by itself every 2 s. It must learn of a machine that is to be taken away before the
+        # workers, who ask once a second, save and leave: else it takes that for a failure.
         os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(_start_seconds(self.size))
         os.environ["RAY_TRAIN_HEALTH_CHECK_INTERVAL_S"] = "0.5"
+        os.environ["RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S"] = "0.5"
         return TorchTrainer(
             self._work,
             train_loop_config={"orders": self._orders},

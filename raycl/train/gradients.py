@@ -14,13 +14,12 @@ from raycl.train.world import World
 
 def accumulate_gradients(
     model: LanguageModel,
-    rows: torch.Tensor,
+    pieces: torch.Tensor,
     world: World,
     dtype: torch.dtype,
-    micro_batch: int | None,
     global_tokens: int,
 ) -> torch.Tensor:
-    """Forward and backward over this rank's rows [count, length + 1].
+    """Forward and backward over this rank's pieces [pieces, rows per piece, length + 1].
 
     Gradients become those of the mean over the global batch: every rank adds its sum divided by
     `global_tokens`. Where a loss is not finite, on whichever rank, all gradients become NaN, so
@@ -28,7 +27,6 @@ def accumulate_gradients(
     that is left on the device.
     """
     total = torch.zeros((), device=world.device)
-    pieces = torch.split(rows, micro_batch or len(rows))
     for index, piece in enumerate(pieces):
         if isinstance(model, FSDPModule) and len(pieces) > 1:
             model.set_requires_gradient_sync(index == len(pieces) - 1)

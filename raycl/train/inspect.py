@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
-from functools import lru_cache
 
 import transformers
 from torch import nn
@@ -22,7 +20,7 @@ from raycl.train.empty import empty_causal_model
 from raycl.train.keys import check_keys
 from raycl.train.memory_facts import count_memory
 from raycl.train.model import vocabulary_of
-from raycl.train.probe import Behaviour, behaviour
+from raycl.train.probe import behaviour
 from raycl.train.quiet import silent
 from raycl.train.size import measure
 
@@ -49,7 +47,7 @@ def inspect_model(
         if tensors is not None:
             check_keys(model, tensors, "weights")
         parameters = sum(parameter.numel() for parameter in model.parameters())
-        shown = _behaviour(json.dumps(dict(spec.config), default=str), parameters)
+        shown = behaviour(spec.config, parameters)
         if shown is not None and not shown.causal:
             raise InputError(
                 f"model_type {config.model_type!r}",
@@ -78,11 +76,6 @@ def _on_meta(config: transformers.PretrainedConfig) -> transformers.PreTrainedMo
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         problem = f"no model can be built from it ({reason})"
         raise InputError("model.config", problem, "Correct its sizes") from error
-
-
-@lru_cache(maxsize=64)
-def _behaviour(config: str, parameters: int) -> Behaviour | None:
-    return behaviour(json.loads(config), parameters)
 
 
 def _checked_config(

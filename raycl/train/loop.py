@@ -36,7 +36,7 @@ def train(
 ) -> None:
     """Train up to the node's end from the deepest state of its chain that storage holds.
 
-    `batches(first_step)` yields this rank's rows [global_batch / workers, length + 1] of every step
+    `batches(first_step)` yields this rank's share of the rows [share, length + 1] of every step
     from `first_step` on. `report` gets the newest numbers on rank 0, about once a second and at the
     end; `optimizer_steps` counts the updates of this call. `observers` are told of every step, on
     every rank. Returns when the end state is committed.

@@ -15,7 +15,8 @@ from torch import nn
 
 from raycl.plan.memory import Activations, Computed, MemoryFacts, activations_key
 from raycl.train.empty import empty_causal_model
-from raycl.train.model import PLAIN_HEADS, LanguageModel, transformer_blocks, vocabulary_of
+from raycl.train.head import head_of
+from raycl.train.model import LanguageModel, transformer_blocks, vocabulary_of
 from raycl.train.probe import pattern
 from raycl.train.saved_bytes import saved_bytes
 from raycl.train.shrink import value_of
@@ -95,7 +96,7 @@ def _facts(
         hidden=_width(model),
         vocabulary=vocabulary_of(model),
         sequence_length=length,
-        chunked=model.config.model_type in PLAIN_HEADS,
+        chunked=head_of(model) is not None,
         activations=activations,
     )
 

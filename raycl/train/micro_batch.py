@@ -13,11 +13,12 @@ import torch
 from raycl.cluster.memory import machine_memory
 from raycl.errors import InputError
 from raycl.models.configuration import is_plain
-from raycl.plan.fit import even_rows, most_rows, usable
+from raycl.plan.fit import most_rows, usable
 from raycl.plan.layout import Layout
 from raycl.plan.memory import Computation, MemoryFacts
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import facts_key
+from raycl.plan.shares import even_rows
 from raycl.plan.training import ModelSpec, Training
 from raycl.states.mark import StateMark
 from raycl.train.architecture import hugging_face_config
@@ -60,11 +61,11 @@ def choose_micro_batch(
     """The recipe's rows, else those of the state that goes on, else what fits (collective).
 
     A state's are taken where it was trained by as many workers, so that sums are added in the same
-    order. `share` are the rows of a worker in a step. What fits is the least of all workers'.
+    order. `share` are the most rows of a worker in a step. What fits is the least of all workers'.
     """
     given = task.execution.micro_batch
     if given is not None:
-        return MicroBatch(min(given, share), given=True)
+        return MicroBatch(even_rows(share, min(given, share)), given=True)
     fitting = min(world.gather(_fitting(task, share, world, dtype)))
     kept = found.validation if found is not None and found.world_size == world.size else None
     if kept is not None and kept.micro_batch <= fitting:

@@ -17,13 +17,12 @@ from raycl.train.architecture import earlier_configuration, hugging_face_config
 from raycl.train.attention import built_with
 from raycl.train.dropout import silence_configuration, silence_modules
 from raycl.train.empty import empty_causal_model
+from raycl.train.head import head_of
 from raycl.train.loss import summed_cross_entropy
 from raycl.train.quiet import silent
 
-PLAIN_HEADS = frozenset(
-    {"gpt_neox", "llama", "mistral", "qwen2", "qwen3", "olmo", "olmo2", "smollm3"}
-)
-"""Model types whose logits are exactly `lm_head(hidden)`: no soft cap, no scale, no bias."""
+_IGNORED = -1
+"""Tokens below 0 are padding, and no targets."""
 
 
 class LanguageModel(nn.Module):
@@ -37,16 +36,30 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.model = model
         self.vocabulary = vocabulary_of(model)
+        self._head = head_of(model)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Sum of cross entropies (nats) over all targets; `rows` is [count, length + 1] int64."""
-        inputs, targets = rows[:, :-1], rows[:, 1:].reshape(-1)
-        if self.model.config.model_type not in PLAIN_HEADS:
-            logits = self.model(input_ids=inputs, use_cache=False).logits
-            return functional.cross_entropy(logits.flatten(0, 1).float(), targets, reduction="sum")
-        # In float32 this makes the logits in chunks, so that all of them never exist at once.
+        """Sum of cross entropies (nats) over all targets; `rows` is [count, length + 1] int64.
+
+        A token below 0 is padding: as a target it is ignored, and as an input it is token 0.
+        """
+        inputs, targets = rows[:, :-1].clamp(min=0), rows[:, 1:].reshape(-1)
+        if self._head is None:
+            logits = self.model(input_ids=inputs, use_cache=False).logits.flatten(0, 1)
+            targets = targets.clamp(min=_IGNORED)
+            return functional.cross_entropy(
+                logits.float(), targets, ignore_index=_IGNORED, reduction="sum"
+            )
         hidden = self.model.base_model(input_ids=inputs, use_cache=False)[0].flatten(0, 1)
-        return summed_cross_entropy(hidden, self.model.get_output_embeddings().weight, targets)
+        projection = self.model.get_output_embeddings()
+        return summed_cross_entropy(
+            hidden,
+            projection.weight,
+            targets,
+            soft_cap=self._head.soft_cap,
+            scale=self._head.scale,
+            bias=getattr(projection, "bias", None),
+        )
 
 
 def vocabulary_of(model: transformers.PreTrainedModel) -> int:

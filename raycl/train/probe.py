@@ -7,9 +7,11 @@ small (`raycl/train/shrink.py`).
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -17,16 +19,12 @@ import transformers
 
 from raycl.errors import InputError
 from raycl.plan.training import ModelSpec
-from raycl.train.architecture import hugging_face_config
-from raycl.train.attention import built_with
 from raycl.train.dropout import silence_configuration, silence_modules
-from raycl.train.model import PLAIN_HEADS, LanguageModel, vocabulary_of
+from raycl.train.model import LanguageModel, vocabulary_of
 from raycl.train.quiet import silent
-from raycl.train.shrink import shrunk
+from raycl.train.shrink import built_for_trial, in_small
 
 _LENGTH = 16
-_SMALL, _LARGE = 5_000_000, 150_000_000
-"""Models up to the first size are tried as they are; up to the second, where no small one works."""
 _NOISE = 1e-5
 """Rounding changes logits by less, relative to the largest of them; other inputs by more."""
 
@@ -46,14 +44,12 @@ def behaviour(config: Mapping[str, Any], parameters: int) -> Behaviour | None:
     None where it is large and no small model of its kind could be made. Raises InputError where
     the model cannot compute a loss from token ids alone.
     """
-    made = hugging_face_config(config)
-    if parameters > _SMALL:
-        try:
-            return _tried(hugging_face_config(shrunk(config, made)))
-        except Exception:  # a class may need other sizes than those of `shrunk`
-            if parameters > _LARGE:
-                return None
-    return _tried(made)
+    return _behaviour(json.dumps(dict(config), default=str, sort_keys=True), parameters)
+
+
+@lru_cache(maxsize=64)
+def _behaviour(config: str, parameters: int) -> Behaviour | None:
+    return in_small(json.loads(config), parameters, _tried)
 
 
 def freeze_unreached(model: LanguageModel, spec: ModelSpec) -> None:
@@ -62,8 +58,6 @@ def freeze_unreached(model: LanguageModel, spec: ModelSpec) -> None:
     They need no moments, and AdamW would not change them anyway.
     """
     config = model.model.config
-    if config.model_type in PLAIN_HEADS:
-        return
     shown = behaviour(spec.config or config.to_dict(), sum(p.numel() for p in model.parameters()))
     if shown is not None:
         for name, parameter in model.model.named_parameters():
@@ -81,10 +75,10 @@ def _tried(config: transformers.PretrainedConfig) -> Behaviour:
     with torch.random.fork_rng(devices=[]), silent():
         torch.manual_seed(0)
         try:
-            model = LanguageModel(_built(config))
+            model = LanguageModel(built_for_trial(config))
             silence_modules(model)
             _stir(model)
-            _check_silenced(model.model, _built(given))
+            _check_silenced(model.model, built_for_trial(given))
             return Behaviour(_is_causal(model), _unreached(model))
         except InputError:
             raise
@@ -95,16 +89,6 @@ def _tried(config: transformers.PretrainedConfig) -> Behaviour:
                 f"it computes no loss from token ids alone ({reason})",
                 "Correct the sizes in its configuration, or give a causal language model",
             ) from error
-
-
-def _built(config: transformers.PretrainedConfig) -> transformers.PreTrainedModel:
-    def build(attention: str) -> transformers.PreTrainedModel:
-        model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(
-            config, attn_implementation=attention, dtype=torch.float32, trust_remote_code=False
-        )
-        return model
-
-    return built_with(config, ("sdpa", "eager"), build)
 
 
 @torch.no_grad()

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
+import torch
 import transformers
+
+from raycl.train.architecture import hugging_face_config
+from raycl.train.attention import built_with
+
+Shown = TypeVar("Shown")
+
+_SMALL, _LARGE = 5_000_000, 150_000_000
+"""Models up to the first size are tried as they are; up to the second, where no small one works."""
 
 _SIZES = {
     "hidden_size": 64,
@@ -49,6 +58,38 @@ _AT_MOST = {
     "ssm_state_size": 8,
 }
 _TOKENS = ("pad_token_id", "bos_token_id", "eos_token_id")
+
+
+def in_small(
+    config: Mapping[str, Any],
+    parameters: int,
+    trial: Callable[[transformers.PretrainedConfig], Shown],
+) -> Shown | None:
+    """What the trial shows of a complete configuration; `parameters` is the size of its model.
+
+    The trial of a large model is that of a small one of its kind, and None where no small one could
+    be made. Raises what the trial raises for the model's own configuration.
+    """
+    made = hugging_face_config(config)
+    if parameters > _SMALL:
+        try:
+            return trial(hugging_face_config(shrunk(config, made)))
+        except Exception:  # a class may need other sizes than those of `shrunk`
+            if parameters > _LARGE:
+                return None
+    return trial(made)
+
+
+def built_for_trial(config: transformers.PretrainedConfig) -> transformers.PreTrainedModel:
+    """A float32 model of the configuration, with weights that its class draws."""
+
+    def build(attention: str) -> transformers.PreTrainedModel:
+        model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(
+            config, attn_implementation=attention, dtype=torch.float32, trust_remote_code=False
+        )
+        return model
+
+    return built_with(config, ("sdpa", "eager"), build)
 
 
 def shrunk(config: Mapping[str, Any], made: transformers.PretrainedConfig) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from raycl.data.manifest import load_manifest
+from raycl.plan.shares import largest_share
 from raycl.plan.training import Training
 from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
@@ -28,6 +29,7 @@ from raycl.train.fill import fill, initial_weights
 from raycl.train.gradients import accumulate_gradients, clip_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
 from raycl.train.micro_batch import choose_micro_batch
+from raycl.train.micro_batches import cut
 from raycl.train.model import LanguageModel, empty_model
 from raycl.train.optimizer import (
     build_optimizer,
@@ -63,7 +65,8 @@ class Trainer:
     ) -> None:
         self._task, self._world, self._storage = task, world, storage
         self._began = time.time()
-        self._share = share_of_batch(task.chain.global_batch, world)
+        share = share_of_batch(task.chain.global_batch, world)
+        self._most_rows = largest_share(task.chain.global_batch, world.size)
         self._tokens_per_step = task.chain.global_batch * task.sequence_length
         self._dtype = compute_dtype(task.execution.precision, world.device)
         self.step = self._first_step = 0 if found is None else found.step
@@ -73,10 +76,10 @@ class Trainer:
             storage, task.corpora, self._manifests, task.validation.rows, world
         )
         self._micro_batch = choose_micro_batch(
-            task, self._share, world, self._dtype, found.mark if found is not None else None
+            task, self._most_rows, world, self._dtype, found.mark if found is not None else None
         )
         self.model = self._build(found is None)
-        self._expected = ExpectedRows(self._share, task.sequence_length, self.model.vocabulary)
+        self._expected = ExpectedRows(share, task.sequence_length, self.model.vocabulary)
         self._optimizer = build_optimizer(self.model, task.optimizer)
         self._seconds_before = 0.0
         self._previous_name: str | None = None  # the state that the history begins after
@@ -182,10 +185,9 @@ class Trainer:
             try:
                 return accumulate_gradients(
                     self.model,
-                    rows,
+                    cut(rows, self._micro_batch.rows, self._most_rows),
                     self._world,
                     self._dtype,
-                    self._micro_batch.rows,
                     self._tokens_per_step,
                 )
             except torch.OutOfMemoryError as error:

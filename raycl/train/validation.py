@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,9 @@ from torch.distributed.fsdp import FSDPModule
 
 from raycl.data.manifest import Manifest
 from raycl.data.shards import CorpusReader
+from raycl.plan.shares import largest_share, share_of
 from raycl.storage import Storage
+from raycl.train.micro_batches import cut
 from raycl.train.model import LanguageModel
 from raycl.train.precision import autocast
 from raycl.train.world import World
@@ -41,9 +43,9 @@ def read_validation_rows(
     for corpus, folder in corpora.items():
         reader = CorpusReader(storage, folder, manifests[corpus], "validation")
         total = min(rows, reader.rows)
-        first, last = (total * rank // world.size for rank in (world.rank, world.rank + 1))
+        share = share_of(total, world.rank, world.size)
         if total:
-            result[corpus] = ValidationRows(reader.read(first, last - first), total)
+            result[corpus] = ValidationRows(reader.read(share.start, len(share)), total)
     return result
 
 
@@ -59,11 +61,9 @@ def validation_losses(
     model.eval()
     sums = torch.zeros(len(rows), dtype=torch.float64, device=world.device)
     for index, part in enumerate(rows.values()):
-        for piece, counts in _pieces(part, world, micro_batch):
+        for piece in _pieces(part, world, micro_batch):
             with autocast(world, dtype):
-                loss = model(piece.to(world.device))
-            if counts:
-                sums[index] += loss.double()
+                sums[index] += model(piece.to(world.device)).double()
     model.train()
     if isinstance(model, FSDPModule):
         # FSDP frees the root's gathered weights after a backward pass, and here there is none.
@@ -73,18 +73,10 @@ def validation_losses(
     return {corpus: summed[i] / tokens[i] for i, corpus in enumerate(rows)}
 
 
-def _pieces(
-    part: ValidationRows, world: World, micro_batch: int
-) -> Iterator[tuple[torch.Tensor, bool]]:
-    """Pieces of rows [≤ micro_batch, length + 1], each with whether its loss counts.
+def _pieces(part: ValidationRows, world: World, micro_batch: int) -> torch.Tensor:
+    """The rank's rows as int64 [pieces, ≤ micro_batch, length + 1], padded.
 
-    Every rank gets as many pieces as the others, because FSDP's forward pass is collective. A rank
-    that has no more rows gets one row of zeros, whose loss does not count.
+    Every rank gets as many pieces as the others, because FSDP's forward pass is collective.
     """
-    most = -(-part.total // world.size)
-    for first in range(0, most, micro_batch):
-        piece = part.local[first : first + micro_batch]
-        counts = len(piece) > 0
-        if not counts:
-            piece = np.zeros((1, part.local.shape[1]), dtype=np.int64)
-        yield torch.from_numpy(piece.astype(np.int64)), counts
+    rows = torch.from_numpy(part.local.astype(np.int64))
+    return cut(rows, micro_batch, largest_share(part.total, world.size))

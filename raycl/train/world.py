@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 
 from raycl.errors import InputError
+from raycl.plan.shares import share_of
 from raycl.train.process_groups import made_once
 
 # A rank may wait long for another one's upload of a state; a dead one is noticed by its group.
@@ -117,11 +118,11 @@ def current_world() -> World:
 
 
 def share_of_batch(global_batch: int, world: World) -> int:
-    """Rows of each rank. Raises InputError where the workers do not divide the batch."""
-    if global_batch % world.size:
+    """Rows of this rank. Raises InputError where there are more workers than rows."""
+    if world.size > global_batch:
         raise InputError(
             "workers",
-            f"{world.size} workers do not divide a global batch of {global_batch} rows",
-            "Take a number of workers that does",
+            f"{world.size} workers for a global batch of {global_batch} rows",
+            f"Take at most {global_batch} workers",
         )
-    return global_batch // world.size
+    return len(share_of(global_batch, world.rank, world.size))

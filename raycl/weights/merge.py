@@ -88,8 +88,9 @@ def _write(
         scale=float(scale),
     )
     mark = _mark(name, base, states, origin)
-    lines = history_file([])
-    StateWriter(storage, world, keep_last=0).write(name, merge.parts, merge.pieces, mark, lines)
+    StateWriter(storage, world, keep_last=0).write(
+        name, merge.parts, merge.pieces, mark, history_file([])
+    )
 
 
 class _Merge:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from raycl.data.blocks import block_bounds
 from raycl.data.rank_reader import rank_reader
-from raycl.data.ray_stream import block_bounds, direct_batches, rank_batches
+from raycl.data.ray_stream import direct_batches, rank_batches
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from tests.helpers import fakes

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raycl.data.ray_stream import block_bounds, direct_batches, rank_batches, rank_runs
+from raycl.data.blocks import block_bounds
+from raycl.data.ray_stream import direct_batches, rank_batches, rank_runs
 from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
 from raycl.plan.mixture import Run
+from raycl.plan.shares import largest_share
 from raycl.storage import Storage
 from tests.helpers import fakes
 from tests.helpers.waiting import wait_until
@@ -38,18 +40,14 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Storage:
 def test_the_ranks_together_read_the_global_batch_in_order(
     runs: list[tuple[str, int, int]], world: int
 ) -> None:
-    # Every row repeated `world` times, so that the batch divides.
-    global_runs = [Run(corpus, first, count * world) for corpus, first, count in runs]
+    global_runs = [Run(corpus, first, count) for corpus, first, count in runs]
     rows = [(r.corpus, r.first + i) for r in global_runs for i in range(r.count)]
     shares = [rank_runs(global_runs, rank, world) for rank in range(world)]
-    assert len({sum(run.count for run in share) for share in shares}) == 1
+    counts = {sum(run.count for run in share) for share in shares}
+    assert max(counts) - min(counts) <= 1
+    assert max(counts) == largest_share(len(rows), world)
     together = [(r.corpus, r.first + i) for share in shares for r in share for i in range(r.count)]
     assert together == rows
-
-
-def test_a_batch_that_does_not_divide_is_refused() -> None:
-    with pytest.raises(ValueError, match="3 workers do not divide"):
-        rank_runs([Run("a", 0, 8)], 0, 3)
 
 
 @given(st.integers(0, 500), st.integers(0, 500), st.integers(1, 10**8))
@@ -73,7 +71,7 @@ def global_batch(storage: Storage, step: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-@pytest.mark.parametrize("world", [1, 2, 4])
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
 def test_direct_batches_are_the_ranks_share(storage: Storage, world: int) -> None:
     training = fakes.make_training(STEPS)
     ranks = [direct_batches(training, storage, rank, world)(45) for rank in range(world)]
@@ -85,7 +83,7 @@ def test_direct_batches_are_the_ranks_share(storage: Storage, world: int) -> Non
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("world", [1, 3])
 def test_ray_streams_the_same_rows_from_the_middle(storage: Storage, world: int) -> None:
     training = fakes.make_training(STEPS)
     for rank in range(world):

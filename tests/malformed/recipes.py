@@ -169,6 +169,7 @@ def _settings() -> Iterator[Malformed]:
         yield from _cases(("optimizer", field), values, field)
     validation: Fields = {
         "rows": (0, -1, "all", 1.5),
+        "total_rows": (0, -1, "all", 1.5),
         "every": (0, -5, "often"),
         "final_steps": (0, -1),
         "row": (4,),

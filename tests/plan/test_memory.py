@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from raycl.errors import InputError
 from raycl.plan import presets
-from raycl.plan.fit import best_layout, even_rows, fit, layouts, most_rows, usable
+from raycl.plan.fit import best_layout, fit, layouts, most_rows, usable
 from raycl.plan.layout import Layout
 from raycl.plan.machines import machine_of
 from raycl.plan.memory import (
@@ -25,6 +25,7 @@ from raycl.plan.memory import (
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.planned_memory import check_host
 from raycl.plan.scaling import Machine, Work
+from raycl.plan.shares import even_rows
 from tests.helpers.recipe_data import recipe_data, resolved
 
 CONFIG = {**presets.PRESETS["gpt-neox-9.6b"], "vocab_size": 50304}

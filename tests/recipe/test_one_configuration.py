@@ -35,7 +35,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "keep_last": 5,
         "max_skipped": 6,
     },
-    "validation": {"every": 7, "rows": 8, "final_steps": 9},
+    "validation": {"every": 7, "rows": 8, "total_rows": 6, "final_steps": 9},
 }
 """A value for each field that is not its default."""
 KINDS: dict[str, type[Configuration]] = {

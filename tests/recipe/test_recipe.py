@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from raycl.errors import InputError
 from raycl.plan.schedule import Cosine
@@ -295,7 +297,7 @@ UNTRAINABLE = [
     (changed(0, steps=5000), ["stages.old", "5000 steps", "10000 rows", "1250", "at_end: repeat"]),
     (changed(0, steps=10**18, at_end="repeat"), ["stages.old", "Give fewer tokens"]),
     (changed(1, mixture={"nex": 1}), ["stages.new.mixture", "no corpus 'nex'", "old, new"]),
-    (changed(1, workers=3), ["stages.new.workers 3", "8 rows", "divides"]),
+    (changed(1, workers=9), ["stages.new.workers 9", "8 rows", "Give at most 8"]),
     (
         changed(1, schedule={**SCHEDULE, "warmup": "21 steps"}),
         ["stages.new.schedule.warmup", "21 steps", "stage's 20", "Make it shorter"],
@@ -355,10 +357,25 @@ def test_workers_that_follow_the_machines() -> None:
     assert union.recipe.stages[0].workers == Workers(min=1, max=2)
 
 
+@given(st.integers(1, 8), st.integers(1, 8))
+def test_any_number_of_workers_up_to_the_rows_of_a_batch(one: int, other: int) -> None:
+    fewest, most = sorted((one, other))
+    stage = resolved(changed(1, workers={"min": fewest, "max": most})).chain.stages[1]
+    assert (stage.fewest_workers, stage.workers) == (fewest, most)
+
+
+def test_rows_of_validation_as_a_total_over_all_corpora() -> None:
+    assert resolved(recipe_data(validation={"total_rows": 9})).validation.rows == 4
+    assert resolved(recipe_data(validation={"total_rows": 1})).validation.rows == 1
+    assert resolved(recipe_data(validation={"every": 3, "total_rows": 8})).validation.every == 3
+    with pytest.raises(InputError, match=r"rows and total_rows"):
+        resolved(recipe_data(validation={"total_rows": 9, "rows": 4}))
+
+
 @pytest.mark.parametrize(
     ("workers", "words"),
     [
-        ({"min": 2, "max": 4}, [r"stages\.new\.workers 3", "8 rows", "a range that divides"]),
+        ({"min": 2, "max": 9}, [r"stages\.new\.workers 9", "8 rows", "Give at most 8"]),
         ({"min": 4, "max": 2}, ["min 4 is more than max 2"]),
         ({"min": 0, "max": 2}, [r"workers\.min is 0"]),
         ("many", [r"workers\.min is 'many'"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from raycl.train.empty import materialize
 from raycl.train.fill import whole_model
 from raycl.train.model import empty_model
 from tests.helpers.model_types import GEMMA3, TRAINABLE, configuration
+from tests.helpers.weight_folders import weights_in
 
 CPU = torch.device("cpu")
 KINDS = [*TRAINABLE, "gemma3"]
@@ -77,6 +79,19 @@ def test_weights_of_a_class_are_drawn_as_the_class_does(kind: str) -> None:
         error = 5 / max(weight.numel(), 2) ** 0.5
         assert abs(float(weight.detach().std()) / spread - 1) < error, name
         assert abs(float((weight - expected[name]).detach().mean())) < 2 * error * spread, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_checkpoint_is_read_as_transformers_reads_it(kind: str, tmp_path: Path) -> None:
+    """Some kinds store experts one by one, or under other names than those of the model."""
+    usual(kind).to(torch.bfloat16).save_pretrained(tmp_path)
+    spec = ModelSpec(config_of(kind), "identifier")
+    read = whole_model(spec, 16, weights_in(tmp_path)).model.state_dict()
+    expected = type(usual(kind)).from_pretrained(tmp_path, dtype=torch.float32).state_dict()
+    assert read.keys() == expected.keys()
+    for name, values in expected.items():
+        assert values.dtype == read[name].dtype
+        assert torch.equal(read[name], values), name
 
 
 def test_a_class_that_cannot_be_drawn_by_units_is_drawn_whole(

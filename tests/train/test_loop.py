@@ -211,6 +211,19 @@ def test_several_workers(tmp_path: Path, undisturbed: Storage) -> None:
         assert last[corpus] == pytest.approx(expected[corpus], abs=1e-6)
 
 
+@pytest.mark.slow
+def test_workers_that_do_not_divide_the_batch(tmp_path: Path, undisturbed: Storage) -> None:
+    """Three ranks with two, three and three rows equal one, and take over from one rank's state."""
+    straight, grown = (make_storage(tmp_path / name) for name in "ab")
+    run(grown, stop=3)
+    assert launch(3, [(straight, {"micro_batch": 2}), (grown, {"start": 3})]) == [0, 0, 0]
+    for storage in (straight, grown):
+        assert_close(tensors(undisturbed, 6), tensors(storage, 6))
+    last, expected = history(straight, 6)[-1], history(undisturbed, 6)[-1]
+    for name in ("loss", "validation/new", "validation/older"):
+        assert last[name] == pytest.approx(expected[name], abs=1e-6)
+
+
 @pytest.mark.parametrize("statuses", [[-SIGKILL], [-SIGKILL, 1]])
 def test_killed_while_saving(tmp_path: Path, undisturbed: Storage, statuses: list[int]) -> None:
     """SIGKILL with all tensors written and no mark: nothing counts, and a rerun is identical.

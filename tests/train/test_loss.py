@@ -1,118 +1,206 @@
-"""The loss of the head: the same sum on every torch, without all logits at a time."""
+"""The loss of the head: cross entropy of all logits, which never exist at a time."""
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
-from collections.abc import Callable
-from types import ModuleType, SimpleNamespace
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from raycl.plan.presets import PRESETS
 from raycl.plan.training import ModelSpec
-from raycl.train import loss
 from raycl.train.fill import whole_model
-from raycl.train.loss import CHUNK_TOKENS, chunked_cross_entropy, summed_cross_entropy
+from raycl.train.loss import CPU_CHUNK, summed_cross_entropy
 from raycl.train.model import (
     LanguageModel,
     checkpoint_activations,
     transformer_blocks,
 )
 
-TOKENS, HIDDEN, VOCABULARY = 2 * CHUNK_TOKENS + 100, 8, 50
-Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+TOKENS, HIDDEN, VOCABULARY = 2 * CPU_CHUNK + 100, 8, 50
 
 
-def plain(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    return functional.cross_entropy(hidden @ weight.T, targets, reduction="sum")
+@dataclass(frozen=True)
+class Given:
+    """One head with its tokens, in float64."""
 
+    hidden: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    targets: torch.Tensor
+    soft_cap: float | None = None
+    scale: float = 1.0
 
-def measured(of: Loss, dtype: torch.dtype) -> list[torch.Tensor]:
-    """The loss, and its gradients by hidden states and weights."""
-    generator = torch.Generator().manual_seed(0)
-    hidden, weight = (
-        torch.randn(count, HIDDEN, generator=generator, dtype=torch.float64).to(dtype)
-        for count in (TOKENS, VOCABULARY)
-    )
-    targets = torch.randint(VOCABULARY, (TOKENS,), generator=generator)
-    hidden.requires_grad_()
-    weight.requires_grad_()
-    total = of(hidden, weight, targets)
-    return [total.detach(), *torch.autograd.grad(total, [hidden, weight])]
+    def expected(self, of: torch.dtype) -> list[torch.Tensor]:
+        """Loss and gradients by float64's plain cross entropy of inputs rounded to a type."""
+        parts = self.parts(of, torch.float64)
+        logits = functional.linear(parts[0], parts[1], parts[2] if len(parts) > 2 else None)
+        logits = logits * self.scale
+        if self.soft_cap is not None:
+            logits = self.soft_cap * torch.tanh(logits / self.soft_cap)
+        total = functional.cross_entropy(logits, self.targets, reduction="sum", ignore_index=-1)
+        return [total.detach(), *torch.autograd.grad(total, parts)]
 
+    def found(self, of: torch.dtype) -> list[torch.Tensor]:
+        """The same by `summed_cross_entropy` in that type."""
+        parts = self.parts(of, of)
+        total = self.total(parts)
+        return [total.detach(), *torch.autograd.grad(total, parts)]
 
-def without_the_operator() -> ModuleType:
-    """The module as a torch before 2.13 would import it."""
-    assert loss.__file__ is not None
-    spec = importlib.util.spec_from_file_location("loss_of_an_older_torch", loss.__file__)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delattr(torch.nn, "LinearCrossEntropyOptions", raising=False)
-        spec.loader.exec_module(module)
-    return module
-
-
-def test_the_fallback_is_cross_entropy_to_the_last_digits_of_float64() -> None:
-    expected, found = measured(plain, torch.float64), measured(chunked_cross_entropy, torch.float64)
-    for one, other in zip(expected, found, strict=True):
-        torch.testing.assert_close(other, one, rtol=1e-13, atol=1e-13)
-
-
-def test_both_ways_agree_in_float32() -> None:
-    exact = measured(plain, torch.float64)
-    for way in (summed_cross_entropy, without_the_operator().summed_cross_entropy):
-        for one, other in zip(exact, measured(way, torch.float32), strict=True):
-            torch.testing.assert_close(other, one.float(), rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.skipif(not hasattr(functional, "linear_cross_entropy"), reason="torch before 2.13")
-def test_where_torch_has_the_operator_it_is_what_runs() -> None:
-    options = torch.nn.LinearCrossEntropyOptions(chunking_method=None, batch_chunk_size=512)
-
-    def operator(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return functional.linear_cross_entropy(
-            hidden, weight, targets, reduction="sum", options=options
+    def total(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        """The sum, from hidden states, weight and perhaps bias."""
+        return summed_cross_entropy(
+            parts[0],
+            parts[1],
+            self.targets,
+            soft_cap=self.soft_cap,
+            scale=self.scale,
+            bias=parts[2] if len(parts) > 2 else None,
         )
 
-    expected, found = (measured(of, torch.float32) for of in (operator, summed_cross_entropy))
-    assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
+    def parts(self, of: torch.dtype, kind: torch.dtype) -> list[torch.Tensor]:
+        """Hidden states, weight and perhaps bias, rounded to `of`, as leaves of type `kind`."""
+        given = [p for p in (self.hidden, self.weight, self.bias) if p is not None]
+        return [part.to(of).to(kind).requires_grad_() for part in given]
 
 
-def test_an_older_torch_takes_the_fallback_and_keeps_no_logits() -> None:
-    older = without_the_operator()
-    fallback = measured(older.chunked_cross_entropy, torch.float32)
-    found = measured(older.summed_cross_entropy, torch.float32)
-    assert all(torch.equal(one, other) for one, other in zip(fallback, found, strict=True))
-    kept: list[int] = []
+def made(tokens: int = TOKENS, vocabulary: int = VOCABULARY, bias: bool = False) -> Given:
+    """A head and tokens of which every seventh is ignored."""
+    generator = torch.Generator().manual_seed(tokens)
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept.append(tensor.numel())
-        return tensor
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    hidden = torch.randn(TOKENS, HIDDEN, requires_grad=True)
-    weight, targets = torch.randn(VOCABULARY, HIDDEN), torch.zeros(TOKENS, dtype=torch.int64)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        older.summed_cross_entropy(hidden, weight, targets)
-    assert max(kept, default=0) <= TOKENS * HIDDEN < CHUNK_TOKENS * VOCABULARY
+    targets = torch.randint(vocabulary, (tokens,), generator=generator)
+    targets[::7] = -1
+    return Given(
+        draw(tokens, HIDDEN),
+        draw(vocabulary, HIDDEN),
+        draw(vocabulary) if bias else None,
+        targets,
+    )
 
 
-@pytest.mark.parametrize("autocast", [False, True])
-def test_bfloat16_sums_in_float32(autocast: bool) -> None:
-    generator = torch.Generator().manual_seed(0)
-    hidden, weight = (torch.randn(n, HIDDEN, generator=generator) for n in (TOKENS, VOCABULARY))
-    targets = torch.randint(VOCABULARY, (TOKENS,), generator=generator)
-    half = hidden.bfloat16(), weight.bfloat16()
-    expected = functional.cross_entropy((half[0] @ half[1].T).float(), targets, reduction="sum")
-    for module in (loss, without_the_operator()):
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            given = (hidden, weight) if autocast else half
-            assert torch.equal(module.summed_cross_entropy(*given, targets), expected)
+@st.composite
+def heads(draw: st.DrawFn) -> Given:
+    """Heads of all kinds, over one to three chunks."""
+    tokens = draw(st.sampled_from([1, 2, 30, CPU_CHUNK, CPU_CHUNK + 1, TOKENS]))
+    head = made(tokens, draw(st.integers(2, 60)), draw(st.booleans()))
+    return Given(
+        head.hidden,
+        head.weight,
+        head.bias,
+        head.targets,
+        draw(st.none() | st.floats(1.0, 50.0)),
+        draw(st.sampled_from([1.0, 0.0625, 0.7, 2.0])),
+    )
+
+
+def gap(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The distance of two tensors relative to the second's norm, or to 1."""
+    return float((one.double() - other).norm() / other.norm().clamp(min=1e-2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(heads())
+def test_loss_and_gradients_are_those_of_float64(head: Given) -> None:
+    for kind, limit in ((torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 1e-2)):
+        found, expected = head.found(kind), head.expected(kind)
+        for part, exact in zip(found, expected, strict=True):
+            assert gap(part, exact) < limit, kind
+        assert [part.dtype for part in found[1:]] == [kind] * (len(found) - 1)
+        assert found[0].dtype == (torch.float64 if kind == torch.float64 else torch.float32)
+
+
+def test_without_gradients_the_loss_is_the_same_and_forms_none() -> None:
+    head = made(bias=True)
+    parts = head.parts(torch.float32, torch.float32)
+    with torch.no_grad():
+        silent = head.total(parts)
+    assert not silent.requires_grad
+    assert torch.equal(silent, head.total(parts).detach())
+    assert not head.total([part.detach() for part in parts]).requires_grad
+
+
+@pytest.mark.parametrize("trained", [0, 1, 2])
+def test_each_part_alone_has_its_gradient(trained: int) -> None:
+    head = made(bias=True)
+    every = head.found(torch.float32)
+    parts = [p.detach() for p in head.parts(torch.float32, torch.float32)]
+    parts[trained].requires_grad_()
+    head.total(parts).backward()
+    assert torch.equal(parts[trained].grad, every[1 + trained])  # type: ignore[arg-type]
+
+
+def test_under_autocast_products_are_bfloat16_and_sums_float32() -> None:
+    """Float32 weights get a float32 gradient, which is not rounded on the way."""
+    head = made()
+    parts = head.parts(torch.bfloat16, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        total = head.total(parts)
+    found = [total.detach(), *torch.autograd.grad(total, parts)]
+    assert [part.dtype for part in found] == [torch.float32] * 3
+    for part, exact in zip(found, head.expected(torch.bfloat16), strict=True):
+        assert gap(part, exact) < 1e-2
+
+
+class Largest(TorchDispatchMode):
+    """Notes the most elements of any result."""
+
+    elements = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, given: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*given, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.elements = max(self.elements, result.numel())
+        return result
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_no_more_logits_exist_than_those_of_a_chunk(kind: torch.dtype) -> None:
+    head = made(vocabulary=1000)
+    parts = head.parts(kind, kind)
+    with Largest() as largest:
+        head.total(parts).backward()
+    assert largest.elements == CPU_CHUNK * 1000
+
+
+def test_gradients_follow_the_factor_that_comes_back_and_nan_reaches_all() -> None:
+    head = made()
+    parts = head.parts(torch.float32, torch.float32)
+    once = head.found(torch.float32)[1:]
+    thrice = torch.autograd.grad(3 * head.total(parts), parts)
+    assert all(torch.equal(3 * one, three) for one, three in zip(once, thrice, strict=True))
+    lost = torch.autograd.grad(torch.nan * head.total(parts), parts)
+    assert all(bool(part.isnan().all()) for part in lost)
+
+
+def test_a_tied_weight_gets_both_of_its_gradients() -> None:
+    weight = torch.randn(VOCABULARY, HIDDEN, requires_grad=True)
+    tokens = torch.arange(20)
+    summed_cross_entropy(functional.embedding(tokens, weight), weight, tokens + 1).backward()
+    found = weight.grad
+    weight.grad = None
+    logits = functional.embedding(tokens, weight) @ weight.T
+    functional.cross_entropy(logits, tokens + 1, reduction="sum").backward()
+    torch.testing.assert_close(found, weight.grad, rtol=1e-5, atol=1e-5)
+
+
+def test_a_second_derivative_is_refused() -> None:
+    head = made(10)
+    parts = head.parts(torch.float32, torch.float32)
+    (first,) = torch.autograd.grad(head.total(parts), parts[0], create_graph=True)
+    with pytest.raises(RuntimeError, match=r"once_differentiable|does not require grad"):
+        first.sum().backward()
 
 
 def test_activations_are_checkpointed_under_either_name() -> None:

@@ -110,11 +110,11 @@ def test_a_state_needs_nothing_outside_of_its_storage(
 ) -> None:
     run(storage, replace(task, stop=2))
     shutil.rmtree(base)
+    shutil.rmtree(tmp_path / "storage" / "starts")
     run(storage, task)  # goes on
     mark = read_mark(storage, END)
     assert mark.model == task.model
     losses = evaluate_state(storage, END, ["new"])
-    shutil.rmtree(tmp_path / "storage" / "starts")
     merged = merge_states(storage, task.chain.name(2), [END], Fraction(1), 1.0)
     assert evaluate_state(storage, merged, ["new"]).keys() == losses.keys()
     for name, folder in ((END, "trained"), (merged, "merged")):
