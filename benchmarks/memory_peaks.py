@@ -11,6 +11,7 @@ memory that a process keeps would be counted otherwise. One thread a worker.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import socket
@@ -144,13 +145,8 @@ def _work(case: Case, config: Mapping[str, Any], folder: Path) -> float:
         else:
             write_rows(storage, task)
         base = _status("VmRSS")
-        train(
-            task,
-            storage,
-            lambda first, t=task, s=storage: _rows(t, s, first, case),
-            lambda _: None,
-            observers=[watch],
-        )
+        batches = functools.partial(_rows, task, storage, case.rows)
+        train(task, storage, batches, lambda _: None, observers=[watch])
     return watch.peak - base
 
 
@@ -166,14 +162,14 @@ def _task(case: Case, config: Mapping[str, Any]) -> Training:
     return replace(make_task(size, execution), model=ModelSpec(config))
 
 
-def _rows(task: Training, storage: Storage, first: int, case: Case) -> Iterator[np.ndarray]:
+def _rows(task: Training, storage: Storage, share: int, first: int) -> Iterator[np.ndarray]:
     reader = CorpusReader(
         storage, task.corpora[CORPUS], load_manifest(storage, task.corpora[CORPUS])
     )
     rank = int(os.environ["RANK"])
     for step in range(first, task.stop):
         rows = np.concatenate([reader.read(run.first, run.count) for run in task.chain.rows(step)])
-        yield rows[rank * case.rows : (rank + 1) * case.rows]
+        yield rows[rank * share : (rank + 1) * share]
 
 
 def _status(field: str) -> float:

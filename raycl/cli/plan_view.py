@@ -47,17 +47,17 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
 
 
 def print_memory(nodes: Sequence[NodePlan], console: Console) -> None:
-    """Print what the memory of a worker is made of, a line for each way to compute a step."""
-    ways = {node.fit: node.workers for node in nodes if node.fit is not None}
+    """Print what the memory of a worker is made of, a column for each way to compute a step."""
+    ways = list(dict.fromkeys(node.fit for node in nodes if node.fit is not None))
     if not ways:
         return
-    parts = list(next(iter(ways)).memory.parts())
     table = Table(box=None, pad_edge=False)
-    for column in ("a worker's memory", *parts, "peak"):
-        table.add_column(column, justify="left" if column.startswith("a ") else "right")
+    table.add_column("a worker's memory")
     for fit in ways:
-        sizes = [format_memory(size) for size in fit.memory.parts().values()]
-        table.add_row(_way(fit), *sizes, format_memory(fit.memory.total))
+        table.add_column(_way(fit), justify="right")
+    for part in ways[0].memory.parts():
+        table.add_row(part, *(format_memory(fit.memory.parts()[part]) for fit in ways))
+    table.add_row("peak", *(format_memory(fit.memory.total) for fit in ways))
     console.print(table)
 
 

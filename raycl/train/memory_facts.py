@@ -37,9 +37,10 @@ def count_memory(
     found: dict[str, Activations] = {}
     for attention in ("sdpa", "eager"):
         try:
-            model = empty_causal_model(copy.deepcopy(config), attention).to("meta")
+            built: Any = empty_causal_model(copy.deepcopy(config), attention)
         except (ValueError, ImportError):
             continue
+        model = built.to("meta")
         for precision, dtype in _TYPES.items():
             with suppress(Exception):  # whatever a class raises that needs values
                 kept = _activations(model.to(dtype), length)
@@ -69,7 +70,8 @@ def _activations(model: transformers.PreTrainedModel, length: int) -> Activation
         return _counted(model, length)
     short = np.array([astuple(_counted(model, few)) for few in _FEW])
     curves = np.polynomial.polynomial.polyfit(_FEW, short, 2)
-    return Activations(*np.polynomial.polynomial.polyval(length, curves))
+    sizes = np.polynomial.polynomial.polyval(length, curves)
+    return Activations(*(float(size) for size in np.atleast_1d(sizes)))
 
 
 def _counted(model: transformers.PreTrainedModel, length: int) -> Activations:

@@ -59,7 +59,7 @@ class _Products(TorchDispatchMode):
     """Adds up the bytes of products while `counts` says so."""
 
     def __init__(self, count: Callable[[int], None]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._count = count
 
     def __torch_dispatch__(

@@ -15,6 +15,7 @@ from raycl.plan.layout import Layout
 from raycl.plan.machines import machine_of
 from raycl.plan.memory import (
     CHECKPOINTING,
+    Checkpointing,
     Computation,
     MemoryFacts,
     StepMemory,
@@ -85,7 +86,9 @@ def test_tensor_parallelism_leaves_the_residual_stream_whole() -> None:
 
 
 @given(st.floats(8e9, 2e11), st.sampled_from(CHECKPOINTING), st.integers(1, 200))
-def test_the_micro_batch_is_the_largest_that_fits(room: float, policy: str, rows: int) -> None:
+def test_the_micro_batch_is_the_largest_that_fits(
+    room: float, policy: Checkpointing, rows: int
+) -> None:
     wanted = replace(WANTED, rows=rows, checkpointing=policy)
     most = most_rows(FACTS, Layout(shard=16), wanted, room)
 
