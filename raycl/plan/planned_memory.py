@@ -124,4 +124,4 @@ def _wanted(training: Training, layout: Layout, device: Device) -> Computation:
 def _policies(training: Training) -> Sequence[Checkpointing]:
     """The policies that the recipe allows, those that compute least again first."""
     wanted = training.execution.activation_checkpointing
-    return (wanted,) if wanted != "auto" else CHECKPOINTING[:1]
+    return (wanted,) if wanted != "auto" else CHECKPOINTING

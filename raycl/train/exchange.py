@@ -85,6 +85,8 @@ class Exchange:
             float(peak_memory(device)),
         ]
         losses = torch.stack([step.loss for step in steps]).double()
+        if self._world.rank % self._world.layout.tensor:
+            losses.zero_()  # peers that read the same rows count once
         norms = torch.stack([step.norm for step in steps])
         values = torch.cat([losses, to_device(torch.tensor(own, dtype=torch.float64), device)])
         gathered = self._world.gather_numbers(values)

@@ -13,8 +13,8 @@ import torch
 from raycl.cluster.memory import machine_memory
 from raycl.errors import InputError
 from raycl.models.configuration import is_plain
-from raycl.plan.fit import most_rows, usable
-from raycl.plan.memory import Computation, MemoryFacts
+from raycl.plan.fit import fit, usable
+from raycl.plan.memory import CHECKPOINTING, Checkpointing, Computation, MemoryFacts
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import facts_key
 from raycl.plan.shares import even_rows
@@ -29,8 +29,9 @@ from raycl.train.world import World
 class MicroBatch:
     """The rows of a forward pass; they become fewer where the device has no room for them."""
 
-    def __init__(self, rows: int, given: bool) -> None:
+    def __init__(self, rows: int, checkpointing: Checkpointing, given: bool) -> None:
         self.rows = rows
+        self.checkpointing = checkpointing
         self._given, self._halved = given, False
 
     def halve(self, error: torch.OutOfMemoryError, world: World) -> None:
@@ -50,8 +51,8 @@ class MicroBatch:
 
 def _remedy(rows: int) -> str:
     if rows > 1:
-        return f"Set execution.micro_batch: {rows // 2}, or activation_checkpointing: true"
-    return "Set execution.activation_checkpointing: true, or take more workers or larger GPUs"
+        return f"Set execution.micro_batch: {rows // 2}, or activation_checkpointing: full"
+    return "Set execution.activation_checkpointing: full, or take more workers or larger GPUs"
 
 
 def choose_micro_batch(
@@ -62,30 +63,47 @@ def choose_micro_batch(
     A state's are taken where it was trained by as many workers, so that sums are added in the same
     order. `share` are the most rows of a worker in a step. What fits is the least of all workers'.
     """
+    fitting, checkpointing = max(world.gather(_fitting(task, share, world, dtype)), key=_needs)
     given = task.execution.micro_batch
     if given is not None:
-        return MicroBatch(even_rows(share, min(given, share)), given=True)
-    fitting = min(world.gather(_fitting(task, share, world, dtype)))
+        return MicroBatch(even_rows(share, min(given, share)), checkpointing, given=True)
     kept = found.validation if found is not None and found.world_size == world.size else None
     if kept is not None and kept.micro_batch <= fitting:
-        return MicroBatch(kept.micro_batch, given=False)
-    return MicroBatch(even_rows(share, fitting), given=False)
+        return MicroBatch(kept.micro_batch, checkpointing, given=False)
+    return MicroBatch(even_rows(share, fitting), checkpointing, given=False)
 
 
-def _fitting(task: Training, share: int, world: World, dtype: torch.dtype) -> int:
-    """The most rows that fit by the estimate; all where the model could not be counted, else 1."""
+def _needs(fitting: tuple[int, Checkpointing]) -> tuple[int, int]:
+    """How little memory a worker has: the one with least decides for all of them."""
+    rows, checkpointing = fitting
+    return CHECKPOINTING.index(checkpointing), -rows
+
+
+def _fitting(
+    task: Training, share: int, world: World, dtype: torch.dtype
+) -> tuple[int, Checkpointing]:
+    """The rows and the policy that fit by the estimate.
+
+    All rows where the model could not be counted, and one row where nothing fits.
+    """
+    wanted = task.execution.activation_checkpointing
+    policies = CHECKPOINTING if wanted == "auto" else (wanted,)
     facts = facts_of(task.model, task.sequence_length)
     if facts is None:
-        return share
-    wanted = Computation(
-        rows=share,
-        micro_batch=share,
-        checkpointing="full" if task.execution.activation_checkpointing else "none",
+        return share, policies[0]
+    rows = share if task.execution.micro_batch is None else task.execution.micro_batch
+    computation = Computation(
+        rows=min(rows, share),
+        micro_batch=min(rows, share),
+        checkpointing=policies[0],
         precision=precision_name(dtype),
         device="cuda" if world.device.type == "cuda" else "cpu",
         attention=task.execution.attention,
     )
-    return max(1, most_rows(facts, world.layout, wanted, room_of(world.device)))
+    found = fit(facts, world.layout, computation, room_of(world.device), policies)
+    if found is None:
+        return 1, policies[-1]
+    return found.computation.micro_batch, found.computation.checkpointing
 
 
 _FACTS: dict[str, MemoryFacts | None] = {}

@@ -105,7 +105,9 @@ class Trainer:
         attention = attention_choices(task.execution.attention, self._world.device, self._dtype)
         model = empty_model(task.model, task.sequence_length, attention).train()
         freeze_unreached(model, task.model)
-        shard_model(model, self._world, self._dtype, task.execution)
+        kept = {"activation_checkpointing": self._micro_batch.checkpointing}
+        execution = task.execution.model_copy(update=kept)
+        shard_model(model, self._world, self._dtype, execution)
         materialize(model, self._world.device)
         if initialize:
             source = initial_weights(self._storage, task.model, task.seed)
