@@ -1,4 +1,4 @@
-"""A start on several workers: each takes memory for its share, and the weights are the same."""
+"""A start on several workers, in real processes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import tests.helpers.worker_processes  # noqa: F401  its server makes processes 
 from raycl.storage import Storage
 
 
-def test_memory_falls_with_the_number_of_ranks_and_weights_are_the_same(tmp_path: Path) -> None:
-    """A model of 80 MiB or more, whose largest unit has 8; one that is made whole takes all."""
+def test_weights_are_the_same_on_any_number_of_ranks(tmp_path: Path) -> None:
+    """From a seed, by the rules of a class, and from a checkpoint; models of 20M parameters."""
     storage = Storage(tmp_path / "storage")
     specs = list(starts.specs(256, storage, tmp_path).values())
     alone, *others = (starts.started(specs, storage, ranks) for ranks in (1, 2, 4))
@@ -18,7 +18,3 @@ def test_memory_falls_with_the_number_of_ranks_and_weights_are_the_same(tmp_path
     for reports in others:
         for report in reports:
             assert [start.weights for start in report] == [start.weights for start in expected]
-    for report in others[-1]:
-        for start, whole in zip(report, expected, strict=True):
-            assert whole.peak > 76 * 2**20
-            assert start.peak < whole.peak / 2
