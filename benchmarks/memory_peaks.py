@@ -160,7 +160,7 @@ def _task(case: Case, config: Mapping[str, Any]) -> Training:
     )
     execution = Execution(
         micro_batch=case.micro_batch,
-        activation_checkpointing=case.full,
+        activation_checkpointing="full" if case.full else "none",
         attention=case.attention,  # type: ignore[arg-type]
     )
     return replace(make_task(size, execution), model=ModelSpec(config))

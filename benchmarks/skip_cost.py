@@ -14,8 +14,8 @@ import torch
 from benchmarks.loop_speed import BATCH, CONFIG, LENGTH, VOCABULARY
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.training import ModelSpec
+from raycl.train.clipping import clip_gradients
 from raycl.train.fill import whole_model
-from raycl.train.gradients import clip_gradients
 from raycl.train.optimizer import build_optimizer, is_spike, set_learning_rate, step_unless
 
 

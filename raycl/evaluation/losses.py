@@ -16,7 +16,9 @@ from raycl.storage import Storage, layout
 from raycl.train.attention import attention_choices
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import StoredState, read_state
+from raycl.train.kernels import kernels
 from raycl.train.precision import compute_dtype
+from raycl.train.sharding import shard_model
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, current_world
 
@@ -109,12 +111,14 @@ def _measure(
     longest = max(manifests[corpus].row_length for corpus in wanted) - 1
     attention = attention_choices("auto", world.device, measure.dtype)
     model = load_model(storage, state, longest, attention).to(world.device)
+    shard_model(model, world, measure.dtype)
     losses: dict[Measured, float] = {}
     # Each corpus is measured alone, because rows of corpora may differ in length and number.
     for corpus, key in wanted.items():
         folders = {corpus: layout.corpus(corpus)}
         rows = read_validation_rows(storage, folders, manifests, key[2], world)
-        measured = validation_losses(model, rows, world, measure.dtype, measure.micro_batch)
+        with kernels(world.device):
+            measured = validation_losses(model, rows, world, measure.micro_batch)
         losses[key] = measured[corpus]
     return losses
 

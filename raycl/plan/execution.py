@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from raycl.plan.configuration import Configuration
+from raycl.plan.layout import LayoutChoice
 from raycl.units import Count
 
 Device = Literal["cpu", "cuda"]
@@ -26,13 +27,21 @@ def precision_on(precision: Precision, device: Device) -> Literal["float32", "bf
     return precision
 
 
+Recomputation = Literal["auto", "none", "selective", "full"]
+"""What the backward pass computes again, instead of keeping it from the forward pass."""
+
+
 class Execution(Configuration):
     """How steps are computed; nothing here changes which steps they are, except precision."""
 
     precision: Precision = "auto"
     attention: Literal["auto", "sdpa", "flash", "eager"] = "auto"
-    compile: bool = False
-    activation_checkpointing: bool = False
+    layout: Literal["auto"] | LayoutChoice = "auto"
+    compile: bool | Literal["auto"] = "auto"
+    activation_checkpointing: Recomputation = "auto"
+    deterministic: bool = Field(
+        default=False, description="the same bits from the same step on GPUs too, at less speed"
+    )
     micro_batch: Count | None = Field(
         default=None, gt=0, description="rows per forward pass; without it, as many as fit"
     )
@@ -46,3 +55,18 @@ class Execution(Configuration):
         gt=0,
         description="steps in a row that may be skipped for a loss or gradient that is not finite",
     )
+
+    @field_validator("activation_checkpointing", mode="before")
+    @classmethod
+    def _flag(cls, value: object) -> object:
+        """Earlier recipes have true or false here."""
+        return {True: "full", False: "none"}[value] if isinstance(value, bool) else value
+
+    def compiles(self, device: Device) -> bool:
+        """Whether blocks are compiled; `auto` does so on CUDA, where it pays within minutes."""
+        return device == "cuda" if self.compile == "auto" else self.compile
+
+    @property
+    def tensor_parallel(self) -> int:
+        """The number of workers that hold parts of the same matrices and read the same rows."""
+        return 1 if self.layout == "auto" else self.layout.tensor

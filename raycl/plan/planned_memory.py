@@ -123,4 +123,5 @@ def _wanted(training: Training, layout: Layout, device: Device) -> Computation:
 
 def _policies(training: Training) -> Sequence[Checkpointing]:
     """The policies that the recipe allows, those that compute least again first."""
-    return CHECKPOINTING[-1:] if training.execution.activation_checkpointing else CHECKPOINTING[:1]
+    wanted = training.execution.activation_checkpointing
+    return (wanted,) if wanted != "auto" else CHECKPOINTING[:1]

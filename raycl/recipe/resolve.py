@@ -14,6 +14,7 @@ from raycl.plan import presets
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.execution import Device, Execution, precision_on
 from raycl.plan.frozen import thawed
+from raycl.plan.layout import chosen_layout
 from raycl.plan.model_fields import refuse_noise, trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.recipe.lengths import whole_steps
@@ -77,6 +78,7 @@ class Resolver:
         with within(where):
             _check_corpora(recipe, self._corpora)
             _check_steps(recipe)
+            _check_layout(recipe)
             model = model_spec(recipe.model, self._vocabulary, self._resolution)
             check_positions(model.config, recipe.sequence_length)
             stages = self._resolved_stages(recipe, branch)
@@ -208,6 +210,13 @@ def _check_corpora(recipe: Recipe, corpora: Mapping[str, CorpusFacts]) -> None:
                 f"the shards of corpus {name!r} hold sequences of {facts.row_length - 1} tokens",
                 f"Give {facts.row_length - 1}, or prepare the text under another corpus name",
             )
+
+
+def _check_layout(recipe: Recipe) -> None:
+    """Raise InputError where a number of workers does not divide into the recipe's layout."""
+    for stage in recipe.stages:
+        for workers in range(stage.workers.min, stage.workers.max + 1):
+            chosen_layout(recipe.execution.layout, workers)
 
 
 def _check_steps(recipe: Recipe) -> None:

@@ -94,8 +94,11 @@ def _run_loop(training: Training, storage: Storage, rank: _Rank, train: Train | 
     stream: list[Iterator[np.ndarray]] = []
 
     def batches(first_step: int) -> Iterator[np.ndarray]:
+        # Workers that hold parts of the same matrices read the same rows.
+        peers = training.execution.tensor_parallel
+        reader, readers = rank.number // peers, rank.world // peers
         # Kept in a list, so that it can be closed however the loop ends.
-        stream.append(read_ahead(training, storage, rank.number, rank.world)(first_step))
+        stream.append(read_ahead(training, storage, reader, readers)(first_step))
         return stream[-1]
 
     try:

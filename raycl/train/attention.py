@@ -10,6 +10,8 @@ import torch
 import transformers
 
 from raycl.errors import InputError
+from raycl.train.causal_attention import NAME as WITHOUT_MASK
+from raycl.train.causal_attention import needs_no_mask
 
 Attention = Literal["auto", "sdpa", "flash", "eager"]
 FIELD = "execution.attention"
@@ -41,14 +43,18 @@ def built_with(
     choices: Sequence[str],
     build: Callable[[str], transformers.PreTrainedModel],
 ) -> transformers.PreTrainedModel:
-    """The model with the first of the choices that it supports. Raises InputError."""
+    """The model with the first of the choices that it supports. Raises InputError.
+
+    In place of `sdpa` it gets the same function without masks, where it needs none.
+    """
     problems = []
     for choice in choices:
         if choice == "sdpa" and has_soft_cap(config):
             problems.append("it would leave out the soft cap of the model's attention")
             continue
+        without_mask = choice == "sdpa" and needs_no_mask(config)
         try:
-            return build(choice)
+            return build(WITHOUT_MASK if without_mask else choice)
         except (ValueError, ImportError) as error:  # transformers names what is not supported
             problems.append(str(error).strip().split("\n")[0])
     if "attention" not in problems[-1]:

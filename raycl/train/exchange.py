@@ -89,7 +89,9 @@ class Exchange:
         values = torch.cat([losses, to_device(torch.tensor(own, dtype=torch.float64), device)])
         gathered = self._world.gather_numbers(values)
         parts = [
-            gathered[:, : count + 2].sum(0),
+            # Peers in `tensor` read the same rows, so one of them speaks for all.
+            gathered[:: self._world.layout.tensor, :count].sum(0),
+            gathered[:, count : count + 2].sum(0),
             gathered[:, count + 2 :].amax(0),
             norms.double(),
             # The device has decided whether a step was skipped by the same function.

@@ -1,14 +1,15 @@
-"""The gradients of a step: summed over micro-batches and ranks, completed and clipped."""
+"""The gradients of a step: summed over micro-batches and ranks, and completed."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
-from torch.distributed.tensor import DTensor
 
 from raycl.train.model import LanguageModel
-from raycl.train.precision import autocast
 from raycl.train.world import World
 
 
@@ -16,7 +17,6 @@ def accumulate_gradients(
     model: LanguageModel,
     pieces: torch.Tensor,
     world: World,
-    dtype: torch.dtype,
     global_tokens: int,
 ) -> torch.Tensor:
     """Forward and backward over this rank's pieces [pieces, rows per piece, length + 1].
@@ -27,16 +27,27 @@ def accumulate_gradients(
     that is left on the device.
     """
     total = torch.zeros((), device=world.device)
-    for index, piece in enumerate(pieces):
-        if isinstance(model, FSDPModule) and len(pieces) > 1:
-            model.set_requires_gradient_sync(index == len(pieces) - 1)
-        with autocast(world, dtype):
+    for number, piece in enumerate(pieces, 1):
+        with gradient_reduction(model, last=number == len(pieces)):
             loss = model(piece) / global_tokens
-        # FSDP averages over the ranks; the factor turns that into the sum.
-        one_or_nan = 1 + 0 * loss.detach()  # a loss of ∞ can have finite gradients
-        (loss * world.size).backward(one_or_nan)
+            one_or_nan = 1 + 0 * loss.detach()  # a loss of ∞ can have finite gradients
+            loss.backward(one_or_nan)
         total += loss.detach()
     return total
+
+
+@contextmanager
+def gradient_reduction(model: LanguageModel, last: bool) -> Iterator[None]:
+    """How the gradients of one micro-batch are reduced; `last` is that of the step.
+
+    They are summed over the shards after each micro-batch, so that no worker ever holds more than
+    its own part of them in float32. Only the sum over replicas waits for the last. Where the
+    gathered weights are small, they stay gathered until then.
+    """
+    if isinstance(model, FSDPModule):
+        model.set_requires_all_reduce(last)
+        model.set_reshard_after_backward(last or not model.keeps_gathered)
+    yield
 
 
 def complete_gradients(model: nn.Module) -> None:
@@ -48,9 +59,3 @@ def complete_gradients(model: nn.Module) -> None:
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
-
-
-def clip_gradients(model: nn.Module, limit: float) -> torch.Tensor:
-    """Scale gradients to a global L2 norm of at most `limit` (0: never); the norm before."""
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit or float("inf"))
-    return norm.full_tensor() if isinstance(norm, DTensor) else norm

@@ -99,9 +99,9 @@ def _check_execution(training: Training, facts: ModelFacts, where: str) -> None:
             "the model does not support it, or would lose the soft cap of its attention",
             f"Take auto, or one of {', '.join(facts.attention)}",
         )
-    if execution.activation_checkpointing and not facts.recomputes:
+    if execution.activation_checkpointing in ("full", "selective") and not facts.recomputes:
         raise InputError(
             f"{where}: execution.activation_checkpointing",
             "the model cannot compute its activations again",
-            "Set it to false, and execution.micro_batch to fewer rows",
+            "Set it to none, and execution.micro_batch to fewer rows",
         )

@@ -10,6 +10,7 @@ from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, keep_state
 from raycl.train.exchange import Question
+from raycl.train.kernels import kernels
 from raycl.train.observers import Observer, Observers, Report, Reporting
 from raycl.train.trainer import Trainer
 from raycl.train.world import current_world
@@ -52,18 +53,22 @@ def train(
     validation; the message names the step and the last good state), RuntimeError (the rows end
     early), and whatever the storage or an observer raises.
     """
-    world = current_world()
+    world = current_world().divided(task.execution.layout)
     told = Observers([Reporting(report), *observers] if world.rank == 0 else observers)
     found = world.agree(lambda: deepest_state(storage, task.chain, task.stop))
     if found is not None and found.step == task.stop:
         world.agree(lambda: keep_state(storage, found))
         told.on_end({"step": task.stop, "optimizer_steps": 0})
         return
-    trainer = Trainer(task, storage, world, found, asked)
+    with kernels(world.device, task.execution.deterministic):
+        _train(Trainer(task, storage, world, found, asked), task.stop, batches, told)
+
+
+def _train(trainer: Trainer, stop: int, batches: Batches, told: Observers) -> None:
     if trainer.step == 0:
         trainer.validate()
     stream = batches(trainer.step)
-    while trainer.step < task.stop:
+    while trainer.step < stop:
         trainer.train_step(stream)
         told.on_step(trainer.step)
         if trainer.validation_due():
@@ -73,7 +78,7 @@ def train(
         elif not trainer.exchange():
             continue
         told.on_metrics(trainer.metrics())
-        leaving = trainer.asked_to_leave() and trainer.step < task.stop
+        leaving = trainer.asked_to_leave() and trainer.step < stop
         # A state right after a skipped step is not saved. A training that was asked to leave then
         # continues up to a state that can be saved.
         if (leaving or trainer.save_due()) and trainer.save() and leaving:

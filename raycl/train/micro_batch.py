@@ -14,7 +14,6 @@ from raycl.cluster.memory import machine_memory
 from raycl.errors import InputError
 from raycl.models.configuration import is_plain
 from raycl.plan.fit import most_rows, usable
-from raycl.plan.layout import Layout
 from raycl.plan.memory import Computation, MemoryFacts
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import facts_key
@@ -86,7 +85,7 @@ def _fitting(task: Training, share: int, world: World, dtype: torch.dtype) -> in
         device="cuda" if world.device.type == "cuda" else "cpu",
         attention=task.execution.attention,
     )
-    return max(1, most_rows(facts, Layout(shard=world.size), wanted, room_of(world.device)))
+    return max(1, most_rows(facts, world.layout, wanted, room_of(world.device)))
 
 
 _FACTS: dict[str, MemoryFacts | None] = {}

@@ -36,6 +36,8 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.model = model
         self.vocabulary = vocabulary_of(model)
+        self.keeps_gathered = False
+        """Whether gathered weights stay from a step's first micro-batch to its last."""
         self._head = head_of(model)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
@@ -104,13 +106,6 @@ def transformer_blocks(model: LanguageModel) -> list[nn.Module]:
         if isinstance(module, nn.ModuleList) and len(module) == layers:
             return list(module)
     return []
-
-
-def checkpoint_activations(model: LanguageModel) -> None:
-    """Have the backward pass compute activations again, so that they need no memory until then."""
-    # The method has two names. transformers 5.23 deprecates the only name in earlier versions.
-    enable = getattr(model.model, "activation_checkpointing_enable", None)
-    (enable or model.model.gradient_checkpointing_enable)({"use_reentrant": False})
 
 
 def save_hugging_face(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from contextlib import AbstractContextManager
 from typing import Literal
 
 import torch
 
 from raycl.errors import InputError
 from raycl.plan.execution import Precision, precision_on
-from raycl.train.world import World
 
 
 def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
@@ -33,10 +30,3 @@ def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 def precision_name(dtype: torch.dtype) -> Literal["float32", "bfloat16"]:
     """The name in recipes of a type that `compute_dtype` has returned."""
     return "bfloat16" if dtype == torch.bfloat16 else "float32"
-
-
-def autocast(world: World, dtype: torch.dtype) -> AbstractContextManager[object]:
-    """Mixed precision for one worker; with several, FSDP's policy does the casting."""
-    if world.size > 1 or dtype == torch.float32:
-        return contextlib.nullcontext()
-    return torch.autocast(world.device.type, dtype=dtype)

@@ -23,10 +23,11 @@ from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.checkpoint.tensors import named_tensors
+from raycl.train.clipping import clip_gradients
 from raycl.train.empty import materialize
 from raycl.train.exchange import Exchange, Launched, Question
 from raycl.train.fill import fill, initial_weights
-from raycl.train.gradients import accumulate_gradients, clip_gradients, complete_gradients
+from raycl.train.gradients import accumulate_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
 from raycl.train.micro_batch import choose_micro_batch
 from raycl.train.micro_batches import cut
@@ -41,7 +42,7 @@ from raycl.train.optimizer import (
 )
 from raycl.train.precision import compute_dtype, precision_name
 from raycl.train.probe import freeze_unreached
-from raycl.train.sharding import shard_model
+from raycl.train.sharding import abandon_step, shard_model
 from raycl.train.throughput import throughput
 from raycl.train.validation import read_validation_rows, validation_losses
 from raycl.train.world import World, share_of_batch
@@ -66,7 +67,7 @@ class Trainer:
         self._task, self._world, self._storage = task, world, storage
         self._began = time.time()
         share = share_of_batch(task.chain.global_batch, world)
-        self._most_rows = largest_share(task.chain.global_batch, world.size)
+        self._most_rows = largest_share(task.chain.global_batch, world.layout.readers)
         self._tokens_per_step = task.chain.global_batch * task.sequence_length
         self._dtype = compute_dtype(task.execution.precision, world.device)
         self.step = self._first_step = 0 if found is None else found.step
@@ -101,13 +102,7 @@ class Trainer:
         attention = attention_choices(task.execution.attention, self._world.device, self._dtype)
         model = empty_model(task.model, task.sequence_length, attention).train()
         freeze_unreached(model, task.model)
-        shard_model(
-            model,
-            self._world,
-            self._dtype,
-            compile_blocks=task.execution.compile,
-            activation_checkpointing=task.execution.activation_checkpointing,
-        )
+        shard_model(model, self._world, self._dtype, task.execution)
         materialize(model, self._world.device)
         if initialize:
             source = initial_weights(self._storage, task.model, task.seed)
@@ -187,12 +182,12 @@ class Trainer:
                     self.model,
                     cut(rows, self._micro_batch.rows, self._most_rows),
                     self._world,
-                    self._dtype,
                     self._tokens_per_step,
                 )
             except torch.OutOfMemoryError as error:
                 self._micro_batch.halve(error, self._world)
             # Outside the handler the error, which holds the activations, is gone.
+            abandon_step(self.model)
             self._optimizer.zero_grad(set_to_none=True)
             if self._world.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -242,7 +237,6 @@ class Trainer:
             self.model,
             self._validation_rows,
             self._world,
-            self._dtype,
             self._micro_batch.rows,
         )
         self.history.add_validation(self.step, losses)

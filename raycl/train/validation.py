@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.distributed.fsdp import FSDPModule
 
 from raycl.data.manifest import Manifest
 from raycl.data.shards import CorpusReader
@@ -15,7 +14,7 @@ from raycl.plan.shares import largest_share, share_of
 from raycl.storage import Storage
 from raycl.train.micro_batches import cut
 from raycl.train.model import LanguageModel
-from raycl.train.precision import autocast
+from raycl.train.sharding import reshard
 from raycl.train.world import World
 
 
@@ -43,7 +42,7 @@ def read_validation_rows(
     for corpus, folder in corpora.items():
         reader = CorpusReader(storage, folder, manifests[corpus], "validation")
         total = min(rows, reader.rows)
-        share = share_of(total, world.rank, world.size)
+        share = share_of(total, world.reader, world.layout.readers)
         if total:
             result[corpus] = ValidationRows(reader.read(share.start, len(share)), total)
     return result
@@ -54,7 +53,6 @@ def validation_losses(
     model: LanguageModel,
     rows: Mapping[str, ValidationRows],
     world: World,
-    dtype: torch.dtype,
     micro_batch: int,
 ) -> dict[str, float]:
     """The mean loss of each corpus over all ranks, in nats per token (collective)."""
@@ -62,12 +60,9 @@ def validation_losses(
     sums = torch.zeros(len(rows), dtype=torch.float64, device=world.device)
     for index, part in enumerate(rows.values()):
         for piece in _pieces(part, world, micro_batch):
-            with autocast(world, dtype):
-                sums[index] += model(piece.to(world.device)).double()
+            sums[index] += model(piece.to(world.device)).double()
     model.train()
-    if isinstance(model, FSDPModule):
-        # FSDP frees the root's gathered weights after a backward pass, and here there is none.
-        model.reshard()
+    reshard(model)
     tokens = [part.total * (part.local.shape[1] - 1) for part in rows.values()]
     summed = world.sum(sums).tolist()
     return {corpus: summed[i] / tokens[i] for i, corpus in enumerate(rows)}
@@ -79,4 +74,4 @@ def _pieces(part: ValidationRows, world: World, micro_batch: int) -> torch.Tenso
     Every rank gets as many pieces as the others, because FSDP's forward pass is collective.
     """
     rows = torch.from_numpy(part.local.astype(np.int64))
-    return cut(rows, micro_batch, largest_share(part.total, world.size))
+    return cut(rows, micro_batch, largest_share(part.total, world.layout.readers))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.distributed as dist
 
 from raycl.errors import InputError
+from raycl.plan.layout import Layout, LayoutChoice, chosen_layout
 from raycl.plan.shares import share_of
 from raycl.train.process_groups import made_once
 
@@ -31,6 +32,18 @@ class World:
     rank: int
     size: int
     device: torch.device
+    grid: Layout | None = None
+    """How the workers divide the model, where they do not all hold a shard of one copy."""
+
+    @property
+    def layout(self) -> Layout:
+        """How the workers divide the model."""
+        return self.grid or Layout(shard=self.size)
+
+    @property
+    def reader(self) -> int:
+        """The worker's number among `layout.readers`; peers in `tensor` have the same."""
+        return self.rank // self.layout.tensor
 
     @cached_property
     def group(self) -> dist.ProcessGroup | None:
@@ -84,10 +97,24 @@ class World:
         return [result for result, _ in outcomes]
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
-        """The tensor summed over ranks (collective), the same bits on each of them."""
+        """The tensor summed over readers (collective), the same bits on each rank.
+
+        Peers that read the same rows count once.
+        """
+        if self.rank % self.layout.tensor:
+            values.zero_()
         if self.size > 1:
             dist.all_reduce(values)
         return values
+
+    def divided(self, choice: LayoutChoice | Literal["auto"]) -> World:
+        """The world, with its workers in the chosen layout (collective). Raises InputError."""
+        if self.size == 1 and choice == "auto":
+            return self
+        on_hosts = self.gather(int(os.environ.get("LOCAL_WORLD_SIZE", self.size)))
+        equal = set(on_hosts) == {on_hosts[0]} and self.size % on_hosts[0] == 0
+        hosts = self.size // on_hosts[0] if equal else 1
+        return replace(self, grid=chosen_layout(choice, self.size, hosts))
 
     def gather_numbers(self, values: torch.Tensor) -> torch.Tensor:
         """Every rank's `values` [count] as [ranks, count], on the device (collective).
@@ -119,10 +146,11 @@ def current_world() -> World:
 
 def share_of_batch(global_batch: int, world: World) -> int:
     """Rows of this rank. Raises InputError where there are more workers than rows."""
-    if world.size > global_batch:
+    readers = world.layout.readers
+    if readers > global_batch:
         raise InputError(
             "workers",
-            f"{world.size} workers for a global batch of {global_batch} rows",
+            f"{readers} workers for a global batch of {global_batch} rows",
             f"Take at most {global_batch} workers",
         )
-    return len(share_of(global_batch, world.rank, world.size))
+    return len(share_of(global_batch, world.reader, readers))

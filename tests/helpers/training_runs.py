@@ -162,6 +162,7 @@ def run(
     """Train a task of `make_task`; everything it reported."""
     task, notice = make_task(**fields), notice or Notice(at=sys.maxsize)
     reports: list[dict[str, Any]] = []
-    batches = make_batches(task, storage, rank, world)
+    peers = task.execution.tensor_parallel
+    batches = make_batches(task, storage, rank // peers, world // peers)
     train(task, storage, batches, reports.append, notice.asked, [notice])
     return reports

@@ -20,9 +20,9 @@ from raycl.train.loop import Interrupted
 from tests.helpers.training_runs import Notice, make_task, poison, run
 
 Jobs = list[tuple[Storage, dict[str, Any]]]
-_CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT = multiprocessing.get_context("forkserver")
 # The last two are imported when the first model is built and the first history is written.
-_CONTEXT.set_forkserver_preload(
+CONTEXT.set_forkserver_preload(
     [__name__, "transformers.models.gpt_neox.modeling_gpt_neox", "pyarrow.pandas_compat"]
 )
 
@@ -39,7 +39,7 @@ def launch(world: int, jobs: Jobs, **environment: str) -> list[int]:
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
     plain = [(str(storage.local_root), fields) for storage, fields in jobs]
     processes = [
-        _CONTEXT.Process(
+        CONTEXT.Process(
             target=_work,
             args=(plain, {**shared, **environment, "RANK": str(rank)}),
             daemon=True,  # it must not outlive the tests, whatever it waits for

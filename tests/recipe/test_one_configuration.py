@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from raycl.errors import InputError
 from raycl.plan.configuration import Configuration
 from raycl.plan.execution import Execution
 from raycl.plan.optimizer import Optimizer
@@ -28,7 +29,9 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "precision": "bfloat16",
         "attention": "sdpa",
         "compile": True,
-        "activation_checkpointing": True,
+        "activation_checkpointing": "full",
+        "layout": {"replicate": 1},
+        "deterministic": True,
         "micro_batch": 2,
         "save_every": 3,
         "keep_every": 4,
@@ -116,3 +119,9 @@ def test_parts_of_a_recipe_and_of_its_training_are_the_same_objects() -> None:
     assert training.optimizer is recipe.optimizer
     assert training.execution is recipe.execution
     assert training.validation is recipe.validation
+
+
+def test_a_layout_that_the_workers_do_not_divide_into_is_refused() -> None:
+    recipe = parse_recipe(recipe_data(execution={"layout": {"tensor": 2}}), WHERE)
+    with pytest.raises(InputError, match=r"layout: 1 workers do not divide into 1 × 2"):
+        resolve(recipe, facts(dict.fromkeys(recipe.corpora, 10_000)), WHERE)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
@@ -14,15 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from raycl.plan.presets import PRESETS
-from raycl.plan.training import ModelSpec
-from raycl.train.fill import whole_model
 from raycl.train.loss import CPU_CHUNK, summed_cross_entropy
-from raycl.train.model import (
-    LanguageModel,
-    checkpoint_activations,
-    transformer_blocks,
-)
 
 TOKENS, HIDDEN, VOCABULARY = 2 * CPU_CHUNK + 100, 8, 50
 
@@ -201,16 +191,3 @@ def test_a_second_derivative_is_refused() -> None:
     (first,) = torch.autograd.grad(head.total(parts), parts[0], create_graph=True)
     with pytest.raises(RuntimeError, match=r"once_differentiable|does not require grad"):
         first.sum().backward()
-
-
-def test_activations_are_checkpointed_under_either_name() -> None:
-    """The name that the installed release deprecates is not called: that would warn."""
-    model = whole_model(ModelSpec({**PRESETS["gpt-neox-tiny"], "vocab_size": 64}), 16, 0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        checkpoint_activations(model)
-    assert transformer_blocks(model)[0].gradient_checkpointing
-    called: list[Any] = []
-    older = SimpleNamespace(gradient_checkpointing_enable=called.append)
-    checkpoint_activations(cast(LanguageModel, SimpleNamespace(model=older)))
-    assert called == [{"use_reentrant": False}]
