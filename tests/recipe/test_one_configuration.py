@@ -9,6 +9,7 @@ import pytest
 from raycl.errors import InputError
 from raycl.plan.configuration import Configuration
 from raycl.plan.execution import Execution
+from raycl.plan.layout import LayoutChoice
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.training import Training
 from raycl.plan.validation import Validation
@@ -30,7 +31,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "attention": "sdpa",
         "compile": True,
         "activation_checkpointing": "full",
-        "layout": {"replicate": 1},
+        "layout": LayoutChoice(replicate=1),
         "deterministic": True,
         "micro_batch": 2,
         "save_every": 3,
