@@ -12,7 +12,6 @@ from torch.utils.checkpoint import (
     CheckpointPolicy,
     checkpoint,
     create_selective_checkpoint_contexts,
-    noop_context_fn,
 )
 
 from raycl.plan.execution import Recomputation
@@ -39,12 +38,12 @@ def recompute_blocks(blocks: Iterable[nn.Module], kind: Recomputation) -> None:
     """
     if kind not in ("full", "selective"):
         return
-    contexts = noop_context_fn if kind == "full" else _selective_contexts
+    how = {} if kind == "full" else {"context_fn": _selective_contexts}
     for block in blocks:
-        block.forward = _recomputing(block.forward, contexts)
+        block.forward = _recomputing(block.forward, how)
 
 
-def _recomputing(forward: Callable[..., Any], contexts: Callable[[], Any]) -> Callable[..., Any]:
+def _recomputing(forward: Callable[..., Any], how: dict[str, Any]) -> Callable[..., Any]:
     @functools.wraps(forward)
     def run(*args: Any, **kwargs: Any) -> Any:
         if not torch.is_grad_enabled():
@@ -54,7 +53,7 @@ def _recomputing(forward: Callable[..., Any], contexts: Callable[[], Any]) -> Ca
             *args,
             use_reentrant=False,
             preserve_rng_state=False,  # a training draws no random numbers
-            context_fn=contexts,
+            **how,
             **kwargs,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from raycl.errors import InputError
 from raycl.plan.configuration import Configuration
 from raycl.plan.execution import Execution
+from raycl.plan.layout import LayoutChoice
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.training import Training
 from raycl.plan.validation import Validation
@@ -31,14 +31,13 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "attention": "sdpa",
         "compile": True,
         "activation_checkpointing": "full",
-        "layout": {"replicate": 1},
+        "layout": LayoutChoice(replicate=1),
         "deterministic": True,
         "micro_batch": 2,
         "save_every": 3,
         "keep_every": 4,
         "keep_last": 5,
         "max_skipped": 6,
-        "step_timeout": timedelta(minutes=3),
     },
     "validation": {"every": 7, "rows": 8, "total_rows": 6, "final_steps": 9},
 }
