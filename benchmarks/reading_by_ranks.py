@@ -69,7 +69,8 @@ def measure(way: str, training: Training, storage: Storage, world: int) -> Itera
     """Two lines of the table: the first node of the processes, and a later one."""
     import ray
 
-    actors = [ray.remote(num_cpus=0)(Rank).remote() for _ in range(world)]
+    remote: Any = ray.remote(num_cpus=0)(Rank)
+    actors = [remote.remote() for _ in range(world)]
     ray.get([actor.ready.remote() for actor in actors])
     for node in ("first", "later"):
         before, after = Used().look(), Used()

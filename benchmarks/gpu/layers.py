@@ -24,7 +24,7 @@ def layers(bench: Bench) -> Iterator[Row]:
         micro_batch=bench.sizes.layer_micro_batch,
         compile=bench.cuda,
         precision="bfloat16",
-        activation_checkpointing=False,
+        activation_checkpointing="none",
     )
     took: list[float] = []
 

@@ -160,7 +160,7 @@ class TensorIndex:
 
     def _numbers(self, column: pa.ChunkedArray, facts: TensorFacts) -> np.ndarray:
         """Lists of one number for each dimension as [rows, dimensions]."""
-        values = column.combine_chunks().flatten().to_numpy()
+        values: np.ndarray = column.combine_chunks().flatten().to_numpy()
         if len(values) != facts.rows * len(facts.shape):
             raise InputError(self._where, "not the index of a state's tensors", REMEDY)
         return values.reshape(facts.rows, len(facts.shape))

@@ -83,7 +83,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, factor: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         scaled = [g if g is None else g * factor.to(g.dtype) for g in ctx.saved_tensors]
         return *scaled, None, None

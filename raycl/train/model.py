@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def save_hugging_face(
     model: LanguageModel,
     folder: Path,
     file_bytes: int,
-    weights: Mapping[str, torch.Tensor] | None = None,
+    weights: dict[str, torch.Tensor] | None = None,
 ) -> None:
     """Write config.json and safetensors weights that `from_pretrained` reads.
 

@@ -118,7 +118,7 @@ class _Merge:
         for tensor, box in _slices(self.parts):
             ends = [model.read(tensor, box) for model in self._models]
             found = merged(self._base.read(tensor, box), ends, self._thresholds, self._scale)
-            yield memoryview(flat_bytes(found.contiguous()).numpy())
+            yield flat_bytes(found.contiguous()).numpy().data
 
 
 @dataclass(frozen=True)

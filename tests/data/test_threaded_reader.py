@@ -98,4 +98,5 @@ def test_nodes_of_many_workers_read_with_threads(
 
     monkeypatch.setattr("raycl.data.reading.rank_batches", taken("ray"))
     monkeypatch.setattr("raycl.data.reading.threaded_batches", taken("thread"))
-    assert read_ahead(fakes.make_training(STEPS), storage, 0, world) == way
+    read: Any = read_ahead(fakes.make_training(STEPS), storage, 0, world)
+    assert read == way

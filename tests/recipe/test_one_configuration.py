@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "keep_every": 4,
         "keep_last": 5,
         "max_skipped": 6,
+        "step_timeout": timedelta(minutes=3),
     },
     "validation": {"every": 7, "rows": 8, "total_rows": 6, "final_steps": 9},
 }

@@ -59,7 +59,7 @@ class Questions(TorchDispatchMode):
     """Counts the operations of which a mask is made, or by which transformers asks for one."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
 
     def __torch_dispatch__(

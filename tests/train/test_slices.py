@@ -59,7 +59,7 @@ def test_what_a_chunk_and_a_box_share_is_copied(
     runs, target = runs_between(chunk, wanted), torch.full(wanted.sizes, -1, dtype=torch.int16)
     begin, end = runs.span
     for first in range(begin, end, window):
-        part = memoryview(data[first : min(first + window, end)])
+        part = data[first : min(first + window, end)].data
         runs.copy(part, first, flat_bytes(target).numpy())
     expected = torch.full(shape, -1, dtype=torch.int16)
     cut(expected, stored).copy_(cut(values, stored))
@@ -91,7 +91,7 @@ def shards(halves: tuple[int, ...] = (0, 1700, 3000)) -> list[Shard]:
         def pieces(parts: list[Part] = parts) -> list[memoryview]:
             data = [flat_bytes(cut(TENSORS[p.tensor], p.box).contiguous()) for p in parts]
             joined = torch.cat(data).numpy()
-            return [memoryview(joined[at : at + 999_999]) for at in range(0, len(joined), 999_999)]
+            return [joined[at : at + 999_999].data for at in range(0, len(joined), 999_999)]
 
         found.append(Shard(shard_name(rank), parts, pieces))
     return found

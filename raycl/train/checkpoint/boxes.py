@@ -32,14 +32,16 @@ def local_box(tensor: torch.Tensor) -> Box:
         return whole(tensor.shape)
     # PyTorch's own checkpoints ask for the box by the same method.
     chunks = tensor.__create_chunk_list__()
-    if len(chunks) != 1 or tuple(chunks[0].sizes) != tuple(tensor.to_local().shape):
+    if len(chunks) != 1 or tuple(chunks[0].sizes) != tuple(local_part(tensor).shape):
         raise ValueError(f"the part of a tensor {tuple(tensor.shape)} on a rank is not one box")
     return Box(tuple(chunks[0].offsets), tuple(chunks[0].sizes))
 
 
 def local_part(tensor: torch.Tensor) -> torch.Tensor:
     """The numbers that this rank holds, which share the tensor's memory."""
-    return tensor.detach().to_local() if isinstance(tensor, DTensor) else tensor.detach()
+    if not isinstance(tensor, DTensor):
+        return tensor.detach()
+    return tensor.to_local().detach()
 
 
 def flat_bytes(tensor: torch.Tensor) -> torch.Tensor:

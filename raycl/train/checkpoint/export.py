@@ -122,4 +122,4 @@ def _content(stored: StoredTensors, names: Sequence[str]) -> Iterator[bytes | me
     yield safetensors_header(entries, {"format": "pt"})
     for name, found in facts:
         for box in row_boxes(found.shape, _SLICE_NUMBERS):
-            yield memoryview(flat_bytes(stored.read(name, box)).numpy())
+            yield flat_bytes(stored.read(name, box)).numpy().data

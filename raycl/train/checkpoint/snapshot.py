@@ -52,7 +52,7 @@ class Snapshot:
         left = self._bytes
         for slab in self._slabs:
             if left > 0:
-                yield memoryview(slab.numpy())[:left]
+                yield slab.numpy().data[:left]
             left -= len(slab)
 
     def _reserve(self, size: int) -> None:
