@@ -85,8 +85,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, factor: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        scaled = [g if g is None else g * factor.to(g.dtype) for g in ctx.saved_tensors]
-        return *scaled, None, None
+        return *(g if g is None else _scaled(g, factor) for g in ctx.saved_tensors), None, None
 
 
 def _formed(
@@ -171,6 +170,12 @@ class _Sums:
             self._by_weight.to(weight.dtype) if self._of_weight else None,
             self._by_bias.to(bias.dtype) if bias is not None and self._of_bias else None,
         )
+
+
+def _scaled(gradient: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """The product, rounded once: a factor in bfloat16 would be wrong by up to 0.2 %."""
+    wide = torch.promote_types(gradient.dtype, factor.dtype)
+    return gradient.to(wide).mul(factor).to(gradient.dtype)
 
 
 def _exponential(values: torch.Tensor, kind: torch.dtype) -> torch.Tensor:

@@ -7,9 +7,12 @@ ends with by rows, whose products are summed over the workers.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Any
 
 import transformers
+from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
@@ -30,11 +33,27 @@ def divide_matrices(model: LanguageModel, mesh: DeviceMesh) -> None:
     """Divide the blocks' matrices over a mesh of one dimension, in place (collective).
 
     Embedding, norms and head stay whole on each worker. Raises InputError where the model has no
-    plan of these two kinds, or where its heads do not divide.
+    plan of these two kinds, where its heads do not divide, or where something between the divided
+    matrices has weights.
     """
-    config = model.model.config.get_text_config()
+    config, base = model.model.config.get_text_config(), model.model.base_model
     plan: Any = {name: _STYLES[style]() for name, style in plan_of(config, mesh.size()).items()}
-    parallelize_module(model.model.base_model, mesh, plan)
+    _check_between(base, plan, config.model_type)
+    parallelize_module(base, mesh, plan)
+
+
+def _check_between(base: nn.Module, plan: Collection[str], model_type: str) -> None:
+    """Raise InputError where weights beside divided matrices, such as norms of heads, are not.
+
+    Each worker would use them for its own heads alone, and get only a part of their gradient.
+    """
+    divided = {n for n, _ in base.named_modules() if re.sub(r"(^|\.)\d+(?=\.)", r"\1*", n) in plan}
+    beside = {name.rpartition(".")[0] for name in divided}
+    for name, _ in base.named_parameters():
+        owner = name.rpartition(".")[0]
+        if owner not in divided and any(owner == b or owner.startswith(f"{b}.") for b in beside):
+            problem = f"the plan of {model_type} models leaves out {name}"
+            raise InputError(_FIELD, problem, "Set it to 1")
 
 
 def plan_of(config: transformers.PretrainedConfig, parts: int) -> dict[str, str]:

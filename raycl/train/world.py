@@ -124,7 +124,9 @@ class World:
         if self.size == 1:
             return values[None]
         gathered = values.new_empty(self.size * len(values))
-        dist.all_gather_into_tensor(gathered, values)
+        # torch 2.13 has renamed it, and warns of the earlier name.
+        gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+        gather(gathered, values)
         return gathered.view(self.size, -1)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
+from unittest.mock import Mock
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.distributed.device_mesh import DeviceMesh
 
 from raycl.errors import InputError
 from raycl.plan.layout import KEPT_BYTES, Layout, LayoutChoice, chosen_layout, keeps_gathered
@@ -16,8 +19,9 @@ from raycl.plan.training import ModelSpec
 from raycl.train.architecture import hugging_face_config
 from raycl.train.fill import whole_model
 from raycl.train.gradients import accumulate_gradients
+from raycl.train.model import empty_model
 from raycl.train.sharding import reshard, shard_model
-from raycl.train.tensor_parallel import plan_of
+from raycl.train.tensor_parallel import divide_matrices, plan_of
 from raycl.train.units import sharding_units
 from raycl.train.world import World
 from tests.helpers.layout_processes import Gradients, gradients, launch
@@ -101,6 +105,20 @@ def test_a_model_whose_matrices_cannot_be_divided_is_refused(
     config = hugging_face_config(configuration(kind, **fields))
     with pytest.raises(InputError, match=problem):
         plan_of(config, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [("cohere", {"use_qk_norm": True}), ("phi", {"qk_layernorm": True})],
+    ids=["cohere", "phi"],
+)
+def test_norms_of_heads_that_a_plan_leaves_out_are_refused(
+    kind: str, fields: dict[str, bool]
+) -> None:
+    """Each worker would have only its own heads' part of their gradients, and nobody would know."""
+    model = empty_model(ModelSpec(configuration(kind, **fields)), 16)
+    with pytest.raises(InputError, match=r"leaves out layers\.0\.self_attn\.q_"):
+        divide_matrices(model, cast(DeviceMesh, Mock(size=lambda: 2)))
 
 
 def test_the_large_model_of_the_paper_divides_by_its_heads() -> None:
