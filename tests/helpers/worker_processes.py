@@ -75,12 +75,16 @@ def _work(jobs: list[tuple[str, dict[str, Any]]], environment: dict[str, str]) -
         if workers is None:
             _run(Storage(folder), rank, world, fields)
             continue
-        dist.destroy_process_group()
+        _leave()
         meeting = Path(folder) / f"meeting-{number}"
         if rank < workers:
             dist.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=workers)
             assert_loads(Storage(folder), make_task(**fields), World(rank, workers, CPU))
             _run(Storage(folder), rank, workers, fields)
+    _leave()
+
+
+def _leave() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
 
