@@ -1,8 +1,8 @@
 """Measured peaks of memory beside those that `raycl plan` computes, a fresh process for each case.
 
-    python -m benchmarks.memory_peaks [--smoke]
+    python -m benchmarks.memory_peaks [--cases NUMBER …]
 
-A worker's peak is the largest resident set of its process (VmHWM) after three steps, less what it
+A worker's peak is the largest resident set of its process (VmHWM) after two steps, less what it
 was after a training of a tiny model, when all libraries were loaded. glibc is told to take blocks
 of 64 KiB and more from the system and to give them back at once, as a GPU's allocator could: freed
 memory that a process keeps would be counted otherwise. One thread a worker.
@@ -26,17 +26,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.sizes import CORPUS, Size, make_task, write_rows
+from benchmarks.resident import peak, resident
 from raycl.data.manifest import load_manifest
 from raycl.data.shards import CorpusReader
 from raycl.plan.execution import Execution
 from raycl.plan.layout import Layout
-from raycl.plan.memory import Computation, MemoryFacts, StepMemory, step_memory
+from raycl.plan.memory import Checkpointing, Computation, MemoryFacts, StepMemory, step_memory
 from raycl.plan.presets import PRESETS
 from raycl.plan.training import ModelSpec, Training
 from raycl.storage import Storage
 from raycl.train.observers import Observer
 
-_STEPS = 3
+_STEPS = 2  # the second has AdamW's moments, and nothing grows after it
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 _PROCESS = {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", **_ALLOCATOR}
 # 119M and 123M parameters with 32,768 tokens, and 116M with a soft cap.
@@ -65,23 +66,24 @@ class Case:
     rows: int
     """Rows of each worker in a step."""
     micro_batch: int
-    length: int = 256
-    full: bool = False
-    """Whether activations are computed again."""
+    length: int = 128
+    checkpointing: Checkpointing = "none"
     attention: str = "auto"
 
 
 CASES = (
-    Case("gpt-neox", 1, 4, 4),
-    Case("gpt-neox", 1, 8, 8, full=True),
+    Case("gpt-neox", 1, 4, 4, 256),
+    Case("gpt-neox", 1, 8, 8, 256, checkpointing="selective"),
+    Case("gpt-neox", 1, 8, 8, checkpointing="full"),
     Case("gpt-neox", 1, 8, 4),
-    Case("gpt-neox", 1, 4, 4, length=512, attention="eager"),
+    Case("gpt-neox", 1, 2, 2, 512, attention="eager"),
     Case("gpt-neox", 2, 4, 4),
-    Case("gpt-neox", 2, 8, 4, full=True),
-    Case("llama", 1, 16, 16),
-    Case("llama", 2, 16, 8),
+    Case("gpt-neox", 2, 8, 4, checkpointing="full"),
+    Case("llama", 1, 4, 4),
+    Case("llama", 2, 8, 4),
+    Case("llama", 2, 4, 4, checkpointing="selective"),
     Case("gemma2", 1, 4, 4),
-    Case("gemma2", 1, 8, 4, full=True),
+    Case("gemma2", 1, 8, 4, checkpointing="full"),
 )
 
 
@@ -106,7 +108,7 @@ def computed(case: Case, facts: MemoryFacts) -> StepMemory:
     computation = Computation(
         rows=case.rows,
         micro_batch=case.micro_batch,
-        checkpointing="full" if case.full else "none",
+        checkpointing=case.checkpointing,
         attention=case.attention,
     )
     return step_memory(facts, Layout(shard=case.workers), computation)
@@ -144,7 +146,7 @@ def _work(case: Case, config: Mapping[str, Any], folder: Path) -> float:
             dist.barrier()
         else:
             write_rows(storage, task)
-        base = _status("VmRSS")
+        base = float(resident())
         batches = functools.partial(_rows, task, storage, case.rows)
         train(task, storage, batches, lambda _: None, observers=[watch])
     return watch.peak - base
@@ -156,7 +158,7 @@ def _task(case: Case, config: Mapping[str, Any]) -> Training:
     )
     execution = Execution(
         micro_batch=case.micro_batch,
-        activation_checkpointing="full" if case.full else "none",
+        activation_checkpointing=case.checkpointing,
         attention=case.attention,  # type: ignore[arg-type]
     )
     return replace(make_task(size, execution), model=ModelSpec(config))
@@ -172,14 +174,6 @@ def _rows(task: Training, storage: Storage, share: int, first: int) -> Iterator[
         yield rows[rank * share : (rank + 1) * share]
 
 
-def _status(field: str) -> float:
-    """Bytes that the kernel tells of this process."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(f"{field}:"):
-            return float(line.split()[1]) * 1024
-    raise ValueError(field)
-
-
 class _Watch(Observer):
     """Notes the peak after every step: what comes after the last one is no step."""
 
@@ -187,7 +181,7 @@ class _Watch(Observer):
 
     def on_step(self, step: int) -> None:  # noqa: ARG002 (the hook's)
         """Read the peak so far."""
-        self.peak = _status("VmHWM")
+        self.peak = float(peak())
 
 
 def table(cases: Sequence[Case], models: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -204,7 +198,7 @@ def table(cases: Sequence[Case], models: Mapping[str, Mapping[str, Any]]) -> Ite
         name += f", {case.attention}" if case.attention != "auto" else ""
         yield (
             f"| {name} | {case.workers} | {case.rows}, {case.micro_batch}, {case.length} "
-            f"| {'full' if case.full else 'none'} | {found / 2**20:,.0f} MiB "
+            f"| {case.checkpointing} | {found / 2**20:,.0f} MiB "
             f"| {memory.total / 2**20:,.0f} MiB | {memory.total / found - 1:+.1%} |"
         )
         print({k: round(v / 2**20) for k, v in memory.parts().items()}, file=sys.stderr)
@@ -214,13 +208,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all cases, or be one of their workers."""
     parser = argparse.ArgumentParser(description="Measured and computed peaks of memory.")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    parser.add_argument("--case", type=int, help="only the case with this number, from 0")
+    parser.add_argument("--cases", type=int, nargs="+", help="only these, counted from 0")
     given = parser.parse_args(arguments)
     if given.worker:
         told = json.loads(given.worker)
         print(_work(Case(**told["case"]), told["config"], Path(told["folder"])))
         return
-    for line in table(CASES if given.case is None else CASES[given.case :][:1], MODELS):
+    numbers = range(len(CASES)) if given.cases is None else given.cases
+    for line in table([CASES[number] for number in numbers], MODELS):
         print(line, flush=True)
 
 

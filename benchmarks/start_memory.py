@@ -2,7 +2,8 @@
 
 Real processes with gloo build a model, shard it with FSDP2 and fill it: from a seed, by the rules
 of the model's class, and from a checkpoint in a storage. Each reports its peak over what it took
-before, and a hash of the whole model's weights.
+before, and a hash of the whole model's weights. Every line is a new group of processes with one
+thread each; glibc gives freed memory back at once (`benchmarks.resident`).
 
     python -m benchmarks.start_memory                  # about 300M parameters, 1, 2 and 4 ranks
     python -m benchmarks.start_memory --width 256      # a small one
@@ -18,7 +19,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
+from benchmarks.resident import peak, resident, restart_peak, return_freed_memory
 from raycl.models.read import read_start
 from raycl.models.store import store_start
 from raycl.plan.model_fields import trained_fields
@@ -98,38 +100,27 @@ def _rank(
     rank: int, size: int, port: int, specs: Sequence[ModelSpec], storage: Storage, results: Any
 ) -> None:
     torch.set_num_threads(1)
+    return_freed_memory()
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     if size > 1:
         dist.init_process_group("gloo", rank=rank, world_size=size)
     world = World(rank, size, torch.device("cpu"))
     for spec in specs:  # what is imported is imported before the measurement
         shard_model(empty_model(spec, _LENGTH), world, torch.float32)
-    gc.collect()
-    before = _memory()["VmRSS"]  # once, since memory that a start frees may stay with the process
-    results.put([_start(spec, storage, world, before) for spec in specs])
+    results.put([_start(spec, storage, world) for spec in specs])
     if size > 1:
         dist.destroy_process_group()
 
 
-def _start(spec: ModelSpec, storage: Storage, world: World, before: int) -> Started:
+def _start(spec: ModelSpec, storage: Storage, world: World) -> Started:
     gc.collect()
-    _forget_peak()
+    restart_peak()
+    before = resident()
     model = empty_model(spec, _LENGTH)
     shard_model(model, world, torch.float32)
     materialize(model, world.device)
     fill(model, spec, initial_weights(storage, spec, 1), world)
-    return Started(_memory()["VmHWM"] - before, _digest(model))
-
-
-def _memory() -> Mapping[str, int]:
-    """Bytes of this process by the names of /proc/self/status."""
-    lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
-    return {line[0].rstrip(":"): int(line[1]) * 1024 for line in lines if line[-1] == "kB"}
-
-
-def _forget_peak() -> None:
-    """Let the peak (VmHWM) begin again at what is taken now; see proc(5)."""
-    Path("/proc/self/clear_refs").write_text("5")
+    return Started(peak() - before, _digest(model))
 
 
 def _digest(model: LanguageModel) -> str:
@@ -155,8 +146,8 @@ def main() -> None:
             for ranks in arguments.ranks:
                 reports = [report for (report,) in started([spec], storage, ranks)]
                 weights |= {report.weights for report in reports}
-                peak = max(report.peak for report in reports)
-                print(f"{name} | {count:,} | {ranks} | {peak / 2**20:,.0f} MiB", flush=True)
+                most = max(report.peak for report in reports)
+                print(f"| {name} | {count:,} | {ranks} | {most / 2**20:,.0f} MiB |", flush=True)
             if len(weights) > 1:
                 sys.exit("the weights depend on the number of ranks")
 

@@ -2,10 +2,11 @@
 
 python -m benchmarks.state_io [--parameters 300e6] [--ranks 1 2 4] [--storage URL]
 
-Each number of ranks runs in gloo processes of its own, sharded by FSDP2 as in training. One state
-is written by each number of ranks and read by all the others. A rank's memory is its peak (VmHWM)
-above what it held before the phase; the model itself and the moments are there before. The storage
-is a new local folder unless a URL is given, for example that of an S3 server.
+Each number of ranks runs in gloo processes of its own, sharded by FSDP2 as in training, first to
+write a state and then to read those of all numbers. A rank's memory is its peak (VmHWM) above what
+it held before the phase: the model and the moments are there, libraries are loaded, and glibc gives
+freed memory back at once (`benchmarks.resident`). The storage is a new local folder unless a URL is
+given, for example that of an S3 server.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from benchmarks.resident import peak, resident, restart_peak, return_freed_memory
 from raycl.plan.training import ModelSpec
 from raycl.states.mark import Metadata, StateMark
 from raycl.storage import Storage
@@ -34,6 +37,7 @@ from raycl.train.checkpoint.boxes import local_part
 from raycl.train.checkpoint.load import load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import read_state
+from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
 from raycl.train.empty import materialize
 from raycl.train.model import LanguageModel, empty_model
@@ -41,7 +45,8 @@ from raycl.train.sharding import shard_model
 from raycl.train.world import World
 
 MIB = 2**20
-_CONTEXT = multiprocessing.get_context("spawn")
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["transformers.models.gpt_neox.modeling_gpt_neox", __name__])
 
 
 def configuration(parameters: float) -> dict[str, Any]:
@@ -82,20 +87,14 @@ class Counted(Storage):
         self.written += size
 
 
-def memory(field: str) -> int:
-    """A field of /proc/self/status, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(field))) * 1024
-
-
 def measured(storage: Counted, phase: Callable[[], float]) -> dict[str, float]:
     """What a phase took; it returns the seconds for which it held up the training."""
-    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is in use now
-    before, storage.read, storage.written = memory("VmRSS"), 0, 0
+    restart_peak()
+    before, storage.read, storage.written = resident(), 0, 0
     began = time.perf_counter()
     blocked = phase()
     return {
-        "MiB more": (memory("VmHWM") - before) / MIB,
+        "MiB more": (peak() - before) / MIB,
         "MiB read": storage.read / MIB,
         "MiB written": storage.written / MIB,
         "seconds": time.perf_counter() - began,
@@ -142,24 +141,41 @@ class Job:
     port: int
     size: int
     out: Path
+    reads: bool
+    """Whether it reads the states; else it writes its own."""
 
 
 def _rank(job: Job, rank: int) -> None:
-    """One rank: save twice (the first time allocates the buffers), resume, hand off."""
+    """One rank: save twice (the first time allocates the buffers), or resume and hand off."""
     torch.set_num_threads(1)
+    return_freed_memory()
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(job.port))
     dist.init_process_group("gloo", rank=rank, world_size=job.size)
     world, storage = World(rank, job.size, torch.device("cpu")), Counted(job.url)
     spec = ModelSpec(configuration(job.parameters), initialization="gpt-neox")
+    _load_libraries(spec, storage, world)
     model, optimizer = _model(spec, world)
-    facts: dict[str, Any] = _saves(job.names[job.size], model, optimizer, storage, world)
-    for source, name in job.names.items():
-        if storage.exists(f"states/{name}/state.json"):
+    facts: dict[str, Any] = {}
+    if job.reads:
+        for source, name in job.names.items():
             for what, of in (("resume", optimizer), ("hand-off", None)):
                 load = partial(_load, storage, name, model, of, world)
                 facts[f"{what} of {source}"] = measured(storage, load)
+    else:
+        facts = _saves(job.names[job.size], model, optimizer, storage, world)
     (job.out / f"{rank}.json").write_text(json.dumps(facts))
     dist.destroy_process_group()
+
+
+def _load_libraries(spec: ModelSpec, storage: Counted, world: World) -> None:
+    """Save and read a state of one number, so that what is imported for it is imported."""
+    name, tensors = f"{0:09d}-{world.size:032x}", {"model.one": torch.ones(1)}
+    writer = StateWriter(storage, world, keep_last=1)
+    writer.save(name, tensors, _mark(name, spec, world), b"", kept=True)
+    writer.wait()
+    stored = StoredTensors(storage, read_state(storage, name), world)
+    world.everywhere(lambda: stored.fill(tensors))
+    world.agree(lambda: storage.remove_folder(f"states/{name}"))
 
 
 def _saves(
@@ -202,25 +218,35 @@ def _load(
 
 
 def run(url: str, parameters: float, ranks: list[int]) -> None:
-    """Print a line for each number of ranks and phase: the largest of its ranks."""
+    """Print a line of a table for each number of ranks and phase: the largest of its ranks."""
     names = {size: f"{1:09d}-{size:032x}" for size in ranks}
-    print(f"{'ranks':>5} {'phase':>14}  " + "  ".join(f"{c:>11}" for c in _COLUMNS))
-    for size in ranks:
-        with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-            probe.close()
-            job = Job(url, parameters, names, port, size, Path(folder))
-            processes = [_CONTEXT.Process(target=_rank, args=(job, rank)) for rank in range(size)]
-            for process in processes:
-                process.start()
-            for process in processes:
-                process.join()
-            found = [json.loads(file.read_text()) for file in Path(folder).glob("*.json")]
-        print(f"{size:>5} {'share':>14}  {max(f.pop('share MiB') for f in found):11.1f} MiB")
+    print(f"| ranks | phase | {' | '.join(_COLUMNS)} |\n{'|---' * (len(_COLUMNS) + 2)}|")
+    for reads, size in product((False, True), ranks):
+        with tempfile.TemporaryDirectory() as folder:
+            job = Job(url, parameters, names, _free_port(), size, Path(folder), reads)
+            found = _answers(job)
+        if not reads:
+            share = max(facts.pop("share MiB") for facts in found)
+            print(f"| {size} | a rank's share: {share:.0f} MiB |{' |' * len(_COLUMNS)}")
         for phase in found[0]:
-            values = (max(f[phase][column] for f in found) for column in _COLUMNS)
-            print(f"{size:>5} {phase:>14}  " + "  ".join(f"{v:11.1f}" for v in values), flush=True)
+            values = (max(facts[phase][column] for facts in found) for column in _COLUMNS)
+            cells = " | ".join(f"{value:.1f}" for value in values)
+            print(f"| {size} | {phase} | {cells} |", flush=True)
+
+
+def _answers(job: Job) -> list[dict[str, Any]]:
+    processes = [_CONTEXT.Process(target=_rank, args=(job, rank)) for rank in range(job.size)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [json.loads((job.out / f"{rank}.json").read_text()) for rank in range(job.size)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 _COLUMNS = ("MiB more", "MiB read", "MiB written", "seconds", "blocked")

@@ -166,11 +166,10 @@ def step_memory(facts: MemoryFacts, layout: Layout, computation: Computation) ->
 def _gathered(facts: MemoryFacts, layout: Layout, computation: Computation) -> float:
     """All units where weights stay gathered through a step, else the last and two others.
 
-    The last unit, which is the first of the backward pass, is not freed between the two. One worker
-    in float32 computes with the weights themselves.
+    The last unit, which is the first of the backward pass, is not freed between the two. FSDP2
+    computes with a copy also where one worker holds all weights in the type of the computation
+    (`FSDPParamGroup.wait_for_unshard`).
     """
-    if _in_place(layout, computation):
-        return 0.0
     *others, last = (unit / layout.tensor for unit in facts.units)
     held = last + sum(others)
     if not keeps_gathered(layout, computation.bytes_each * held):
@@ -183,15 +182,9 @@ def _exchange(facts: MemoryFacts, layout: Layout, computation: Computation) -> f
 
     The gradients of the last unit are reduced when the backward pass has ended.
     """
-    if _in_place(layout, computation):
-        return 0.0
     *others, last = (unit / layout.tensor for unit in facts.units)
     each = computation.bytes_each
     return (each + 4) * max(others, default=0.0) + 2 * each * last
-
-
-def _in_place(layout: Layout, computation: Computation) -> bool:
-    return layout.shard == 1 and computation.precision == "float32"
 
 
 def _kept(kept: Activations, checkpointing: Checkpointing, tensor: int) -> float:

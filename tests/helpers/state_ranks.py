@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import Placement, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 
+from benchmarks.resident import peak, resident, restart_peak, return_freed_memory
 from raycl.train.checkpoint.boxes import local_box, local_part
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import read_state
@@ -37,11 +39,14 @@ LAYOUTS: Mapping[str, tuple[tuple[int, ...], tuple[Placement, ...]]] = {
     "copies": ((4,), (Replicate(),)),
 }
 """By name, the shape of the mesh and the placements of every tensor with two dimensions."""
+FEWER = (3, 2)
+"""Numbers of ranks that load flat what four have saved."""
 TENSOR_PARALLEL = "tensor parallel"
 """Another layout: split over two ranks as in training, and each half sharded over two by FSDP2."""
 
 
-def whole_tensors() -> dict[str, torch.Tensor]:
+@cache
+def _drawn() -> dict[str, torch.Tensor]:
     """A large tensor, one that four ranks cannot share evenly, one of fewer rows than ranks."""
     draw = torch.Generator().manual_seed(7)
     return {
@@ -53,14 +58,23 @@ def whole_tensors() -> dict[str, torch.Tensor]:
     }
 
 
+def whole_tensors() -> dict[str, torch.Tensor]:
+    """The tensors before they are divided, drawn once in a process."""
+    return dict(_drawn())
+
+
 def placed(layout: str) -> dict[str, torch.Tensor]:
     """The tensors under a layout; those of one dimension are held whole by every rank."""
     if layout == TENSOR_PARALLEL:
         return _tensor_parallel()
     shape, placements = LAYOUTS[layout]
+    shape = (dist.get_world_size(),) if layout == "flat" else shape
     mesh = init_device_mesh("cpu", shape)
     return {
-        name: distribute_tensor(tensor, mesh, placements) if tensor.ndim > 1 else tensor
+        # Every rank has drawn them all, so that none has to send its parts to the others.
+        name: distribute_tensor(tensor, mesh, placements, src_data_rank=None).clone()
+        if tensor.ndim > 1
+        else tensor.clone()
         for name, tensor in whole_tensors().items()
     }
 
@@ -83,7 +97,9 @@ def save_and_load(
 ) -> list[bool]:
     """Save under one layout and load under others; whether each rank got its own numbers.
 
-    `url` is that of the storage. `folder` gets, for each layout and rank, the bytes that it read.
+    At the end fewer ranks load as well, each its share among them.
+    `url` is that of the storage. `folder` gets, for each layout and rank, the bytes that it held
+    and read, and how many more it used meanwhile.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -110,6 +126,7 @@ def _work(
 ) -> None:
     os.environ.update(environment)
     torch.set_num_threads(1)
+    return_freed_memory()
     dist.init_process_group("gloo")
     world = World(dist.get_rank(), dist.get_world_size(), torch.device("cpu"))
     storage = CountingStorage(url, str(folder / f"log-{world.rank}"))
@@ -118,19 +135,34 @@ def _work(
     writer.wait()
     for layout in loaded:
         Path(storage.log).write_text("")
-        _load(storage, layout, world)
-        facts = {"read": sum(storage.reads()), "held": _held(layout)}
+        more = _load(storage, layout, world)
+        facts = {"read": sum(storage.reads()), "held": _held(layout), "more": more}
         (folder / f"{layout}-{world.rank}.json").write_text(json.dumps(facts))
+    dist.destroy_process_group()
+    for ranks in FEWER:
+        if world.rank < ranks:
+            _load_by(ranks, storage, folder, world.rank)
+
+
+def _load_by(ranks: int, storage: CountingStorage, folder: Path, rank: int) -> None:
+    """Load as one of fewer ranks, which meet in a group of their own."""
+    meeting = f"file://{folder}/meeting-{ranks}"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=ranks)
+    _load(storage, "flat", World(rank, ranks, torch.device("cpu")))
     dist.destroy_process_group()
 
 
-def _load(storage: CountingStorage, layout: str, world: World) -> None:
-    expected, found = placed(layout), placed(layout)
-    for tensor in found.values():
-        local_part(tensor).zero_()
+def _load(storage: CountingStorage, layout: str, world: World) -> int:
+    """Load and compare; bytes used at the most, above those before."""
+    expected = placed(layout)
+    found = {name: torch.full_like(tensor, 7) for name, tensor in expected.items()}
+    restart_peak()
+    before = resident()
     StoredTensors(storage, read_state(storage, NAME), world).fill(found)
+    more = peak() - before
     for name, tensor in found.items():
         assert torch.equal(local_part(tensor), local_part(expected[name])), name
+    return more
 
 
 def _held(layout: str) -> int:

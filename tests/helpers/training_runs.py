@@ -20,6 +20,7 @@ from raycl.plan.execution import Execution
 from raycl.plan.mixture import Mixture, Source
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.schedule import Constant
+from raycl.plan.shares import share_of
 from raycl.plan.training import ModelSpec, Training
 from raycl.plan.validation import Validation
 from raycl.storage import Storage
@@ -111,13 +112,13 @@ def make_batches(
         name: CorpusReader(storage, folder, load_manifest(storage, folder))
         for name, folder in task.corpora.items()
     }
-    share = BATCH // world
+    share = share_of(BATCH, rank, world)
 
     def batches(first: int) -> Iterator[np.ndarray]:
         for step in range(first, task.stop):
             runs = task.chain.rows(step)
             rows = np.concatenate([readers[r.corpus].read(r.first, r.count) for r in runs])
-            yield rows[rank * share : (rank + 1) * share]
+            yield rows[share.start : share.stop]
 
     return batches
 

@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,8 +18,11 @@ import torch.distributed as dist
 
 from raycl.storage import Storage
 from raycl.train.loop import Interrupted
+from raycl.train.world import World
+from tests.helpers.loaded_shares import assert_loads
 from tests.helpers.training_runs import Notice, make_task, poison, run
 
+CPU = torch.device("cpu")
 Jobs = list[tuple[Storage, dict[str, Any]]]
 CONTEXT = multiprocessing.get_context("forkserver")
 # The last two are imported when the first model is built and the first history is written.
@@ -31,7 +35,8 @@ def launch(world: int, jobs: Jobs, **environment: str) -> list[int]:
     """Run the jobs one after another in `world` processes; the exit status of each rank.
 
     A job is a storage and the fields of its `make_task`, with `notice` beside them for the
-    `Notice` of each rank.
+    `Notice` of each rank, and with `workers` where only so many of the processes train: then they
+    first compare what they load of each state of the storage with the state.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -65,9 +70,22 @@ def _work(jobs: list[tuple[str, dict[str, Any]]], environment: dict[str, str]) -
     if "POISON" in environment:
         folder, steps, value = json.loads(environment["POISON"])
         poison(make_task(stop=8), Storage(folder), steps, float(value))
-    for folder, fields in jobs:
-        _run(Storage(folder), rank, world, fields)
-    if world > 1:
+    for number, (folder, fields) in enumerate(jobs):
+        workers = fields.pop("workers", None)
+        if workers is None:
+            _run(Storage(folder), rank, world, fields)
+            continue
+        _leave()
+        meeting = Path(folder) / f"meeting-{number}"
+        if rank < workers:
+            dist.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=workers)
+            assert_loads(Storage(folder), make_task(**fields), World(rank, workers, CPU))
+            _run(Storage(folder), rank, workers, fields)
+    _leave()
+
+
+def _leave() -> None:
+    if dist.is_initialized():
         dist.destroy_process_group()
 
 

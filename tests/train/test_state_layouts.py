@@ -25,7 +25,7 @@ TENSORS = len(whole_tensors())
 
 
 def check(url: str, folder: Path, saved: str, loaded: Sequence[str]) -> None:
-    """Four ranks save and load; what each wrote and read; one process reads it all."""
+    """Four ranks save and load; what each wrote, read and used; one process reads it all."""
     assert all(save_and_load(url, folder, 4, saved, loaded))
     storage = Storage(url)
     sizes = [f.bytes for n, f in read_mark(storage, NAME).files.items() if n.startswith("shard")]
@@ -40,6 +40,8 @@ def check(url: str, folder: Path, saved: str, loaded: Sequence[str]) -> None:
         wider = 2 if layout == "columns" != saved else 1
         most = min(wider * facts["held"], TOTAL) + overhead
         assert facts["read"] <= most, (layout, rank, facts)
+        # It is read into its place: what is under way is all that there is beside it.
+        assert facts["more"] <= facts["read"] + 8 * 2**20, (layout, rank, facts)
         assert wider == 2 or layout == "copies" or most < TOTAL
     stored = StoredTensors(storage, read_state(storage, NAME), World(0, 1, torch.device("cpu")))
     for name, tensor in whole_tensors().items():
