@@ -150,6 +150,7 @@ class Progress(tune.Callback):
     def _reason(self, trial: Any) -> str:
         """Why a trial died, in one line."""
         error, node = trial_error(trial), self._nodes[_node(trial)]
+        error = _death(error) or error
         if isinstance(error, ray.exceptions.OutOfMemoryError):  # Ray's own watch was quicker
             return out_of_memory(node)
         if not isinstance(error, ray.exceptions.RayActorError):
@@ -182,6 +183,14 @@ def out_of_memory(node: Node) -> str:
         f"out of memory: each of its workers needs {much}. Train fewer nodes at once "
         "(--concurrent 1), or set a smaller execution.micro_batch"
     )
+
+
+def _death(error: Any) -> Exception | None:
+    """What ended a worker of the trial's group from outside; the others only miss it."""
+    raised = getattr(error, "worker_failures", {}).values()
+    causes = [getattr(failure, "health_check_failure", failure) for failure in raised]
+    dead = (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError)
+    return next((cause for cause in causes if isinstance(cause, dead)), None)
 
 
 def _reason(error: Any) -> str:

@@ -187,6 +187,21 @@ def test_a_worker_that_the_kernel_ended_for_memory(monkeypatch: pytest.MonkeyPat
     assert reason.startswith("out of memory")
 
 
+def test_a_worker_of_a_group_that_died_is_the_reason_and_not_who_missed_it() -> None:
+    from ray.exceptions import ActorDiedError, OutOfMemoryError
+    from ray.train import WorkerGroupError
+    from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
+
+    missed = RuntimeError("Connection closed by peer")
+    low = OutOfMemoryError("low")  # type: ignore[no-untyped-call]
+    for cause, reason in ((ActorDiedError(), "its process died"), (low, "out of memory")):
+        found = WorkerHealthCheckFailedError("A worker died", cause)
+        ((_, told, _),) = Booked().end(WorkerGroupError("workers failed", {0: missed, 1: found}))
+        assert told.startswith(reason)
+    ((_, told, _),) = Booked().end(WorkerGroupError("workers failed", {0: missed}))
+    assert told == "Connection closed by peer"
+
+
 def test_a_node_is_tried_again_while_it_gets_further(tmp_path: Path) -> None:
     storage, tree = Storage(tmp_path), fakes.make_tree([("a", None, 1)], steps=20)
     failures = NodeFailures({"a": tree.nodes[0]}, storage, most=2)
