@@ -27,7 +27,7 @@ from raycl.units import format_memory
 METRICS_SECONDS = 10.0
 """Between two events with metrics of one node."""
 _THEIRS = "another sweep trains it"
-_NO_ROOM = "the cluster has no room for its workers yet"
+_NOT_STARTED = "its workers have not started yet; the cluster may have no room"
 _TOLD = (
     "step",
     "loss",
@@ -95,12 +95,12 @@ class Progress(tune.Callback):
                     kill_trial(trial)  # Tune starts it again, and there it sees it is not ours
 
     def _tell_pending(self) -> None:
-        """Say once of each node that its trial finds no place in the cluster."""
+        """Say once of each node that its trial has not started."""
         now = time.monotonic()
         for name in self._frontier.running.keys() - self._started:
             if now - self._pending.setdefault(name, now) > ROOM_SECONDS:
                 self._pending[name] = math.inf
-                self._tell("waiting", name, reason=_NO_ROOM)
+                self._tell("waiting", name, reason=_NOT_STARTED)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Training of the node begins, for the first time or again."""
@@ -112,7 +112,7 @@ class Progress(tune.Callback):
     ) -> None:
         """Metrics are told now and then."""
         if result.get(WAITING):
-            self._tell("waiting", _node(trial), reason=_NO_ROOM)
+            self._tell("waiting", _node(trial), reason=_NOT_STARTED)
         metrics = _told(result)
         last, now = self._told.get(trial.trial_id, 0.0), time.monotonic()
         if "loss" in metrics and now - last >= METRICS_SECONDS:

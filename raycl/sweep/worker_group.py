@@ -28,7 +28,7 @@ ELASTIC_START_SECONDS = float(os.environ.get("RAYCL_ELASTIC_START_SECONDS", "120
 ROOM_SECONDS = 60.0
 """How long a node waits for a place in the cluster before that is said."""
 WAITING = "waiting"
-"""Metric with which a trial says that there is no room for its workers yet."""
+"""Metric with which a trial says that none of its workers has started yet."""
 IDLE_SECONDS = 2.0
 """How long a group without a node keeps its resources, which others may wait for."""
 
