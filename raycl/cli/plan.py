@@ -47,6 +47,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     Each line is a node: a run of steps that the recipes named share, trained once.
     """
     from raycl.cli.plan_view import print_plan
+    from raycl.cluster.memory import worker_memory
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
     from raycl.recipe.seed import seed_text
@@ -60,7 +61,8 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     place = Storage(storage) if storage else None
     definition = define(recipe, overrides or (), scale)
     resolution = resolve_inputs((definition,), place, ClusterOptions(gpus=gpus).device)
-    made = inspected(plan_sweeps((definition,), place, resolution=resolution)).on(machine)
+    made = inspected(plan_sweeps((definition,), place, resolution=resolution))
+    made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())
     for sentence in [*resolution.notes, earlier_sentence(made.states)]:
         if sentence:
             Console(stderr=True).print(sentence, markup=False, soft_wrap=True)

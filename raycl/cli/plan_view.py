@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from raycl.cli.memory_view import memory_text, print_memory
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.plan.cost import NodePlan, Plan
-from raycl.plan.fit import Fit
-from raycl.units import format_count, format_memory
+from raycl.units import format_count
 
 
 def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
@@ -32,43 +32,18 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
             format_count(node.tokens),
             format_count(node.flops),
             _workers(node),
-            format_memory(node.memory_per_worker),
+            memory_text(node),
             _state(node),
             escape(_recipes(node)),
         )
     console.print(table)
-    print_memory(plan.nodes, console)
+    print_memory(plan, console)
     print_plan_summary(plan, console)
     for labels in _equal(plan.nodes):
         text = f"The same training, and so equal rows in the results: {'; '.join(labels)}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
     if not prepared:
         console.print("Corpora are not prepared yet: their sizes are not checked.")
-
-
-def print_memory(nodes: Sequence[NodePlan], console: Console) -> None:
-    """Print what the memory of a worker is made of, a column for each way to compute a step."""
-    ways = list(dict.fromkeys(node.fit for node in nodes if node.fit is not None))
-    if not ways:
-        return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("a worker's memory")
-    for fit in ways:
-        table.add_column(_way(fit), justify="right")
-    for part in ways[0].memory.parts():
-        table.add_row(part, *(format_memory(fit.memory.parts()[part]) for fit in ways))
-    table.add_row("peak", *(format_memory(fit.memory.total) for fit in ways))
-    console.print(table)
-
-
-def _way(fit: Fit) -> str:
-    """How a worker computes, such as `1 × 8 × 1, micro-batch 4, computed again: full`."""
-    grid, computed = fit.layout, fit.computation
-    text = f"{grid.replicate} × {grid.shard} × {grid.tensor} workers"
-    text += f", micro-batch {computed.micro_batch} of {computed.rows}, {computed.precision}"
-    if computed.checkpointing != "none":
-        text += f", recomputing: {computed.checkpointing}"
-    return text
 
 
 def print_plan_summary(plan: Plan, console: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -14,7 +14,12 @@ from raycl.cluster.options import ClusterOptions
 from raycl.cluster.ray_internals import NO_AUTOSCALER, autoscaler_file
 from raycl.cluster.worker_needs import WorkerNeeds
 from raycl.errors import InputError
+from raycl.plan.machines import MACHINES
+from raycl.plan.scaling import Machine
 from raycl.plan.tree import Node
+
+_TYPE = "accelerator_type:"
+"""Ray's resource for a kind of accelerator begins so."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,28 @@ def refuse_what_never_fits(
             )
 
 
+def gpu_machine(needs: WorkerNeeds, capacity: Capacity | None) -> Machine | None:
+    """Of the machines that can hold a worker, the one whose GPUs have most memory.
+
+    What has no room there has none anywhere. None where a kind of GPU is not known; a card that Ray
+    calls A100 may have 40 GB, and is taken for one of 80.
+    """
+    if capacity is None or not needs.gpus:
+        return None
+    kinds = [kind for kind in (*capacity.there, *capacity.kinds) if kind.workers(needs) >= 1]
+    found = [machine for kind in kinds if (machine := _gpus_of(kind)) is not None]
+    if not found or len(found) < len(kinds):
+        return None
+    return max(found, key=lambda machine: machine.memory)
+
+
+def _gpus_of(kind: MachineKind) -> Machine | None:
+    names = [n.removeprefix(_TYPE) for n in kind.resources if n.startswith(_TYPE)]
+    if len(names) != 1 or names[0] not in MACHINES:
+        return None
+    return replace(MACHINES[names[0]], gpus_per_host=int(kind.resources["GPU"]))
+
+
 def own_capacity(options: ClusterOptions) -> Capacity | None:
     """That of an embedded cluster, before it starts; None for any other.
 
@@ -124,7 +151,7 @@ def _is_told(kind: MachineKind, needs: WorkerNeeds) -> bool:
 
 
 def _names_accelerator(resources: Mapping[str, float]) -> bool:
-    return any(name.startswith("accelerator_type:") for name in resources)
+    return any(name.startswith(_TYPE) for name in resources)
 
 
 def _living_machines() -> list[Mapping[str, float]]:

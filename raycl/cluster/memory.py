@@ -24,6 +24,11 @@ def machine_memory() -> float:
     return float(total)
 
 
+def worker_memory() -> float:
+    """Bytes of one CPU's part of the machine, which a worker on a CPU may take."""
+    return machine_memory() / (os.cpu_count() or 1)
+
+
 def memory_kills() -> int:
     """Processes that the kernel has ended for memory since the machine or container began."""
     return sum(_counted(Path(file)) for file in _COUNTERS)

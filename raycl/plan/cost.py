@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from raycl.plan import presets
-from raycl.plan.execution import Device
 from raycl.plan.fit import Fit
 from raycl.plan.memory import MemoryFacts
 from raycl.plan.memory_forms import memory_facts
@@ -41,6 +40,8 @@ class NodePlan:
     """How many of the node's first steps storage holds; `steps` where its end state is stored."""
     fit: Fit | None = None
     """How that worker computes its rows, and what it holds, by part."""
+    is_least: bool = False
+    """Whether the memory is that of one row at a time, and training takes as many as fit."""
 
     @property
     def exists(self) -> bool:
@@ -65,6 +66,8 @@ class Plan:
     nodes: tuple[NodePlan, ...]
     precision: str = "float32"
     """What steps are computed in; both names where recipes differ."""
+    room: float | None = None
+    """Bytes that a step of one worker may take, where that is known."""
 
     @property
     def steps_left(self) -> int:
@@ -76,17 +79,16 @@ def make_plan(
     tree: Tree,
     existing: Collection[str],
     models: Mapping[str, ModelFacts] | None = None,
-    device: Device = "cpu",
-    machine: Machine | None = None,
+    place: Place | None = None,
 ) -> Plan:
     """The plan of a tree; `existing` names the states that storage holds.
 
     `models` are the facts of models that were looked into, by `facts_key`. Presets need none.
-    `machine` is what the workers train on, where that is known.
+    `place` is what the workers train on; without it CPUs, whose memory is not known.
     """
     stored = StateIndex(existing)
     sizes = _Sizes(models or {})
-    place = Place(device, machine)
+    place = place or Place()
     nodes = tuple(_node_plan(node, stored, sizes.of(node), place) for node in tree.nodes)
     size = sizes.of(tree.nodes[0])
     return Plan(
@@ -99,6 +101,7 @@ def make_plan(
         flops=sum(node.flops for node in nodes),
         nodes=nodes,
         precision=" and ".join(sorted({n.training.execution.precision for n in tree.nodes})),
+        room=place.room,
     )
 
 
@@ -175,6 +178,7 @@ def _node_plan(node: Node, stored: StateIndex, size: _Size | None, place: Place)
         memory_per_worker=fit.memory.total if fit else 0.0,
         done=_done(node, stored),
         fit=fit,
+        is_least=place.room is None and training.execution.micro_batch is None,
     )
 
 
@@ -198,11 +202,11 @@ def memory_per_worker(node: Node, models: Mapping[str, ModelFacts] | None = None
 
 
 def check_nodes(
-    tree: Tree, models: Mapping[str, ModelFacts] | None, machine: Machine, where: str
+    nodes: Iterable[Node], models: Mapping[str, ModelFacts] | None, machine: Machine, where: str
 ) -> None:
     """Raise InputError where a node's workers need more memory than the machine's GPUs have."""
     sizes = _Sizes(models or {})
-    for node in tree.nodes:
+    for node in nodes:
         size = sizes.of(node)
         work = work_of(node, models)
         if size is not None and size.memory is not None and work is not None:
@@ -210,11 +214,11 @@ def check_nodes(
 
 
 def check_machine(
-    tree: Tree, models: Mapping[str, ModelFacts] | None, memory: float, where: str
+    nodes: Iterable[Node], models: Mapping[str, ModelFacts] | None, memory: float, where: str
 ) -> None:
     """Raise InputError where a node's workers need more than the memory of one machine."""
     sizes = _Sizes(models or {})
-    for node in tree.nodes:
+    for node in nodes:
         size = sizes.of(node)
         if size is not None and size.memory is not None:
             check_host(node.training, size.memory, memory, where)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
-from raycl.plan.layout import Layout
+from raycl.plan.layout import Layout, LayoutChoice, chosen_layout
 from raycl.plan.memory import (
     CHECKPOINTING,
     Checkpointing,
@@ -82,6 +83,37 @@ def fit(
     return Fit(layout, best[1], step_memory(facts, layout, best[1]))
 
 
+def hosts_of(workers: int, per_host: int) -> int:
+    """Hosts of equally many workers; 1 where they do not fill whole hosts."""
+    return workers // per_host if workers % per_host == 0 else 1
+
+
+def roomy_layout(
+    facts: MemoryFacts,
+    choice: LayoutChoice | Literal["auto"],
+    workers: int,
+    hosts: int,
+    least: Computation,
+    room: float,
+) -> Layout:  # six arguments: what is divided among whom, and the room for it
+    """The layout of `chosen_layout`, with fewer copies where a host has no room for one.
+
+    A copy then lies on 2, 3, 4, … hosts, the first number that divides the hosts and with which
+    `least`, the computation that takes least memory, fits into `room` bytes of each worker; on all
+    hosts where none has room. Copies that a recipe asks for stay. Raises InputError as
+    `chosen_layout` does.
+    """
+    layout = chosen_layout(choice, workers, hosts)
+    if choice != "auto" and choice.replicate is not None:
+        return layout
+    for copies in reversed(_divisors(layout.replicate)):
+        shard = workers // copies // layout.tensor
+        divided = Layout(copies, shard, layout.tensor)
+        if _bytes(facts, divided, least) <= room:
+            break
+    return divided
+
+
 def layouts(workers: int, per_host: int, heads: int) -> Iterator[Layout]:
     """Layouts of so many workers: tensor parallelism inside a host and where heads divide."""
     for tensor in _divisors(min(per_host, workers)):
@@ -109,13 +141,12 @@ def best_layout(
 ) -> Fit | None:  # six arguments: what is divided among whom, how it is computed and judged
     """The layout of so many workers with the quickest step among those that fit; None: none fits.
 
-    Of layouts that are alike it is the one that workers take by themselves (shards inside a host,
-    copies from host to host), else that with fewest parts of a matrix and with most copies.
+    Of layouts that are alike it is the one that workers take by themselves (`roomy_layout`), else
+    that with fewest parts of a matrix and with most copies.
     """
-    found = []
+    found, room = [], usable(machine.memory)
     for layout in layouts(workers, machine.gpus_per_host, work.heads):
         share = math.ceil(work.global_batch / layout.readers)
-        room = usable(machine.memory)
         if layout.readers <= work.global_batch:
             made = fit(facts, layout, replace(wanted, rows=share, micro_batch=share), room)
             if made is not None:
@@ -123,7 +154,10 @@ def best_layout(
     if not found:
         return None
     limit = ALIKE * min(time for time, _ in found)
-    usual = max(1, workers // machine.gpus_per_host)
+    hosts = hosts_of(workers, machine.gpus_per_host)
+    rows = math.ceil(work.global_batch / workers)
+    least = replace(wanted, rows=rows, micro_batch=1, checkpointing="full")
+    usual = roomy_layout(facts, "auto", workers, hosts, least, room).replicate
     alike = [made.layout for time, made in found if time <= limit]
     best = min(alike, key=lambda layout: _strangeness(layout, usual))
     return next(made for _, made in found if made.layout == best)

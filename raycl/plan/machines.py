@@ -9,14 +9,17 @@ from dataclasses import replace
 from raycl.errors import InputError
 from raycl.plan.scaling import Machine
 
+_A100 = Machine(peak_flops=312e12, memory=80e9, inside=300e9, outside=6.25e9)
 MACHINES: Mapping[str, Machine] = {
     "H100": Machine(),
     "H200": Machine(memory=141e9),
     "B200": Machine(peak_flops=2250e12, memory=180e9, inside=900e9),
-    "A100": Machine(peak_flops=312e12, memory=80e9, inside=300e9, outside=6.25e9),
+    "A100": _A100,
+    "A100-80G": _A100,
+    "A100-40G": replace(_A100, memory=40e9),
 }
-"""By the name of the GPU, in hosts of eight: NVLink 4, 4, 5 and 3, and the network cards of AWS'
-p5, p5en, p6-b200 and p4de."""
+"""By the name of the GPU, which is Ray's too, in hosts of eight: NVLink 4, 4, 5 and 3, and the
+network cards of AWS' p5, p5en, p6-b200, p4de and p4d."""
 _UNITS: Mapping[str, float] = {"GB": 1e9, "GiB": 2**30, "MB": 1e6, "MiB": 2**20}
 
 

@@ -26,6 +26,8 @@ class ModelFacts:
     """The values of `execution.attention` that compute the model as it is meant."""
     recomputes: bool
     """Whether it can compute activations again (`execution.activation_checkpointing`)."""
+    divides: bool = True
+    """Whether its blocks were found, so that several workers can hold shards of it."""
     memory: MemoryFacts | None = None
     """What its memory depends on; None where that could not be counted."""
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from raycl.errors import InputError
 from raycl.plan.execution import Device, precision_on
-from raycl.plan.fit import Fit, best_layout, fit, usable
-from raycl.plan.layout import Layout
+from raycl.plan.fit import Fit, best_layout, fit, hosts_of, roomy_layout, usable
+from raycl.plan.layout import Layout, chosen_layout
 from raycl.plan.memory import CHECKPOINTING, Checkpointing, Computation, MemoryFacts, step_memory
 from raycl.plan.scaling import Machine, Work
 from raycl.plan.training import Training
@@ -21,35 +21,60 @@ _HOSTS = (*range(1, 17), 32, 64, 128)
 
 @dataclass(frozen=True)
 class Place:
-    """What workers train on; `machine` is None where it is not known."""
+    """What workers train on, as far as it is known."""
 
     device: Device = "cpu"
-    machine: Machine | None = None
+    room: float | None = None
+    """Bytes that a step of one worker may take."""
+    per_host: int | None = None
+    """Workers of one host; None: all are on one."""
+
+
+def on_gpus(machine: Machine) -> Place:
+    """GPUs of a known kind."""
+    return Place("cuda", usable(machine.memory), machine.gpus_per_host)
 
 
 def planned(training: Training, facts: MemoryFacts, place: Place) -> Fit:
     """How the worker with most to hold computes its rows, and the memory of it.
 
     With the fewest workers each has most to hold. What the recipe leaves open is what fits the
-    machine, or where it is not known, all rows at once.
+    place; one row at a time where the place is not known, or nothing fits.
     """
-    layout = _layout(training, place)
+    workers = training.fewest_workers or training.workers
+    layout = training_layout(training, facts, workers, place)
     wanted = _wanted(training, layout, place.device)
-    policies = _policies(training)
-    if place.machine is not None and training.execution.micro_batch is None:
-        made = fit(facts, layout, wanted, usable(place.machine.memory), policies)
+    if training.execution.micro_batch is None:
+        policies = _policies(training)
+        made = fit(facts, layout, wanted, place.room, policies) if place.room else None
         if made is not None:
             return made
-        wanted = replace(wanted, micro_batch=1, checkpointing=policies[-1])
+        policy = policies[0 if place.room is None else -1]
+        wanted = replace(wanted, micro_batch=1, checkpointing=policy)
     return Fit(layout, wanted, step_memory(facts, layout, wanted))
+
+
+def training_layout(
+    training: Training, facts: MemoryFacts | None, workers: int, place: Place
+) -> Layout:
+    """How so many workers divide the model: the recipe's layout, as far as memory allows.
+
+    Plans and trainings take this one. Raises InputError where the workers do not divide.
+    """
+    choice = training.execution.layout
+    hosts = hosts_of(workers, place.per_host or workers)
+    layout = chosen_layout(choice, workers, hosts)
+    if facts is None or place.room is None or layout.replicate == 1:
+        return layout
+    least = _least(training, layout, place.device)
+    return roomy_layout(facts, choice, workers, hosts, least, place.room)
 
 
 def check_room(
     training: Training, facts: MemoryFacts, work: Work, machine: Machine, where: str
 ) -> None:
     """Raise InputError where a GPU of the machine cannot hold the node, with what would fit."""
-    place = Place("cuda", machine)
-    needs, room = planned(training, facts, place).memory.total, usable(machine.memory)
+    needs, room = planned(training, facts, on_gpus(machine)).memory.total, usable(machine.memory)
     if needs <= room:
         return
     workers = training.fewest_workers or training.workers
@@ -76,10 +101,9 @@ def check_host(training: Training, facts: MemoryFacts, memory: float, where: str
 
 def fewest_bytes(training: Training, facts: MemoryFacts) -> float:
     """Bytes of a worker that computes one row at a time on a CPU."""
-    layout = _layout(training, Place())
-    wanted = _wanted(training, layout, "cpu")
-    rows = training.execution.micro_batch or 1
-    return step_memory(facts, layout, replace(wanted, micro_batch=min(rows, wanted.rows))).total
+    workers = training.fewest_workers or training.workers
+    layout = training_layout(training, facts, workers, Place())
+    return step_memory(facts, layout, _least(training, layout, "cpu")).total
 
 
 def _proposal(training: Training, facts: MemoryFacts, work: Work, machine: Machine) -> str:
@@ -104,10 +128,6 @@ def described(made: Fit) -> str:
     )
 
 
-def _layout(training: Training, _: Place) -> Layout:
-    return Layout(shard=training.fewest_workers or training.workers)
-
-
 def _wanted(training: Training, layout: Layout, device: Device) -> Computation:
     execution = training.execution
     rows = math.ceil(training.chain.global_batch / layout.readers)
@@ -119,6 +139,13 @@ def _wanted(training: Training, layout: Layout, device: Device) -> Computation:
         device=device,
         attention=execution.attention,
     )
+
+
+def _least(training: Training, layout: Layout, device: Device) -> Computation:
+    """The computation with least memory that the recipe allows."""
+    rows, policy = training.execution.micro_batch or 1, _policies(training)[-1]
+    wanted = _wanted(training, layout, device)
+    return replace(wanted, micro_batch=min(rows, wanted.rows), checkpointing=policy)
 
 
 def _policies(training: Training) -> Sequence[Checkpointing]:

@@ -16,9 +16,10 @@ from raycl.errors import InputError, within
 from raycl.plan.cost import Plan, check_nodes, make_plan
 from raycl.plan.execution import Device
 from raycl.plan.model_facts import ModelFacts
+from raycl.plan.planned_memory import Place, on_gpus
 from raycl.plan.scaling import Machine
 from raycl.plan.training import Training
-from raycl.plan.tree import Tree, build_tree
+from raycl.plan.tree import Node, Tree, build_tree
 from raycl.recipe.definition import (
     LEAST_SHARED,
     Definition,
@@ -64,14 +65,14 @@ class SweepPlan:
     """What the recipes left open, as the command has found it."""
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
     """Facts of the models that were looked into, by `facts_key`."""
-    machine: Machine | None = None
-    """What GPUs the workers train on, where that is known."""
+    place: Place | None = None
+    """What the workers train on, where more of it is known than the device."""
 
     @cached_property
     def cost(self) -> Plan:
         """Steps, tokens, FLOPs and memory of the tree, and how much of it storage holds."""
-        device = self.resolution.device
-        return make_plan(self.tree, self.states, self.models, device, self.machine)
+        place = self.place or Place(self.resolution.device)
+        return make_plan(self.tree, self.states, self.models, place)
 
     @cached_property
     def is_prepared(self) -> bool:
@@ -101,11 +102,24 @@ class SweepPlan:
         """The same plan with the facts of models that were looked into."""
         return replace(self, models=models)
 
-    def on(self, machine: Machine | None) -> SweepPlan:
-        """The same plan on GPUs of a known kind; raises InputError where a node has no room."""
-        if machine is not None:
-            check_nodes(self.tree, self.models, machine, self.sweeps[0].definition.where)
-        return replace(self, machine=machine)
+    @property
+    def left(self) -> tuple[Node, ...]:
+        """The nodes whose end state storage lacks."""
+        return tuple(node for node in self.tree.nodes if node.name not in self.states)
+
+    def on_gpus(self, machine: Machine | None) -> SweepPlan:
+        """The same plan on GPUs of a known kind; None changes nothing.
+
+        Raises InputError where a node that is left to train has no room.
+        """
+        if machine is None:
+            return self
+        check_nodes(self.left, self.models, machine, self.sweeps[0].definition.where)
+        return replace(self, place=on_gpus(machine))
+
+    def on_cpus(self, room: float) -> SweepPlan:
+        """The same plan on CPUs, of whose memory each worker may take `room` bytes."""
+        return replace(self, place=Place("cpu", room))
 
     def subtree(self, sweep: PlannedSweep) -> Tree:
         """The part of the tree along which one sweep's recipes run, under their own labels."""

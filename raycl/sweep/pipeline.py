@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from raycl.cluster.capacity import own_capacity, refuse_what_never_fits
-from raycl.cluster.memory import machine_memory
+from raycl.cluster.capacity import (
+    cluster_capacity,
+    gpu_machine,
+    own_capacity,
+    refuse_what_never_fits,
+)
+from raycl.cluster.memory import machine_memory, worker_memory
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.worker_needs import WorkerNeeds
 from raycl.data.prepare import TextSource
 from raycl.data.shards import check_shards
 from raycl.plan.cost import Plan, check_machine
+from raycl.plan.machines import MACHINES
 from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
 from raycl.recipe.resolution import check_starts, store_starts, write_resolution
@@ -96,12 +102,8 @@ def train_sweeps(
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
         return Trained(plan, {})
-    left = [node for node in plan.tree.nodes if node.name not in plan.states]
-    refuse_what_never_fits(left, WorkerNeeds(), own_capacity(options))
-    plan = inspected(plan)
-    if options.address is None and options.device == "cpu":
-        where = plan.sweeps[0].definition.where
-        check_machine(plan.tree, plan.models, machine_memory(), where)
+    refuse_what_never_fits(plan.left, WorkerNeeds(), own_capacity(options))
+    plan = _with_room(inspected(plan), options)
     sources = _ready(plan, material, storage, report)
     to = options.address
     report("Starting Ray …" if to is None else f"Connecting to Ray at {to} …")
@@ -110,6 +112,9 @@ def train_sweeps(
         from raycl.cluster.connect import cluster
 
         with cluster(options):
+            if options.gpus:
+                there = gpu_machine(options.needs, cluster_capacity(options.needs))
+                plan = plan.on_gpus(there)
             if not plan.is_prepared:
                 plan = _prepared(plan, material, sources, storage, report)
             bind_corpora(storage, plan.facts)
@@ -135,6 +140,17 @@ def _looked_into(
         if sentence:
             report(sentence)
     return _without_damaged(plan, storage, report)
+
+
+def _with_room(plan: SweepPlan, options: ClusterOptions) -> SweepPlan:
+    """The plan on what the options say of its machines. Raises InputError where it has no room."""
+    if options.gpus:
+        return plan.on_gpus(MACHINES.get(options.accelerator or ""))
+    if options.address is not None:
+        return plan
+    where = plan.sweeps[0].definition.where
+    check_machine(plan.left, plan.models, machine_memory(), where)
+    return plan.on_cpus(worker_memory())
 
 
 def _ready(
@@ -180,7 +196,8 @@ def _prepared(
     """The plan over the corpora that are prepared here: names depend on what is in them."""
     prepare_all(material, sources, storage, report)
     definitions = [sweep.definition for sweep in plan.sweeps]
-    return inspected(plan_sweeps(definitions, storage, resolution=plan.resolution))
+    made = inspected(plan_sweeps(definitions, storage, resolution=plan.resolution))
+    return replace(made, place=plan.place)
 
 
 def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:

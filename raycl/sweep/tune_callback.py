@@ -178,7 +178,7 @@ def _node(trial: Any) -> str:
 def out_of_memory(node: Node) -> str:
     """The reason of a node whose worker was ended for want of memory."""
     needs = memory_per_worker(node)
-    much = f"about {format_memory(needs)}" if needs else "more"
+    much = f"{format_memory(needs)} or more" if needs else "more"
     return (
         f"out of memory: each of its workers needs {much}. Train fewer nodes at once "
         "(--concurrent 1), or set a smaller execution.micro_batch"

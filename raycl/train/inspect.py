@@ -19,7 +19,7 @@ from raycl.train.attention import NAMES, built_with, has_soft_cap
 from raycl.train.empty import empty_causal_model
 from raycl.train.keys import check_keys
 from raycl.train.memory_facts import count_memory
-from raycl.train.model import vocabulary_of
+from raycl.train.model import LanguageModel, transformer_blocks, vocabulary_of
 from raycl.train.probe import behaviour
 from raycl.train.quiet import silent
 from raycl.train.size import measure
@@ -63,6 +63,7 @@ def inspect_model(
         vocabulary=vocabulary_of(model),
         attention=_supported(config),
         recomputes=bool(model.supports_gradient_checkpointing),
+        divides=bool(transformer_blocks(LanguageModel(model))),
         memory=count_memory(config, shown.unreached if shown else (), sequence_length),
     )
 

@@ -6,12 +6,15 @@ made, so that their plan needs neither torch nor transformers, whose import take
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from raycl.errors import InputError, within
 from raycl.models.configuration import is_plain
 from raycl.models.start import Start
 from raycl.plan.execution import Device
 from raycl.plan.model_facts import ModelFacts, facts_key
 from raycl.plan.training import ModelSpec, Training
+from raycl.plan.tree import Node
 from raycl.recipe.definition import is_prepared
 from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan
 from raycl.recipe.tokenizer_facts import known_vocabulary
@@ -38,6 +41,7 @@ def inspected(plan: SweepPlan) -> SweepPlan:
                 start = plan.resolution.start(given) if given is not None else None
                 found[key] = _inspect(model, start, length, vocabulary, where)
             _check_execution(training, found[key], where)
+    _check_workers(plan.tree.nodes, found, plan.sweeps[0].definition.where)
     return plan.with_models(found)
 
 
@@ -105,3 +109,15 @@ def _check_execution(training: Training, facts: ModelFacts, where: str) -> None:
             "the model cannot compute its activations again",
             "Set it to none, and execution.micro_batch to fewer rows",
         )
+
+
+def _check_workers(nodes: Iterable[Node], found: Mapping[str, ModelFacts], where: str) -> None:
+    """Check that the models of nodes with several workers can be divided."""
+    for training in (node.training for node in nodes if node.training.workers > 1):
+        facts = found.get(facts_key(training.model, training.sequence_length))
+        if facts is not None and not facts.divides:
+            raise InputError(
+                f"{where}: workers of stage {training.stage}: {training.workers}",
+                "the model's transformer blocks were not found, so workers cannot divide it",
+                "Train it with workers: 1",
+            )

@@ -9,6 +9,7 @@ import numpy as np
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, keep_state
+from raycl.train.division import divided
 from raycl.train.exchange import Question
 from raycl.train.garbage import freed_afterwards, no_collection_in_steps
 from raycl.train.kernels import kernels
@@ -55,7 +56,7 @@ def train(
     validation; the message names the step and the last good state), RuntimeError (the rows end
     early), and whatever the storage or an observer raises.
     """
-    world = current_world().divided(task.execution.layout)
+    world = divided(current_world(), task)
     told = Observers([Reporting(report), *observers] if world.rank == 0 else observers)
     with freed_afterwards(), kernels(world.device, task.execution.deterministic):
         _train(world, task, storage, batches, told, asked)

@@ -6,11 +6,9 @@ moment: two trainings on one machine take the same and end in the same bits.
 
 from __future__ import annotations
 
-import os
-
 import torch
 
-from raycl.cluster.memory import machine_memory
+from raycl.cluster.memory import worker_memory
 from raycl.errors import InputError
 from raycl.models.configuration import is_plain
 from raycl.plan.fit import fit, usable
@@ -132,4 +130,4 @@ def room_of(device: torch.device) -> float:
     """Bytes that a step of one worker may take: of its GPU, or its CPU's part of the machine."""
     if device.type == "cuda":
         return usable(torch.cuda.get_device_properties(device).total_memory)
-    return machine_memory() / (os.cpu_count() or 1)
+    return worker_memory()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
 
 from raycl.errors import InputError
-from raycl.plan.layout import Layout, LayoutChoice, chosen_layout
+from raycl.plan.layout import Layout
 from raycl.plan.shares import share_of
 from raycl.train.process_groups import made_once
 
@@ -106,15 +106,6 @@ class World:
         if self.size > 1:
             dist.all_reduce(values)
         return values
-
-    def divided(self, choice: LayoutChoice | Literal["auto"]) -> World:
-        """The world, with its workers in the chosen layout (collective). Raises InputError."""
-        if self.size == 1 and choice == "auto":
-            return self
-        on_hosts = self.gather(int(os.environ.get("LOCAL_WORLD_SIZE", self.size)))
-        equal = set(on_hosts) == {on_hosts[0]} and self.size % on_hosts[0] == 0
-        hosts = self.size // on_hosts[0] if equal else 1
-        return replace(self, grid=chosen_layout(choice, self.size, hosts))
 
     def gather_numbers(self, values: torch.Tensor) -> torch.Tensor:
         """Every rank's `values` [count] as [ranks, count], on the device (collective).

@@ -14,6 +14,7 @@ from raycl.cluster.capacity import (
     Capacity,
     MachineKind,
     cluster_capacity,
+    gpu_machine,
     own_capacity,
     refuse_what_never_fits,
     scaled_capacity,
@@ -22,6 +23,7 @@ from raycl.cluster.options import ClusterOptions
 from raycl.cluster.variables import parse_variables
 from raycl.cluster.worker_needs import WorkerNeeds
 from raycl.errors import InputError
+from raycl.plan.machines import MACHINES
 from raycl.plan.tree import Node
 from tests.helpers import fakes
 
@@ -118,6 +120,22 @@ def test_what_ray_does_not_tell_is_not_known(
 
 
 # What a worker asks for, and is told
+
+
+def test_the_gpus_of_a_cluster_are_known_where_each_kind_is() -> None:
+    a100 = {"CPU": 96, "GPU": 4, "accelerator_type:A100": 1}
+    there = MachineKind({"CPU": 4}, 1), MachineKind(a100, 1)
+    found = gpu_machine(GPU, Capacity(there))
+    assert found is not None
+    assert (found.memory, found.gpus_per_host) == (80e9, 4)
+    grows = replace(MACHINES["H200"], gpus_per_host=8)
+    h200 = {"CPU": 192, "GPU": 8, "accelerator_type:H200": 1}
+    assert gpu_machine(GPU, Capacity(there, (MachineKind(h200, 2),))) == grows
+    assert gpu_machine(H100, Capacity((MachineKind(HOST, 2),))) == MACHINES["H100"]
+    # A kind of GPU that is not told may have any memory.
+    assert gpu_machine(GPU, Capacity(there, (MachineKind({"CPU": 8, "GPU": 1}, 1),))) is None
+    assert gpu_machine(CPU, Capacity(there)) is None
+    assert gpu_machine(GPU, None) is None
 
 
 def test_an_accelerator_is_a_kind_of_gpu() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.made_up_sweeps import write_state
+from raycl.cluster.capacity import Capacity
 from raycl.cluster.options import ClusterOptions
 from raycl.plan.tree import Tree
 from raycl.storage import Storage
@@ -34,7 +35,10 @@ class Cluster:
         self.trees: list[Tree] = []
         self.fails: set[str] = set()
         """Stages whose nodes fail."""
+        self.capacity: Capacity | None = None
+        """The machines that the cluster can have."""
         monkeypatch.setattr("raycl.cluster.connect.cluster", self.cluster)
+        monkeypatch.setattr("raycl.sweep.pipeline.cluster_capacity", lambda _: self.capacity)
         monkeypatch.setattr("raycl.sweep.driver.run_sweep", self.run_sweep)
 
     @contextmanager

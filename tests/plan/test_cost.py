@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from raycl.cli.memory_view import layout_text
 from raycl.cli.plan_view import print_plan, print_status, step_lines
 from raycl.errors import InputError
 from raycl.plan import presets
 from raycl.plan.cost import Plan, make_plan
+from raycl.plan.layout import Layout
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import ModelFacts, facts_key
+from raycl.plan.planned_memory import Place
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import corpus_facts, make_tree
 from tests.helpers.recipe_data import changed, defined, recipe_data, resolved
@@ -96,6 +100,24 @@ def test_the_table_shows_the_tree() -> None:
     assert "\n  new 20–40" in text
     assert "80 steps trained where the recipes alone would take 120 (33% shared)" in text
     assert "not prepared yet" in text
+
+
+def test_the_memory_of_rows_that_are_chosen_later_is_said_to_be_the_least() -> None:
+    text = _text(lambda c: print_plan(make_plan(_tree(), (), None, Place("cuda")), c, True))
+    assert "≥ " in text
+    assert "1 of 8 rows" in text
+    assert "as many as fit into the GPU" in text
+    known = make_plan(_tree(), (), None, Place("cpu", 2**33))
+    text = _text(lambda c: print_plan(known, c, prepared=True))
+    assert "≥ " not in text
+    assert "8 of 8 rows" in text
+    assert re.search(r"what a step may take +8\.0 GiB", text)
+
+
+def test_a_layout_is_told_in_words() -> None:
+    assert layout_text(Layout()) == "1"
+    assert layout_text(Layout(6, 8)) == "48: 6 copies × 8 shards"
+    assert layout_text(Layout(1, 4, 2)) == "8: 4 shards × 2 tensor parts"
 
 
 def test_labels_with_brackets_are_shown_as_they_are() -> None:

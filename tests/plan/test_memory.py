@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from raycl.errors import InputError
 from raycl.plan import presets
-from raycl.plan.fit import best_layout, fit, layouts, most_rows, usable
-from raycl.plan.layout import Layout
+from raycl.plan.fit import best_layout, fit, layouts, most_rows, roomy_layout, usable
+from raycl.plan.layout import Layout, LayoutChoice
 from raycl.plan.machines import machine_of
 from raycl.plan.memory import (
     CHECKPOINTING,
@@ -23,7 +23,7 @@ from raycl.plan.memory import (
     step_memory,
 )
 from raycl.plan.memory_forms import memory_facts
-from raycl.plan.planned_memory import check_host
+from raycl.plan.planned_memory import Place, check_host, on_gpus, planned, training_layout
 from raycl.plan.scaling import Machine, Work
 from raycl.plan.shares import even_rows
 from tests.helpers.recipe_data import recipe_data, resolved
@@ -125,6 +125,73 @@ def test_layouts_divide_workers_hosts_and_heads() -> None:
     assert {layout.tensor for layout in found} == {1, 2, 4}
     assert all(layout.workers == 16 for layout in found)
     assert {Layout(2, 8), Layout(1, 16), Layout(2, 2, 4)} <= found
+
+
+LLAMA_70B = memory_facts(
+    {
+        **presets.PRESETS["llama-8b"],
+        "num_hidden_layers": 80,
+        "hidden_size": 8192,
+        "num_attention_heads": 64,
+        "intermediate_size": 28672,
+        "vocab_size": 128256,
+    },
+    8192,
+)
+LEAST = replace(WANTED, rows=16, checkpointing="full")
+
+
+@pytest.mark.parametrize(
+    ("facts", "hosts", "layout"),
+    [
+        (FACTS, 6, Layout(6, 8)),
+        (LLAMA_70B, 8, Layout(2, 32)),  # as docs/scaling.md proposes
+        (LLAMA_70B, 6, Layout(1, 48)),  # four hosts would do, and do not divide six
+        (LLAMA_70B, 2, Layout(1, 16)),  # it does not fit, and is refused elsewhere
+    ],
+)
+def test_a_copy_lies_on_as_few_hosts_as_have_room(
+    facts: MemoryFacts, hosts: int, layout: Layout
+) -> None:
+    found = roomy_layout(facts, "auto", 8 * hosts, hosts, LEAST, usable(80e9))
+    assert found == layout
+
+
+def test_copies_that_a_recipe_asks_for_stay() -> None:
+    room = usable(80e9)
+    assert roomy_layout(LLAMA_70B, LayoutChoice(replicate=8), 64, 8, LEAST, room) == Layout(8, 8)
+    parts = roomy_layout(LLAMA_70B, LayoutChoice(tensor=4), 64, 8, LEAST, room)
+    assert parts == Layout(2, 8, 4)
+
+
+@given(st.integers(1, 32), st.floats(1e8, 1e12))
+def test_a_layout_by_memory_has_all_workers_and_never_too_little_room_for_no_reason(
+    hosts: int, room: float
+) -> None:
+    found = roomy_layout(FACTS, "auto", 8 * hosts, hosts, LEAST, room)
+    assert found.workers == 8 * hosts
+    assert found.shard % 8 == 0
+    for copies in range(found.replicate + 1, hosts + 1):
+        if hosts % copies == 0:  # more copies have no room
+            layout = Layout(copies, 8 * hosts // copies)
+            assert step_memory(FACTS, layout, LEAST).total > room
+
+
+def test_plans_take_the_layout_of_training_on_hosts_that_are_known() -> None:
+    training = replace(resolved(recipe_data(global_batch=16)), workers=16)
+    machine = on_gpus(Machine())
+    assert planned(training, FACTS, machine).layout == Layout(2, 8)
+    assert planned(training, FACTS, on_gpus(Machine(gpus_per_host=4))).layout == Layout(4, 4)
+    assert planned(training, FACTS, on_gpus(Machine(gpus_per_host=5))).layout == Layout(1, 16)
+    assert planned(training, FACTS, on_gpus(Machine(memory=24e9))).layout == Layout(1, 16)
+    assert planned(training, FACTS, Place("cuda")).layout == Layout(1, 16)
+    assert training_layout(training, None, 16, machine) == Layout(2, 8)
+
+
+def test_one_row_at_a_time_is_planned_where_the_place_is_not_known() -> None:
+    training = resolved(recipe_data())
+    assert planned(training, FACTS, Place()).computation.micro_batch == 1
+    assert planned(training, FACTS, Place("cpu", 1e15)).computation.micro_batch == 8
 
 
 def _work(facts: MemoryFacts) -> Work:

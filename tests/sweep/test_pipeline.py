@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from benchmarks.made_up_sweeps import write_state
+from raycl.cluster.capacity import Capacity, MachineKind
 from raycl.cluster.options import ClusterOptions
+from raycl.errors import InputError
 from raycl.plan.cost import Plan
+from raycl.plan.fit import usable
 from raycl.plan.training import Training
 from raycl.recipe import Resolver
 from raycl.recipe.definition import Definition
@@ -108,6 +111,29 @@ def test_with_training(storage: Watched, resolved: Counter[str], ray: Cluster) -
     assert list(result.table["status"]) == ["finished"] * 3
     assert len(resolved) == 3
     assert_looked_at_once(storage, resolved, listings=2)
+
+
+LARGE = {"model": {"preset": "gpt-neox-9.6b"}}
+
+
+def test_gpus_without_room_are_refused_before_a_cluster(storage: Watched, ray: Cluster) -> None:
+    options = ClusterOptions(gpus=True, accelerator="H100")
+    with pytest.raises(InputError, match=r"memory of stage old.*This fits: workers: 8"):
+        sweep(defined(**LARGE), storage, options, lambda _: None)
+    assert not ray.options
+
+
+def test_gpus_that_a_cluster_names_are_looked_at_before_anything_is_trained(
+    storage: Watched, ray: Cluster
+) -> None:
+    options = ClusterOptions("auto", gpus=True)
+    ray.capacity = Capacity((MachineKind({"CPU": 8, "GPU": 1, "accelerator_type:A100": 1}, 1),))
+    with pytest.raises(InputError, match="memory of stage old"):
+        sweep(defined(**LARGE), storage, options, lambda _: None)
+    assert not ray.trees
+    plans: list[Plan] = []
+    sweep(defined(), storage, options, lambda _: None, plans.append)
+    assert plans[-1].room == usable(80e9)
 
 
 def test_what_another_sweep_has_trained_is_handed_down(storage: Watched, ray: Cluster) -> None:

@@ -19,6 +19,9 @@ from raycl.errors import InputError
 from raycl.models.headers import read_config, read_headers
 from raycl.models.identifier import hashed_tensors
 from raycl.models.start import TensorHeader
+from raycl.plan.layout import Layout
+from raycl.plan.memory import Computation, step_memory
+from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import ModelFacts
 from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
 from raycl.plan.training import ModelSpec
@@ -309,6 +312,18 @@ def plan(tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: str, **mode
     return f"{ended.value.code}: {out.out}{out.err}".replace("\n", " ")
 
 
+def test_a_model_without_known_blocks_is_planned_for_one_worker_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raycl.train.inspect.transformer_blocks", lambda _: [])
+    pretrained = str(model_folder(tmp_path / "base"))
+    assert plan(tmp_path, capsys, pretrained=pretrained).startswith("0: ")
+    two = plan(tmp_path, capsys, "--set", "old.workers=2", pretrained=pretrained)
+    assert two.startswith("2: error")
+    assert "blocks were not found" in two
+    assert "workers: 1" in two
+
+
 def test_the_plan_of_a_folder_shows_what_that_of_a_preset_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -318,7 +333,8 @@ def test_the_plan_of_a_folder_shows_what_that_of_a_preset_does(
     assert made["parameters"] == made["trained_parameters"] == parameter_count(LLAMA)
     node = made["nodes"][0]
     assert node["flops"] == pytest.approx(flops_per_token(LLAMA, 16) * node["tokens"])
-    assert node["memory_per_worker"] == 16 * parameter_count(LLAMA) + 8 * 16 * 300 * 8
+    memory = step_memory(memory_facts(LLAMA, 16), Layout(), Computation(8, 8))
+    assert node["memory_per_worker"] == pytest.approx(memory.total, rel=0.01)
     (folder / "model.safetensors").write_bytes(b"")
     text = plan(tmp_path, capsys, pretrained=str(folder))
     assert text.startswith("2: error")

@@ -71,7 +71,8 @@ def test_all_rows_are_taken_where_they_fit() -> None:
 
 
 def test_fewer_rows_are_taken_where_all_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    task, facts = make_task(), micro_batch.facts_of(make_task().model, make_task().sequence_length)
+    task = make_task(activation_checkpointing="none")
+    facts = micro_batch.facts_of(task.model, task.sequence_length)
     assert facts is not None
     needs = [step_memory(facts, Layout(), Computation(8, n)).total for n in (3, 4)]
     monkeypatch.setattr(micro_batch, "room_of", lambda _: (needs[0] + needs[1]) / 2)
