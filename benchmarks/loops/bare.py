@@ -16,23 +16,24 @@ from benchmarks.loops.sizes import (
     MAX_LR,
     WEIGHT_DECAY,
     Rows,
+    Speed,
     hugging_face_model,
-    tokens_per_second,
+    speed_of,
 )
 
 
-def bare_loop(rows: Rows) -> float:
-    """Tokens/s of a loop on one process."""
+def bare_loop(rows: Rows) -> Speed:
+    """Speed of a loop on one process."""
     return _train(hugging_face_model(), rows)
 
 
-def ddp_loop(rows: Rows) -> float:
-    """Tokens/s under DistributedDataParallel; `rows` are those of this worker."""
+def ddp_loop(rows: Rows) -> Speed:
+    """Speed under DistributedDataParallel; `rows` are those of this worker."""
     return _train(DistributedDataParallel(hugging_face_model()), rows)
 
 
-def fsdp2_loop(rows: Rows) -> float:
-    """Tokens/s under `fully_shard` of each block and the rest; `rows` are those of this worker."""
+def fsdp2_loop(rows: Rows) -> Speed:
+    """Speed under `fully_shard` of each block and the rest; `rows` are those of this worker."""
     model: Any = hugging_face_model()
     for block in model.gpt_neox.layers:
         fully_shard(block)
@@ -40,7 +41,7 @@ def fsdp2_loop(rows: Rows) -> float:
     return _train(model, rows)
 
 
-def _train(model: torch.nn.Module, rows: Rows) -> float:
+def _train(model: torch.nn.Module, rows: Rows) -> Speed:
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=MAX_LR, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
     )
@@ -54,4 +55,4 @@ def _train(model: torch.nn.Module, rows: Rows) -> float:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    return tokens_per_second(step, rows)
+    return speed_of(step, rows)

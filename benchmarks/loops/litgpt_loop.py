@@ -17,12 +17,13 @@ from benchmarks.loops.sizes import (
     VOCABULARY,
     WEIGHT_DECAY,
     Rows,
-    tokens_per_second,
+    Speed,
+    speed_of,
 )
 
 
-def litgpt_loop(rows: Rows, compiled: bool) -> float:
-    """Tokens/s of litgpt's loop without logging; litgpt itself always compiles the model."""
+def litgpt_loop(rows: Rows, compiled: bool) -> Speed:
+    """Speed of litgpt's loop without logging; litgpt itself always compiles the model."""
     fabric = lightning.Fabric(devices=1, accelerator="cpu", precision="32-true")
     model = fabric.setup(torch.compile(_model()) if compiled else _model())
     optimizer = fabric.setup_optimizers(
@@ -39,7 +40,7 @@ def litgpt_loop(rows: Rows, compiled: bool) -> float:
         optimizer.step()
         optimizer.zero_grad()
 
-    return tokens_per_second(step, rows)
+    return speed_of(step, rows)
 
 
 def _model() -> GPT:

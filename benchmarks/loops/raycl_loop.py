@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -18,7 +17,8 @@ from benchmarks.loops.sizes import (
     WARMUP,
     WEIGHT_DECAY,
     Rows,
-    timed_tokens,
+    Speed,
+    Stopwatch,
     workers,
 )
 from raycl.plan.chain import Chain, ChainStage
@@ -39,16 +39,17 @@ class _Enough(Exception):
 class _Clock(Observer):
     """Times the steps from the warm-up to the last."""
 
-    def __init__(self, steps: int) -> None:
-        self._last = steps
-        self._began = self.seconds = 0.0
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._watch = Stopwatch()
+        self.speed = Speed(0.0, 0.0)
 
     def on_step(self, step: int) -> None:
         """Begin after the warm-up, end after the last step."""
         if step == WARMUP:
-            self._began = time.perf_counter()
-        elif step == self._last:
-            self.seconds = time.perf_counter() - self._began
+            self._watch = Stopwatch()
+        elif step == len(self._rows):
+            self.speed = self._watch.speed(self._rows)
             raise _Enough
 
 
@@ -64,18 +65,18 @@ def make_task(steps: int, batch: int, execution: Execution) -> Training:
     return Training(chain, 0, steps, model, optimizer, 0, LENGTH, corpora={}, execution=execution)
 
 
-def raycl_loop(rows: Rows, compiled: bool = False) -> float:
-    """Tokens/s of `raycl.train.loop.train`; `rows` are those of this worker."""
+def raycl_loop(rows: Rows, compiled: bool = False) -> Speed:
+    """Speed of `raycl.train.loop.train`; `rows` are those of this worker."""
 
     def batches(first: int) -> Iterator[np.ndarray]:
         yield from rows[first:]
 
-    clock = _Clock(len(rows))
+    clock = _Clock(rows)
     # One step more than is made, so that the loop does not end with a save.
     task = make_task(len(rows) + 1, len(rows[0]) * workers(), Execution(compile=compiled))
     with tempfile.TemporaryDirectory(prefix="raycl-beside-") as folder:
         try:
             train(task, Storage(folder), batches, lambda _: None, observers=[clock])
         except _Enough:
-            return timed_tokens(rows) / clock.seconds
+            return clock.speed
     raise AssertionError("the loop ended before its last step")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch.distributed as dist
@@ -20,8 +21,34 @@ MAX_LR, WEIGHT_DECAY, BETAS, CLIP = 1e-3, 0.1, (0.9, 0.95), 1.0
 
 Rows = Sequence[np.ndarray]
 """The rows of each step, [batch, length + 1] of uint16."""
-Loop = Callable[[Rows], float]
-"""Trains on the rows; returns tokens/s of all steps after the warm-up."""
+
+
+class Speed(NamedTuple):
+    """How fast the steps after the warm-up were, in tokens of all workers."""
+
+    per_second: float
+    per_cpu_second: float
+    """By the time that a worker's threads ran: other work on the machine changes it less."""
+
+
+Loop = Callable[[Rows], Speed]
+"""Trains on the rows."""
+
+
+class Stopwatch:
+    """Measures seconds, and the seconds for which this process's threads ran."""
+
+    def __init__(self) -> None:
+        self._began, self._began_running = time.perf_counter(), time.process_time()
+
+    def speed(self, rows: Rows) -> Speed:
+        """The speed of all steps of `rows` but the warm-up, in the time since it was made."""
+        seconds, running = (
+            time.perf_counter() - self._began,
+            time.process_time() - self._began_running,
+        )
+        tokens = timed_tokens(rows)
+        return Speed(tokens / seconds, tokens / running)
 
 
 def made_up_rows(steps: int, batch: int = BATCH) -> Rows:
@@ -31,15 +58,14 @@ def made_up_rows(steps: int, batch: int = BATCH) -> Rows:
     return [generator.integers(0, VOCABULARY, shape, np.uint16) for _ in range(WARMUP + steps)]
 
 
-def tokens_per_second(step: Callable[[np.ndarray], None], rows: Rows) -> float:
-    """Call `step` with the rows of each step; tokens of all workers a second."""
+def speed_of(step: Callable[[np.ndarray], None], rows: Rows) -> Speed:
+    """Call `step` with the rows of each step."""
     for batch in rows[:WARMUP]:
         step(batch)
-    began = time.perf_counter()
+    watch = Stopwatch()
     for batch in rows[WARMUP:]:
         step(batch)
-    seconds = time.perf_counter() - began
-    return timed_tokens(rows) / seconds
+    return watch.speed(rows)
 
 
 def workers() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from typing import Any
 
 import numpy as np
@@ -18,16 +17,19 @@ from benchmarks.loops.sizes import (
     WARMUP,
     WEIGHT_DECAY,
     Rows,
+    Speed,
+    Stopwatch,
     hugging_face_model,
-    timed_tokens,
 )
 
 
 class _Clock(transformers.TrainerCallback):
     """Times the steps from the warm-up to the last."""
 
-    def __init__(self) -> None:
-        self.began = self.ended = 0.0
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._watch = Stopwatch()
+        self.speed = Speed(0.0, 0.0)
 
     def on_step_end(  # the Trainer passes more than this needs
         self,
@@ -36,19 +38,20 @@ class _Clock(transformers.TrainerCallback):
         control: transformers.TrainerControl,  # noqa: ARG002
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """Begin after the warm-up; the last step ends it."""
-        self.ended = time.perf_counter()
+        """Begin after the warm-up, end after the last step."""
         if state.global_step == WARMUP:
-            self.began = self.ended
+            self._watch = Stopwatch()
+        elif state.global_step == len(self._rows):
+            self.speed = self._watch.speed(self._rows)
 
 
-def trainer_loop(rows: Rows) -> float:
-    """Tokens/s of `transformers.Trainer` with neither logging, evaluation nor saving.
+def trainer_loop(rows: Rows) -> Speed:
+    """Speed of `transformers.Trainer` with neither logging, evaluation nor saving.
 
     The model shifts the labels itself, so that it is given the first 128 of the 129 tokens, and the
     last of them has no target.
     """
-    clock = _Clock()
+    clock = _Clock(rows)
     tokens = torch.from_numpy(np.concatenate(rows)[:, :LENGTH].astype(np.int64))
     with tempfile.TemporaryDirectory(prefix="raycl-beside-") as folder:
         arguments = transformers.TrainingArguments(
@@ -76,4 +79,4 @@ def trainer_loop(rows: Rows) -> float:
         )
         trainer.remove_callback(transformers.PrinterCallback)
         trainer.train()
-    return timed_tokens(rows) / (clock.ended - clock.began)
+    return clock.speed

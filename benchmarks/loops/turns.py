@@ -13,9 +13,10 @@ import torch
 import torch.distributed as dist
 
 from benchmarks.loops.contenders import ONE_PROCESS, TWO_PROCESSES, Contender, left_out
-from benchmarks.loops.sizes import BATCH, Rows, made_up_rows
+from benchmarks.loops.sizes import BATCH, Rows, Speed, made_up_rows
 
-Speeds = dict[str, list[float]]
+Speeds = dict[str, list[Speed]]
+"""Of each run of each loop."""
 _WORKERS = 2
 
 
@@ -26,11 +27,11 @@ class Turns:
     runs: int
     steps: int
     batch: int = BATCH
-    compiled: bool = True
+    smoke: bool = False
 
 
 def one_process(turns: Turns) -> Speeds:
-    """Tokens/s of each run of each loop that can run here."""
+    """The speeds of each loop that can run here."""
     torch.set_num_threads(1)
     return _take(turns, ONE_PROCESS, made_up_rows(turns.steps, turns.batch))
 
@@ -41,8 +42,8 @@ def two_processes(turns: Turns) -> Speeds:
         torch.multiprocessing.spawn(  # type: ignore[attr-defined, no-untyped-call]
             _worker, (folder, turns), nprocs=_WORKERS
         )
-        speeds: Speeds = json.loads((Path(folder) / "speeds.json").read_text(encoding="utf-8"))
-    return speeds
+        found = json.loads((Path(folder) / "speeds.json").read_text(encoding="utf-8"))
+    return {name: [Speed(*speed) for speed in speeds] for name, speeds in found.items()}
 
 
 def _worker(rank: int, folder: str, turns: Turns) -> None:
@@ -58,7 +59,7 @@ def _worker(rank: int, folder: str, turns: Turns) -> None:
 
 
 def _take(turns: Turns, contenders: Mapping[str, Contender], rows: Rows) -> Speeds:
-    without = left_out(contenders, turns.compiled)
+    without = left_out(contenders, turns.smoke)
     loops = {name: one.load() for name, one in contenders.items() if name not in without}
     speeds: Speeds = {name: [] for name in loops}
     for _ in range(turns.runs):

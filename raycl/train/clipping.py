@@ -14,6 +14,7 @@ Groups = tuple[dist.ProcessGroup, ...]
 _TINY = 1e-6  # as in torch.nn.utils.clip_grad_norm_
 
 
+@torch.no_grad()
 def clip_gradients(model: nn.Module, limit: float) -> torch.Tensor:
     """Scale gradients to a global L2 norm of at most `limit` (0: never); the norm before.
 

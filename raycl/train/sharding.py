@@ -21,6 +21,12 @@ from raycl.train.tensor_parallel import divide_matrices
 from raycl.train.units import sharding_units
 from raycl.train.world import World
 
+ONE_UNIT_BYTES = 25 * 2**20
+"""Bytes of gathered weights up to which a model is one unit, as one bucket of PyTorch's DDP is.
+
+Each unit costs the host milliseconds a step, and so few bytes have no exchange worth hiding.
+"""
+
 
 def shard_model(
     model: LanguageModel,
@@ -36,8 +42,11 @@ def shard_model(
     """
     if execution is not None:
         _prepare_blocks(model, world, execution)
+    gathered_bytes = _gathered_bytes(model, world, dtype)
+    model.keeps_gathered = keeps_gathered(world.layout, gathered_bytes)
     units = sharding_units(model, world.layout.shard)
-    model.keeps_gathered = keeps_gathered(world.layout, _gathered_bytes(model, world, dtype))
+    if gathered_bytes <= ONE_UNIT_BYTES:
+        units = []
     if world.layout.tensor > 1:
         divide_matrices(model, device_mesh(world)["tensor"])
     how: Any = {"mesh": data_mesh(world), "mp_policy": _precision(dtype)}

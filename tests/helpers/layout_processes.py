@@ -14,11 +14,11 @@ from torch.distributed.tensor import DTensor
 
 from raycl.plan.layout import Layout
 from raycl.plan.training import ModelSpec
+from raycl.train import sharding
 from raycl.train.clipping import clip_gradients
 from raycl.train.fill import whole_model
 from raycl.train.gradients import accumulate_gradients, complete_gradients
 from raycl.train.micro_batches import cut
-from raycl.train.sharding import shard_model
 from raycl.train.world import World
 from tests.helpers.worker_processes import CONTEXT
 
@@ -31,7 +31,7 @@ def gradients(
 ) -> Gradients:
     """Whole gradients of a step of 8 rows by name, before clipping, and `norm` (collective)."""
     model = whole_model(ModelSpec(config), LENGTH, 0).train()
-    shard_model(model, world, dtype)
+    sharding.shard_model(model, world, dtype)
     generator = torch.Generator().manual_seed(0)
     rows = torch.randint(0, model.vocabulary, (ROWS, LENGTH + 1), generator=generator)
     share = ROWS // world.layout.readers
@@ -73,6 +73,7 @@ def launch(folder: Path, cases: Mapping[str, Case]) -> dict[str, Gradients]:
 
 def _work(rank: int, size: int, address: str, folder: Path, cases: dict[str, Case]) -> None:
     torch.set_num_threads(1)
+    sharding.ONE_UNIT_BYTES = 0  # so that these small models have as many units as large ones
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=size)
     for name, (layout, config, micro_batch) in cases.items():
         world = World(rank, size, torch.device("cpu"), layout)

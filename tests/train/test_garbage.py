@@ -29,10 +29,13 @@ def test_no_collection_falls_into_a_step(storage: Storage, monkeypatch: pytest.M
         train_step(self, stream)
 
     monkeypatch.setattr(Trainer, "train_step", step)
+    gc.collect()
+    frozen = gc.get_freeze_count()  # Python 3.12's collector freezes immortal objects itself
     run(storage)
     assert seen == [False] * 6
     assert gc.isenabled()
-    assert gc.get_freeze_count() == 0
+    gc.collect()
+    assert gc.get_freeze_count() == frozen
 
 
 def test_it_is_on_again_after_an_error(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:

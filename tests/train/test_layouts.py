@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule
 
 from raycl.errors import InputError
 from raycl.plan.layout import KEPT_BYTES, Layout, LayoutChoice, chosen_layout, keeps_gathered
@@ -145,6 +146,21 @@ def test_one_worker_has_the_gradients_of_a_model_without_layout() -> None:
     for name, parameter in plain.named_parameters():
         assert parameter.grad is not None
         assert torch.equal(found[name], parameter.grad), name
+
+
+def test_a_small_model_is_one_unit_and_a_larger_one_has_several(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def units() -> int:
+        model = shard_model(whole_model(ModelSpec(CONFIG), 16, 0), ALONE, torch.float32)
+        return sum(isinstance(module, FSDPModule) for module in model.modules())
+
+    assert units() == 1
+    one = gradients(ALONE, CONFIG, 3)
+    monkeypatch.setattr("raycl.train.sharding.ONE_UNIT_BYTES", 0)
+    assert units() == 4
+    several = gradients(ALONE, CONFIG, 3)
+    assert all(torch.equal(several[name], gradient) for name, gradient in one.items())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
