@@ -116,8 +116,8 @@ def computed(case: Case, facts: MemoryFacts) -> StepMemory:
 
 def facts_of(config: Mapping[str, Any], length: int) -> MemoryFacts:
     """The facts of a model, counted on it."""
-    from raycl.train.architecture import hugging_face_config
-    from raycl.train.memory_facts import count_memory
+    from raycl.train.inspection.memory_facts import count_memory
+    from raycl.train.model.architecture import hugging_face_config
 
     found = count_memory(hugging_face_config(config), (), length)
     if found is None:

@@ -14,9 +14,9 @@ import torch
 from benchmarks.loops.sizes import BATCH, CONFIG, LENGTH, VOCABULARY
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.training import ModelSpec
-from raycl.train.clipping import clip_gradients
-from raycl.train.fill import whole_model
 from raycl.train.optimizer import build_optimizer, is_spike, set_learning_rate, step_unless
+from raycl.train.parallel.clipping import clip_gradients
+from raycl.train.start.fill import whole_model
 
 
 def main() -> None:

@@ -34,11 +34,11 @@ from raycl.models.store import store_start
 from raycl.plan.model_fields import trained_fields
 from raycl.plan.training import ModelSpec
 from raycl.storage import Storage
-from raycl.train.empty import materialize
-from raycl.train.fill import fill, initial_weights, whole_model
-from raycl.train.model import LanguageModel, empty_model
-from raycl.train.sharding import shard_model
-from raycl.train.world import World
+from raycl.train.model.empty import materialize
+from raycl.train.model.language_model import LanguageModel, empty_model
+from raycl.train.parallel.sharding import shard_model
+from raycl.train.parallel.world import World
+from raycl.train.start.fill import fill, initial_weights, whole_model
 
 _LENGTH, _VOCABULARY, _LAYERS = 64, 32_000, 20
 

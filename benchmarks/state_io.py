@@ -39,10 +39,10 @@ from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
-from raycl.train.empty import materialize
-from raycl.train.model import LanguageModel, empty_model
-from raycl.train.sharding import shard_model
-from raycl.train.world import World
+from raycl.train.model.empty import materialize
+from raycl.train.model.language_model import LanguageModel, empty_model
+from raycl.train.parallel.sharding import shard_model
+from raycl.train.parallel.world import World
 
 MIB = 2**20
 _CONTEXT = multiprocessing.get_context("forkserver")

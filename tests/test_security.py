@@ -35,7 +35,7 @@ from raycl.storage.urls import refuse_secret
 from raycl.sweep.description import stored_definition
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import read_state
-from raycl.train.fill import whole_model
+from raycl.train.start.fill import whole_model
 from tests.helpers.recipe_data import WHERE, changed, recipe_data, write_recipe
 from tests.helpers.training_runs import LENGTH, make_storage, make_task, run
 

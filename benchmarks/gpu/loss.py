@@ -10,7 +10,7 @@ import torch
 from benchmarks.gpu.report import Bench, Row
 from benchmarks.gpu.speed import whole_logits_loss
 from benchmarks.gpu.timing import milliseconds
-from raycl.train.loss import summed_cross_entropy
+from raycl.train.model.loss import summed_cross_entropy
 
 _CHECKED_TOKENS = 2048
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

@@ -71,7 +71,7 @@ def _execution(micro_batch: int, **options: Any) -> Execution:
 
 
 def _whole_logits() -> AbstractContextManager[Any]:
-    return mock.patch("raycl.train.model.summed_cross_entropy", whole_logits_loss)
+    return mock.patch("raycl.train.model.language_model.summed_cross_entropy", whole_logits_loss)
 
 
 def _masked() -> AbstractContextManager[Any]:

@@ -54,7 +54,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
     from raycl.states.earlier import earlier_sentence
     from raycl.storage import Storage
-    from raycl.train.inspect_plan import inspected
+    from raycl.train.inspection.inspect_plan import inspected
 
     machine = machine_of(gpu, memory_per_gpu, gpus_per_host)
     gpus = gpus or machine is not None

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from raycl.data.tokenizer import TextTokenizer
-from raycl.train.model import LanguageModel
+from raycl.train.model.language_model import LanguageModel
 
 
 def rolling_windows(

@@ -31,7 +31,7 @@ from raycl.states.lookup import find_state
 from raycl.storage import Storage, layout, scratch_folder
 from raycl.train.checkpoint.export import export_hugging_face
 from raycl.train.checkpoint.stored_state import read_state
-from raycl.train.world import current_world
+from raycl.train.parallel.world import current_world
 
 _BOOTSTRAPS = 1000
 _BATCH = 8

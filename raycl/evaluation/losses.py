@@ -13,14 +13,14 @@ from raycl.evaluation.store import Measured, add_losses, read_losses
 from raycl.states.lookup import find_state
 from raycl.states.mark import ValidationFacts
 from raycl.storage import Storage, layout
-from raycl.train.attention import attention_choices
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.kernels import kernels
-from raycl.train.precision import compute_dtype
-from raycl.train.sharding import shard_model
+from raycl.train.model.attention import attention_choices
+from raycl.train.parallel.precision import compute_dtype
+from raycl.train.parallel.sharding import shard_model
+from raycl.train.parallel.world import World, current_world
 from raycl.train.validation import read_validation_rows, validation_losses
-from raycl.train.world import World, current_world
 
 _UNKNOWN = ValidationFacts(rows=64, micro_batch=8, precision="auto")
 """How a state is measured where its mark does not say how its training validated."""

@@ -41,7 +41,7 @@ from raycl.sweep.prepare_corpora import (
     report_conflicts,
 )
 from raycl.sweep.results import SweepResult, write_all
-from raycl.train.inspect_plan import inspected
+from raycl.train.inspection.inspect_plan import inspected
 
 Report = Callable[[str], None]
 OnPlan = Callable[[Plan], None]

@@ -10,7 +10,7 @@ import torch
 
 from raycl.errors import InputError
 from raycl.train.moment import to_device
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from raycl.plan.planned_memory import Place, training_layout
 from raycl.plan.training import Training
 from raycl.train.micro_batch import facts_of, room_of
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 
 
 def divided(world: World, task: Training) -> World:

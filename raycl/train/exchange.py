@@ -10,7 +10,7 @@ import torch
 from raycl.train.memory_in_use import peak_memory
 from raycl.train.moment import Moment, to_device, to_host
 from raycl.train.optimizer import is_spike
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 
 Question = Callable[[], bool]
 

@@ -14,9 +14,9 @@ from raycl.train.exchange import Question
 from raycl.train.garbage import freed_afterwards, no_collection_in_steps
 from raycl.train.kernels import kernels
 from raycl.train.observers import Observer, Observers, Report, Reporting
+from raycl.train.parallel.world import World, current_world
 from raycl.train.trainer import Trainer
 from raycl.train.watchdog import Watchdog
-from raycl.train.world import World, current_world
 
 Batches = Callable[[int], Iterator[np.ndarray]]
 

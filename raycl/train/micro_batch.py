@@ -18,10 +18,10 @@ from raycl.plan.model_facts import facts_key
 from raycl.plan.shares import even_rows
 from raycl.plan.training import ModelSpec, Training
 from raycl.states.mark import StateMark
-from raycl.train.architecture import hugging_face_config
-from raycl.train.memory_facts import count_memory
-from raycl.train.precision import precision_name
-from raycl.train.world import World
+from raycl.train.inspection.memory_facts import count_memory
+from raycl.train.model.architecture import hugging_face_config
+from raycl.train.parallel.precision import precision_name
+from raycl.train.parallel.world import World
 
 
 class MicroBatch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from raycl.plan.optimizer import Optimizer
-from raycl.train.model import LanguageModel
+from raycl.train.model.language_model import LanguageModel
 
 
 def build_optimizer(model: LanguageModel, spec: Optimizer) -> torch.optim.AdamW:

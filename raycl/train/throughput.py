@@ -9,10 +9,10 @@ import torch
 
 from raycl.plan.peak_flops import Arithmetic, flops_utilization, peak_flops
 from raycl.train.exchange import Numbers
-from raycl.train.model import LanguageModel
-from raycl.train.probe import pattern
-from raycl.train.size import measure
-from raycl.train.world import World
+from raycl.train.inspection.probe import pattern
+from raycl.train.inspection.size import measure
+from raycl.train.model.language_model import LanguageModel
+from raycl.train.parallel.world import World
 
 
 @dataclass(frozen=True)

@@ -16,24 +16,22 @@ from raycl.plan.shares import largest_share
 from raycl.plan.training import Training
 from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
-from raycl.train.attention import attention_choices
 from raycl.train.batch import ExpectedRows
 from raycl.train.cadence import saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.checkpoint.tensors import named_tensors
-from raycl.train.clipping import clip_gradients
-from raycl.train.empty import materialize
 from raycl.train.exchange import Exchange, Launched, Question
-from raycl.train.fill import fill, initial_weights
 from raycl.train.garbage import collect_between_steps, collect_in_pause
-from raycl.train.gradients import accumulate_gradients, complete_gradients
 from raycl.train.history import History, not_finite, without_validation
+from raycl.train.inspection.probe import freeze_unreached
 from raycl.train.memory_in_use import restart_peak
 from raycl.train.micro_batch import choose_micro_batch
 from raycl.train.micro_batches import cut
-from raycl.train.model import LanguageModel, empty_model
+from raycl.train.model.attention import attention_choices
+from raycl.train.model.empty import materialize
+from raycl.train.model.language_model import LanguageModel, empty_model
 from raycl.train.optimizer import (
     build_optimizer,
     is_spike,
@@ -42,12 +40,14 @@ from raycl.train.optimizer import (
     step_count,
     step_unless,
 )
-from raycl.train.precision import compute_dtype, precision_name
-from raycl.train.probe import freeze_unreached
-from raycl.train.sharding import abandon_step, shard_model
+from raycl.train.parallel.clipping import clip_gradients
+from raycl.train.parallel.gradients import accumulate_gradients, complete_gradients
+from raycl.train.parallel.precision import compute_dtype, precision_name
+from raycl.train.parallel.sharding import abandon_step, shard_model
+from raycl.train.parallel.world import World, share_of_batch
+from raycl.train.start.fill import fill, initial_weights
 from raycl.train.throughput import throughput
 from raycl.train.validation import read_validation_rows, validation_losses
-from raycl.train.world import World, share_of_batch
 
 
 class Trainer:

@@ -13,9 +13,9 @@ from raycl.data.shards import CorpusReader
 from raycl.plan.shares import largest_share, share_of
 from raycl.storage import Storage
 from raycl.train.micro_batches import cut
-from raycl.train.model import LanguageModel
-from raycl.train.sharding import reshard
-from raycl.train.world import World
+from raycl.train.model.language_model import LanguageModel
+from raycl.train.parallel.sharding import reshard
+from raycl.train.parallel.world import World
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from raycl.train.checkpoint.shard import Part, in_file_order
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.history_file import history_file
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 from raycl.weights.ties import Pair, merged, threshold
 
 _FORMAT = 1

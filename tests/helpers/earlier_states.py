@@ -15,7 +15,7 @@ from raycl.storage import Storage, layout
 from raycl.storage.checksum import checksum
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 
 
 def write_as_before(storage: Storage, name: str) -> None:

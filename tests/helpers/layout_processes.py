@@ -14,12 +14,12 @@ from torch.distributed.tensor import DTensor
 
 from raycl.plan.layout import Layout
 from raycl.plan.training import ModelSpec
-from raycl.train import sharding
-from raycl.train.clipping import clip_gradients
-from raycl.train.fill import whole_model
-from raycl.train.gradients import accumulate_gradients, complete_gradients
 from raycl.train.micro_batches import cut
-from raycl.train.world import World
+from raycl.train.parallel import sharding
+from raycl.train.parallel.clipping import clip_gradients
+from raycl.train.parallel.gradients import accumulate_gradients, complete_gradients
+from raycl.train.parallel.world import World
+from raycl.train.start.fill import whole_model
 from tests.helpers.worker_processes import CONTEXT
 
 ROWS, LENGTH = 8, 16

@@ -13,11 +13,11 @@ from raycl.train.checkpoint.load import load_state
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors
-from raycl.train.empty import materialize
-from raycl.train.model import empty_model
+from raycl.train.model.empty import materialize
+from raycl.train.model.language_model import empty_model
 from raycl.train.optimizer import build_optimizer
-from raycl.train.sharding import shard_model
-from raycl.train.world import World
+from raycl.train.parallel.sharding import shard_model
+from raycl.train.parallel.world import World
 
 
 def assert_loads(storage: Storage, task: Training, world: World) -> None:

@@ -23,7 +23,7 @@ from raycl.train.checkpoint.boxes import local_box, local_part
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 from tests.helpers.counting_storage import CountingStorage
 from tests.helpers.state_marks import state_mark
 

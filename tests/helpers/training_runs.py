@@ -25,7 +25,7 @@ from raycl.plan.training import ModelSpec, Training
 from raycl.plan.validation import Validation
 from raycl.storage import Storage
 from raycl.train.loop import train
-from raycl.train.model import LanguageModel
+from raycl.train.model.language_model import LanguageModel
 from raycl.train.observers import Observer
 from tests.helpers.manifests import small_manifest
 

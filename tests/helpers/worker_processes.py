@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 from raycl.storage import Storage
 from raycl.train.loop import Interrupted
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 from tests.helpers.loaded_shares import assert_loads
 from tests.helpers.training_runs import Notice, make_task, poison, run
 

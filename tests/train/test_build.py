@@ -12,11 +12,11 @@ from torch import nn
 from transformers.models.llama.modeling_llama import LlamaPreTrainedModel
 
 from raycl.plan.training import ModelSpec
-from raycl.train.architecture import hugging_face_config
-from raycl.train.dropout import silence_configuration
-from raycl.train.empty import materialize
-from raycl.train.fill import whole_model
-from raycl.train.model import empty_model
+from raycl.train.model.architecture import hugging_face_config
+from raycl.train.model.dropout import silence_configuration
+from raycl.train.model.empty import materialize
+from raycl.train.model.language_model import empty_model
+from raycl.train.start.fill import whole_model
 from tests.helpers.model_types import GEMMA3, TRAINABLE, configuration
 from tests.helpers.weight_folders import weights_in
 

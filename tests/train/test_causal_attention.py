@@ -9,10 +9,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from raycl.plan.training import ModelSpec
-from raycl.train.architecture import hugging_face_config
-from raycl.train.causal_attention import NAME, needs_no_mask
-from raycl.train.fill import whole_model
-from raycl.train.model import LanguageModel
+from raycl.train.model.architecture import hugging_face_config
+from raycl.train.model.causal_attention import NAME, needs_no_mask
+from raycl.train.model.language_model import LanguageModel
+from raycl.train.start.fill import whole_model
 from tests.helpers.model_types import TRAINABLE, configuration
 from tests.helpers.training_runs import CONFIG
 

@@ -14,9 +14,9 @@ from raycl.train import history
 from raycl.train.exchange import Exchange, Launched
 from raycl.train.history import History
 from raycl.train.loop import never
+from raycl.train.parallel.world import World
 from raycl.train.throughput import Throughput
 from raycl.train.trainer import Trainer
-from raycl.train.world import World
 from tests.helpers.stored_tensors import history as stored_history
 from tests.helpers.training_runs import make_storage, run
 from tests.helpers.worker_processes import launch

@@ -18,9 +18,9 @@ from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.tensors import named_tensors
-from raycl.train.fill import whole_model
-from raycl.train.model import save_hugging_face
-from raycl.train.world import World
+from raycl.train.model.language_model import save_hugging_face
+from raycl.train.parallel.world import World
+from raycl.train.start.fill import whole_model
 from tests.helpers.state_marks import state_mark
 
 NAME = "000000004-" + "a" * 32

@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional
 
 from raycl.plan.training import ModelSpec
-from raycl.train.fill import whole_model
-from raycl.train.head import head_of
-from raycl.train.loss import Head
-from raycl.train.model import LanguageModel, empty_model
+from raycl.train.model.head import head_of
+from raycl.train.model.language_model import LanguageModel, empty_model
+from raycl.train.model.loss import Head
+from raycl.train.start.fill import whole_model
 from tests.helpers.model_types import TRAINABLE, configuration
 
 WITHOUT_CHUNKS = {"bert", "roberta"}

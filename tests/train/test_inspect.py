@@ -25,11 +25,11 @@ from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import ModelFacts
 from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
 from raycl.plan.training import ModelSpec
-from raycl.train.architecture import check_fields, hugging_face_config
-from raycl.train.attention import built_with
-from raycl.train.fill import whole_model
-from raycl.train.inspect import inspect_model
-from raycl.train.probe import behaviour
+from raycl.train.inspection.inspect import inspect_model
+from raycl.train.inspection.probe import behaviour
+from raycl.train.model.architecture import check_fields, hugging_face_config
+from raycl.train.model.attention import built_with
+from raycl.train.start.fill import whole_model
 from tests.helpers.model_folders import LLAMA, llama_tensors, model_folder
 from tests.helpers.model_types import GEMMA3, configuration
 from tests.helpers.recipe_data import recipe_data, write_recipe
@@ -315,7 +315,7 @@ def plan(tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: str, **mode
 def test_a_model_without_known_blocks_is_planned_for_one_worker_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raycl.train.inspect.transformer_blocks", lambda _: [])
+    monkeypatch.setattr("raycl.train.inspection.inspect.transformer_blocks", lambda _: [])
     pretrained = str(model_folder(tmp_path / "base"))
     assert plan(tmp_path, capsys, pretrained=pretrained).startswith("0: ")
     two = plan(tmp_path, capsys, "--set", "old.workers=2", pretrained=pretrained)

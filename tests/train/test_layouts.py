@@ -17,14 +17,14 @@ from raycl.errors import InputError
 from raycl.plan.layout import KEPT_BYTES, Layout, LayoutChoice, chosen_layout, keeps_gathered
 from raycl.plan.presets import PRESETS
 from raycl.plan.training import ModelSpec
-from raycl.train.architecture import hugging_face_config
-from raycl.train.fill import whole_model
-from raycl.train.gradients import accumulate_gradients
-from raycl.train.model import empty_model
-from raycl.train.sharding import reshard, shard_model
-from raycl.train.tensor_parallel import divide_matrices, plan_of
-from raycl.train.units import sharding_units
-from raycl.train.world import World
+from raycl.train.model.architecture import hugging_face_config
+from raycl.train.model.language_model import empty_model
+from raycl.train.parallel.gradients import accumulate_gradients
+from raycl.train.parallel.sharding import reshard, shard_model
+from raycl.train.parallel.tensor_parallel import divide_matrices, plan_of
+from raycl.train.parallel.units import sharding_units
+from raycl.train.parallel.world import World
+from raycl.train.start.fill import whole_model
 from tests.helpers.layout_processes import Gradients, gradients, launch
 from tests.helpers.model_types import configuration
 from tests.helpers.stored_tensors import history
@@ -157,7 +157,7 @@ def test_a_small_model_is_one_unit_and_a_larger_one_has_several(
 
     assert units() == 1
     one = gradients(ALONE, CONFIG, 3)
-    monkeypatch.setattr("raycl.train.sharding.ONE_UNIT_BYTES", 0)
+    monkeypatch.setattr("raycl.train.parallel.sharding.ONE_UNIT_BYTES", 0)
     assert units() == 4
     several = gradients(ALONE, CONFIG, 3)
     assert all(torch.equal(several[name], gradient) for name, gradient in one.items())
@@ -212,7 +212,7 @@ def test_embedding_and_blocks_are_units_and_the_rest_is_the_models_own() -> None
 
 def test_a_model_without_known_blocks_is_not_divided(monkeypatch: pytest.MonkeyPatch) -> None:
     model = whole_model(ModelSpec(CONFIG), 16, 0)
-    monkeypatch.setattr("raycl.train.units.transformer_blocks", lambda _: [])
+    monkeypatch.setattr("raycl.train.parallel.units.transformer_blocks", lambda _: [])
     assert len(sharding_units(model, 1)) == 1
     with pytest.raises(InputError, match=r"blocks were not found.*workers: 1"):
         sharding_units(model, 2)

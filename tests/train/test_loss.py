@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from raycl.train.loss import CPU_CHUNK, summed_cross_entropy
+from raycl.train.model.loss import CPU_CHUNK, summed_cross_entropy
 
 TOKENS, HIDDEN, VOCABULARY = 2 * CPU_CHUNK + 100, 8, 50
 

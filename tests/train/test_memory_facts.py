@@ -11,8 +11,8 @@ import torch
 from raycl.plan.memory import MemoryFacts
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.presets import PRESETS, parameter_count
-from raycl.train.architecture import hugging_face_config
-from raycl.train.memory_facts import count_memory
+from raycl.train.inspection.memory_facts import count_memory
+from raycl.train.model.architecture import hugging_face_config
 from tests.helpers.model_types import TRAINABLE
 
 LENGTH = 320  # no size of the models below, so that no tensor is taken for another

@@ -17,8 +17,8 @@ from raycl.plan.presets import PRESETS
 from raycl.plan.training import ModelSpec
 from raycl.states.mark import read_mark
 from raycl.train import micro_batch
-from raycl.train.model import LanguageModel
-from raycl.train.world import World
+from raycl.train.model.language_model import LanguageModel
+from raycl.train.parallel.world import World
 from tests.helpers.stored_tensors import tensors
 from tests.helpers.training_runs import make_storage, make_task, run
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from raycl.errors import InputError
 from raycl.plan.shares import even_rows, largest_share, share_of
 from raycl.plan.training import ModelSpec
-from raycl.train.fill import whole_model
-from raycl.train.gradients import accumulate_gradients
 from raycl.train.micro_batches import PADDING, cut
-from raycl.train.model import LanguageModel
-from raycl.train.world import World, share_of_batch
+from raycl.train.model.language_model import LanguageModel
+from raycl.train.parallel.gradients import accumulate_gradients
+from raycl.train.parallel.world import World, share_of_batch
+from raycl.train.start.fill import whole_model
 from tests.helpers.model_types import configuration
 
 CPU = torch.device("cpu")

@@ -18,9 +18,9 @@ from raycl.errors import InputError
 from raycl.plan.model_fields import trained_fields
 from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
 from raycl.plan.training import ModelSpec
-from raycl.train.attention import attention_choices
-from raycl.train.fill import whole_model
-from raycl.train.model import transformer_blocks
+from raycl.train.model.attention import attention_choices
+from raycl.train.model.language_model import transformer_blocks
+from raycl.train.start.fill import whole_model
 from tests.helpers.weight_folders import weights_in
 
 TINY = {**PRESETS["gpt-neox-tiny"], "vocab_size": 512}

@@ -11,10 +11,10 @@ import torch
 from raycl.errors import InputError
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.training import ModelSpec
-from raycl.train.fill import whole_model
-from raycl.train.inspect import inspect_model
+from raycl.train.inspection.inspect import inspect_model
+from raycl.train.inspection.probe import freeze_unreached
 from raycl.train.optimizer import build_optimizer, set_learning_rate
-from raycl.train.probe import freeze_unreached
+from raycl.train.start.fill import whole_model
 from tests.helpers.model_types import (
     ENCODER_DECODERS,
     NOT_CAUSAL,

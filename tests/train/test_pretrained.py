@@ -25,9 +25,9 @@ from raycl.plan.model_fields import trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.states.mark import read_mark
 from raycl.storage import Storage
-from raycl.train.fill import whole_model
 from raycl.train.loop import train
-from raycl.train.precision import compute_dtype
+from raycl.train.parallel.precision import compute_dtype
+from raycl.train.start.fill import whole_model
 from raycl.weights.merge import merge_states
 from tests.helpers.stored_tensors import difference, tensors
 from tests.helpers.training_runs import (

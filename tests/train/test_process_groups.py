@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from raycl.train.process_groups import made_once
+from raycl.train.parallel.process_groups import made_once
 
 
 @contextmanager

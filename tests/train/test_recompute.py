@@ -12,11 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from raycl.plan.execution import Execution, Recomputation
 from raycl.plan.training import ModelSpec
-from raycl.train.fill import whole_model
-from raycl.train.model import LanguageModel, transformer_blocks
-from raycl.train.recompute import recompute_blocks
-from raycl.train.sharding import shard_model
-from raycl.train.world import World
+from raycl.train.model.language_model import LanguageModel, transformer_blocks
+from raycl.train.parallel.recompute import recompute_blocks
+from raycl.train.parallel.sharding import shard_model
+from raycl.train.parallel.world import World
+from raycl.train.start.fill import whole_model
 from tests.helpers.training_runs import CONFIG
 
 ALONE = World(0, 1, torch.device("cpu"))

@@ -16,9 +16,9 @@ from raycl.storage import Storage
 from raycl.train.exchange import Exchange, Launched
 from raycl.train.history import History
 from raycl.train.loop import never
-from raycl.train.model import LanguageModel
+from raycl.train.model.language_model import LanguageModel
+from raycl.train.parallel.world import World
 from raycl.train.throughput import Throughput
-from raycl.train.world import World
 from tests.helpers.stored_tensors import difference, history, state_folder, tensors
 from tests.helpers.training_runs import make_storage, make_task, poison, run
 from tests.helpers.worker_processes import Jobs, launch

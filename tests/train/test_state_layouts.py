@@ -16,7 +16,7 @@ from raycl.states.verify import state_faults
 from raycl.storage import Storage
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 from tests.helpers.s3_server import S3Server
 from tests.helpers.state_ranks import LAYOUTS, NAME, TENSOR_PARALLEL, save_and_load, whole_tensors
 

@@ -15,11 +15,11 @@ from raycl.plan.training import ModelSpec
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import read_state
-from raycl.train.fill import whole_model
-from raycl.train.gradients import complete_gradients
+from raycl.train.inspection.probe import freeze_unreached
 from raycl.train.loop import train
 from raycl.train.optimizer import build_optimizer
-from raycl.train.probe import freeze_unreached
+from raycl.train.parallel.gradients import complete_gradients
+from raycl.train.start.fill import whole_model
 from tests.helpers.model_types import GEMMA3, configuration
 from tests.helpers.training_runs import make_batches, make_storage, make_task
 

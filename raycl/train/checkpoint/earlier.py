@@ -20,7 +20,7 @@ from raycl.storage import Storage, layout
 from raycl.train.checkpoint.shard import BlockChecksums
 from raycl.train.checkpoint.slices import READ_BYTES, read_part
 from raycl.train.checkpoint.stored_state import StoredState
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 
 _SUFFIX = ".safetensors"
 

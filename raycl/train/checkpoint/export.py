@@ -19,8 +19,8 @@ from raycl.train.checkpoint.shard import safetensors_header, whole_bytes
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors
-from raycl.train.model import LanguageModel, empty_model, save_hugging_face
-from raycl.train.world import World
+from raycl.train.model.language_model import LanguageModel, empty_model, save_hugging_face
+from raycl.train.parallel.world import World
 
 FILE_BYTES = 5 * 10**9
 """The most of one file; a tensor that is larger has a file of its own."""

@@ -21,9 +21,9 @@ from raycl.storage import Storage, layout
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
-from raycl.train.fill import whole_model
-from raycl.train.model import LanguageModel
-from raycl.train.world import World
+from raycl.train.model.language_model import LanguageModel
+from raycl.train.parallel.world import World
+from raycl.train.start.fill import whole_model
 
 _WEIGHT = "model."
 

@@ -19,7 +19,7 @@ from raycl.train.checkpoint.shard import Part, Pieces, Shard, in_file_order, sha
 from raycl.train.checkpoint.shares import own_share
 from raycl.train.checkpoint.snapshot import Snapshot
 from raycl.train.checkpoint.stored_state import read_state
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 
 
 class StateWriter:

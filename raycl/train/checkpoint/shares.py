@@ -10,7 +10,7 @@ import torch
 
 from raycl.states.tensor_index import Box
 from raycl.train.checkpoint.boxes import local_box
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 
 
 def own_share(tensors: Mapping[str, torch.Tensor], world: World) -> list[str]:

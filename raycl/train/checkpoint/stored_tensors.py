@@ -16,7 +16,7 @@ from raycl.train.checkpoint.earlier import index_of_earlier
 from raycl.train.checkpoint.names import check_names
 from raycl.train.checkpoint.slices import Slice, read_part, read_slices
 from raycl.train.checkpoint.stored_state import StoredState
-from raycl.train.world import World
+from raycl.train.parallel.world import World
 
 _BATCH_BYTES = 512 * 2**20
 """Parts that cannot be read in place are copied through host memory, so many bytes at a time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from raycl.train.model import LanguageModel
+from raycl.train.model.language_model import LanguageModel
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 

@@ -11,7 +11,7 @@ import math
 import torch
 import transformers
 
-from raycl.train.shares import keep_share, own_values
+from raycl.train.parallel.shares import keep_share, own_values
 
 _OUTPUT_PROJECTIONS = (
     "attention.dense.weight",

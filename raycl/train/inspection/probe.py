@@ -1,7 +1,7 @@
 """Tries a model on a few made-up tokens: whether it is causal, and what its gradients reach.
 
 The answers depend on how a model is built and not on its weights, so large models are tried in
-small (`raycl/train/shrink.py`).
+small (`raycl/train/model/shrink.py`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import transformers
 
 from raycl.errors import InputError
 from raycl.plan.training import ModelSpec
-from raycl.train.dropout import silence_configuration, silence_modules
-from raycl.train.model import LanguageModel, vocabulary_of
-from raycl.train.quiet import silent
-from raycl.train.shrink import built_for_trial, in_small
+from raycl.train.model.dropout import silence_configuration, silence_modules
+from raycl.train.model.language_model import LanguageModel, vocabulary_of
+from raycl.train.model.quiet import silent
+from raycl.train.model.shrink import built_for_trial, in_small
 
 _LENGTH = 16
 _NOISE = 1e-5

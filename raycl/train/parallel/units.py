@@ -7,7 +7,7 @@ from collections import Counter
 from torch import nn
 
 from raycl.errors import InputError
-from raycl.train.model import LanguageModel, transformer_blocks
+from raycl.train.model.language_model import LanguageModel, transformer_blocks
 
 
 def sharding_units(model: LanguageModel, shards: int) -> list[nn.Module]:

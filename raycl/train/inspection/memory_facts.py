@@ -14,13 +14,13 @@ import transformers
 from torch import nn
 
 from raycl.plan.memory import Activations, Computed, MemoryFacts, activations_key
-from raycl.train.empty import empty_causal_model
-from raycl.train.head import head_of
-from raycl.train.model import LanguageModel, transformer_blocks, vocabulary_of
-from raycl.train.probe import pattern
-from raycl.train.saved_bytes import saved_bytes
-from raycl.train.shrink import value_of
-from raycl.train.size import contexts, tables
+from raycl.train.inspection.probe import pattern
+from raycl.train.inspection.saved_bytes import saved_bytes
+from raycl.train.inspection.size import contexts, tables
+from raycl.train.model.empty import empty_causal_model
+from raycl.train.model.head import head_of
+from raycl.train.model.language_model import LanguageModel, transformer_blocks, vocabulary_of
+from raycl.train.model.shrink import value_of
 
 _TYPES: Mapping[Computed, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _FEW = (64, 128, 256)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
-from raycl.train.process_group import join_alone
-from raycl.train.process_groups import made_once
-from raycl.train.world import World
+from raycl.train.parallel.process_group import join_alone
+from raycl.train.parallel.process_groups import made_once
+from raycl.train.parallel.world import World
 
 NAMES = ("replicate", "shard", "tensor")
 

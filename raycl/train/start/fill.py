@@ -10,12 +10,12 @@ from raycl.models.store import start_weights
 from raycl.models.weight_files import WeightFiles
 from raycl.plan.training import ModelSpec
 from raycl.storage import Storage
-from raycl.train.class_weights import draw_by_class
-from raycl.train.empty import materialize
-from raycl.train.model import LanguageModel, empty_model
-from raycl.train.pretrained import read_weights
-from raycl.train.random_weights import draw_gpt_neox
-from raycl.train.world import World
+from raycl.train.model.empty import materialize
+from raycl.train.model.language_model import LanguageModel, empty_model
+from raycl.train.parallel.world import World
+from raycl.train.start.class_weights import draw_by_class
+from raycl.train.start.pretrained import read_weights
+from raycl.train.start.random_weights import draw_gpt_neox
 
 Source = int | WeightFiles
 """Where first weights come from: the seed of a random start, or the files of a checkpoint."""

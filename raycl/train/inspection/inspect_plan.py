@@ -48,8 +48,8 @@ def inspected(plan: SweepPlan) -> SweepPlan:
 def _inspect(
     model: ModelSpec, start: Start | None, length: int, vocabulary: int, where: str
 ) -> ModelFacts:
-    from raycl.train.architecture import check_type
-    from raycl.train.inspect import inspect_model
+    from raycl.train.inspection.inspect import inspect_model
+    from raycl.train.model.architecture import check_type
 
     if start is None:
         return inspect_model(model, None, length, vocabulary, where)
@@ -68,7 +68,7 @@ def _check_fields(sweep: PlannedSweep) -> None:
         training = sweep.trainings[variant.label]
         written = variant.recipe.model.pretrained is None
         if written and training.model not in seen and not is_plain(training.model.config):
-            from raycl.train.architecture import check_fields
+            from raycl.train.model.architecture import check_fields
 
             seen.append(training.model)
             with within(sweep.definition.where):

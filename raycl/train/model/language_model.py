@@ -13,13 +13,13 @@ from torch.nn import functional
 
 from raycl.models.configuration import check_positions
 from raycl.plan.training import ModelSpec
-from raycl.train.architecture import earlier_configuration, hugging_face_config
-from raycl.train.attention import built_with
-from raycl.train.dropout import silence_configuration, silence_modules
-from raycl.train.empty import empty_causal_model
-from raycl.train.head import head_of
-from raycl.train.loss import summed_cross_entropy
-from raycl.train.quiet import silent
+from raycl.train.model.architecture import earlier_configuration, hugging_face_config
+from raycl.train.model.attention import built_with
+from raycl.train.model.dropout import silence_configuration, silence_modules
+from raycl.train.model.empty import empty_causal_model
+from raycl.train.model.head import head_of
+from raycl.train.model.loss import summed_cross_entropy
+from raycl.train.model.quiet import silent
 
 _IGNORED = -1
 """Tokens below 0 are padding, and no targets."""

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
 
-from raycl.train.model import LanguageModel
-from raycl.train.world import World
+from raycl.train.model.language_model import LanguageModel
+from raycl.train.parallel.world import World
 
 
 def accumulate_gradients(

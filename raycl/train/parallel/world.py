@@ -15,7 +15,7 @@ import torch.distributed as dist
 from raycl.errors import InputError
 from raycl.plan.layout import Layout
 from raycl.plan.shares import share_of
-from raycl.train.process_groups import made_once
+from raycl.train.parallel.process_groups import made_once
 
 # A rank may wait long for another one's upload of a state; a dead one is noticed by its group.
 _GROUP_TIMEOUT = timedelta(hours=2)

@@ -16,7 +16,7 @@ import transformers
 
 from raycl.errors import InputError
 from raycl.models.start import TensorHeader
-from raycl.train.quiet import silent
+from raycl.train.model.quiet import silent
 
 _PREFIXES = {
     "_orig_mod.": "torch.compile",

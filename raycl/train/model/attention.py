@@ -10,8 +10,8 @@ import torch
 import transformers
 
 from raycl.errors import InputError
-from raycl.train.causal_attention import NAME as WITHOUT_MASK
-from raycl.train.causal_attention import needs_no_mask
+from raycl.train.model.causal_attention import NAME as WITHOUT_MASK
+from raycl.train.model.causal_attention import needs_no_mask
 
 Attention = Literal["auto", "sdpa", "flash", "eager"]
 FIELD = "execution.attention"

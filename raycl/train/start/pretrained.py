@@ -9,10 +9,10 @@ import transformers
 
 from raycl.errors import InputError
 from raycl.models.weight_files import WeightFiles
-from raycl.train.keys import UNTIE, missing_keys
-from raycl.train.origins import origins
-from raycl.train.shares import keep_share, own_block, own_values
-from raycl.train.world import World
+from raycl.train.parallel.shares import keep_share, own_block, own_values
+from raycl.train.parallel.world import World
+from raycl.train.start.keys import UNTIE, missing_keys
+from raycl.train.start.origins import origins
 
 _WHERE = "model.pretrained"
 _TYPES = {

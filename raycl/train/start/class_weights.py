@@ -16,11 +16,11 @@ import torch.distributed as dist
 import transformers
 from torch import nn
 
-from raycl.train.empty import untied_causal_model
-from raycl.train.model import LanguageModel, transformer_blocks
-from raycl.train.random_weights import seed_of
-from raycl.train.shares import keep_share
-from raycl.train.world import World
+from raycl.train.model.empty import untied_causal_model
+from raycl.train.model.language_model import LanguageModel, transformer_blocks
+from raycl.train.parallel.shares import keep_share
+from raycl.train.parallel.world import World
+from raycl.train.start.random_weights import seed_of
 
 
 class _NotByUnits(Exception):

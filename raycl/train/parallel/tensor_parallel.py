@@ -22,7 +22,7 @@ from torch.distributed.tensor.parallel import (
 )
 
 from raycl.errors import InputError
-from raycl.train.model import LanguageModel
+from raycl.train.model.language_model import LanguageModel
 
 _FIELD = "execution.layout.tensor"
 _STYLES: dict[str, type[ParallelStyle]] = {"colwise": ColwiseParallel, "rowwise": RowwiseParallel}

@@ -14,12 +14,12 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from raycl.plan.execution import Execution
 from raycl.plan.layout import keeps_gathered
-from raycl.train.mesh import data_mesh, device_mesh
-from raycl.train.model import LanguageModel, transformer_blocks
-from raycl.train.recompute import recompute_blocks
-from raycl.train.tensor_parallel import divide_matrices
-from raycl.train.units import sharding_units
-from raycl.train.world import World
+from raycl.train.model.language_model import LanguageModel, transformer_blocks
+from raycl.train.parallel.mesh import data_mesh, device_mesh
+from raycl.train.parallel.recompute import recompute_blocks
+from raycl.train.parallel.tensor_parallel import divide_matrices
+from raycl.train.parallel.units import sharding_units
+from raycl.train.parallel.world import World
 
 ONE_UNIT_BYTES = 25 * 2**20
 """Bytes of gathered weights up to which a model is one unit, as one bucket of PyTorch's DDP is.

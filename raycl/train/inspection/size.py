@@ -9,8 +9,8 @@ from typing import Any
 import transformers
 from torch import nn
 
-from raycl.train.probe import pattern
-from raycl.train.shrink import value_of
+from raycl.train.inspection.probe import pattern
+from raycl.train.model.shrink import value_of
 
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _CHOSEN = ("num_experts_per_tok", "experts_per_token", "top_k", "moe_topk", "moe_k", "moe_top_k")

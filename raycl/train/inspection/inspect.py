@@ -14,15 +14,15 @@ from raycl.models.quantization import check_quantization, check_trainable
 from raycl.models.start import TensorHeader
 from raycl.plan.model_facts import ModelFacts
 from raycl.plan.training import ModelSpec
-from raycl.train.architecture import check_class, hugging_face_config
-from raycl.train.attention import NAMES, built_with, has_soft_cap
-from raycl.train.empty import empty_causal_model
-from raycl.train.keys import check_keys
-from raycl.train.memory_facts import count_memory
-from raycl.train.model import LanguageModel, transformer_blocks, vocabulary_of
-from raycl.train.probe import behaviour
-from raycl.train.quiet import silent
-from raycl.train.size import measure
+from raycl.train.inspection.memory_facts import count_memory
+from raycl.train.inspection.probe import behaviour
+from raycl.train.inspection.size import measure
+from raycl.train.model.architecture import check_class, hugging_face_config
+from raycl.train.model.attention import NAMES, built_with, has_soft_cap
+from raycl.train.model.empty import empty_causal_model
+from raycl.train.model.language_model import LanguageModel, transformer_blocks, vocabulary_of
+from raycl.train.model.quiet import silent
+from raycl.train.start.keys import check_keys
 
 
 def inspect_model(

@@ -15,10 +15,10 @@ import torch
 import transformers
 from torch.nn import functional
 
-from raycl.train.dropout import silence_configuration, silence_modules
-from raycl.train.loss import Head
-from raycl.train.quiet import silent
-from raycl.train.shrink import built_for_trial, in_small
+from raycl.train.model.dropout import silence_configuration, silence_modules
+from raycl.train.model.loss import Head
+from raycl.train.model.quiet import silent
+from raycl.train.model.shrink import built_for_trial, in_small
 
 _SOFT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
 _FACTORS = ("logit_scale", "lm_head_multiplier", "output_multiplier")

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import torch
 import transformers
 
-from raycl.train.architecture import hugging_face_config
-from raycl.train.attention import built_with
+from raycl.train.model.architecture import hugging_face_config
+from raycl.train.model.attention import built_with
 
 Shown = TypeVar("Shown")
 

@@ -1,0 +1,1 @@
+"""A model over many workers: their groups, layout, shards, gradients and precision."""
