@@ -220,6 +220,6 @@ def test_a_machine_is_named_or_given() -> None:
 
 def test_a_machine_that_cannot_hold_one_row_is_refused() -> None:
     training = resolved(recipe_data(model={"preset": "gpt-neox-9.6b"}))
-    with pytest.raises(InputError, match=r"1 worker of 2\d\d\.\d GiB and more, and this machine"):
+    with pytest.raises(InputError, match=r"1 worker of 18\d\.\d GiB and more, and this machine"):
         check_host(training, FACTS, 2**34, "recipe")
     check_host(training, FACTS, 2**38, "recipe")
