@@ -221,7 +221,12 @@ def test_interrupted_and_killed_in_two_ways_it_gives_the_same_bits(
 
     begun = complete_states(storage)
     process = sweep(recipe, storage.url)
-    wait_until(lambda: states_while_running(storage, process) - begun, "it goes on", every=0.05)
+    # A worker of the killed driver may write one more state before it ends.
+    wait_until(
+        lambda: states_while_running(storage, process) - begun and trials(process),
+        "it goes on",
+        every=0.05,
+    )
     assert kill_workers(process)
     assert "retried" in finish(process)
     assert_same_end_states(undisturbed.storage, storage)
@@ -245,13 +250,15 @@ def is_pickle(file: Path) -> bool:
         return False
 
 
+def trials(driver: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes of the trials of a running sweep."""
+    children = psutil.Process(driver.pid).children(recursive=True)
+    return [child for child in children if "ray::ImplicitFunc" in command_line(child)]
+
+
 def kill_workers(driver: subprocess.Popen[str]) -> int:
     """End every trial of a running sweep with kill -9; how many there were."""
-    workers = [
-        child
-        for child in psutil.Process(driver.pid).children(recursive=True)
-        if "ray::ImplicitFunc" in command_line(child)
-    ]
+    workers = trials(driver)
     for worker in workers:
         worker.kill()
     return len(workers)
