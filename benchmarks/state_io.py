@@ -33,7 +33,6 @@ from raycl.plan.training import ModelSpec
 from raycl.states.mark import Metadata, StateMark
 from raycl.storage import Storage
 from raycl.storage.backend import Content
-from raycl.train.checkpoint.boxes import local_part
 from raycl.train.checkpoint.load import load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import read_state
@@ -41,6 +40,7 @@ from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
 from raycl.train.model.empty import materialize
 from raycl.train.model.language_model import LanguageModel, empty_model
+from raycl.train.parallel.boxes import local_part
 from raycl.train.parallel.sharding import shard_model
 from raycl.train.parallel.world import World
 

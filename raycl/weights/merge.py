@@ -17,12 +17,12 @@ from raycl.states.lookup import find_state, is_complete
 from raycl.states.mark import CorpusOrigin, MergeOrigin, Metadata, StateMark
 from raycl.states.tensor_index import Box, TensorFacts, row_boxes, whole
 from raycl.storage import Storage
-from raycl.train.checkpoint.boxes import flat_bytes
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.shard import Part, in_file_order
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.history_file import history_file
+from raycl.train.parallel.boxes import flat_bytes
 from raycl.train.parallel.world import World
 from raycl.weights.ties import Pair, merged, threshold
 

@@ -8,7 +8,6 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from raycl.plan.training import Training
 from raycl.states.tensor_index import whole
 from raycl.storage import Storage, layout
-from raycl.train.checkpoint.boxes import local_part
 from raycl.train.checkpoint.load import load_state
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
@@ -16,6 +15,7 @@ from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.model.empty import materialize
 from raycl.train.model.language_model import empty_model
 from raycl.train.optimizer import build_optimizer
+from raycl.train.parallel.boxes import local_part
 from raycl.train.parallel.sharding import shard_model
 from raycl.train.parallel.world import World
 

@@ -19,10 +19,10 @@ from torch.distributed.tensor import Placement, Replicate, Shard, distribute_ten
 from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
 
 from benchmarks.resident import peak, resident, restart_peak, return_freed_memory
-from raycl.train.checkpoint.boxes import local_box, local_part
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
+from raycl.train.parallel.boxes import local_box, local_part
 from raycl.train.parallel.world import World
 from tests.helpers.counting_storage import CountingStorage
 from tests.helpers.state_marks import state_mark

@@ -19,11 +19,11 @@ from raycl.states.mark import FileFacts
 from raycl.states.tensor_index import BLOCK_BYTES, Box, Chunk, TensorIndex, index_table, whole
 from raycl.storage import Storage
 from raycl.storage.checksum import checksum
-from raycl.train.checkpoint.boxes import NAMES, flat_bytes
 from raycl.train.checkpoint.runs import runs_between
 from raycl.train.checkpoint.shard import Part, Shard, shard_name
 from raycl.train.checkpoint.slices import READ_BYTES, Slice, read_slices
 from raycl.train.checkpoint.stored_state import StoredState
+from raycl.train.parallel.boxes import NAMES, flat_bytes
 from tests.helpers.counting_storage import CountingStorage
 from tests.helpers.state_marks import state_mark
 

@@ -13,13 +13,13 @@ from transformers.core_model_loading import revert_weight_conversion
 from raycl.errors import InputError
 from raycl.states.tensor_index import TensorFacts, row_boxes
 from raycl.storage import Storage, layout
-from raycl.train.checkpoint.boxes import flat_bytes
 from raycl.train.checkpoint.load import check_fits, load_model
 from raycl.train.checkpoint.shard import safetensors_header, whole_bytes
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.model.language_model import LanguageModel, empty_model, save_hugging_face
+from raycl.train.parallel.boxes import flat_bytes
 from raycl.train.parallel.world import World
 
 FILE_BYTES = 5 * 10**9

@@ -13,12 +13,12 @@ from raycl.states.lookup import is_complete
 from raycl.states.mark import FileFacts, StateMark, remove_state, write_mark
 from raycl.states.tensor_index import index_table, join_tables, read_table, table_bytes
 from raycl.storage import Storage, layout
-from raycl.train.checkpoint.boxes import NAMES, local_box, local_part
 from raycl.train.checkpoint.load import keep_state
 from raycl.train.checkpoint.shard import Part, Pieces, Shard, in_file_order, shard_name
 from raycl.train.checkpoint.shares import own_share
 from raycl.train.checkpoint.snapshot import Snapshot
 from raycl.train.checkpoint.stored_state import read_state
+from raycl.train.parallel.boxes import NAMES, local_box, local_part
 from raycl.train.parallel.world import World
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from raycl.states.tensor_index import Box
-from raycl.train.checkpoint.boxes import local_box
+from raycl.train.parallel.boxes import local_box
 from raycl.train.parallel.world import World
 
 

@@ -19,9 +19,9 @@ from raycl.errors import InputError
 from raycl.states.mark import REMEDY
 from raycl.states.tensor_index import BLOCK_BYTES, Box, Chunk, TensorIndex
 from raycl.storage import Storage
-from raycl.train.checkpoint.boxes import flat_bytes
 from raycl.train.checkpoint.runs import Runs, runs_between
 from raycl.train.checkpoint.stored_state import StoredState
+from raycl.train.parallel.boxes import flat_bytes
 
 READERS = 8
 READ_BYTES = 4 * BLOCK_BYTES

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from raycl.train.checkpoint.boxes import flat_bytes
+from raycl.train.parallel.boxes import flat_bytes
 
 _SLAB_BYTES = 64 * 2**20
 """A power of two: PyTorch rounds pinned memory up to one."""

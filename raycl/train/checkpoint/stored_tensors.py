@@ -11,11 +11,11 @@ from raycl.errors import InputError
 from raycl.states.mark import REMEDY
 from raycl.states.tensor_index import Box, TensorFacts, TensorIndex, read_table
 from raycl.storage import Storage, layout
-from raycl.train.checkpoint.boxes import DTYPES, local_box, local_part
 from raycl.train.checkpoint.earlier import index_of_earlier
 from raycl.train.checkpoint.names import check_names
 from raycl.train.checkpoint.slices import Slice, read_part, read_slices
 from raycl.train.checkpoint.stored_state import StoredState
+from raycl.train.parallel.boxes import DTYPES, local_box, local_part
 from raycl.train.parallel.world import World
 
 _BATCH_BYTES = 512 * 2**20

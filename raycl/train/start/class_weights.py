@@ -18,7 +18,7 @@ from torch import nn
 
 from raycl.train.model.empty import untied_causal_model
 from raycl.train.model.language_model import LanguageModel, transformer_blocks
-from raycl.train.parallel.shares import keep_share
+from raycl.train.parallel.boxes import keep_share
 from raycl.train.parallel.world import World
 from raycl.train.start.random_weights import seed_of
 

@@ -9,24 +9,12 @@ import transformers
 
 from raycl.errors import InputError
 from raycl.models.weight_files import WeightFiles
-from raycl.train.parallel.shares import keep_share, own_block, own_values
+from raycl.train.parallel.boxes import DTYPES, keep_share, local_box, local_part, slices
 from raycl.train.parallel.world import World
 from raycl.train.start.keys import UNTIE, missing_keys
 from raycl.train.start.origins import origins
 
 _WHERE = "model.pretrained"
-_TYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
 
 
 def read_weights(model: transformers.PreTrainedModel, files: WeightFiles, world: World) -> None:
@@ -82,8 +70,8 @@ def _copy_rows(files: WeightFiles, key: str, name: str, place: torch.Tensor) -> 
     if not header.shape:
         keep_share(place, _whole(files, key))
         return
-    rows, *others = own_block(place)
-    values = own_values(place)
+    rows, *others = slices(local_box(place))
+    values = local_part(place)
     for first, data in files.rows(key, rows.start, rows.stop):
         piece = _tensor(data, header.dtype).view(-1, *header.shape[1:])
         at = first - rows.start
@@ -104,7 +92,7 @@ def _whole(files: WeightFiles, key: str) -> torch.Tensor:
 
 def _tensor(data: bytes, dtype: str) -> torch.Tensor:
     # PyTorch warns where the memory of a tensor cannot be written, so this is a copy.
-    return torch.frombuffer(bytearray(data), dtype=_TYPES[dtype])
+    return torch.frombuffer(bytearray(data), dtype=DTYPES[dtype])
 
 
 def _check_shape(name: str, shape: torch.Size, place: torch.Tensor) -> None:

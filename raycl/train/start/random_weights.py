@@ -11,7 +11,7 @@ import math
 import torch
 import transformers
 
-from raycl.train.parallel.shares import keep_share, own_values
+from raycl.train.parallel.boxes import keep_share, local_part
 
 _OUTPUT_PROJECTIONS = (
     "attention.dense.weight",
@@ -38,7 +38,7 @@ def draw_gpt_neox(model: transformers.PreTrainedModel, seed: int) -> None:
     hidden, layers = model.config.hidden_size, model.config.num_hidden_layers
     for name, parameter in model.named_parameters():
         if parameter.ndim < 2:
-            own_values(parameter).fill_(0.0 if name.endswith("bias") else 1.0)
+            local_part(parameter).fill_(0.0 if name.endswith("bias") else 1.0)
             continue
         output = name.endswith(_OUTPUT_PROJECTIONS)
         deviation = 2 / (layers * math.sqrt(hidden)) if output else math.sqrt(2 / (5 * hidden))

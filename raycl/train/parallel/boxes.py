@@ -19,7 +19,7 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-"""The types of numbers in a state, by their names in safetensors."""
+"""The types of numbers in states and checkpoints, by their names in safetensors."""
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -38,7 +38,7 @@ def local_box(tensor: torch.Tensor) -> Box:
 
 
 def local_part(tensor: torch.Tensor) -> torch.Tensor:
-    """The numbers that this rank holds, which share the tensor's memory."""
+    """The numbers that this rank holds, which share the tensor's memory; without a gradient."""
     if not isinstance(tensor, DTensor):
         return tensor.detach()
     return tensor.to_local().detach()
@@ -47,3 +47,15 @@ def local_part(tensor: torch.Tensor) -> torch.Tensor:
 def flat_bytes(tensor: torch.Tensor) -> torch.Tensor:
     """A contiguous tensor as [bytes] uint8, which shares its memory."""
     return tensor.view(-1).view(torch.uint8)
+
+
+def slices(box: Box) -> tuple[slice, ...]:
+    """The box as an index of the whole tensor."""
+    sides = zip(box.offsets, box.sizes, strict=True)
+    return tuple(slice(offset, offset + size) for offset, size in sides)
+
+
+@torch.no_grad()
+def keep_share(tensor: torch.Tensor, values: torch.Tensor) -> None:
+    """Copy this rank's part of `values`, which has the shape of the whole tensor, into `tensor`."""
+    local_part(tensor).copy_(values[slices(local_box(tensor))])
