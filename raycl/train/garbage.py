@@ -7,6 +7,7 @@ every `_STEPS` steps for what is young. torchtitan does the same (`GarbageCollec
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import sys
 from collections.abc import Iterator
@@ -50,8 +51,8 @@ def freed_afterwards() -> Iterator[None]:
     """Free what a node has held once it has ended: the process may train another one.
 
     Model and optimizer are parts of reference cycles (hooks of FSDP and of PyTorch's optimizer), so
-    only a collection finds them. The caching allocator then gives its memory back, and compiled
-    code is forgotten with the guards and buffers that it holds.
+    only a collection finds them. The allocators then give their memory back, and compiled code is
+    forgotten with the guards and buffers that it holds.
     """
     try:
         yield
@@ -61,3 +62,15 @@ def freed_afterwards() -> Iterator[None]:
             torch.compiler.reset()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        _trim_heap()
+
+
+def _trim_heap() -> None:
+    """Give the freed memory of the C library's heaps back, where that library is glibc.
+
+    It has heaps for each thread, and Tune trains every node in a thread of its own. So what a node
+    has freed would stay with its process, node after node.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
