@@ -20,7 +20,7 @@ from raycl.storage import Storage
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.shard import Part, in_file_order
 from raycl.train.checkpoint.stored_state import StoredState, read_state
-from raycl.train.checkpoint.stored_tensors import StoredTensors
+from raycl.train.checkpoint.weights import Weights, state_weights
 from raycl.train.history_file import history_file
 from raycl.train.parallel.boxes import flat_bytes
 from raycl.train.parallel.world import World
@@ -77,7 +77,7 @@ def _write(
     scale: float,
 ) -> None:
     world = World(0, 1, torch.device("cpu"))
-    stored = [StoredTensors(storage, state, world) for state in (base, *states)]
+    stored = [state_weights(storage, state) for state in (base, *states)]
     for state, found in zip(states, stored[1:], strict=True):
         _check_same(base, _weights(stored[0]), state, _weights(found))
     merge = _Merge(stored[0], stored[1:], density, scale)
@@ -98,8 +98,8 @@ class _Merge:
 
     def __init__(
         self,
-        base: StoredTensors,
-        models: Sequence[StoredTensors],
+        base: Weights,
+        models: Sequence[Weights],
         density: Fraction,
         scale: float,
     ) -> None:
@@ -126,8 +126,8 @@ class _Pairs:
     """The same slices of the base and of a model, read anew whenever they are gone over."""
 
     parts: Sequence[Part]
-    base: StoredTensors
-    model: StoredTensors
+    base: Weights
+    model: Weights
 
     def __iter__(self) -> Iterator[Pair]:
         for tensor, box in _slices(self.parts):
@@ -138,7 +138,7 @@ def _slices(parts: Sequence[Part]) -> Iterator[tuple[str, Box]]:
     return ((part.tensor, box) for part in parts for box in row_boxes(part.shape, _SLICE_NUMBERS))
 
 
-def _weights(stored: StoredTensors) -> Mapping[str, TensorFacts]:
+def _weights(stored: Weights) -> Mapping[str, TensorFacts]:
     return {name: facts for name, facts in stored.facts.items() if name.startswith("model.")}
 
 

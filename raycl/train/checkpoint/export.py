@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import torch
 import transformers
 from transformers.core_model_loading import revert_weight_conversion
 
@@ -16,11 +15,10 @@ from raycl.storage import Storage, layout
 from raycl.train.checkpoint.load import check_fits, load_model
 from raycl.train.checkpoint.shard import safetensors_header, whole_bytes
 from raycl.train.checkpoint.stored_state import StoredState, read_state
-from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors
+from raycl.train.checkpoint.weights import Weights, state_weights
 from raycl.train.model.language_model import LanguageModel, empty_model, save_hugging_face
 from raycl.train.parallel.boxes import flat_bytes
-from raycl.train.parallel.world import World
 
 FILE_BYTES = 5 * 10**9
 """The most of one file; a tensor that is larger has a file of its own."""
@@ -45,7 +43,7 @@ def export_hugging_face(
     if not _is_saved_as_it_is(model.model):
         save_hugging_face(load_model(storage, state, sequence_length=1), folder, file_bytes)
         return
-    stored = StoredTensors(storage, state, World(0, 1, torch.device("cpu")))
+    stored = state_weights(storage, state)
     save_hugging_face(model, folder, file_bytes, weights={})
     _write_weights(stored, _saved(model, stored, storage, state), folder, file_bytes)
 
@@ -68,7 +66,7 @@ def _is_saved_as_it_is(model: transformers.PreTrainedModel) -> bool:
 
 
 def _saved(
-    model: LanguageModel, stored: StoredTensors, storage: Storage, state: StoredState
+    model: LanguageModel, stored: Weights, storage: Storage, state: StoredState
 ) -> list[str]:
     """The state's names of the tensors to write. Raises InputError where one does not fit."""
     wanted = named_tensors(model, None)
@@ -76,9 +74,7 @@ def _saved(
     return [name for name in wanted if name in stored.facts]
 
 
-def _write_weights(
-    stored: StoredTensors, names: Sequence[str], folder: Path, file_bytes: int
-) -> None:
+def _write_weights(stored: Weights, names: Sequence[str], folder: Path, file_bytes: int) -> None:
     groups = list(_groups(names, stored.facts, file_bytes))
     files = [f"model-{n + 1:05d}-of-{len(groups):05d}.safetensors" for n in range(len(groups))]
     if len(groups) == 1:
@@ -115,7 +111,7 @@ def _bytes(facts: TensorFacts) -> int:
     return whole_bytes(facts.dtype, facts.shape)
 
 
-def _content(stored: StoredTensors, names: Sequence[str]) -> Iterator[bytes | memoryview]:
+def _content(stored: Weights, names: Sequence[str]) -> Iterator[bytes | memoryview]:
     """The bytes of a safetensors file of these tensors."""
     facts = [(name, stored.facts[name]) for name in names]
     entries = ((name.removeprefix(_PREFIX), f.dtype, f.shape) for name, f in facts)
