@@ -52,6 +52,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.recipe.definition import define
     from raycl.recipe.seed import seed_text
     from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
+    from raycl.recipe.trained_again import trained_again
     from raycl.states.earlier import earlier_sentence
     from raycl.storage import Storage
     from raycl.train.inspection.inspect_plan import inspected
@@ -63,7 +64,8 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     resolution = resolve_inputs((definition,), place, ClusterOptions(gpus=gpus).device)
     made = inspected(plan_sweeps((definition,), place, resolution=resolution))
     made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())
-    for sentence in [*resolution.notes, earlier_sentence(made.states)]:
+    again = trained_again(made.stored, made.tree)
+    for sentence in [*resolution.notes, earlier_sentence(made.states), *again]:
         if sentence:
             Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:

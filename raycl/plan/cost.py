@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 from raycl.plan import presets
 from raycl.plan.fit import Fit
+from raycl.plan.holding import Holding
 from raycl.plan.memory import MemoryFacts
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import ModelFacts, facts_key
 from raycl.plan.planned_memory import Place, check_host, check_room, planned
 from raycl.plan.scaling import Machine, Work
-from raycl.plan.state_index import StateIndex
+from raycl.plan.stored import StoredTree
 from raycl.plan.training import ModelSpec
 from raycl.plan.tree import Node, Tree
 
@@ -80,13 +81,16 @@ def make_plan(
     existing: Collection[str],
     models: Mapping[str, ModelFacts] | None = None,
     place: Place | None = None,
+    holdings: Mapping[str, Holding] | None = None,
 ) -> Plan:
     """The plan of a tree; `existing` names the states that storage holds.
+
+    `holdings` says what those hold that do not hold all of their training.
 
     `models` are the facts of models that were looked into, by `facts_key`. Presets need none.
     `place` is what the workers train on; without it CPUs, whose memory is not known.
     """
-    stored = StateIndex(existing)
+    stored = StoredTree(tree, existing, holdings)
     sizes = _Sizes(models or {})
     place = place or Place()
     nodes = tuple(_node_plan(node, stored, sizes.of(node), place) for node in tree.nodes)
@@ -103,16 +107,6 @@ def make_plan(
         precision=" and ".join(sorted({n.training.execution.precision for n in tree.nodes})),
         room=place.room,
     )
-
-
-def _done(node: Node, stored: StateIndex) -> int:
-    """How many steps of the node come before its deepest stored state.
-
-    The state may be another sweep's: states are named by their content.
-    """
-    start, stop = node.training.start, node.training.stop
-    deepest = next(stored.along(node.training.chain, stop, above=start), None)
-    return deepest[0] - start if deepest else 0
 
 
 @dataclass(frozen=True)
@@ -160,7 +154,7 @@ class _Sizes:
         return _Size(count, count, count, flops, memory)
 
 
-def _node_plan(node: Node, stored: StateIndex, size: _Size | None, place: Place) -> NodePlan:
+def _node_plan(node: Node, stored: StoredTree, size: _Size | None, place: Place) -> NodePlan:
     training = node.training
     fit = planned(training, size.memory, place) if size and size.memory else None
     tokens = node.steps * training.chain.tokens_per_step
@@ -176,7 +170,7 @@ def _node_plan(node: Node, stored: StateIndex, size: _Size | None, place: Place)
         workers=training.workers,
         fewest_workers=training.fewest_workers or training.workers,
         memory_per_worker=fit.memory.total if fit else 0.0,
-        done=_done(node, stored),
+        done=stored.done(node),
         fit=fit,
         is_least=place.room is None and training.execution.micro_batch is None,
     )

@@ -51,6 +51,11 @@ class Execution(Configuration):
         default=None, gt=0, description="steps between states that stay, to branch from later"
     )
     keep_last: Count = Field(default=2, gt=0, description="states kept while training")
+    keep: Literal["all", "weights"] = Field(
+        default="all",
+        description="what stays of the last state of a recipe: `weights` leaves the optimizer out, "
+        "where nothing of the sweep goes on with it",
+    )
     max_skipped: Count = Field(
         default=10,
         gt=0,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from raycl.plan.chain import Chain
 from raycl.plan.execution import Execution
+from raycl.plan.holding import Holding
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.validation import Validation
 
@@ -49,3 +50,8 @@ class Training:
     """With `micro_batch` None, a worker takes as many rows at once as its memory holds. With
     `save_every` and `keep_every` None, only the end state is saved. The end state is always kept,
     whatever `keep_last` says."""
+    end: Holding = "all"
+    """What the end state is written with; every state before it is written whole."""
+    least: Holding = "results"
+    """The least that an end state must hold to count as finished: it depends on what is left to
+    train after it."""

@@ -7,7 +7,7 @@ from it, to compare it with others, or to keep it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from raycl.plan.training import Training
@@ -65,7 +65,26 @@ def build_tree(recipes: Mapping[str, Training], least_shared: int = 1) -> Tree:
         roots.setdefault(training.chain.name(0), []).append(label)
     for labels in roots.values():
         _grow(nodes, recipes, labels, least_shared)
-    return Tree(tuple(nodes), dict(recipes))
+    return Tree(tuple(_with_ends(nodes, recipes)), dict(recipes))
+
+
+def _with_ends(nodes: Sequence[Node], recipes: Mapping[str, Training]) -> Iterator[Node]:
+    """The nodes with what their end states are written with.
+
+    The optimizer is left out where all recipes of the node want that, and no node of the tree goes
+    on with it.
+    """
+    carried = {
+        node.parent
+        for node in nodes
+        if not node.training.chain.resets_optimizer(node.training.start)
+    }
+    for node in nodes:
+        light = all(recipes[label].execution.keep == "weights" for label in node.recipes)
+        if light and node.name not in carried:
+            yield replace(node, training=replace(node.training, end="weights"))
+        else:
+            yield node
 
 
 def _grow(

@@ -15,9 +15,11 @@ from raycl.data.manifest import Manifest
 from raycl.errors import InputError, within
 from raycl.plan.cost import Plan, check_nodes, make_plan
 from raycl.plan.execution import Device
+from raycl.plan.holding import Holding
 from raycl.plan.model_facts import ModelFacts
 from raycl.plan.planned_memory import Place, on_gpus
 from raycl.plan.scaling import Machine
+from raycl.plan.stored import StoredTree, states_gone_on_from
 from raycl.plan.training import Training
 from raycl.plan.tree import Node, Tree, build_tree
 from raycl.recipe.definition import (
@@ -32,7 +34,8 @@ from raycl.recipe.definition import (
 from raycl.recipe.resolution import Resolution, read_resolution
 from raycl.recipe.schema import Recipe
 from raycl.recipe.stage_rows import CorpusFacts
-from raycl.states.lookup import complete_states
+from raycl.states.lookup import list_states
+from raycl.states.reduced import holdings
 from raycl.storage import Storage
 
 
@@ -67,12 +70,19 @@ class SweepPlan:
     """Facts of the models that were looked into, by `facts_key`."""
     place: Place | None = None
     """What the workers train on, where more of it is known than the device."""
+    holdings: Mapping[str, Holding] = field(default_factory=dict)
+    """What states on the tree hold that do not hold all of their training."""
+
+    @cached_property
+    def stored(self) -> StoredTree:
+        """The tree beside the states of the storage."""
+        return StoredTree(self.tree, self.states, self.holdings)
 
     @cached_property
     def cost(self) -> Plan:
         """Steps, tokens, FLOPs and memory of the tree, and how much of it storage holds."""
         place = self.place or Place(self.resolution.device)
-        return make_plan(self.tree, self.states, self.models, place)
+        return make_plan(self.tree, self.states, self.models, place, self.holdings)
 
     @cached_property
     def is_prepared(self) -> bool:
@@ -81,8 +91,8 @@ class SweepPlan:
 
     @cached_property
     def is_trained(self) -> bool:
-        """Whether every node's end state is in storage."""
-        return all(node.name in self.states for node in self.tree.nodes)
+        """Whether no node is left to train."""
+        return not self.left
 
     @cached_property
     def manifests(self) -> dict[str, Manifest]:
@@ -104,8 +114,14 @@ class SweepPlan:
 
     @property
     def left(self) -> tuple[Node, ...]:
-        """The nodes whose end state storage lacks."""
-        return tuple(node for node in self.tree.nodes if node.name not in self.states)
+        """The nodes whose end state storage lacks, or has with less than is needed."""
+        return tuple(n for n in self.tree.nodes if n.name not in self.stored.finished)
+
+    @property
+    def to_train(self) -> Tree:
+        """The tree, in which nodes say what their ends must hold to count as finished."""
+        least = self.stored.least
+        return replace(self.tree, nodes=tuple(_with_least(n, least) for n in self.tree.nodes))
 
     def on_gpus(self, machine: Machine | None) -> SweepPlan:
         """The same plan on GPUs of a known kind; None changes nothing.
@@ -145,7 +161,8 @@ def plan_sweeps(
 
     `manifests` are those of `read_manifests`, where they have been read already, and `resolution`
     what the recipes leave open; without it checkpoints are read here, and workers have CPUs.
-    Requests: a read of each manifest, two for each corpus' binding, one listing of the states.
+    Requests: a read of each manifest, two for each corpus' binding, one listing of the states, and
+    a read of each mark that may hold too little to go on from.
     Raises InputError where a recipe cannot be trained, or its corpora are not what states here were
     trained on.
     """
@@ -156,8 +173,18 @@ def plan_sweeps(
     if resolution is None:
         resolution = resolve_inputs(definitions, storage)
     sweeps = tuple(_planned(definition, manifests, resolution) for definition in definitions)
-    states = complete_states(storage) if storage is not None else ()
-    return SweepPlan(sweeps, _tree(sweeps), frozenset(states), resolution)
+    tree = _tree(sweeps)
+    if storage is None:
+        return SweepPlan(sweeps, tree, frozenset(), resolution)
+    listing = list_states(storage)
+    found = holdings(storage, states_gone_on_from(tree, listing.reduced))
+    return SweepPlan(sweeps, tree, frozenset(listing.bytes), resolution, holdings=found)
+
+
+def _with_least(node: Node, least: Mapping[str, Holding]) -> Node:
+    if node.name not in least:
+        return node
+    return replace(node, training=replace(node.training, least=least[node.name]))
 
 
 def resolve_inputs(

@@ -66,13 +66,15 @@ class StateFacts:
 
     @property
     def kind(self) -> str:
-        """`kept`, `intermediate`, `merged`, `left-over`, or `damaged`."""
+        """What it is, in a word or two, as `raycl states` shows it."""
         if self.damage:
             return "damaged"
         if not self.complete:
             return "left-over"
         if self.merged_from:
             return "merged"
+        if self.mark is not None and self.mark.holds != "all":
+            return f"{self.mark.holds} only"
         return "kept" if self.stays else "intermediate"
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from raycl.errors import InputError
 from raycl.states.tree_record import find_tree_record
@@ -23,9 +24,31 @@ def complete_states(storage: Storage, among: Collection[str] | None = None) -> l
 
     One listing of all their files: to ask for each mark would cost a request a state.
     """
-    files = (path.partition("/") for path in storage.sizes(layout.STATES))
-    complete = (name for name, _, file in files if file == layout.STATE_MARK)
-    return sorted(name for name in complete if among is None or name in among)
+    return sorted(n for n in list_states(storage).bytes if among is None or n in among)
+
+
+@dataclass(frozen=True)
+class StateListing:
+    """What one listing of all files of states tells."""
+
+    bytes: Mapping[str, int]
+    """The size of each complete state, by its name."""
+    reduced: frozenset[str]
+    """Those that may hold less than all of their training; their marks tell."""
+
+
+def list_states(storage: Storage) -> StateListing:
+    """The complete states, from one listing of all their files."""
+    sizes: dict[str, int] = {}
+    complete, reduced = set(), set()
+    for path, size in storage.sizes(layout.STATES).items():
+        name, _, file = path.partition("/")
+        sizes[name] = sizes.get(name, 0) + size
+        if file == layout.STATE_MARK:
+            complete.add(name)
+        elif file == layout.STATE_REDUCED:
+            reduced.add(name)
+    return StateListing({name: sizes[name] for name in complete}, frozenset(reduced & complete))
 
 
 def find_state(storage: Storage, reference: str) -> str:

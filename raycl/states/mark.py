@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from raycl.errors import InputError
+from raycl.plan.holding import Holding
 from raycl.plan.training import ModelSpec
 from raycl.storage import Storage, layout
 from raycl.storage.record import Part, Record, read_record, write_record
@@ -68,8 +69,9 @@ class MergeOrigin(Part):
 class StateMark(Record):
     """All facts about a state that are no tensors."""
 
-    FORMAT: ClassVar[int] = 2
-    """In format 1 a pretrained model is a path or hub name, and its configuration is empty."""
+    FORMAT: ClassVar[int] = 3
+    """In format 1 a pretrained model is a path or hub name, and its configuration is empty. Up to
+    format 2 every state holds all of its training."""
     WHAT: ClassVar[str] = "the mark of a state"
     REMEDY: ClassVar[str] = REMEDY
 
@@ -98,8 +100,16 @@ class StateMark(Record):
     merged: MergeOrigin | None = None
     kept: bool
     """Whether the state stays: as the end of a node, by `keep_every`, or as a merged state."""
+    holds: Holding = "all"
+    """What of its training the state still holds. A merged state never has an optimizer."""
     files: Mapping[str, FileFacts]
-    """Every other file of the state's folder, by its name."""
+    """Every other file of the state's folder, by its name, but for `reduced`."""
+
+    @property
+    def index_file(self) -> str | None:
+        """The file that says where its tensors lie; None for an older state, or without tensors."""
+        names = (layout.STATE_INDEX, layout.STATE_WEIGHTS_INDEX)
+        return next((name for name in names if name in self.files), None)
 
 
 def write_mark(storage: Storage, name: str, mark: StateMark) -> None:
@@ -125,6 +135,14 @@ def read_mark(storage: Storage, name: str) -> StateMark:
     if before is not None and not (_steps(before) == mark.previous_step < mark.step):
         raise InputError(where, f"the state {before!r} cannot come before it", REMEDY)
     return mark
+
+
+def find_mark(storage: Storage, name: str) -> StateMark | None:
+    """The mark of the state `name`; None where no complete state has this name."""
+    try:
+        return read_mark(storage, name)
+    except FileNotFoundError:
+        return None
 
 
 def _steps(name: str) -> int | None:

@@ -65,7 +65,10 @@ def _history_faults(storage: Storage, mark: StateMark) -> Iterator[InputError]:
 
 def _strangers(storage: Storage, mark: StateMark) -> Iterator[InputError]:
     """Shards that the mark does not list: whoever loads the state would read them too."""
-    for file in storage.list(layout.state(mark.name)):
+    files = storage.list(layout.state(mark.name))
+    if layout.STATE_REDUCED in files:
+        return  # a change of what it holds was killed; nobody loads what it left
+    for file in files:
         if file.endswith(".safetensors") and file not in mark.files and PARTIAL not in file:
             where = storage.full_path(f"{layout.state(mark.name)}/{file}")
             yield InputError(where, "not a file of this state", "Remove it")

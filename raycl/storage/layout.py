@@ -20,6 +20,11 @@ STATE_MARK = "state.json"
 STATE_HISTORY = "history.parquet"
 STATE_INDEX = "index.parquet"
 """The file that says where each part of a state's tensors lies; older states have none."""
+STATE_WEIGHTS_INDEX = "weights.parquet"
+"""The same of a state that is kept without the optimizer: the two may lie side by side for a
+moment, while one takes the place of the other."""
+STATE_REDUCED = "reduced"
+"""A file that says, in a listing, that a state may hold less than all: its mark tells what."""
 CORPUS_MANIFEST = "manifest.json"
 """The file of a corpus that is written last: a folder without it is no corpus."""
 DOCUMENTS = "documents"
@@ -125,9 +130,9 @@ def state_history(name: str) -> str:
     return f"{state(name)}/{STATE_HISTORY}"
 
 
-def state_index(name: str) -> str:
-    """Where each part of a state's tensors lies, with the checksums of its blocks."""
-    return f"{state(name)}/{STATE_INDEX}"
+def state_reduced(name: str) -> str:
+    """The file that says that a state may hold less than all of a training."""
+    return f"{state(name)}/{STATE_REDUCED}"
 
 
 def node_lease(node: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
-from raycl.states.lookup import is_complete
+from raycl.plan.holding import Holding
+from raycl.states.reduced import held
 from raycl.storage import Storage
 from raycl.sweep.leases import Leases
 
@@ -15,12 +16,21 @@ ASK_SECONDS = 5.0
 
 
 class NodeClaims:
-    """Takes nodes for a sweep; the implementation of `raycl.sweep.frontier.Claims` by leases."""
+    """Takes nodes for a sweep; the implementation of `raycl.sweep.frontier.Claims` by leases.
+
+    `least` says what the ends of nodes must hold to count as finished, where that is more than
+    their history.
+    """
 
     def __init__(
-        self, storage: Storage, leases: Leases, clock: Callable[[], float] = time.monotonic
+        self,
+        storage: Storage,
+        leases: Leases,
+        clock: Callable[[], float] = time.monotonic,
+        least: Mapping[str, Holding] | None = None,
     ) -> None:
         self._storage, self._leases, self._clock = storage, leases, clock
+        self._least = least or {}
         self._asked: dict[str, float] = {}
 
     def ask(self, node: str) -> Literal["ours", "theirs", "done"]:
@@ -35,7 +45,7 @@ class NodeClaims:
         ours = self._leases.take(node)
         # The lease is taken first and the state looked for second. A sweep finishes a state before
         # it gives the lease back, so that a state which the last holder has finished is seen here.
-        if is_complete(self._storage, node):
+        if held(self._storage, node, self._least.get(node, "results")):
             self._leases.release(node)
             return "done"
         if ours:

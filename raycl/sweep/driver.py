@@ -105,7 +105,8 @@ def run_sweep(
     refuse_what_never_fits(left, options.needs, cluster_capacity(options.needs))
     with ExitStack() as stack:
         leases = stack.enter_context(Leases(storage)) if leases_work(storage) else None
-        claims = NodeClaims(storage, leases) if leases else None
+        least = {node.name: node.training.least for node in tree.nodes}
+        claims = NodeClaims(storage, leases, least=least) if leases else None
         frontier = Frontier(tree.nodes, done, _slots(options.gpus), options.concurrent, claims)
         failures = NodeFailures(nodes, storage, trials.max_failures)
         progress = Progress(frontier, nodes, on_event, failures.try_again, leases)

@@ -28,6 +28,7 @@ from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
 from raycl.recipe.resolution import check_starts, store_starts, write_resolution
 from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps, resolve_inputs
+from raycl.recipe.trained_again import trained_again
 from raycl.states.completeness import missing_files
 from raycl.states.earlier import earlier_sentence
 from raycl.states.lookup import complete_states
@@ -139,7 +140,10 @@ def _looked_into(
     for sentence in [*resolution.notes, earlier_sentence(plan.states)]:
         if sentence:
             report(sentence)
-    return _without_damaged(plan, storage, report)
+    plan = _without_damaged(plan, storage, report)
+    for sentence in trained_again(plan.stored, plan.tree):
+        report(sentence)
+    return plan
 
 
 def _with_room(plan: SweepPlan, options: ClusterOptions) -> SweepPlan:
@@ -218,10 +222,10 @@ def _train(
     from raycl.sweep.driver import TrialSettings, run_sweep
 
     outcome = run_sweep(
-        plan.tree,
+        plan.to_train,
         storage,
         options,
-        existing=plan.states,
+        existing=plan.stored.finished,
         on_event=lambda event: report(str(event)),
         trials=TrialSettings(folder=_tracker_folder(plan, storage)),
     )

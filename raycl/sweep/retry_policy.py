@@ -37,5 +37,7 @@ class NodeFailures:
         # The node may have failed because the store does. Then nothing new is known.
         with contextlib.suppress(OSError):
             states = StateIndex(complete_states(self._storage))
-            return next((step for step, _ in states.along(training.chain, training.stop)), 0)
+            # Its end may be there and hold too little to count, whatever is trained now.
+            along = states.along(training.chain, training.stop - 1)
+            return next((step for step, _ in along), 0)
         return self._reached.get(name, 0)

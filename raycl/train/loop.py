@@ -70,7 +70,7 @@ def _train(
     told: Observer,
     asked: Question,
 ) -> None:
-    found = world.agree(lambda: deepest_state(storage, task.chain, task.stop))
+    found = world.agree(lambda: deepest_state(storage, task.chain, task.stop, task.least))
     if found is not None and found.step == task.stop:
         world.agree(lambda: keep_state(storage, found))
         told.on_end({"step": task.stop, "optimizer_steps": 0})

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from raycl.data.manifest import load_manifest
+from raycl.plan.holding import Holding
 from raycl.plan.shares import largest_share
 from raycl.plan.training import Training
 from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
@@ -215,7 +216,7 @@ class Trainer:
         chain = self._task.chain
         # The state right before the first skipped step may itself be the cause, because no step
         # has succeeded from it. So the last good state lies at least one step earlier.
-        good = self._world.agree(lambda: deepest_state(self._storage, chain, steps[0] - 1))
+        good = self._world.agree(lambda: deepest_state(self._storage, chain, steps[0] - 1, "all"))
         return not_finite(self.history, steps, good.name if good else None)
 
     def _rows_read(self, step: int) -> Counter[str]:
@@ -263,7 +264,7 @@ class Trainer:
                 raise self._not_finite(self.history.latest_skipped)
         self.writer.save(
             self._task.chain.name(self.step),
-            named_tensors(self.model, self._optimizer),
+            named_tensors(self.model, self._optimizer if self._holds() == "all" else None),
             self._mark(),
             self.history.to_parquet() if self._world.rank == 0 else b"",
             kept=stays_after(self._task, self.step),
@@ -297,8 +298,13 @@ class Trainer:
             seconds=self._seconds_before + time.time() - self._began,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             kept=stays_after(task, self.step),
+            holds=self._holds(),
             files={},
         )
+
+    def _holds(self) -> Holding:
+        """What the state after `step` steps is written with."""
+        return self._task.end if self.step == self._task.stop else "all"
 
     def _tokenizer(self) -> str | None:
         """The fingerprint of the corpora's tokenizer, which is one and the same."""

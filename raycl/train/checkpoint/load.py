@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 from raycl.errors import InputError
-from raycl.plan.state_index import NamedSteps, StateIndex
+from raycl.plan.chain import Chain
+from raycl.plan.holding import Holding, holds_enough, needed_to_go_on
+from raycl.plan.state_index import StateIndex
 from raycl.states.history import read_history
 from raycl.states.mark import REMEDY, write_mark
 from raycl.states.tensor_index import TensorFacts
@@ -28,16 +30,23 @@ from raycl.train.start.fill import whole_model
 _WEIGHT = "model."
 
 
-def deepest_state(storage: Storage, chain: NamedSteps, stop: int) -> StoredState | None:
-    """The complete state on the chain with the most steps, at most `stop`. One listing of states.
+def deepest_state(
+    storage: Storage, chain: Chain, stop: int, least: Holding = "results"
+) -> StoredState | None:
+    """The deepest state on the chain, at most `stop`, from which training can go on to `stop`.
 
-    None where storage holds no state of the chain.
+    A state at `stop` itself needs to hold no more than `least`. One listing of states, and a read
+    of the mark of the state and of deeper ones that hold too little. None where storage holds no
+    such state.
     """
-    for _, name in StateIndex(storage.list(layout.STATES)).along(chain, stop):
+    for step, name in StateIndex(storage.list(layout.STATES)).along(chain, stop):
+        needed = least if step == stop else needed_to_go_on(chain.resets_optimizer(step))
         try:
-            return read_state(storage, name)
+            state = read_state(storage, name)
         except FileNotFoundError:  # its mark is not written yet, or it was removed meanwhile
             continue
+        if holds_enough(state.mark.holds, needed):
+            return state
     return None
 
 

@@ -16,7 +16,12 @@ def check_names(storage: Storage, state: StoredState) -> None:
                 f"{layout.state_mark(state.name)}: {name!r}", "not a file name", REMEDY
             )
         storage.full_path(state.path(name))  # refuses '..', and links that lead elsewhere
-    for name in storage.list(layout.state(state.name)):
+    names = storage.list(layout.state(state.name))
+    if layout.STATE_REDUCED in names:
+        # A change of what the state holds may have been killed. It wrote under other names, and
+        # what it left is removed by the next one.
+        return
+    for name in names:
         if name.endswith(".safetensors") and name not in state.mark.files:
             where = storage.full_path(state.path(name))  # other programs would read it too
             raise InputError(where, "not a file of this state", REMEDY)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from raycl.states.lookup import is_complete
-from raycl.states.mark import FileFacts, StateMark, remove_state, write_mark
-from raycl.states.tensor_index import index_table, join_tables, read_table, table_bytes
+from raycl.plan.holding import holds_enough
+from raycl.states.mark import StateMark, find_mark, remove_state
+from raycl.states.tensor_index import index_table, table_bytes
 from raycl.storage import Storage, layout
+from raycl.train.checkpoint.commit import Share, commit_state
 from raycl.train.checkpoint.load import keep_state
 from raycl.train.checkpoint.shard import Part, Pieces, Shard, in_file_order, shard_name
 from raycl.train.checkpoint.shares import own_share
@@ -90,9 +90,9 @@ class StateWriter:
         """
         # Another sweep may have written the same state meanwhile. Nothing is left to do then,
         # because states of one name have one content.
-        if self._world.agree(lambda: self._make_room(name, mark.kept)):
+        if self._world.agree(lambda: self._make_room(name, mark)):
             return
-        shard = Shard(shard_name(self._world.rank), parts, pieces)
+        shard = Shard(shard_name(self._world.rank, mark.holds), parts, pieces)
         self._world.everywhere(lambda: self._write_shard(name, shard))
         shares = self._world.collect(_share(shard) if parts else None)
         self._world.agree(
@@ -117,17 +117,20 @@ class StateWriter:
         except BaseException as error:
             self._error = error
 
-    def _make_room(self, name: str, kept: bool) -> bool:
+    def _make_room(self, name: str, mark: StateMark) -> bool:
         """Remove what an unfinished write has left. Returns whether the state is complete already.
 
-        A complete state that is now to be kept is marked so.
+        A complete state that is now to be kept is marked so. One that holds less stays in its place
+        until the new one is complete beside it.
         """
-        if is_complete(self._storage, name):
-            if kept:
-                keep_state(self._storage, read_state(self._storage, name))
-            return True
-        self._storage.remove_folder(layout.state(name))
-        return False
+        if (found := find_mark(self._storage, name)) is None:
+            self._storage.remove_folder(layout.state(name))
+            return False
+        if not holds_enough(found.holds, mark.holds):
+            return False
+        if mark.kept:
+            keep_state(self._storage, read_state(self._storage, name))
+        return True
 
     def _write_shard(self, name: str, shard: Shard) -> None:
         if shard.parts:
@@ -135,20 +138,10 @@ class StateWriter:
             self._storage.write_stream(path, shard.content, shard.size)
 
     def _commit(
-        self,
-        name: str,
-        mark: StateMark,
-        shares: Iterable[tuple[str, FileFacts, bytes]],
-        history_file: bytes,
+        self, name: str, mark: StateMark, shares: Iterable[Share], history_file: bytes
     ) -> None:
         """Write history, index and mark; then remove older intermediate states (rank 0)."""
-        files = {file: facts for file, facts, _ in shares}
-        tables = [read_table(data, file) for file, _, data in shares]
-        index_file = table_bytes(join_tables(tables))
-        for file, data in ((layout.STATE_HISTORY, history_file), (layout.STATE_INDEX, index_file)):
-            self._storage.write_bytes(f"{layout.state(name)}/{file}", data)
-            files[file] = FileFacts(bytes=len(data), crc32=zlib.crc32(data))
-        write_mark(self._storage, name, mark.model_copy(update={"files": files}))
+        commit_state(self._storage, mark, shares, history_file)
         if not mark.kept:
             self._intermediates.append(name)
         # Training can resume from a kept state too, which makes the intermediate ones useless.
@@ -170,6 +163,5 @@ def _part(name: str, tensor: torch.Tensor) -> Part:
     return Part(name, NAMES[tensor.dtype], tuple(tensor.shape), local_box(tensor))
 
 
-def _share(shard: Shard) -> tuple[str, FileFacts, bytes]:
-    """A written file: its name, its size and checksum, and its part of the index."""
+def _share(shard: Shard) -> Share:
     return shard.file, shard.facts(), table_bytes(index_table(shard.chunks()))

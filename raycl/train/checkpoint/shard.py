@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
+from raycl.plan.holding import Holding
 from raycl.states.mark import FileFacts
 from raycl.states.tensor_index import BLOCK_BYTES, ITEM_BYTES, Box, Chunk
 from raycl.storage.crc32 import joined_crc32
@@ -53,9 +54,14 @@ def in_file_order(parts: Iterable[Part]) -> list[Part]:
     return sorted(parts, key=place)
 
 
-def shard_name(rank: int) -> str:
-    """The file of a rank, as PyTorch's distributed checkpoints call it: they count from one."""
-    return f"shard-{rank + 1:05d}-model-00001-of-00001.safetensors"
+def shard_name(rank: int, holds: Holding = "all") -> str:
+    """The file of a rank, as PyTorch's distributed checkpoints call it: they count from one.
+
+    Weights without the optimizer have another name, so that they can lie beside the whole state
+    until a mark says which of the two counts.
+    """
+    kind = "shard" if holds == "all" else "weights"
+    return f"{kind}-{rank + 1:05d}-model-00001-of-00001.safetensors"
 
 
 class Shard:

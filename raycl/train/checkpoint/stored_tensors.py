@@ -20,6 +20,10 @@ from raycl.train.parallel.world import World
 
 _BATCH_BYTES = 512 * 2**20
 """Parts that cannot be read in place are copied through host memory, so many bytes at a time."""
+_PRUNED = "this state holds results alone: `raycl prune` has removed its weights"
+_TRAIN_AGAIN = (
+    "Remove this state's folder and run the sweep again, which trains it again, to the same bits"
+)
 
 
 class StoredTensors:
@@ -32,9 +36,11 @@ class StoredTensors:
         # A damaged mark must not lead raycl to a file outside of the state's folder.
         world.agree(lambda: check_names(storage, state))
         self._storage, self._state = storage, state
-        if layout.STATE_INDEX in state.mark.files:
-            data = world.agree(lambda: _index_file(storage, state))
-            where = storage.full_path(layout.state_index(state.name))
+        if state.mark.holds == "results":
+            raise InputError(storage.full_path(layout.state(state.name)), _PRUNED, _TRAIN_AGAIN)
+        if (file := state.mark.index_file) is not None:
+            data = world.agree(lambda: _index_file(storage, state, file))
+            where = storage.full_path(state.path(file))
             self._index = TensorIndex(read_table(data, where), where)
         else:
             self._index = index_of_earlier(storage, state, world)
@@ -86,10 +92,10 @@ def _batches(
         yield batch
 
 
-def _index_file(storage: Storage, state: StoredState) -> bytes:
-    facts = state.mark.files[layout.STATE_INDEX]
-    data = read_part(storage, state, layout.STATE_INDEX, 0, facts.bytes + 1)
+def _index_file(storage: Storage, state: StoredState, file: str) -> bytes:
+    facts = state.mark.files[file]
+    data = read_part(storage, state, file, 0, facts.bytes + 1)
     if len(data) != facts.bytes or zlib.crc32(data) != facts.crc32:
-        where = storage.full_path(layout.state_index(state.name))
+        where = storage.full_path(state.path(file))
         raise InputError(where, "it does not match its checksum", REMEDY)
     return data
