@@ -39,6 +39,8 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
     console.print(table)
     print_memory(plan, console)
     print_plan_summary(plan, console)
+    for sentence in _partial(plan):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     for labels in _equal(plan.nodes):
         text = f"The same training, and so equal rows in the results: {'; '.join(labels)}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -57,6 +59,17 @@ def print_plan_summary(plan: Plan, console: Console) -> None:
         f"Computed in {plan.precision}.",
         soft_wrap=True,
     )
+
+
+def _partial(plan: Plan) -> list[str]:
+    """A sentence for each way in which a stage trains a part of the weights."""
+    found = {}
+    for node in plan.nodes:
+        if node.trains != "all":
+            trained = f": {node.trained_parameters:,} parameters" if node.trained_parameters else ""
+            tied = f"; {node.tied}" if node.tied else ""
+            found[node.stage, node.trains] = f"{node.stage} trains {node.trains}{trained}{tied}."
+    return list(found.values())
 
 
 def _equal(nodes: Sequence[NodePlan]) -> list[list[str]]:
@@ -131,6 +144,12 @@ def step_lines(chain: Chain, stage: str, first: int, last: int | None) -> list[d
         {"step": step, "learning_rate": float(rate), **_row_columns(chain, start + step, corpora)}
         for step, rate in zip(range(first, stop), rates, strict=True)
     ]
+
+
+def stage_trains(chain: Chain, stage: str) -> str | None:
+    """What a stage trains, for people; None where it is every weight."""
+    trains = next(entry.trains for entry in chain.stages if entry.name == stage)
+    return None if trains.everything else trains.text
 
 
 def _row_columns(chain: Chain, step: int, corpora: Sequence[str]) -> dict[str, Any]:

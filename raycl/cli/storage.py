@@ -59,7 +59,7 @@ def _print_states(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
         trained = line["complete"] and line["steps"]
         table.add_row(
             line["name"][:_SHORT_NAME],
-            escape(line["stage"] or "–"),
+            escape(_stage_text(line)),
             line["kind"],
             format_bytes(line["bytes"]),
             f"{line['steps']:,}" if trained else "–",
@@ -72,6 +72,12 @@ def _print_states(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
     console.print(table)
     whole = format_bytes(sum(line["bytes"] for line in lines))
     console.print(f"{len(lines)} states, {whole}. `raycl prune` shows what may go.")
+
+
+def _stage_text(line: Mapping[str, Any]) -> str:
+    """The stage, and what it trains where that is a part of the weights."""
+    part = f" ({line['trains']})" if line["trains"] else ""
+    return (line["stage"] or "–") + part
 
 
 def _verify(storage: Storage) -> None:
@@ -103,6 +109,7 @@ def state_lines(storage: Storage) -> tuple[list[dict[str, Any]], tuple[str, ...]
             "name": state.name,
             "step": state.step,
             "stage": state.mark.stage if state.mark else None,
+            "trains": state.mark.trains if state.mark else None,
             "kind": state.kind,
             "complete": state.complete,
             "bytes": state.bytes,

@@ -172,7 +172,8 @@ def _key(stage: ChainStage) -> tuple[Any, ...]:
     """All values on which the hashes of a stage's steps depend, except the end of the stage."""
     # A mixture equals itself only. `mixture_of` makes one object of equal sources, so that stages
     # of one sweep share theirs; comparing sources here would cost more than it finds.
-    return (stage.schedule, stage.whole_steps or stage.steps, stage.reset_optimizer, stage.mixture)
+    length = stage.whole_steps or stage.steps
+    return (stage.schedule, length, stage.reset_optimizer, stage.mixture, stage.trains)
 
 
 def _existing_or(

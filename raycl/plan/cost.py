@@ -15,6 +15,7 @@ from raycl.plan.model_facts import ModelFacts, facts_key
 from raycl.plan.planned_memory import Place, check_host, check_room, planned
 from raycl.plan.scaling import Machine, Work
 from raycl.plan.stored import StoredTree
+from raycl.plan.trained import ALL, Trains
 from raycl.plan.training import ModelSpec
 from raycl.plan.tree import Node, Tree
 
@@ -43,6 +44,12 @@ class NodePlan:
     """How that worker computes its rows, and what it holds, by part."""
     is_least: bool = False
     """Whether the memory is that of one row at a time, and training takes as many as fit."""
+    trains: str = "all"
+    """What its stage trains, for people."""
+    trained_parameters: int | None = None
+    """How many parameters that is; None where it is not known."""
+    tied: str = ""
+    """A sentence where a part is trained of a model whose head is the embedding."""
 
     @property
     def exists(self) -> bool:
@@ -94,7 +101,7 @@ def make_plan(
     sizes = _Sizes(models or {})
     place = place or Place()
     nodes = tuple(_node_plan(node, stored, sizes.of(node), place) for node in tree.nodes)
-    size = sizes.of(tree.nodes[0])
+    size = sizes.whole(tree.nodes[0])
     return Plan(
         parameters=size.parameters if size else None,
         trained_parameters=size.trained if size else None,
@@ -118,6 +125,7 @@ class _Size:
     active: int
     flops_per_token: float
     memory: MemoryFacts | None
+    tied: str = ""
 
 
 class _Sizes:
@@ -125,18 +133,25 @@ class _Sizes:
 
     def __init__(self, models: Mapping[str, ModelFacts]) -> None:
         self._models = models
-        self._known: dict[tuple[int, int], _Size | None] = {}
+        self._known: dict[tuple[int, int, Trains], _Size | None] = {}
 
     def of(self, node: Node) -> _Size | None:
-        """The size of the node's model; None where it is not known."""
-        training = node.training
-        key = id(training.model), training.sequence_length
+        """The size of the node's model, and of what it trains; None where it is not known."""
+        return self._sized(node, node.training.trains)
+
+    def whole(self, node: Node) -> _Size | None:
+        """The size of the node's model where all of it is trained; None where it is not known."""
+        return self._sized(node, ALL)
+
+    def _sized(self, node: Node, trains: Trains) -> _Size | None:
+        model, length = node.training.model, node.training.sequence_length
+        key = id(model), length, trains
         if key not in self._known:
-            self._known[key] = self._count(training.sequence_length, training.model)
+            self._known[key] = self._count(length, model, trains)
         return self._known[key]
 
-    def _count(self, length: int, model: ModelSpec) -> _Size | None:
-        facts = self._models.get(facts_key(model, length)) if self._models else None
+    def _count(self, length: int, model: ModelSpec, trains: Trains) -> _Size | None:
+        facts = self._models.get(facts_key(model, length, trains)) if self._models else None
         if facts is not None:
             return _Size(
                 facts.parameters,
@@ -144,7 +159,10 @@ class _Sizes:
                 facts.active,
                 facts.flops_per_token,
                 facts.memory,
+                facts.tied,
             )
+        if not trains.everything:
+            return None
         config = model.config
         count = _closed_form(presets.parameter_count, config)
         flops = _closed_form(lambda c: presets.flops_per_token(c, length), config)
@@ -173,6 +191,9 @@ def _node_plan(node: Node, stored: StoredTree, size: _Size | None, place: Place)
         done=stored.done(node),
         fit=fit,
         is_least=place.room is None and training.execution.micro_batch is None,
+        trains=training.trains.text,
+        trained_parameters=size.trained if size else None,
+        tied=size.tied if size else "",
     )
 
 

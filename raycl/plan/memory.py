@@ -64,6 +64,9 @@ class MemoryFacts:
     """Whether the loss makes the logits in chunks; else all logits of a micro-batch exist."""
     activations: Mapping[str, Activations]
     """By precision and attention, such as `bfloat16 sdpa`; see `activations_key`."""
+    trained_units: tuple[int, ...] | None = None
+    """The parameters of each unit that a stage trains; None: all that a gradient reaches."""
+    head_trained: bool = True
 
     @property
     def parameters(self) -> int:
@@ -180,9 +183,10 @@ def _gathered(facts: MemoryFacts, layout: Layout, computation: Computation) -> f
 def _exchange(facts: MemoryFacts, layout: Layout, computation: Computation) -> float:
     """The largest unit's gradients with their float32 copy, and the last unit with its gradients.
 
-    The gradients of the last unit are reduced when the backward pass has ended.
+    The gradients of the last unit are reduced when the backward pass has ended. A frozen weight has
+    none.
     """
-    *others, last = (unit / layout.tensor for unit in facts.units)
+    *others, last = (unit / layout.tensor for unit in facts.trained_units or facts.units)
     each = computation.bytes_each
     return (each + 4) * max(others, default=0.0) + 2 * each * last
 
@@ -209,7 +213,7 @@ def _logits(facts: MemoryFacts, computation: Computation) -> float:
         copies = 8 if computation.precision == "float32" else 10
         return float(tokens * facts.vocabulary * copies)
     chunk = min(tokens, CHUNK_TOKENS[computation.device])
-    head = facts.vocabulary * facts.hidden * 4
+    head = facts.vocabulary * facts.hidden * 4 if facts.head_trained else 0
     return float(chunk * facts.vocabulary * 8 + head + tokens * facts.hidden * 4)
 
 

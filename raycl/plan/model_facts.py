@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from raycl.plan.memory import MemoryFacts
+from raycl.plan.trained import ALL, Trains
 from raycl.plan.training import ModelSpec
 
 
@@ -15,7 +17,7 @@ class ModelFacts:
 
     parameters: int
     trained: int
-    """Parameters that a gradient reaches. The others are saved as they came."""
+    """Parameters that are trained. The others are saved as they came."""
     active: int
     """Parameters that one token uses: of the experts of a layer only those it is sent to."""
     flops_per_token: float
@@ -30,9 +32,12 @@ class ModelFacts:
     """Whether its blocks were found, so that several workers can hold shards of it."""
     memory: MemoryFacts | None = None
     """What its memory depends on; None where that could not be counted."""
+    tied: str = ""
+    """A sentence where a part is trained of a model whose head is the embedding."""
 
 
-def facts_key(model: ModelSpec, sequence_length: int) -> str:
-    """The key of a model's facts: equal ones are looked into once."""
-    fields = [dict(model.config), model.pretrained, model.initialization, sequence_length]
+def facts_key(model: ModelSpec, sequence_length: int, trains: Trains = ALL) -> str:
+    """The key of the facts of a model and of what is trained of it: equal ones are counted once."""
+    fields: list[Any] = [dict(model.config), model.pretrained, model.initialization]
+    fields += [sequence_length, trains.in_names()]
     return json.dumps(fields, sort_keys=True, default=str)

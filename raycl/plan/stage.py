@@ -14,6 +14,7 @@ from raycl.errors import InputError
 from raycl.plan.anneal import Annealed
 from raycl.plan.mixture import Mixture
 from raycl.plan.schedule import BaseSchedule
+from raycl.plan.trained import ALL, Trains
 
 _KEPT_RANGES = 48
 """Ranges of steps whose rows stay in memory: enough for a stage of 190,000 steps, which recipes
@@ -34,6 +35,8 @@ class ChainStage:
     """The least number of workers while machines are away; None: always `workers`."""
     whole_steps: int | None = None
     """Length for which the schedule is made, where the stage stops earlier; None: `steps`."""
+    trains: Trains = ALL
+    """The weights that its steps update."""
 
     def rates(self, first: int, stop: int, tokens_per_step: int) -> NDArray[np.float64]:
         """Learning rates of the stage's updates first … stop − 1."""
@@ -51,15 +54,17 @@ def step_words(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Words that are hashed of the stage's steps start … stop − 1, and how many each step has.
 
-    The words of a step: whether the optimizer is reset, the bits of the rate, and for each source
-    (corpus, first row, rows, wrap). A source without rows in a step has no words there, and sources
-    stand in batch order. So the words of two steps are equal exactly when the steps train the same.
+    The words of a step: whether the optimizer is reset, with which weights are trained where it is
+    not all of them; the bits of the rate; and for each source (corpus, first row, rows, wrap). A
+    source without rows in a step has no words there, and sources stand in batch order. So the words
+    of two steps are equal exactly when the steps train the same.
     `resets` says whether the optimizer is reset before the stage's first step.
     """
     sources = stage.mixture.sources
     supplied = _supplied(stage.mixture, start, stop)
     table = np.zeros((stop - start, 2 + 4 * len(sources)), dtype=np.int64)
-    table[:1, 0] = resets and start == 0  # a slice, since the range may be empty
+    table[:, 0] = stage.trains.word
+    table[:1, 0] += resets and start == 0  # a slice, since the range may be empty
     table[:, 1] = _usable(stage, start, stage.rates(start, stop, tokens_per_step)).view(np.int64)
     counts = np.diff(supplied)
     for number, source in enumerate(sources):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from raycl.plan.chain import Chain
 from raycl.plan.execution import Execution
 from raycl.plan.holding import Holding
 from raycl.plan.optimizer import Optimizer
+from raycl.plan.trained import Trains
 from raycl.plan.validation import Validation
 
 
@@ -55,3 +57,30 @@ class Training:
     least: Holding = "results"
     """The least that an end state must hold to count as finished: it depends on what is left to
     train after it."""
+
+    @property
+    def trains(self) -> Trains:
+        """The weights that its first step updates."""
+        return self.chain.stages[self.chain.stage_index(self.start)].trains
+
+
+def alike(training: Training) -> list[Training]:
+    """The training in parts, in each of which the same weights are trained.
+
+    A node of a sweep is one part, since it ends with its stage. Adapters begin anew wherever the
+    optimizer does, after those before them were merged.
+    """
+    first, stop = training.start, training.stop
+    inner = [s for s in training.chain.starts[1:-1] if first < s < stop]
+    changes = [s for s in dict.fromkeys(inner) if _changes(training.chain, s)]
+    if not changes:
+        return [training]
+    bounds = pairwise((first, *changes, stop))
+    return [replace(training, start=start, stop=end) for start, end in bounds]
+
+
+def _changes(chain: Chain, step: int) -> bool:
+    """Whether other weights, or new adapters, are trained from this step on."""
+    before, after = (chain.stages[chain.stage_index(s)].trains for s in (step - 1, step))
+    anew = chain.resets_optimizer(step) and after.lora is not None
+    return anew or before.in_names() != after.in_names()

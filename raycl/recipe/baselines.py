@@ -7,6 +7,7 @@ from typing import Literal
 
 from raycl.errors import InputError
 from raycl.plan.frozen import frozen
+from raycl.plan.trained import ALL
 from raycl.recipe.ending import (
     annealed_like,
     branch_steps,
@@ -107,6 +108,7 @@ def _scratch(base: Recipe) -> Stage:
         "mixture": frozen(mixture),
         "replay": Fraction(0),
         "schedule": base.stages[0].schedule,
+        "trains": ALL,  # random weights that are frozen would stay random
     }
     scratch, tail = last.model_copy(update=update), falling_part(base, last)
     if last.anneal is None and (tail is None or not never_falls(scratch)):

@@ -11,11 +11,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from raycl.errors import InputError
 from raycl.plan.frozen import thawed
+from raycl.plan.trained import Trains
 from raycl.recipe.schema import Recipe
 
 MOST_RECIPES = 10_000
@@ -78,8 +80,18 @@ def _check_points(recipe: Recipe) -> None:
 
 def label_of(fields: Mapping[str, Any]) -> str:
     """`replay 5%, max_lr 3e-3`: the last part of each field's name, and its value."""
-    shown = (f"{field.rpartition('.')[2]} {as_text(value)}" for field, value in fields.items())
-    return ", ".join(shown)
+    return ", ".join(f"{_last(field)} {_written(field, value)}" for field, value in fields.items())
+
+
+def _last(field: str) -> str:
+    return field.rpartition(".")[2]
+
+
+def _written(field: str, value: Any) -> str:
+    if _last(field) == "trains":
+        with suppress(ValueError):  # a wrong value is refused where its recipe is made
+            return Trains.model_validate(value).text
+    return as_text(value)
 
 
 def as_text(value: Any) -> str:

@@ -78,6 +78,7 @@ def stage_steps(
 
     Raises InputError for what cannot be read or scheduled.
     """
+    _check_carried(stage, history.latest)
     mixture = _mixture(recipe, stage, shares(stage), corpora, history)
     parent = None
     if history.latest is not None and not stage.schedule.known:
@@ -109,10 +110,24 @@ def stage_steps(
         workers=stage.workers.max,
         fewest_workers=stage.workers.min,
         whole_steps=whole,
+        trains=stage.trains,
     )
     _remember(history, mixture, supplied, steps)
     history.latest = made
     return made
+
+
+def _check_carried(stage: Stage, latest: ChainStage | None) -> None:
+    """Raise InputError where moments are carried over to other weights than they belong to."""
+    if stage.optimizer == "carry" and latest is not None:
+        before, now = latest.trains, stage.trains
+        if before.in_names() != now.in_names():
+            raise InputError(
+                f"stages.{stage.name}.optimizer carry",
+                f"the stage trains {now.text} and {latest.name} trains {before.text}, so AdamW's "
+                "state is that of other weights",
+                "Write optimizer: reset, or the same `trains` in both stages",
+            )
 
 
 def _mixture(

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from raycl.errors import InputError, shown, within
 from raycl.plan.frozen import thawed
+from raycl.plan.trained import Trains
 from raycl.recipe.baselines import Baseline, baseline
 from raycl.recipe.ending import END
 from raycl.recipe.load import parse_recipe, with_field
@@ -145,6 +146,8 @@ def _value(recipe: Recipe, field: str) -> Any:
         value = thawed(value.get(part)) if inside else getattr(value, part, None)
     if isinstance(value, Fraction):
         return float(value)
+    if isinstance(value, Trains):
+        return value.text
     return value if value is None or isinstance(value, int | float | str) else as_text(_dump(value))
 
 

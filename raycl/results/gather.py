@@ -177,6 +177,7 @@ def _stage_facts(training: Training) -> list[StageFact]:
             schedule=str(getattr(stage.schedule, "kind", "anneal")),
             shares=tuple(float(source.weight) for source in _sources(stage, replay=False)),
             replayed=tuple(source.corpus for source in _sources(stage, replay=True)),
+            trains=stage.trains.text,
         )
         for stage, first in zip(chain.stages, chain.starts, strict=False)
     ]

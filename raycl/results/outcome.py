@@ -36,6 +36,8 @@ class StageFact:
     """The share of each corpus of `new` in the new data; empty: equal ones."""
     replayed: tuple[str, ...] = ()
     """The corpora of its replay."""
+    trains: str = "all"
+    """What it trains, for people."""
 
     @property
     def mixture(self) -> dict[str, float]:

@@ -20,7 +20,8 @@ from raycl.storage.record import Part, Record, read_record, write_record
 REMEDY = "Remove this state's folder and run again: training goes on from an earlier state"
 
 Count = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Seconds = Finite
 
 
 class CorpusOrigin(Part):
@@ -66,12 +67,22 @@ class MergeOrigin(Part):
     scale: float
 
 
+class AdapterFacts(Part):
+    """How a state's adapters A [rank, in] and B [out, rank] add to the matrices beside them."""
+
+    scale: Finite
+    """The factor on the product B A."""
+    transposed: bool
+    """Whether the matrices are [in, out], as in GPT-2, and not [out, in]."""
+
+
 class StateMark(Record):
     """All facts about a state that are no tensors."""
 
     FORMAT: ClassVar[int] = 3
     """In format 1 a pretrained model is a path or hub name, and its configuration is empty. Up to
-    format 2 every state holds all of its training."""
+    format 2 no stage trains a part of the weights, no state has adapters, and every state holds all
+    of its training."""
     WHAT: ClassVar[str] = "the mark of a state"
     REMEDY: ClassVar[str] = REMEDY
 
@@ -98,6 +109,10 @@ class StateMark(Record):
     created: str | None = None
     """ISO 8601 with a time zone; None in older marks, which do not record it."""
     merged: MergeOrigin | None = None
+    trains: str | None = None
+    """What its stage trains, for people; None: every weight."""
+    adapters: AdapterFacts | None = None
+    """None where the state has no adapters."""
     kept: bool
     """Whether the state stays: as the end of a node, by `keep_every`, or as a merged state."""
     holds: Holding = "all"

@@ -24,5 +24,5 @@ def divided(world: World, task: Training) -> World:
     per_host = on_host if set(on_hosts) == {on_host} else None
     place = Place("cuda" if world.device.type == "cuda" else "cpu", min(rooms), per_host)
     alone = per_host is None or per_host == world.size
-    facts = None if alone else facts_of(task.model, task.sequence_length)
+    facts = None if alone else facts_of(task.model, task.sequence_length, task.trains)
     return replace(world, grid=training_layout(task, facts, world.size, place))

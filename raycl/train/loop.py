@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from raycl.plan.training import Training
+from raycl.plan.training import Training, alike
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import deepest_state, keep_state
 from raycl.train.division import divided
@@ -59,7 +59,8 @@ def train(
     world = divided(current_world(), task)
     told = Observers([Reporting(report), *observers] if world.rank == 0 else observers)
     with freed_afterwards(), kernels(world.device, task.execution.deterministic):
-        _train(world, task, storage, batches, told, asked)
+        for part in alike(task):
+            _train(world, part, storage, batches, told, asked)
 
 
 def _train(

@@ -16,6 +16,7 @@ from raycl.plan.memory import CHECKPOINTING, Checkpointing, Computation, MemoryF
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import facts_key
 from raycl.plan.shares import even_rows
+from raycl.plan.trained import ALL, Trains
 from raycl.plan.training import ModelSpec, Training
 from raycl.states.mark import StateMark
 from raycl.train.inspection.memory_facts import count_memory
@@ -86,7 +87,7 @@ def _fitting(
     """
     wanted = task.execution.activation_checkpointing
     policies = CHECKPOINTING if wanted == "auto" else (wanted,)
-    facts = facts_of(task.model, task.sequence_length)
+    facts = facts_of(task.model, task.sequence_length, task.trains)
     if facts is None:
         return share, policies[0]
     rows = share if task.execution.micro_batch is None else task.execution.micro_batch
@@ -107,23 +108,23 @@ def _fitting(
 _FACTS: dict[str, MemoryFacts | None] = {}
 
 
-def facts_of(model: ModelSpec, length: int) -> MemoryFacts | None:
-    """What the memory of a model depends on; None where it cannot be counted."""
-    key = facts_key(model, length)
+def facts_of(model: ModelSpec, length: int, trains: Trains = ALL) -> MemoryFacts | None:
+    """What the memory of a stage's training depends on; None where it cannot be counted."""
+    key = facts_key(model, length, trains)
     if key not in _FACTS:
-        _FACTS[key] = _counted(model, length)
+        _FACTS[key] = _counted(model, length, trains)
     return _FACTS[key]
 
 
-def _counted(model: ModelSpec, length: int) -> MemoryFacts | None:
+def _counted(model: ModelSpec, length: int, trains: Trains) -> MemoryFacts | None:
     if not model.config:  # of a mark of an early version
         return None
-    if is_plain(model.config):
+    if is_plain(model.config) and trains.everything:
         try:
             return memory_facts(model.config, length)
         except (KeyError, ValueError, TypeError):
             pass
-    return count_memory(hugging_face_config(model.config), (), length)
+    return count_memory(hugging_face_config(model.config), (), length, trains)
 
 
 def room_of(device: torch.device) -> float:

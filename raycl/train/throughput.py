@@ -9,7 +9,6 @@ import torch
 
 from raycl.plan.peak_flops import Arithmetic, flops_utilization, peak_flops
 from raycl.train.exchange import Numbers
-from raycl.train.inspection.probe import pattern
 from raycl.train.inspection.size import measure
 from raycl.train.model.language_model import LanguageModel
 from raycl.train.parallel.world import World
@@ -44,8 +43,7 @@ def throughput(
     model: LanguageModel, world: World, dtype: torch.dtype, length: int, tokens_per_step: int
 ) -> Throughput:
     """The facts of a node's model, which may be sharded, and of this rank's device."""
-    frozen = {pattern(n) for n, p in model.model.named_parameters() if not p.requires_grad}
-    flops = measure(model.model, frozen, length).flops_per_token
+    flops = measure(model.model, model.unreached, length).flops_per_token
     return Throughput(tokens_per_step, flops, _peak(world.device, dtype), world.size)
 
 

@@ -15,7 +15,7 @@ from raycl.data.manifest import load_manifest
 from raycl.plan.holding import Holding
 from raycl.plan.shares import largest_share
 from raycl.plan.training import Training
-from raycl.states.mark import CorpusOrigin, Metadata, StateMark, ValidationFacts
+from raycl.states.mark import AdapterFacts, CorpusOrigin, Metadata, StateMark, ValidationFacts
 from raycl.storage import Storage
 from raycl.train.batch import ExpectedRows
 from raycl.train.cadence import saves_after, stays_after, validates_after
@@ -30,9 +30,11 @@ from raycl.train.inspection.probe import freeze_unreached
 from raycl.train.memory_in_use import restart_peak
 from raycl.train.micro_batch import choose_micro_batch
 from raycl.train.micro_batches import cut
+from raycl.train.model.adapters import is_transposed, without_adapters
 from raycl.train.model.attention import attention_choices
 from raycl.train.model.empty import materialize
 from raycl.train.model.language_model import LanguageModel, empty_model
+from raycl.train.model.partial import restrict
 from raycl.train.optimizer import (
     build_optimizer,
     is_spike,
@@ -46,6 +48,7 @@ from raycl.train.parallel.gradients import accumulate_gradients, complete_gradie
 from raycl.train.parallel.precision import compute_dtype, precision_name
 from raycl.train.parallel.sharding import abandon_step, shard_model
 from raycl.train.parallel.world import World, share_of_batch
+from raycl.train.start.adapter_weights import draw_adapters
 from raycl.train.start.fill import fill, initial_weights
 from raycl.train.throughput import throughput
 from raycl.train.validation import read_validation_rows, validation_losses
@@ -106,13 +109,16 @@ class Trainer:
         attention = attention_choices(task.execution.attention, self._world.device, self._dtype)
         model = empty_model(task.model, task.sequence_length, attention).train()
         freeze_unreached(model, task.model)
+        restrict(model, task.trains)
         kept = {"activation_checkpointing": self._micro_batch.checkpointing}
         execution = task.execution.model_copy(update=kept)
         shard_model(model, self._world, self._dtype, execution)
         materialize(model, self._world.device)
         if initialize:
             source = initial_weights(self._storage, task.model, task.seed)
-            fill(model, task.model, source, self._world)
+            with without_adapters(model):
+                fill(model, task.model, source, self._world)
+        draw_adapters(model, task.seed, self.step)  # a resume reads them from the state
         return model
 
     def _load(self, storage: Storage, found: StoredState) -> list[dict[str, Any]]:
@@ -300,11 +306,22 @@ class Trainer:
             kept=stays_after(task, self.step),
             holds=self._holds(),
             files={},
+            **self._partial(),
         )
 
     def _holds(self) -> Holding:
         """What the state after `step` steps is written with."""
         return self._task.end if self.step == self._task.stop else "all"
+
+    def _partial(self) -> dict[str, Any]:
+        """What the mark says where a part of the weights is trained."""
+        trains = self._task.trains
+        if trains.everything:
+            return {}
+        if trains.lora is None:
+            return {"trains": trains.text}
+        facts = AdapterFacts(scale=trains.lora.scale, transposed=is_transposed(self.model))
+        return {"trains": trains.text, "adapters": facts}
 
     def _tokenizer(self) -> str | None:
         """The fingerprint of the corpora's tokenizer, which is one and the same."""

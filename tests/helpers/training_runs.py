@@ -21,6 +21,7 @@ from raycl.plan.mixture import Mixture, Source
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.schedule import Constant
 from raycl.plan.shares import share_of
+from raycl.plan.trained import Trains
 from raycl.plan.training import ModelSpec, Training
 from raycl.plan.validation import Validation
 from raycl.storage import Storage
@@ -54,7 +55,8 @@ def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> T
     """Steps of a chain of two stages; a hand-off resets the optimizer before step FIRST_STAGE.
 
     `fields` are those of `Training`, and without a prefix those of `Execution` and `Optimizer`;
-    those of `Validation` are called `validation_<field>`.
+    those of `Validation` are called `validation_<field>`. `config` is the model's, and `trains` has
+    what each of the two stages trains, as a recipe writes it.
     """
     optimizer = Optimizer(**_taken(fields, Optimizer))
     validation = Validation(**_taken(fields, Validation, "validation_"))
@@ -69,9 +71,13 @@ def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> T
         Fraction(1, 4),
     )
     reset, rates = fields.pop("reset", True), fields.pop("rates", (1e-2, 3e-3))
+    config = fields.pop("config", CONFIG)
+    one, two = (Trains.model_validate(t) for t in fields.pop("trains", ("all", "all")))
     stages = [
-        ChainStage("one", FIRST_STAGE, Constant(max_lr=rates[0]), mixture),
-        ChainStage("two", steps - FIRST_STAGE, Constant(max_lr=rates[1]), mixture, reset),
+        ChainStage("one", FIRST_STAGE, Constant(max_lr=rates[0]), mixture, trains=one),
+        ChainStage(
+            "two", steps - FIRST_STAGE, Constant(max_lr=rates[1]), mixture, reset, trains=two
+        ),
     ]
     fingerprints = {"new": "0" * 16, "older": "1" * 16}
     chain = Chain({"seed": 1}, stages, fingerprints, LENGTH)
@@ -79,7 +85,7 @@ def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> T
         chain,
         start,
         stop,
-        ModelSpec(CONFIG, initialization="gpt-neox"),
+        ModelSpec(config, initialization="gpt-neox" if config is CONFIG else "transformers"),
         optimizer,
         1,
         LENGTH,

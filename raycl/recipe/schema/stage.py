@@ -20,6 +20,7 @@ from raycl.plan.anneal import Anneal
 from raycl.plan.configuration import Configuration
 from raycl.plan.frozen import FrozenDict
 from raycl.plan.schedule import PRESETS, Schedule
+from raycl.plan.trained import ALL, Trains
 from raycl.recipe.schema.common import (
     LATER,
     LONGEST_NAME,
@@ -123,6 +124,9 @@ class Stage(Configuration):
     )
     optimizer: Literal["reset", "carry"] = Field(
         default="reset", description="AdamW state at the hand-off into this stage"
+    )
+    trains: Trains = Field(
+        default=ALL, description="the weights that it trains; the others stay as they are"
     )
     at_end: Literal["repeat", "stop", "error"] = Field(
         default="error", description="when a corpus has no more rows"

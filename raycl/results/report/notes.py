@@ -12,6 +12,7 @@ from raycl.results.report.number_text import share_text
 def notes(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     """What the averages are over, on which rows losses are, and what is missing."""
     found = [_of_average(outcomes), _of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes)]
+    found += _of_parts(outcomes)
     found += [note for outcome in outcomes for note in outcome.notes]
     return list(dict.fromkeys(note for note in found if note))
 
@@ -43,6 +44,16 @@ def _of_apart(outcomes: Sequence[RecipeOutcome]) -> str:
     if not apart:
         return ""
     return f"In no average, because no stage trains on it: {', '.join(apart)}."
+
+
+def _of_parts(outcomes: Sequence[RecipeOutcome]) -> list[str]:
+    """Which stages train a part of the weights, and in which recipes."""
+    recipes: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        for stage in outcome.stages:
+            if stage.trains != "all":
+                recipes.setdefault(f"{stage.name} trains {stage.trains}", []).append(outcome.label)
+    return [f"{what}: {'; '.join(labels)}." for what, labels in recipes.items()]
 
 
 def _of_tokens(outcomes: Sequence[RecipeOutcome]) -> str:

@@ -20,6 +20,7 @@ from raycl.states.history import read_history
 from raycl.states.mark import REMEDY, write_mark
 from raycl.states.tensor_index import TensorFacts
 from raycl.storage import Storage, layout
+from raycl.train.checkpoint.merged import add_products
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
@@ -67,7 +68,8 @@ def load_state(
 
     Each rank reads what it holds, whatever the layouts of the model and of the writers are. The
     number of workers may differ from the number that saved the state. A hand-off gives
-    `optimizer=None` to load the weights alone. Raises InputError, which names the file that is
+    `optimizer=None` to load the weights alone, with the state's adapters merged into them; adapters
+    of the model itself are then left as they are. Raises InputError, which names the file that is
     damaged or missing.
     """
     where = storage.full_path(layout.state(state.name))
@@ -79,6 +81,9 @@ def load_state(
     check_fits(stored.facts, model, wanted, where)
     wanted = {name: tensor for name, tensor in wanted.items() if name in stored.facts}
     world.everywhere(lambda: stored.fill(wanted))
+    if optimizer is None and state.mark.adapters is not None:
+        facts = state.mark.adapters
+        world.everywhere(lambda: add_products(wanted, stored, facts))
 
 
 def check_fits(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from raycl.train.model.adapters import adapter_parameters, without_adapters
 from raycl.train.model.language_model import LanguageModel
 
+ADAPTER = "adapter."
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -26,16 +28,22 @@ def named_tensors(
     """Weights as `model.<name>`, moments as `optimizer.exp_avg.<name>`; not copied.
 
     A parameter that needs no gradient has no moments. Buffers that a checkpoint holds are weights.
+    With an optimizer, adapters are there too, as `adapter.<matrix>.lora_A` and `….lora_B`; without
+    one the tensors are those of the plain model.
     """
+    with without_adapters(model):
+        parameters, buffers = dict(model.named_parameters()), _buffers(model)
+    if optimizer is not None:
+        parameters |= {ADAPTER + name: p for name, p in adapter_parameters(model).items()}
     tensors: dict[str, torch.Tensor] = {}
-    for full_name, parameter in model.named_parameters():
+    for full_name, parameter in parameters.items():
         tensors[full_name] = parameter.detach()
         if optimizer is None or not parameter.requires_grad:
             continue
         name = full_name.removeprefix("model.")
         for moment in _MOMENTS:
             tensors[f"optimizer.{moment}.{name}"] = optimizer.state[parameter][moment]
-    return tensors | _buffers(model)
+    return tensors | buffers
 
 
 def _buffers(model: LanguageModel) -> dict[str, torch.Tensor]:

@@ -9,6 +9,7 @@ import torch
 
 from raycl.states.tensor_index import Box, TensorFacts
 from raycl.storage import Storage
+from raycl.train.checkpoint.merged import Merged
 from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.parallel.world import World
@@ -26,8 +27,9 @@ class Weights(Protocol):
 
 
 def state_weights(storage: Storage, state: StoredState) -> Weights:
-    """The weights of a state as its model computes with them.
+    """The weights of a state as its model computes with them: adapters are merged into them.
 
     Raises InputError, which names the file that is damaged or missing, here and in `read`.
     """
-    return StoredTensors(storage, state, World(0, 1, torch.device("cpu")))
+    stored = StoredTensors(storage, state, World(0, 1, torch.device("cpu")))
+    return stored if state.mark.adapters is None else Merged(stored, state.mark.adapters)

@@ -13,14 +13,16 @@ from raycl.models.configuration import check_heads, check_positions, check_value
 from raycl.models.quantization import check_quantization, check_trainable
 from raycl.models.start import TensorHeader
 from raycl.plan.model_facts import ModelFacts
+from raycl.plan.trained import Trains
 from raycl.plan.training import ModelSpec
 from raycl.train.inspection.memory_facts import count_memory
-from raycl.train.inspection.probe import behaviour
+from raycl.train.inspection.probe import behaviour, freeze_unreached
 from raycl.train.inspection.size import measure
 from raycl.train.model.architecture import check_class, hugging_face_config
 from raycl.train.model.attention import NAMES, built_with, has_soft_cap
 from raycl.train.model.empty import empty_causal_model
 from raycl.train.model.language_model import LanguageModel, transformer_blocks, vocabulary_of
+from raycl.train.model.partial import restrict, tied_names
 from raycl.train.model.quiet import silent
 from raycl.train.start.keys import check_keys
 
@@ -66,6 +68,34 @@ def inspect_model(
         divides=bool(transformer_blocks(LanguageModel(model))),
         memory=count_memory(config, shown.unreached if shown else (), sequence_length),
     )
+
+
+def inspect_stage(spec: ModelSpec, sequence_length: int, trains: Trains) -> ModelFacts:
+    """The facts of a stage that trains a part of a model, which is a valid one.
+
+    Raises InputError where the model does not have what the stage names.
+    """
+    with silent():
+        config = hugging_face_config(spec.config)
+        language_model = LanguageModel(_on_meta(config))
+        freeze_unreached(language_model, spec)
+        restrict(language_model, trains)
+        model, unreached = language_model.model, language_model.unreached
+        size = measure(model, unreached, sequence_length)
+        tied = tied_names(language_model)
+        sentence = f"{tied[0]} and {tied[1]} are one parameter (tied)" if tied else ""
+        return ModelFacts(
+            parameters=size.parameters,
+            trained=size.trained,
+            active=size.active,
+            flops_per_token=size.flops_per_token,
+            vocabulary=vocabulary_of(model),
+            attention=_supported(config),
+            recomputes=bool(model.supports_gradient_checkpointing),
+            divides=bool(transformer_blocks(language_model)),
+            memory=count_memory(config, unreached, sequence_length, trains),
+            tied=sentence if trains.lora is None else "",
+        )
 
 
 def _on_meta(config: transformers.PretrainedConfig) -> transformers.PreTrainedModel:

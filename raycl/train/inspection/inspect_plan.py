@@ -33,14 +33,14 @@ def inspected(plan: SweepPlan) -> SweepPlan:
             training = sweep.trainings[variant.label]
             _check_device(training, plan.resolution.device, where)
             model, length = training.model, training.sequence_length
-            if model.pretrained is None and is_plain(model.config):
-                continue
             key = facts_key(model, length)
-            if key not in found:
-                given = variant.recipe.model.pretrained
-                start = plan.resolution.start(given) if given is not None else None
-                found[key] = _inspect(model, start, length, vocabulary, where)
-            _check_execution(training, found[key], where)
+            if model.pretrained is not None or not is_plain(model.config):
+                if key not in found:
+                    given = variant.recipe.model.pretrained
+                    start = plan.resolution.start(given) if given is not None else None
+                    found[key] = _inspect(model, start, length, vocabulary, where)
+                _check_execution(training, found[key], where)
+            _inspect_stages(training, found, where)
     _check_workers(plan.tree.nodes, found, plan.sweeps[0].definition.where)
     return plan.with_models(found)
 
@@ -59,6 +59,26 @@ def _inspect(
     # A model of an earlier resolution has no tensors here: it was looked into at that time.
     tensors = start.tensors if model.pretrained is not None else None
     return inspect_model(model, tensors or None, length, vocabulary, where)
+
+
+def _inspect_stages(training: Training, found: dict[str, ModelFacts], where: str) -> None:
+    """Look at what stages that train a part of the model would train of it."""
+    model, length = training.model, training.sequence_length
+    for stage in training.chain.stages:
+        key = facts_key(model, length, stage.trains)
+        if stage.trains.everything:
+            continue
+        with within(f"{where}: stages.{stage.name}.trains"):
+            if stage.trains.lora is not None and training.execution.tensor_parallel > 1:
+                raise InputError(
+                    "lora",
+                    "matrices with adapters cannot be divided (execution.layout.tensor)",
+                    "Set execution.layout.tensor to 1",
+                )
+            if key not in found:
+                from raycl.train.inspection.inspect import inspect_stage
+
+                found[key] = inspect_stage(model, length, stage.trains)
 
 
 def _check_fields(sweep: PlannedSweep) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import astuple
 from typing import Any
@@ -14,12 +14,15 @@ import transformers
 from torch import nn
 
 from raycl.plan.memory import Activations, Computed, MemoryFacts, activations_key
+from raycl.plan.trained import ALL, Trains
 from raycl.train.inspection.probe import pattern
 from raycl.train.inspection.saved_bytes import saved_bytes
 from raycl.train.inspection.size import contexts, tables
+from raycl.train.model.adapters import plain_name
 from raycl.train.model.empty import empty_causal_model
 from raycl.train.model.head import head_of
 from raycl.train.model.language_model import LanguageModel, transformer_blocks, vocabulary_of
+from raycl.train.model.partial import restrict
 from raycl.train.model.shrink import value_of
 
 _TYPES: Mapping[Computed, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -28,11 +31,15 @@ _FEW = (64, 128, 256)
 
 
 def count_memory(
-    config: transformers.PretrainedConfig, unreached: Collection[str], length: int
+    config: transformers.PretrainedConfig,
+    unreached: Collection[str],
+    length: int,
+    trains: Trains = ALL,
 ) -> MemoryFacts | None:
     """The facts for rows of `length` tokens; None where the class computes nothing without values.
 
-    `unreached` are patterns of the parameters that no gradient reaches.
+    `unreached` are patterns of the parameters that no gradient reaches. Raises InputError where the
+    model does not have what `trains` names.
     """
     found: dict[str, Activations] = {}
     for attention in ("sdpa", "eager"):
@@ -41,6 +48,9 @@ def count_memory(
         except (ValueError, ImportError):
             continue
         model = built.to("meta")
+        if not trains.everything:
+            _freeze(model, unreached)
+            restrict(LanguageModel(model), trains)
         for precision, dtype in _TYPES.items():
             with suppress(Exception):  # whatever a class raises that needs values
                 kept = _activations(model.to(dtype), length)
@@ -49,6 +59,11 @@ def count_memory(
     if activations_key("float32", "eager") not in found:
         return None
     return _facts(model, unreached, length, found)
+
+
+def _freeze(model: nn.Module, unreached: Collection[str]) -> None:
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(pattern(name) not in unreached)
 
 
 def _complete(found: dict[str, Activations], attention: str) -> None:
@@ -90,30 +105,32 @@ def _facts(
     activations: Mapping[str, Activations],
 ) -> MemoryFacts:
     named = list(model.named_parameters())
+    unused = {id(p) for name, p in named if pattern(plain_name(name)) in unreached}
+    units = _units(model)
+    trained = _units(model, lambda p: p.requires_grad and id(p) not in unused)
+    partial = not all(parameter.requires_grad for parameter in model.parameters())
+    head = getattr(model.get_output_embeddings(), "weight", None)
     return MemoryFacts(
-        units=_units(model),
-        frozen=sum(p.numel() for name, p in named if pattern(name) in unreached),
+        units=units,
+        frozen=sum(units) - sum(trained),
         hidden=_width(model),
         vocabulary=vocabulary_of(model),
         sequence_length=length,
         chunked=head_of(model) is not None,
         activations=activations,
+        trained_units=trained if partial else None,
+        head_trained=head is None or head.requires_grad,
     )
 
 
-def _units(model: transformers.PreTrainedModel) -> tuple[int, ...]:
+def _units(
+    model: transformers.PreTrainedModel, counts: Callable[[nn.Parameter], bool] = lambda _: True
+) -> tuple[int, ...]:
     """Parameters of the look-up tables, of each block, and of the rest with the head."""
-    blocks = [_size(block) for block in transformer_blocks(LanguageModel(model))]
-    looked_up = tables(model)
-    inside = {
-        id(p) for block in transformer_blocks(LanguageModel(model)) for p in block.parameters()
-    }
-    embedding = sum(
-        p.numel() for p in model.parameters() if id(p) in looked_up and id(p) not in inside
-    )
-    rest = _size(model) - sum(blocks) - embedding
-    return (embedding, *blocks, rest)
-
-
-def _size(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    blocks = transformer_blocks(LanguageModel(model))
+    looked_up, inside = tables(model), {id(p) for block in blocks for p in block.parameters()}
+    counted = [p for p in model.parameters() if counts(p)]
+    embedding = sum(p.numel() for p in counted if id(p) in looked_up and id(p) not in inside)
+    sizes = [sum(p.numel() for p in block.parameters() if counts(p)) for block in blocks]
+    rest = sum(p.numel() for p in counted) - sum(sizes) - embedding
+    return (embedding, *sizes, rest)

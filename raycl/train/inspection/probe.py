@@ -60,6 +60,7 @@ def freeze_unreached(model: LanguageModel, spec: ModelSpec) -> None:
     config = model.model.config
     shown = behaviour(spec.config or config.to_dict(), sum(p.numel() for p in model.parameters()))
     if shown is not None:
+        model.unreached = shown.unreached
         for name, parameter in model.model.named_parameters():
             parameter.requires_grad_(pattern(name) not in shown.unreached)
 

@@ -143,11 +143,13 @@ def saved_bytes(model: Any, blocks: list[nn.Module], width: int, length: int) ->
     with _hooked(counter, blocks), _Products(counter.product), _OnMeta(counter.product):
         model.base_model(input_ids=row, use_cache=False)
     found = counter.blocks
+    # A block through which no gradient goes keeps nothing, whatever is computed again.
+    passed = [block for block in found if block.saved]
     return Activations(
         outside=float(sum(counter.outside.saved)),
         blocks=float(sum(sum(block.saved) for block in found)),
-        selective=float(sum(block.products + block.input for block in found)),
-        inputs=float(sum(block.input for block in found)),
+        selective=float(sum(block.products + block.input for block in passed)),
+        inputs=float(sum(block.input for block in passed)),
         largest=float(max((sum(block.saved) for block in found), default=0)),
         whole=float(sum(block.whole for block in found)),
         working=float(max((max(block.saved, default=0) for block in found), default=0)),

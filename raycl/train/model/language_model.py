@@ -38,6 +38,8 @@ class LanguageModel(nn.Module):
         self.vocabulary = vocabulary_of(model)
         self.keeps_gathered = False
         """Whether gathered weights stay from a step's first micro-batch to its last."""
+        self.unreached: frozenset[str] = frozenset()
+        """Patterns of the parameters that no gradient reaches, where it is known."""
         self._head = head_of(model)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
