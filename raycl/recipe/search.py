@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from raycl.errors import InputError
 from raycl.plan.frozen import thawed
 from raycl.recipe.schema import Recipe
+from raycl.recipe.schema.stand_ins import KNOWS, stand_ins_text
 
 MOST_RECIPES = 10_000
 """A sweep of so many is planned in seconds; to train them would take too long."""
@@ -78,8 +79,17 @@ def _check_points(recipe: Recipe) -> None:
 
 def label_of(fields: Mapping[str, Any]) -> str:
     """`replay 5%, max_lr 3e-3`: the last part of each field's name, and its value."""
-    shown = (f"{field.rpartition('.')[2]} {as_text(value)}" for field, value in fields.items())
+    shown = (
+        f"{field.rpartition('.')[2]} {_named(field, value)}" for field, value in fields.items()
+    )
     return ", ".join(shown)
+
+
+def _named(field: str, value: Any) -> str:
+    """The value in a label. The labels of other lists stay as they are stored."""
+    if field == KNOWS and not isinstance(value, Mapping):
+        return stand_ins_text(value)
+    return as_text(value)
 
 
 def as_text(value: Any) -> str:
