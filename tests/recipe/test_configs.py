@@ -42,6 +42,6 @@ def test_the_example_of_a_given_model_takes_any_folder(tmp_path: Path) -> None:
 
 
 def test_a_model_from_outside_has_no_small_one_in_its_place() -> None:
-    with pytest.raises(InputError, match="scale .tiny. has .* a pretrained model") as error:
+    with pytest.raises(InputError, match=r"scale .tiny. has .* a pretrained model") as error:
         define(ROOT / "configs" / "pretrained.yaml", (), "tiny")
     assert "--set" in error.value.remedy
