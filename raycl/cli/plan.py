@@ -51,6 +51,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
     from raycl.recipe.seed import seed_text
+    from raycl.recipe.stand_ins import knows_texts
     from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
     from raycl.recipe.trained_again import trained_again
     from raycl.states.earlier import earlier_sentence
@@ -72,7 +73,10 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
         print(json.dumps({**asdict(made.cost), "steps_left": made.cost.steps_left}, indent=1))
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
-        Console().print(seed_text(definition.recipe), markup=False, soft_wrap=True)
+        recipes = [variant.recipe for variant in definition.variants]
+        for sentence in (*knows_texts(definition.recipe, recipes), seed_text(definition.recipe)):
+            if sentence:
+                Console().print(sentence, markup=False, soft_wrap=True)
 
 
 def steps(  # noqa: PLR0913 (each is an option of the command)

@@ -17,6 +17,7 @@ from raycl.recipe.ending import (
 )
 from raycl.recipe.lengths import shares, trained_steps
 from raycl.recipe.schema import Model, Recipe, Stage, Workers
+from raycl.recipe.stand_ins import stand_in_weights
 
 Baseline = Literal["union", "scratch", "previous"]
 
@@ -26,16 +27,20 @@ def baseline(kind: Baseline, base: Recipe) -> tuple[str, Recipe]:
 
     Where recipes are annealed, by branches or by their last stage, a baseline on a plateau is
     annealed as they are, and it has as many tokens as they have with their anneal. Raises
-    InputError where the recipe has only one stage.
+    InputError where the recipe has only one stage and a start that knows nothing.
     """
-    if len(base.stages) < 2:
+    if len(base.stages) < 2 and not base.model.knows:
         raise InputError(
-            f"baselines {kind!r}", "the recipe has one stage", "Baselines need two or more"
+            f"baselines {kind!r}",
+            "the recipe has one stage",
+            "Baselines need two or more, or a pretrained model with model.knows",
         )
     last = base.stages[-1]
     if kind == "previous":
         label = f"{' + '.join(stage.name for stage in base.stages[:-1])} only"
         return label, _of_stages(base, (*base.stages[:-2], _before_last(base)))
+    if kind == "union" and base.model.knows:
+        return "union with stand-ins", _of_stages(base, (_with_stand_ins(base, _union(base)),))
     if kind == "union":
         return "union", _of_stages(base, (_union(base),))
     recipe = _of_stages(base, (_scratch(base),))
@@ -59,7 +64,7 @@ def _before_last(base: Recipe) -> Stage:
 
 
 def _union(base: Recipe) -> Stage:
-    """One stage from scratch on the new data of all stages, as long as all stages together.
+    """One stage from the recipe's start on the new data of all stages, as long as all together.
 
     Each corpus has the share that it has of the new data over the whole recipe.
     """
@@ -84,6 +89,32 @@ def _union(base: Recipe) -> Stage:
     return annealed_like(union, total, falling_part(base, last), branch_steps(base, last))
 
 
+def _with_stand_ins(base: Recipe, union: Stage) -> Stage:
+    """The union of a model that was trained before: half of each batch are its stand-ins.
+
+    What it was trained on is there in full nowhere, and by tokens the new data would be nothing
+    beside it. Half and half is how the average of results weighs old and new. Stand-ins are read
+    as replay, again from the beginning where they end. Raises InputError where nothing is new.
+    """
+    knows = base.model.knows
+    fresh = {corpus: share for corpus, share in union.mixture.items() if corpus not in knows}
+    if not fresh:
+        raise InputError(
+            "baselines 'union'",
+            "all data of the stages stand in for what the model knows, so there is nothing to add",
+            "Leave out this baseline",
+        )
+    total = sum(fresh.values())
+    halves = {corpus: weight / 2 for corpus, weight in stand_in_weights(base).items()}
+    return union.model_copy(
+        update={
+            "mixture": frozen({corpus: share / total for corpus, share in fresh.items()}),
+            "replay": frozen(halves),
+            "replay_from": "seen",
+        }
+    )
+
+
 def _most_workers(base: Recipe) -> Workers:
     """The range of workers whose ends are the largest among all stages."""
     ranges = [stage.workers for stage in base.stages]
@@ -91,10 +122,10 @@ def _most_workers(base: Recipe) -> Workers:
 
 
 def _untrained(model: Model) -> Model:
-    """The same model with random weights."""
+    """The same model with random weights, which know nothing."""
     if model.pretrained is None:
         return model
-    return model.model_copy(update={"weights": "random"})
+    return model.model_copy(update={"weights": "random", "knows": frozen({})})
 
 
 def _scratch(base: Recipe) -> Stage:

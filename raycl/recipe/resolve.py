@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from raycl.recipe.lengths import whole_steps
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.schema import Model, Recipe, Stage
 from raycl.recipe.stage_rows import CorpusFacts, Past, stage_steps
+from raycl.recipe.stand_ins import known_before
 from raycl.recipe.variants import Branch
 from raycl.units import Length
 
@@ -70,8 +71,8 @@ class Resolver:
         self._folders = {name: facts.folder for name, facts in corpora.items()}
         self._fingerprints = {name: facts.fingerprint for name, facts in corpora.items()}
         self._vocabulary = max(facts.vocabulary for facts in corpora.values())
-        self._beginnings: dict[tuple[int, int], _Beginning] = {}
-        """The empty beginning for each pair of rows per step and sequence length."""
+        self._beginnings: dict[Hashable, _Beginning] = {}
+        """The beginning before the first stage, by rows per step, sequence length and stand-ins."""
 
     def resolve(self, recipe: Recipe, where: str, branch: Branch | None = None) -> Training:
         """See the function `resolve`."""
@@ -99,8 +100,10 @@ class Resolver:
         )
 
     def _resolved_stages(self, recipe: Recipe, branch: Branch | None) -> list[ChainStage]:
-        sizes = (recipe.rows_per_step, recipe.sequence_length)
-        beginning, stages = self._beginnings.setdefault(sizes, _Beginning(Past())), []
+        key = (recipe.rows_per_step, recipe.sequence_length, recipe.model.knows)
+        if key not in self._beginnings:
+            self._beginnings[key] = _Beginning(known_before(recipe, self._corpora))
+        beginning, stages = self._beginnings[key], []
         for stage in recipe.stages:
             at = branch.at if branch is not None and branch.stage == stage.name else None
             if (stage, at) not in beginning.next:

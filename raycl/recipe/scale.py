@@ -160,6 +160,12 @@ def _corpora(
 
 def _model(model: dict[str, Any], scale: Scale, name: str) -> dict[str, Any]:
     """The small model. Its `vocab_size` is left out, because the small tokenizer decides it."""
+    if model.get("pretrained") is not None:
+        raise InputError(
+            "model.pretrained",
+            f"scale {name!r} has small models for presets, and this is a pretrained model",
+            "Make the run small instead: --set global_batch=4 --set STAGE.steps=20",
+        )
     with within("model"):
         model["preset"] = _preset(model.get("preset"), scale, name)
     config = {k: v for k, v in (model.get("config") or {}).items() if k != "vocab_size"}

@@ -19,6 +19,7 @@ from raycl.errors import InputError
 from raycl.plan.frozen import thawed
 from raycl.plan.trained import Trains
 from raycl.recipe.schema import Recipe
+from raycl.recipe.schema.stand_ins import KNOWS, stand_ins_text
 
 MOST_RECIPES = 10_000
 """A sweep of so many is planned in seconds; to train them would take too long."""
@@ -88,6 +89,9 @@ def _last(field: str) -> str:
 
 
 def _written(field: str, value: Any) -> str:
+    """The value in a label. The labels of other lists stay as they are stored."""
+    if field == KNOWS and not isinstance(value, Mapping):
+        return stand_ins_text(value)
     if _last(field) == "trains":
         with suppress(ValueError):  # a wrong value is refused where its recipe is made
             return Trains.model_validate(value).text

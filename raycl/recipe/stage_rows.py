@@ -19,6 +19,11 @@ from raycl.recipe.schema import Recipe, Stage
 from raycl.recipe.stage_schedule import annealed, check_phases, end_rate, known_schedule
 from raycl.units import Length, format_number
 
+_BEFORE_THE_FIRST = (
+    "Replay belongs to a later stage; with model.pretrained, name in model.knows a corpus that "
+    "stands in for what the model was trained on; other data belong to the mixture"
+)
+
 
 @dataclass(frozen=True)
 class CorpusFacts:
@@ -43,8 +48,10 @@ class Past:
     next_replay: dict[str, int] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     """The number of rows of each corpus, from its first row on, that were read as new data."""
-    mixes: list[tuple[int, dict[str, Fraction]]] = field(default_factory=list)
-    """Steps of each stage, and each corpus' share of its batches."""
+    mixes: list[tuple[int | Fraction, dict[str, Fraction]]] = field(default_factory=list)
+    """Steps of each stage, and each corpus' share of its batches.
+
+    Before them stands what a pretrained model has read, in steps of as many tokens."""
     latest: ChainStage | None = None
 
     def copy(self) -> Past:
@@ -63,7 +70,8 @@ class Past:
         result: dict[str, Fraction] = {}
         for steps, mix in self.mixes:
             for corpus, share in mix.items():
-                result[corpus] = result.get(corpus, Fraction(0)) + share * Fraction(steps, total)
+                part = share * Fraction(steps) / Fraction(total)
+                result[corpus] = result.get(corpus, Fraction(0)) + part
         return result
 
 
@@ -164,7 +172,7 @@ def _replay_sources(
         raise InputError(
             field,
             "nothing was seen before the first stage",
-            "Replay belongs to a later stage; data from elsewhere belongs to the mixture",
+            _BEFORE_THE_FIRST,
         )
     if isinstance(stage.replay, Fraction):
         weights = history.shares()
@@ -174,6 +182,7 @@ def _replay_sources(
     for corpus, weight in weights.items():
         if corpus not in corpora:
             raise InputError(f"{field}.{corpus}", "no such corpus", f"Known: {', '.join(corpora)}")
+        _check_read_once(stage, corpus, history)
         limit = history.seen.get(corpus, 0)
         if stage.replay_from == "all":
             limit = corpora[corpus].rows
@@ -186,6 +195,20 @@ def _replay_sources(
         first = history.next_replay.get(corpus, 0) % limit
         sources.append(Source(corpus, weight, True, first, limit, "repeat"))
     return sources
+
+
+def _check_read_once(stage: Stage, corpus: str, history: Past) -> None:
+    """Raise InputError for a stand-in of which a stage would read each row twice.
+
+    Nothing of it was read yet, so that as new data and as replay it begins at the same row.
+    """
+    if corpus in shares(stage) and corpus in history.seen and corpus not in history.next_new:
+        raise InputError(
+            f"stages.{stage.name}.replay",
+            f"the mixture has {corpus!r} already, which stands in for what the model knows: the "
+            "same rows would be read twice",
+            f"Leave {corpus} out of the mixture, or give replay by name without it",
+        )
 
 
 @lru_cache(maxsize=1024)

@@ -15,8 +15,10 @@ from raycl.recipe.baselines import Baseline, baseline
 from raycl.recipe.ending import END
 from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.schema import LATER, LONGEST_LABEL, Recipe, Stage
+from raycl.recipe.schema.stand_ins import KNOWS, stand_ins_text
 from raycl.recipe.search import LABEL, MOST_RECIPES, Point, Search, as_text, grid_search
 from raycl.recipe.seed import check_seeds
+from raycl.recipe.stand_ins import asks_for_start
 from raycl.units import Length
 
 
@@ -68,6 +70,8 @@ def expand(data: Mapping[str, Any], where: str, search: Search = grid_search) ->
         found = list(variants.values())
         check_seeds([variant.recipe for variant in found if variant.kind == "sweep"])
         for kind in base.baselines:
+            if kind == "previous" and asks_for_start(base):
+                continue  # results show it by the losses before the first step
             label, recipe = baseline(kind, base)
             last = recipe.stages[-1]
             branch = Branch(last.name, END) if last.anneal else None
@@ -134,6 +138,8 @@ def _branches(trunk: Variant) -> Iterator[Variant]:
 
 def _value(recipe: Recipe, field: str) -> Any:
     """A field's value as plain data: numbers as floats, a schedule as text."""
+    if field == KNOWS:
+        return stand_ins_text(recipe.model.knows)
     value: Any = recipe
     parts = field.split(".")
     stage = next((s for s in recipe.stages if s.name == parts[0]), None)

@@ -16,6 +16,7 @@ from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
 from raycl.recipe import Variant
 from raycl.recipe.sweep_plan import PlannedSweep
+from raycl.results.as_it_came import with_starts
 from raycl.results.one_yardstick import OnRows, on_more_rows, on_one_number_of_rows
 from raycl.results.outcome import INCOMPLETE, BranchFact, RecipeOutcome, StageFact
 from raycl.results.validation_rows import (
@@ -33,7 +34,7 @@ from raycl.storage import Storage
 def gather(
     sweep: PlannedSweep, states: StoredStates, failed: frozenset[str] = frozenset()
 ) -> list[RecipeOutcome]:
-    """The outcome of every recipe as far as storage holds it.
+    """The outcome of every recipe as far as storage holds it, and of their starts if asked for.
 
     All losses on a corpus are on the same rows of it. `failed` are labels of recipes that failed.
     `states` may be shared by several sweeps of one storage, so that each state is read once.
@@ -45,7 +46,7 @@ def gather(
     outcomes, rows = on_one_number_of_rows(
         lambda rows: _on_rows(rows, sweep, states, failed), asked, command
     )
-    return on_more_rows(outcomes, rows, sweep.facts, states.losses, command)
+    return with_starts(sweep, on_more_rows(outcomes, rows, sweep.facts, states.losses, command))
 
 
 def _on_rows(
@@ -146,6 +147,7 @@ def _outcome(
         branch=branch_fact(variant, training),
         arm=variant.arm,
         validation_rows=histories[-1].rows if histories else {},
+        knows=variant.recipe.model.knows,
     )
     return OnRows(
         made,

@@ -100,6 +100,9 @@ class RecipeOutcome:
     """By corpus, the validation rows of the final loss; without those that are not known."""
     last_alone: frozenset[str] = frozenset()
     """Corpora whose losses at the end of a stage are the last one alone, whatever `final_steps`."""
+    knows: Mapping[str, int | None] = field(default_factory=dict)
+    """Corpora that stand in for what the start was trained on, and the tokens that it saw of each;
+    None where they are not known."""
     notes: tuple[str, ...] = ()
     """Sentences on what is missing from the numbers of this recipe, and how to get it."""
 
@@ -130,14 +133,29 @@ def corpora_of(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     measured = {corpus for outcome in outcomes for corpus in outcome.curves}
     # The longest chain tells the order: a union baseline, for example, learns all at once.
     chains = sorted(outcomes, key=lambda outcome: -len(outcome.stages))
-    learned = [name for outcome in chains for stage in outcome.stages for name in stage.new]
+    learned = [name for outcome in chains for name in outcome.knows]
+    learned += [name for outcome in chains for stage in outcome.stages for name in stage.new]
     ordered = [name for name in dict.fromkeys(learned) if name in measured]
     return ordered + sorted(measured.difference(ordered))
 
 
-def trained_corpora(outcome: RecipeOutcome) -> set[str]:
-    """The corpora that some stage trains on, as new data or as replay."""
-    return {corpus for stage in outcome.stages for corpus in (*stage.new, *stage.replayed)}
+def learned_corpora(outcome: RecipeOutcome) -> set[str]:
+    """The corpora that some stage trains on, as new data or as replay, or that the start knows."""
+    trained = {corpus for stage in outcome.stages for corpus in (*stage.new, *stage.replayed)}
+    return trained.union(outcome.knows)
+
+
+def new_in(outcome: RecipeOutcome, stage: StageFact) -> dict[str, float]:
+    """Each corpus that is new in the stage, and its share of what is new; they sum to 1.
+
+    A stand-in for what the start knows is old even in a mixture, unless the mixture has nothing
+    else.
+    """
+    fresh = {c: share for c, share in stage.mixture.items() if c not in outcome.knows}
+    if len(fresh) in (0, len(stage.mixture)):
+        return stage.mixture
+    total = sum(fresh.values())
+    return {corpus: share / total for corpus, share in fresh.items()}
 
 
 def validation_curve(outcome: RecipeOutcome, corpus: str) -> pd.Series[float]:

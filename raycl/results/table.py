@@ -32,6 +32,8 @@ def results_table(outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
         "recipe": [outcome.label for outcome in outcomes],
         "kind": [outcome.kind for outcome in outcomes],
     }
+    if any(outcome.knows for outcome in outcomes):
+        columns["knows"] = [", ".join(outcome.knows) for outcome in outcomes]
     columns |= {
         name: _one_type([outcome.fields.get(name) for outcome in outcomes]) for name in names
     }

@@ -27,6 +27,7 @@ from raycl.plan.machines import MACHINES
 from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
 from raycl.recipe.resolution import check_starts, store_starts, write_resolution
+from raycl.recipe.stand_ins import knows_texts
 from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps, resolve_inputs
 from raycl.recipe.trained_again import trained_again
 from raycl.states.completeness import missing_files
@@ -137,13 +138,19 @@ def _looked_into(
     check_corpora(material, storage, definitions[0].where, manifests)
     resolution = resolve_inputs(definitions, storage, options.device)
     plan = plan_sweeps(definitions, storage, manifests, resolution)
-    for sentence in [*resolution.notes, earlier_sentence(plan.states)]:
+    known = [sentence for made in definitions for sentence in _known(made)]
+    for sentence in [*resolution.notes, *known, earlier_sentence(plan.states)]:
         if sentence:
             report(sentence)
     plan = _without_damaged(plan, storage, report)
     for sentence in trained_again(plan.stored, plan.tree):
         report(sentence)
     return plan
+
+
+def _known(definition: Definition) -> list[str]:
+    """Sentences on what a definition's recipes take for old data from the first stage on."""
+    return knows_texts(definition.recipe, [variant.recipe for variant in definition.variants])
 
 
 def _with_room(plan: SweepPlan, options: ClusterOptions) -> SweepPlan:

@@ -13,6 +13,7 @@ from raycl.recipe.definition import define
 from raycl.recipe.sweep_plan import plan_sweeps
 from tests.helpers.mutants import mutants
 from tests.helpers.paths import ROOT
+from tests.helpers.placeholder_model import placeholder_model
 
 
 def short(text: str) -> str:
@@ -39,7 +40,11 @@ def outcome(path: Path, scale: str | None) -> InputError | None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_no_mutant_ends_in_a_traceback(seed: int, tmp_path: Path) -> None:
+def test_no_mutant_ends_in_a_traceback(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placeholder_model(tmp_path)
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "r.yaml"
     errors = []
     for number, text in enumerate(mutants(RECIPES, seed, 60)):

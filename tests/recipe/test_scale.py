@@ -253,7 +253,7 @@ def test_fetched_corpora_and_tiny_models_need_no_counterpart() -> None:
     ("changes", "message"),
     [
         ({"model": {"preset": "llama-8b"}}, "no small model for llama-8b"),
-        ({"model": {"pretrained": "mine"}}, "no small model for a model without preset"),
+        ({"model": {"pretrained": "mine"}}, "presets, and this is a pretrained model"),
         ({"sweep": {"global_batch": [8, 16]}}, r"sweep\.global_batch: scale 'tiny' fixes it"),
         ({"sweep": {"execution.precision": ["float32"]}}, "fixes it"),
         ({"sweep": {"model.preset": ["llama-8b"]}}, "no small model for llama-8b"),

@@ -22,6 +22,7 @@ from raycl.recipe.schema.common import (
     Text,
     or_shorter,
 )
+from raycl.recipe.schema.stand_ins import StandIns
 from raycl.units import (
     Count,
     Share,
@@ -61,6 +62,11 @@ class Model(Configuration):
         description="`random`: take only the configuration of `pretrained`, as the baseline "
         "`scratch` does",
     )
+    knows: StandIns = Field(
+        default_factory=FrozenDict,
+        description="corpora that stand in for what `pretrained` was trained on: replay and "
+        "forgetting count them as old data; with tokens, {english: 2T}, they are weighed by these",
+    )
 
     @model_validator(mode="after")
     def _vocabulary(self) -> Model:
@@ -78,6 +84,19 @@ class Model(Configuration):
             raise FieldError(
                 "weights: random is about a pretrained model, and there is none",
                 "Leave it out: a preset or a configuration begins with random weights anyway",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _stand_ins(self) -> Model:
+        if self.knows and self.pretrained is None:
+            raise FieldError(
+                "knows is about a pretrained model, and there is none",
+                "Leave it out: random weights know nothing; or give `pretrained`",
+            )
+        if self.knows and self.weights == "random":
+            raise FieldError(
+                "knows and weights: random: random weights know nothing", "Leave one of them out"
             )
         return self
 

@@ -9,14 +9,21 @@ import math
 
 from raycl.results.metrics.losses import end_loss, validated_loss
 from raycl.results.metrics.registry import per_corpus
-from raycl.results.outcome import RecipeOutcome, StageFact, loss_after, validation_curve
+from raycl.results.outcome import (
+    RecipeOutcome,
+    StageFact,
+    loss_after,
+    new_in,
+    validation_curve,
+)
 
 
 def learned_before(outcome: RecipeOutcome, corpus: str) -> bool:
     """Whether the corpus was learned before the last stage and is not new in it."""
-    if not outcome.stages or outcome.is_baseline or corpus in outcome.stages[-1].new:
+    if not outcome.stages or outcome.is_baseline or corpus in new_in(outcome, outcome.stages[-1]):
         return False
-    return outcome.starts_trained or any(corpus in stage.new for stage in outcome.stages[:-1])
+    earlier = outcome.stages[:-1]
+    return outcome.starts_trained or any(corpus in new_in(outcome, stage) for stage in earlier)
 
 
 def learned_loss(outcome: RecipeOutcome, corpus: str) -> float:
@@ -27,7 +34,7 @@ def learned_loss(outcome: RecipeOutcome, corpus: str) -> float:
     if not learned_before(outcome, corpus):
         return math.nan
     for stage in reversed(outcome.stages[:-1]):
-        if corpus in stage.new:
+        if corpus in new_in(outcome, stage):
             return end_loss(outcome, corpus, stage)
     return loss_after(outcome, corpus, 0)
 
@@ -53,7 +60,9 @@ def adaptation(outcome: RecipeOutcome, corpus: str) -> float:
     Positive: learned. NaN where the stage starts from random weights: a fall from there is no
     adaptation.
     """
-    if outcome.is_baseline or not outcome.stages or corpus not in outcome.stages[-1].new:
+    if outcome.is_baseline or not outcome.stages:
+        return math.nan
+    if corpus not in new_in(outcome, outcome.stages[-1]):
         return math.nan
     if not starts_learned(outcome, outcome.stages[-1]):
         return math.nan

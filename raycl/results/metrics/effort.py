@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from raycl.results.metrics.registry import Columns, per_recipe, register
-from raycl.results.outcome import ROWS, RecipeOutcome, StageFact
+from raycl.results.outcome import ROWS, RecipeOutcome, StageFact, new_in
 
 
 def rows_read(outcome: RecipeOutcome) -> dict[str, int]:
@@ -48,7 +48,8 @@ def replayed_rows(outcome: RecipeOutcome, stage: StageFact) -> tuple[int, int]:
         return 0, 0
     within = history[(history["step"] >= stage.first_step) & (history["step"] < stage.last_step)]
     counts = within[columns].sum()
-    old = [column for column in columns if column.removeprefix(ROWS) not in stage.new]
+    new = new_in(outcome, stage)
+    old = [column for column in columns if column.removeprefix(ROWS) not in new]
     return int(counts[old].sum()), int(counts.sum())
 
 

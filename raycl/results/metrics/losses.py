@@ -24,8 +24,10 @@ def end_loss(outcome: RecipeOutcome, corpus: str, stage: StageFact) -> float:
 
     These are the measurements after more than last_step − final_steps and at most last_step
     steps, within the stage. NaN unless one was made after last_step. The paper averages over the
-    last 100 iterations.
+    last 100 iterations. A stage without steps ends as it began.
     """
+    if stage.first_step == stage.last_step:
+        return loss_after(outcome, corpus, stage.last_step)
     curve = validation_curve(outcome, corpus)
     if stage.last_step not in curve.index:
         return math.nan

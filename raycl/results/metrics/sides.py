@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from raycl.results.outcome import RecipeOutcome, StageFact
+from raycl.results.outcome import RecipeOutcome, new_in
 
 Weights = Mapping[str, float]
 """Corpora and their weights within a side, which sum to 1. A side may be empty."""
@@ -40,16 +40,17 @@ def own_sides(outcome: RecipeOutcome) -> Sides:
     the rule by which the authors' configs split replay over several stages, §4, without replay's
     own share: recipes that differ in replay alone have the same sides.) Corpora that are replayed
     and new in no stage were learned before the first one. As nobody knows with how many tokens,
-    each counts alike, and together as much as all earlier stages.
+    each counts alike, and together as much as all earlier stages. So do stand-ins for what the
+    start knows, replayed or not, unless the recipe gives their tokens: then these count as T_k do.
 
     New is the last stage's mixture, without what is old; where all of it is old, the mixture.
     """
     if not outcome.stages:
         return Sides()
-    *earlier, last = outcome.stages
-    old = _learned_before(outcome.stages, earlier)
-    fresh = {corpus: share for corpus, share in last.mixture.items() if corpus not in old}
-    return Sides(old, _normalised(fresh or last.mixture))
+    last = outcome.stages[-1].mixture
+    old = _learned_before(outcome)
+    fresh = {corpus: share for corpus, share in last.items() if corpus not in old}
+    return Sides(old, _normalised(fresh or last))
 
 
 def sides_of(outcomes: Sequence[RecipeOutcome]) -> list[Sides | None]:
@@ -92,12 +93,17 @@ def _measured_as_others(outcome: RecipeOutcome) -> bool:
     return outcome.is_baseline or outcome.branch is not None
 
 
-def _learned_before(stages: Sequence[StageFact], earlier: Sequence[StageFact]) -> Weights:
-    taught = _summed((stage.mixture, float(stage.tokens)) for stage in earlier)
+def _learned_before(outcome: RecipeOutcome) -> Weights:
+    stages = outcome.stages
+    counted = {corpus: float(seen) for corpus, seen in outcome.knows.items() if seen is not None}
+    parts = [(new_in(outcome, stage), float(stage.tokens)) for stage in stages[:-1]]
+    taught = _summed([(counted, 1.0), *parts])
     new = {corpus for stage in stages for corpus in stage.new}
     known = {c: 1.0 for stage in stages for c in stage.replayed if c not in new}
-    parts = [_normalised(part) for part in (taught, known) if part]
-    return _normalised(_summed((part, 1.0) for part in parts))
+    known |= dict.fromkeys(outcome.knows, 1.0)
+    known = {corpus: weight for corpus, weight in known.items() if corpus not in counted}
+    both = [_normalised(part) for part in (taught, known) if part]
+    return _normalised(_summed((part, 1.0) for part in both))
 
 
 def _with_old(sides: Sides, complete: Iterable[Sides]) -> Sides:

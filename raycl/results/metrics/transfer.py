@@ -7,7 +7,13 @@ import math
 from raycl.results.metrics.changes import forgetting, learned_before
 from raycl.results.metrics.losses import mean_of
 from raycl.results.metrics.registry import per_recipe
-from raycl.results.outcome import RecipeOutcome, corpora_of, loss_after, trained_corpora
+from raycl.results.outcome import (
+    RecipeOutcome,
+    corpora_of,
+    learned_corpora,
+    loss_after,
+    new_in,
+)
 
 
 @per_recipe("backward_transfer")
@@ -18,7 +24,7 @@ def backward_transfer(outcome: RecipeOutcome) -> float:
     (2017) eq. 3, whose R are accuracies: of losses the difference is taken the other way round.
     A corpus on which no stage trains is not counted, so that listing one changes nothing.
     """
-    trained = trained_corpora(outcome)
+    trained = learned_corpora(outcome)
     corpora = [c for c in corpora_of([outcome]) if learned_before(outcome, c) and c in trained]
     return mean_of([-forgetting(outcome, corpus) for corpus in corpora])
 
@@ -33,10 +39,10 @@ def forward_transfer(outcome: RecipeOutcome) -> float:
     if outcome.is_baseline or not outcome.stages:
         return math.nan
     measured = corpora_of([outcome])
-    known = set(outcome.stages[0].new)
+    known = {*outcome.knows, *outcome.stages[0].new}
     falls = []
     for stage in outcome.stages[1:]:
-        for corpus in stage.new:
+        for corpus in new_in(outcome, stage):
             if corpus in measured and corpus not in known:
                 before = loss_after(outcome, corpus, stage.first_step)
                 falls.append(loss_after(outcome, corpus, 0) - before)

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 import pandas as pd
 
 from raycl.results.metrics import adaptation, final_loss, forgetting
-from raycl.results.outcome import BASELINES, RecipeOutcome, corpora_of, trained_corpora
+from raycl.results.outcome import (
+    BASELINES,
+    RecipeOutcome,
+    corpora_of,
+    learned_corpora,
+    new_in,
+)
 from raycl.results.report.groups import last_stage, rate_groups, replay_groups
 from raycl.results.report.number_text import loss_text, rate_text, share_text
 from raycl.results.report.table import averages_are_alike
@@ -26,7 +32,7 @@ def _forgotten(group: Sequence[RecipeOutcome]) -> list[str]:
     """The corpora that the group's first recipe can forget: those in the average, if any is."""
     bare = group[0]
     old = list(_known({corpus: forgetting(bare, corpus) for corpus in corpora_of([bare])}))
-    trained = {corpus for outcome in group for corpus in trained_corpora(outcome)}
+    trained = {corpus for outcome in group for corpus in learned_corpora(outcome)}
     return [corpus for corpus in old if corpus in trained] or old
 
 
@@ -57,7 +63,7 @@ def _replay_sentence(outcomes: Sequence[RecipeOutcome]) -> str:
 
 
 def _cost(bare: RecipeOutcome, chosen: RecipeOutcome) -> str:
-    new = last_stage(chosen).new
+    new = new_in(chosen, last_stage(chosen))
     costs = _known({c: final_loss(chosen, c) - final_loss(bare, c) for c in new})
     if not costs:
         return ""

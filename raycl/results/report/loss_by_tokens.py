@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from raycl.results.outcome import RecipeOutcome, corpora_of, validation_curve
+from raycl.results.outcome import RecipeOutcome, corpora_of, new_in, validation_curve
 from raycl.results.report.canvas import Drawing, leave_room, new_axes
 from raycl.results.report.groups import last_stage, trunk
 from raycl.results.report.labels import MOST_NAMED, TOO_MANY, label_ends, shorten
@@ -30,7 +30,7 @@ def _shown(outcome: RecipeOutcome, corpus: str) -> bool:
     if outcome.kind == "previous" and last_stage(outcome).last_step not in curve.index:
         return False  # only its end is drawn, and it is not there
     # A baseline or a branch that never reads the corpus would only stretch the axis.
-    return any(corpus in stage.new for stage in outcome.stages)
+    return any(corpus in (*stage.new, *stage.replayed) for stage in outcome.stages)
 
 
 def _curve(
@@ -58,9 +58,9 @@ def _settled(outcome: RecipeOutcome, corpus: str) -> pd.Series[float]:
     if outcome.kind != "sweep":
         return curve.tail(1)
     parts = [curve.tail(1)]
-    known = False
+    known = corpus in outcome.knows
     for stage in outcome.stages:
-        new = corpus in stage.new
+        new = corpus in new_in(outcome, stage)
         if stage == outcome.stages[-1] or (known and not new):
             left_out = 1 / 3 if new else 1 / 20
             settled = stage.first_step + (stage.last_step - stage.first_step) * left_out

@@ -5,16 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from raycl.results.metrics.sides import Weights, differ, sides_of
-from raycl.results.outcome import RecipeOutcome, corpora_of, trained_corpora
+from raycl.results.outcome import RecipeOutcome, corpora_of, learned_corpora
 from raycl.results.report.number_text import share_text
 
 
 def notes(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     """What the averages are over, on which rows losses are, and what is missing."""
-    found = [_of_average(outcomes), _of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes)]
+    found = [_of_stand_ins(outcomes), _of_union(outcomes), _of_average(outcomes)]
+    found += [_of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes)]
     found += _of_parts(outcomes)
     found += [note for outcome in outcomes for note in outcome.notes]
     return list(dict.fromkeys(note for note in found if note))
+
+
+def _of_stand_ins(outcomes: Sequence[RecipeOutcome]) -> str:
+    """That losses on a stand-in are not those on what the model was trained on."""
+    recipes = [outcome.knows for outcome in outcomes if not outcome.is_baseline]
+    names = list(dict.fromkeys(corpus for knows in recipes for corpus in knows))
+    if not names:
+        return ""
+    verb, it = ("stands in", "it") if len(names) == 1 else ("stand in", "them")
+    return (
+        f"{' and '.join(names)} {verb} for what the model was trained on before: forgetting is "
+        f"measured on {it}, from the model as it came. The model may have lost more, or less, of "
+        "what it really read."
+    )
+
+
+def _of_union(outcomes: Sequence[RecipeOutcome]) -> str:
+    """What the union of a model is that was trained before."""
+    unions = [outcome for outcome in outcomes if outcome.kind == "union" and outcome.knows]
+    if not unions:
+        return ""
+    return (
+        f"{unions[0].label}: the model continued on half stand-ins and half new data at once, not "
+        "a model from scratch."
+    )
 
 
 def _of_average(outcomes: Sequence[RecipeOutcome]) -> str:
@@ -39,7 +65,7 @@ def _side_text(side: Weights) -> str:
 
 
 def _of_apart(outcomes: Sequence[RecipeOutcome]) -> str:
-    trained = {corpus for outcome in outcomes for corpus in trained_corpora(outcome)}
+    trained = {corpus for outcome in outcomes for corpus in learned_corpora(outcome)}
     apart = [corpus for corpus in corpora_of(outcomes) if corpus not in trained]
     if not apart:
         return ""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from raycl.results.metrics import Sides, adaptation, forgetting, side_mean, sides_of
-from raycl.results.outcome import RecipeOutcome, corpora_of, trained_corpora
+from raycl.results.outcome import RecipeOutcome, corpora_of, learned_corpora
 from raycl.results.report.canvas import Drawing, leave_room, new_axes
 from raycl.results.report.groups import replay_groups, swept
 from raycl.results.report.labels import MOST_NAMED, TOO_MANY, label_points
@@ -19,7 +19,7 @@ def _measured(
     """Corpora for which a recipe of the sweep has this measure: those in an average, if any is."""
     recipes = swept(outcomes)
     found = [c for c in corpora_of(outcomes) if any(not math.isnan(measure(o, c)) for o in recipes)]
-    trained = {corpus for outcome in recipes for corpus in trained_corpora(outcome)}
+    trained = {corpus for outcome in recipes for corpus in learned_corpora(outcome)}
     return [corpus for corpus in found if corpus in trained] or found
 
 
