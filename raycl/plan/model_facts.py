@@ -30,6 +30,10 @@ class ModelFacts:
     """Whether its blocks were found, so that several workers can hold shards of it."""
     memory: MemoryFacts | None = None
     """What its memory depends on; None where that could not be counted."""
+    token_tables: tuple[str, ...] = ()
+    """Tensors of its checkpoint with a row for each token: embedding, and head if it is another."""
+    notes: tuple[str, ...] = ()
+    """Sentences on tensors of its checkpoint that are not a part of it."""
 
 
 def facts_key(model: ModelSpec, sequence_length: int) -> str:

@@ -159,7 +159,8 @@ def eager(folder: Path) -> transformers.PreTrainedModel:
     model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_pretrained(
         folder, attn_implementation="eager", dtype=torch.float32
     )
-    return model.eval()
+    model.eval()
+    return model
 
 
 def validation_rows(storage: Storage) -> torch.Tensor:
