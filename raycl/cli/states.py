@@ -49,6 +49,10 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
             "bits-per-byte, or a folder of task YAMLs; repeat it."
         ),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with copies of the tasks' data sets, in place of the hub."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Questions of each task.")] = None,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster for tasks; default: one of our own.")
@@ -63,19 +67,27 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
     """
     place = Storage(storage)
     names = _named(place, states or (), sweep, recipe)
-    # Tasks are checked first, so that a wrong name does not cost the measurement of losses.
+    # Tasks come first, so that a wrong name does not cost the measurement of losses.
+    scores: Mapping[str, Mapping[str, TaskScores]] = {}
     if tasks:
         from raycl.evaluation.harness import check_harness
+        from raycl.evaluation.losses import validation_manifest
         from raycl.evaluation.task_requests import check_words
 
         check_harness()
         check_words(tasks)
+        for corpus in corpora or ():
+            validation_manifest(place, corpus)
+        options = ClusterOptions(address, gpus=gpus)
+        data = data and data.expanduser().absolute()
+        scores = _scores(place, names, tasks, corpora, limit, options, data)
+    elif data is not None:
+        raise InputError(f"--data {data}", "no task is asked for", "Give --tasks too")
     console = Console()
     losses = {name: _losses(place, name, corpora, rows) for name in names}
     print_losses(place, losses, console)
-    if tasks:
-        options = ClusterOptions(address, gpus=gpus)
-        print_scores(_scores(place, names, tasks, corpora, limit, options), console)
+    if scores:
+        print_scores(scores, console)
 
 
 def tasks(
@@ -115,22 +127,23 @@ def print_scores(scores: Mapping[str, Mapping[str, TaskScores]], console: Consol
     console.print(table)
 
 
-def _scores(
+def _scores(  # noqa: PLR0913 (the parameters of score_states)
     storage: Storage,
     names: Sequence[str],
     tasks: Sequence[str],
     corpora: Sequence[str] | None,
     limit: int | None,
     options: ClusterOptions,
+    data: Path | None,
 ) -> Mapping[str, Mapping[str, TaskScores]]:
     # One state needs no cluster: it is scored in this process.
     if len(names) == 1 and options.address is None:
         from raycl.evaluation.harness import score_state
 
-        return {names[0]: score_state(storage, names[0], tasks, corpora, limit, print)}
+        return {names[0]: score_state(storage, names[0], tasks, corpora, limit, print, data)}
     from raycl.evaluation.harness_ray import score_states
 
-    return score_states(storage, names, tasks, corpora, limit, options, print)
+    return score_states(storage, names, tasks, corpora, limit, options, print, data)
 
 
 def merge(  # noqa: PLR0913 (each is an option of the command)
