@@ -34,11 +34,13 @@ Rows = Annotated[
 def evaluate(  # noqa: PLR0913 (each is an option of the command)
     storage: StorageUrl,
     states: Annotated[
-        list[str] | None, typer.Argument(metavar="STATE…", help="Names, or unique beginnings.")
+        list[str] | None,
+        typer.Argument(metavar="STATE…", help="Names or beginnings of states, recipes, or `best`."),
     ] = None,
     sweep: Annotated[str | None, typer.Option(help="All states of this sweep's nodes.")] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="With --sweep: the end of this recipe alone.")
+        str | None,
+        typer.Option(help="With --sweep: the end of this recipe, or of the `best`, alone."),
     ] = None,
     corpora: Corpora = None,
     rows: Rows = None,
@@ -165,9 +167,11 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
     The new state can be measured, exported and merged again like any other.
     """
     from raycl.evaluation.losses import evaluate_state, validation_manifest
+    from raycl.results.named_state import named_state
     from raycl.weights.merge import merge_states
 
     place = Storage(storage)
+    base, *states = (named_state(place, reference).state for reference in (base, *states))
     for corpus in corpora or ():
         validation_manifest(place, corpus)  # raises for an unknown corpus before anything is merged
     shares = {text: _density(text) for text in density or ["20%"]}
@@ -216,12 +220,15 @@ def _named(
     storage: Storage, references: Sequence[str], sweep: str | None, recipe: str | None
 ) -> list[str]:
     """Full names of the states that the arguments mean, each once. Raises InputError for none."""
-    from raycl.states.lookup import find_state, swept_states
+    from raycl.results.named_state import BEST, named_state
+    from raycl.states.lookup import swept_states
 
     if recipe is not None and sweep is None:
         raise InputError(f"--recipe {recipe!r}", "its sweep is not named", "Give --sweep NAME too")
-    names = [find_state(storage, reference) for reference in references]
-    if sweep is not None:
+    names = [named_state(storage, reference, sweep).state for reference in references]
+    if sweep is not None and recipe == BEST:
+        names.append(named_state(storage, BEST, sweep).state)
+    elif sweep is not None:
         names += swept_states(storage, sweep, recipe)
     if not names:
         raise InputError("evaluate", "no state is named", "Give states, or --sweep NAME")
