@@ -112,7 +112,7 @@ def _added(model: Any, row: Sequence[int], ends: list[int], sampling: Sampling) 
             pad_token_id=ends[0],
             **chosen,
         )
-    added = found[0, len(row) :].tolist()
+    added: list[int] = found[0, len(row) :].tolist()
     return added[:-1] if added and added[-1] in ends else added
 
 

@@ -68,9 +68,9 @@ def score_state(  # noqa: PLR0913 (what `raycl evaluate --tasks` can say)
     corpora = corpora or corpora_for(storage, name)
     with scratch_folder("harness") as scratch, _data(data, Path(scratch)) as local:
         asked = requests(words, storage, corpora, Path(scratch))
-        if local is None:
-            tasks, digests = {}, {request: request.digest for request in asked}
-        else:  # what the tasks read decides whether stored scores are theirs
+        tasks: dict[TaskRequest, Any] = {}
+        digests = {request: request.digest for request in asked}
+        if local is not None:  # what tasks read decides whether stored scores are theirs
             tasks, digests = load_tasks(asked, task_manager(asked), local)
         scores, missing = _stored(storage, name, _schemes(digests, limit, release))
         if missing and local is None:

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from raycl.errors import InputError
 
@@ -85,11 +84,22 @@ def local_data(root: Path, cache: Path) -> Iterator[LocalData]:
 
     data = LocalData(root.resolve(), cache)
     with (
-        patch.object(datasets, "load_dataset", data.load),
-        patch.object(datasets.config, "HF_HUB_OFFLINE", True),
-        patch.object(constants, "HF_HUB_OFFLINE", True),
+        _replaced(datasets, "load_dataset", data.load),
+        _replaced(datasets.config, "HF_HUB_OFFLINE", True),
+        _replaced(constants, "HF_HUB_OFFLINE", True),
     ):
         yield data
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give an attribute of a module another value inside the block."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 def content_digest(folders: Mapping[str, Path]) -> str:
