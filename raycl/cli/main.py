@@ -11,7 +11,18 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from raycl.cli import export, jobs, models, plan, prepare, reproduce, states, storage, sweep
+from raycl.cli import (
+    export,
+    generate,
+    jobs,
+    models,
+    plan,
+    prepare,
+    reproduce,
+    states,
+    storage,
+    sweep,
+)
 from raycl.cli.output import write_any_text
 from raycl.errors import InputError
 
@@ -40,6 +51,7 @@ for _command in (
     states.evaluate,
     states.merge,
     export.export,
+    generate.generate,
     reproduce.reproduce,
     states.tasks,
     storage.states,

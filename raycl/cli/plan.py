@@ -57,6 +57,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.states.earlier import earlier_sentence
     from raycl.storage import Storage
     from raycl.train.inspection.inspect_plan import inspected
+    from raycl.train.inspection.token_notes import token_notes
 
     machine = machine_of(gpu, memory_per_gpu, gpus_per_host)
     gpus = gpus or machine is not None
@@ -65,8 +66,9 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     resolution = resolve_inputs((definition,), place, ClusterOptions(gpus=gpus).device)
     made = inspected(plan_sweeps((definition,), place, resolution=resolution))
     made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())
+    untrained = token_notes(made, place) if place is not None else []
     again = trained_again(made.stored, made.tree)
-    for sentence in [*resolution.notes, earlier_sentence(made.states), *again]:
+    for sentence in [*made.notes, *untrained, earlier_sentence(made.states), *again]:
         if sentence:
             Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:

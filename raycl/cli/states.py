@@ -34,11 +34,13 @@ Rows = Annotated[
 def evaluate(  # noqa: PLR0913 (each is an option of the command)
     storage: StorageUrl,
     states: Annotated[
-        list[str] | None, typer.Argument(metavar="STATE…", help="Names, or unique beginnings.")
+        list[str] | None,
+        typer.Argument(metavar="STATE…", help="Names or beginnings of states, recipes, or `best`."),
     ] = None,
     sweep: Annotated[str | None, typer.Option(help="All states of this sweep's nodes.")] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="With --sweep: the end of this recipe alone.")
+        str | None,
+        typer.Option(help="With --sweep: the end of this recipe, or of the `best`, alone."),
     ] = None,
     corpora: Corpora = None,
     rows: Rows = None,
@@ -48,6 +50,10 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
             help="Task of lm-evaluation-harness, paper-english, paper-german, cloze, "
             "bits-per-byte, or a folder of task YAMLs; repeat it."
         ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with copies of the tasks' data sets, in place of the hub."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Questions of each task.")] = None,
     address: Annotated[
@@ -63,19 +69,27 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
     """
     place = Storage(storage)
     names = _named(place, states or (), sweep, recipe)
-    # Tasks are checked first, so that a wrong name does not cost the measurement of losses.
+    # Tasks come first, so that a wrong name does not cost the measurement of losses.
+    scores: Mapping[str, Mapping[str, TaskScores]] = {}
     if tasks:
         from raycl.evaluation.harness import check_harness
+        from raycl.evaluation.losses import validation_manifest
         from raycl.evaluation.task_requests import check_words
 
         check_harness()
         check_words(tasks)
+        for corpus in corpora or ():
+            validation_manifest(place, corpus)
+        options = ClusterOptions(address, gpus=gpus)
+        data = data and data.expanduser().absolute()
+        scores = _scores(place, names, tasks, corpora, limit, options, data)
+    elif data is not None:
+        raise InputError(f"--data {data}", "no task is asked for", "Give --tasks too")
     console = Console()
     losses = {name: _losses(place, name, corpora, rows) for name in names}
     print_losses(place, losses, console)
-    if tasks:
-        options = ClusterOptions(address, gpus=gpus)
-        print_scores(_scores(place, names, tasks, corpora, limit, options), console)
+    if scores:
+        print_scores(scores, console)
 
 
 def tasks(
@@ -115,22 +129,23 @@ def print_scores(scores: Mapping[str, Mapping[str, TaskScores]], console: Consol
     console.print(table)
 
 
-def _scores(
+def _scores(  # noqa: PLR0913 (the parameters of score_states)
     storage: Storage,
     names: Sequence[str],
     tasks: Sequence[str],
     corpora: Sequence[str] | None,
     limit: int | None,
     options: ClusterOptions,
+    data: Path | None,
 ) -> Mapping[str, Mapping[str, TaskScores]]:
     # One state needs no cluster: it is scored in this process.
     if len(names) == 1 and options.address is None:
         from raycl.evaluation.harness import score_state
 
-        return {names[0]: score_state(storage, names[0], tasks, corpora, limit, print)}
+        return {names[0]: score_state(storage, names[0], tasks, corpora, limit, print, data)}
     from raycl.evaluation.harness_ray import score_states
 
-    return score_states(storage, names, tasks, corpora, limit, options, print)
+    return score_states(storage, names, tasks, corpora, limit, options, print, data)
 
 
 def merge(  # noqa: PLR0913 (each is an option of the command)
@@ -152,9 +167,11 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
     The new state can be measured, exported and merged again like any other.
     """
     from raycl.evaluation.losses import evaluate_state, validation_manifest
+    from raycl.results.named_state import named_state
     from raycl.weights.merge import merge_states
 
     place = Storage(storage)
+    base, *states = (named_state(place, reference).state for reference in (base, *states))
     for corpus in corpora or ():
         validation_manifest(place, corpus)  # raises for an unknown corpus before anything is merged
     shares = {text: _density(text) for text in density or ["20%"]}
@@ -203,12 +220,15 @@ def _named(
     storage: Storage, references: Sequence[str], sweep: str | None, recipe: str | None
 ) -> list[str]:
     """Full names of the states that the arguments mean, each once. Raises InputError for none."""
-    from raycl.states.lookup import find_state, swept_states
+    from raycl.results.named_state import BEST, named_state
+    from raycl.states.lookup import swept_states
 
     if recipe is not None and sweep is None:
         raise InputError(f"--recipe {recipe!r}", "its sweep is not named", "Give --sweep NAME too")
-    names = [find_state(storage, reference) for reference in references]
-    if sweep is not None:
+    names = [named_state(storage, reference, sweep).state for reference in references]
+    if sweep is not None and recipe == BEST:
+        names.append(named_state(storage, BEST, sweep).state)
+    elif sweep is not None:
         names += swept_states(storage, sweep, recipe)
     if not names:
         raise InputError("evaluate", "no state is named", "Give states, or --sweep NAME")

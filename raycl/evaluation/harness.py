@@ -1,18 +1,15 @@
 """Scores a stored state in lm-evaluation-harness (the `evaluation` extra).
 
 Nothing here needs a network, except tasks whose data the harness downloads. Storage keeps the
-scores. They are read again while shots, limit, version of the harness and content of a local task
-are the same.
+scores. They are read again while shots, limit, version of the harness and the content of local
+tasks and data are the same.
 """
 
 from __future__ import annotations
 
-import io
-import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from difflib import get_close_matches
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,10 @@ from tokenizers.processors import TemplateProcessing
 from raycl.data.manifest import load_manifest
 from raycl.data.tokenizer import TextTokenizer, read_tokenizer
 from raycl.errors import InputError
+from raycl.evaluation.harness_tasks import load_tasks, task_manager
+from raycl.evaluation.local_data import LocalData, local_data
 from raycl.evaluation.losses import Measure, corpora_for, state_tokenizer
+from raycl.evaluation.quiet import quiet
 from raycl.evaluation.store import TaskScores, read_task, write_task
 from raycl.evaluation.task_requests import TaskRequest, requests
 from raycl.states.lookup import find_state
@@ -47,87 +47,106 @@ def check_harness() -> str:
         ) from error
 
 
-def score_state(
+def score_state(  # noqa: PLR0913 (what `raycl evaluate --tasks` can say)
     storage: Storage,
     name: str,
     words: Sequence[str],
     corpora: Sequence[str] | None = None,
     limit: int | None = None,
     report: Callable[[str], None] = lambda _: None,
+    data: Path | None = None,
 ) -> dict[str, TaskScores]:
     """The scores of a state in every task that `words` name (see `task_requests`), by task.
 
     Local tasks are made from `corpora` (default: all that fit the state). `limit` is the number of
-    questions of each task, for a quick look. Raises InputError where the harness is not installed,
-    where a state, corpus or task is unknown, and where the data of a task cannot be got.
+    questions of each task, for a quick look. `data` is a folder with copies of the tasks' data
+    sets; nothing is asked of a network then. Raises InputError where the harness is not installed,
+    where a state, corpus or task is unknown, and, before the model is loaded, where the data of a
+    task cannot be got.
     """
     release, name = check_harness(), find_state(storage, name)
     corpora = corpora or corpora_for(storage, name)
-    with scratch_folder("harness") as scratch:
+    with scratch_folder("harness") as scratch, _data(data, Path(scratch)) as local:
         asked = requests(words, storage, corpora, Path(scratch))
-        stored = {request.name: read_task(storage, name, request.name) for request in asked}
-        wanted = {
-            request: TaskScores(
-                task=request.name,
-                shots=request.shots,
-                limit=limit,
-                harness=release,
-                digest=request.digest,
-                metrics={},
-                errors={},
-            )
-            for request in asked
-        }
-        # Stored scores hold for a request if everything but the results is the same.
-        empty: dict[str, Any] = {"metrics": {}, "errors": {}, "state": None}
-        scores = {
-            request.name: kept
-            for request, scheme in wanted.items()
-            if (kept := stored[request.name]) and kept.model_copy(update=empty) == scheme
-        }
-        missing = {r: scheme for r, scheme in wanted.items() if r.name not in scores}
+        tasks: dict[TaskRequest, Any] = {}
+        digests = {request: request.digest for request in asked}
+        if local is not None:  # what tasks read decides whether stored scores are theirs
+            tasks, digests = load_tasks(asked, task_manager(asked), local)
+        scores, missing = _stored(storage, name, _schemes(digests, limit, release))
+        if missing and local is None:
+            tasks, _ = load_tasks(list(missing), task_manager(list(missing)), None)
         if missing:
-            scores |= _score(storage, name, missing, Path(scratch), report)
+            scores |= _Scorer(storage, name, Path(scratch), report).score(missing, tasks)
     return {request.name: scores[request.name] for request in asked}
 
 
-def _score(
-    storage: Storage,
-    name: str,
-    wanted: Mapping[TaskRequest, TaskScores],
-    scratch: Path,
-    report: Callable[[str], None],
-) -> dict[str, TaskScores]:
-    # Set before the harness is imported, so that it neither logs nor starts threads of its own.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    from lm_eval.tasks import TaskManager
-
-    folders = sorted({request.folder for request in wanted if request.folder})
-    # The harness has thousands of tasks of its own. Reading them takes seconds, so it is done only
-    # where one of them is asked for.
-    own = any(request.folder is None for request in wanted)
-    manager = TaskManager(include_path=list(folders), include_defaults=own)
-    _check_known(wanted, manager.all_tasks)
-    with _quiet():
-        model = harness_model(storage, name, scratch / "model")
-    scores = {}
-    for number, (request, scheme) in enumerate(wanted.items(), 1):
-        report(f"{request.name}: task {number} of {len(wanted)}")
-        with _quiet():
-            metrics, errors = _evaluate(request, scheme.limit, model, manager)
-        found = {"metrics": metrics, "errors": errors}
-        scores[request.name] = scheme.model_copy(update=found)
-        # Written after each task, so that an interruption loses the current one only.
-        write_task(storage, name, scores[request.name])
-    return scores
+def _data(folder: Path | None, scratch: Path) -> AbstractContextManager[LocalData | None]:
+    if folder is None:
+        return nullcontext()
+    return local_data(folder, scratch / ".datasets")
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hide the harness' output, a progress bar for every few rows. Errors are raised anyway."""
-    with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
-        yield
+Schemes = Mapping[TaskRequest, TaskScores]
+"""For each task the record of its scores, still without results."""
+
+
+def _schemes(
+    digests: Mapping[TaskRequest, str | None], limit: int | None, release: str
+) -> dict[TaskRequest, TaskScores]:
+    return {
+        request: TaskScores(
+            task=request.name,
+            shots=request.shots,
+            limit=limit,
+            harness=release,
+            digest=digest,
+            metrics={},
+            errors={},
+        )
+        for request, digest in digests.items()
+    }
+
+
+def _stored(
+    storage: Storage, name: str, schemes: Schemes
+) -> tuple[dict[str, TaskScores], dict[TaskRequest, TaskScores]]:
+    """Stored scores by task, and the schemes of tasks that have none."""
+    # Stored scores hold for a request if everything but the results is the same.
+    empty: dict[str, Any] = {"metrics": {}, "errors": {}, "state": None}
+    scores: dict[str, TaskScores] = {}
+    missing = {}
+    for request, scheme in schemes.items():
+        kept = read_task(storage, name, request.name)
+        if kept and kept.model_copy(update=empty) == scheme:
+            scores[request.name] = kept
+        else:
+            missing[request] = scheme
+    return scores, missing
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """Scores one state."""
+
+    storage: Storage
+    name: str
+    scratch: Path
+    report: Callable[[str], None]
+
+    def score(self, wanted: Schemes, tasks: Mapping[TaskRequest, Any]) -> dict[str, TaskScores]:
+        """The scores in the wanted tasks, which are stored too."""
+        with quiet():
+            model = harness_model(self.storage, self.name, self.scratch / "model")
+        scores = {}
+        for number, (request, scheme) in enumerate(wanted.items(), 1):
+            self.report(f"{request.name}: task {number} of {len(wanted)}")
+            with quiet():
+                metrics, errors = _evaluate(request, scheme.limit, model, tasks[request])
+            found = {"metrics": metrics, "errors": errors}
+            scores[request.name] = scheme.model_copy(update=found)
+            # Written after each task, so that an interruption loses the current one only.
+            write_task(self.storage, self.name, scores[request.name])
+        return scores
 
 
 def harness_model(storage: Storage, name: str, folder: Path) -> Any:
@@ -192,35 +211,22 @@ def hugging_face_tokenizer(tokenizer: TextTokenizer) -> Any:
     )
 
 
-def _check_known(wanted: Mapping[TaskRequest, Any], known: Sequence[str]) -> None:
-    for request in wanted:
-        if request.name not in known:
-            close = ", ".join(get_close_matches(request.name, known)) or "see `lm_eval ls tasks`"
-            raise InputError(f"--tasks {request.name!r}", "the harness has no such task", close)
-
-
 def _evaluate(
-    request: TaskRequest, limit: int | None, model: Any, manager: Any
+    request: TaskRequest, limit: int | None, model: Any, task: Any
 ) -> tuple[dict[str, float], dict[str, float]]:
     from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
 
-    try:
-        with _without_environment_report():
-            results = simple_evaluate(
-                model=model,
-                tasks=[request.name],
-                num_fewshot=request.shots,
-                limit=limit,
-                task_manager=manager,
-                bootstrap_iters=_BOOTSTRAPS,
-                log_samples=False,
-            )
-    except (OSError, ConnectionError) as error:  # `datasets` and the hub client raise it offline
-        raise InputError(
-            f"--tasks {request.name!r}",
-            f"its data cannot be got ({str(error).strip().splitlines()[0]})",
-            "Run it once with a network, set HF_HOME to where the data is, or use local tasks",
-        ) from error
+    with _without_environment_report():
+        results = simple_evaluate(
+            model=model,
+            tasks=[task],
+            num_fewshot=request.shots,
+            limit=limit,
+            task_manager=TaskManager(include_defaults=False),
+            bootstrap_iters=_BOOTSTRAPS,
+            log_samples=False,
+        )
     return flat_metrics(results["results"][request.name])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from raycl.cluster.connect import cluster
@@ -21,6 +22,7 @@ def score_states(  # noqa: PLR0913 (the parameters of score_state, and the clust
     limit: int | None,
     options: ClusterOptions,
     report: Callable[[str], None],
+    data: Path | None = None,
 ) -> dict[str, Scores]:
     """The scores of every state, by name. Raises what the first failed task raised."""
     with cluster(options):
@@ -29,7 +31,7 @@ def score_states(  # noqa: PLR0913 (the parameters of score_state, and the clust
         remote: Any = ray.remote(num_cpus=1, num_gpus=1 if options.gpus else 0, max_retries=2)(
             _score
         )
-        pending = {remote.remote(storage, n, words, corpora, limit): n for n in names}
+        pending = {remote.remote(storage, n, words, corpora, limit, data): n for n in names}
         scores: dict[str, Scores] = {}
         while pending:
             # One at a time, so that progress is reported and an error ends the wait at once.
@@ -50,8 +52,9 @@ def _score(
     words: Sequence[str],
     corpora: Sequence[str] | None,
     limit: int | None,
+    data: Path | None,
 ) -> Scores:
     # Imported in the task: the process that starts the tasks needs neither torch nor the harness.
     from raycl.evaluation.harness import score_state
 
-    return score_state(storage, name, words, corpora, limit)
+    return score_state(storage, name, words, corpora, limit, data=data)

@@ -67,7 +67,8 @@ class TaskScores(Record):
     harness: str
     """Version of lm-evaluation-harness."""
     digest: str | None
-    """Hash of a local task's content; None for a task of the harness itself."""
+    """Hash of a local task's content and of the local copies of data sets that it reads; None where
+    both are the harness' or the hub's own."""
     metrics: Mapping[str, float]
     errors: Mapping[str, float]
     """Standard errors of the metrics that have one."""

@@ -34,6 +34,10 @@ class ModelFacts:
     """What its memory depends on; None where that could not be counted."""
     tied: str = ""
     """A sentence where a part is trained of a model whose head is the embedding."""
+    token_tables: tuple[str, ...] = ()
+    """Tensors of its checkpoint with a row for each token: embedding, and head if it is another."""
+    notes: tuple[str, ...] = ()
+    """Sentences on tensors of its checkpoint that are not a part of it."""
 
 
 def facts_key(model: ModelSpec, sequence_length: int, trains: Trains = ALL) -> str:

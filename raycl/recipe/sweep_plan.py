@@ -84,6 +84,12 @@ class SweepPlan:
         place = self.place or Place(self.resolution.device)
         return make_plan(self.tree, self.states, self.models, place, self.holdings)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences to tell the user: on the checkpoints, and on what is in them, each once."""
+        of_models = (note for facts in self.models.values() for note in facts.notes)
+        return tuple(dict.fromkeys([*self.resolution.notes, *of_models]))
+
     @cached_property
     def is_prepared(self) -> bool:
         """Whether every corpus has its shards, so that states have their true names."""

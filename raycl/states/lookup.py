@@ -59,10 +59,8 @@ def find_state(storage: Storage, reference: str) -> str:
     names = complete_states(storage)
     if reference in names:
         return reference
-    matches = [n for n in names if n.startswith(reference) or _hash(n).startswith(reference)]
+    matches = matching_states(names, reference)
     where = f"state {reference!r} in {storage.url}"
-    if len(reference) < _SHORTEST_PREFIX:
-        matches = []
     if not matches:
         remedy = f"States here: {_some(names)}" if names else "Train some: run `raycl sweep`"
         raise InputError(where, "no such complete state", remedy)
@@ -73,6 +71,18 @@ def find_state(storage: Storage, reference: str) -> str:
             f"Write more of the name: {_some(matches)}",
         )
     return matches[0]
+
+
+def matching_states(names: Collection[str], reference: str) -> list[str]:
+    """Those of the names that begin with `reference`, or whose hashes do; it alone if it is one.
+
+    A reference of fewer than 4 characters matches none.
+    """
+    if reference in names:
+        return [reference]
+    if len(reference) < _SHORTEST_PREFIX:
+        return []
+    return [n for n in names if n.startswith(reference) or _hash(n).startswith(reference)]
 
 
 def swept_states(storage: Storage, sweep: str, recipe: str | None = None) -> list[str]:

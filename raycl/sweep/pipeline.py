@@ -44,6 +44,7 @@ from raycl.sweep.prepare_corpora import (
 )
 from raycl.sweep.results import SweepResult, write_all
 from raycl.train.inspection.inspect_plan import inspected
+from raycl.train.inspection.token_notes import token_notes
 
 Report = Callable[[str], None]
 OnPlan = Callable[[Plan], None]
@@ -106,6 +107,9 @@ def train_sweeps(
         return Trained(plan, {})
     refuse_what_never_fits(plan.left, WorkerNeeds(), own_capacity(options))
     plan = _with_room(inspected(plan), options)
+    for facts in plan.models.values():
+        for sentence in facts.notes:
+            report(sentence)
     sources = _ready(plan, material, storage, report)
     to = options.address
     report("Starting Ray …" if to is None else f"Connecting to Ray at {to} …")
@@ -181,6 +185,8 @@ def _ready(
     for sentence in store_starts(plan.resolution, storage):
         report(sentence)
     check_starts(plan.resolution, storage)
+    if plan.is_prepared:
+        _report_untrained(plan, storage, report)
     return sources
 
 
@@ -208,7 +214,14 @@ def _prepared(
     prepare_all(material, sources, storage, report)
     definitions = [sweep.definition for sweep in plan.sweeps]
     made = inspected(plan_sweeps(definitions, storage, resolution=plan.resolution))
+    _report_untrained(made, storage, report)
     return replace(made, place=plan.place)
+
+
+def _report_untrained(plan: SweepPlan, storage: Storage, report: Report) -> None:
+    """Name tokens that the corpora use and a checkpoint was not trained on. Raises InputError."""
+    for sentence in token_notes(plan, storage):
+        report(sentence)
 
 
 def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:

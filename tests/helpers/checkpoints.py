@@ -30,7 +30,7 @@ CONFIG: Mapping[str, Any] = {
 def small_tensors(
     seed: int = 0, vocabulary: int = 64
 ) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
-    """The tensors of the model of `CONFIG`, of random bytes."""
+    """The tensors of the model of `CONFIG`, of random bytes that are all finite numbers."""
     draw = random.Random(seed)
     layer = "model.layers.0."
     shapes: dict[str, tuple[int, ...]] = {
@@ -43,7 +43,14 @@ def small_tensors(
         "model.norm.weight": (8,),
         "lm_head.weight": (vocabulary, 8),
     }
-    return {name: ("F32", shape, draw.randbytes(4 * prod(shape))) for name, shape in shapes.items()}
+    return {name: ("F32", shape, _finite(draw, prod(shape))) for name, shape in shapes.items()}
+
+
+def _finite(draw: random.Random, count: int) -> bytes:
+    """So many random float32: the exponent of none is all ones."""
+    data = bytearray(draw.randbytes(4 * count))
+    data[3::4] = bytes(byte & 0xBF for byte in data[3::4])
+    return bytes(data)
 
 
 def write_checkpoint(

@@ -121,7 +121,15 @@ GPT2_NAMES = {f"transformer.h.0.{name}": (32, 32) for name in ("a", "b", "c", "d
             "lm_head.weight.*without its head",
         ),
         (llama_tensors(3), r"no place for model\.layers\.2\."),
-        ({**llama_tensors(), "v_head.weight": (1, 32)}, "no place for v_head.weight"),
+        ({**llama_tensors(), "lm_head.bias": (300,)}, r"no place for lm_head\.bias"),
+        (
+            {**llama_tensors(), "model.layers.0.self_attn.q_proj.bias": (32,)},
+            r"no place for model\.layers\.0\.self_attn\.q_proj\.bias",
+        ),
+        (
+            {**llama_tensors(), "model.layers.0.attention.bias": (32,)},
+            r"no place for model\.layers\.0\.attention\.bias",
+        ),
         ({**llama_tensors(), "model.norm.weight": (16,)}, r"norm.weight is \[16\], but \[32\]"),
         ({**llama_tensors(), "lm_head.weight": (300, 64)}, r"lm_head.weight is \[300, 64\]"),
         (GPT2_NAMES, "not the weights of a llama model"),

@@ -25,6 +25,8 @@ from raycl.train.model.language_model import LanguageModel, transformer_blocks, 
 from raycl.train.model.partial import restrict, tied_names
 from raycl.train.model.quiet import silent
 from raycl.train.start.keys import check_keys
+from raycl.train.start.left_over import LeftOver
+from raycl.train.start.origins import token_tables
 
 
 def inspect_model(
@@ -46,8 +48,7 @@ def inspect_model(
         model = _on_meta(config)
         _check_vocabulary(model, vocabulary, spec.pretrained is not None)
         check_positions(_with_offset(model), sequence_length)
-        if tensors is not None:
-            check_keys(model, tensors, "weights")
+        left = check_keys(model, tensors, "weights") if tensors is not None else LeftOver()
         parameters = sum(parameter.numel() for parameter in model.parameters())
         shown = behaviour(spec.config, parameters)
         if shown is not None and not shown.causal:
@@ -67,6 +68,8 @@ def inspect_model(
         recomputes=bool(model.supports_gradient_checkpointing),
         divides=bool(transformer_blocks(LanguageModel(model))),
         memory=count_memory(config, shown.unreached if shown else (), sequence_length),
+        token_tables=token_tables(model, tensors or {}),
+        notes=left.sentences(where, type(model).__name__),
     )
 
 

@@ -17,41 +17,43 @@ import transformers
 from raycl.errors import InputError
 from raycl.models.start import TensorHeader
 from raycl.train.model.quiet import silent
+from raycl.train.start.left_over import LeftOver, left_over, shown_names
 
 _PREFIXES = {
     "_orig_mod.": "torch.compile",
     "module.": "DataParallel",
     "_fsdp_wrapped_module.": "FSDP",
 }
-_NO_WEIGHTS = ("inv_freq", "masked_bias", "position_ids", ".attn.bias", ".attention.bias")
-"""Endings of tensors that old versions stored and that are computed from the configuration."""
-_SHOWN = 3
 UNTIE = "Set tie_word_embeddings to false in config.json, or leave the head out of the weights"
 
 
 def check_keys(
     model: transformers.PreTrainedModel, tensors: Mapping[str, TensorHeader], where: str
-) -> None:
-    """Raise InputError where loading would not give every weight of the model its stored value.
+) -> LeftOver:
+    """The tensors that are not loaded, none of which is a weight of the language model.
 
-    `model` is on the meta device. `where` names the checkpoint.
+    `model` is on the meta device. Raises InputError, with `where`, where loading would not give
+    every weight of the model its stored value, or would leave out a weight of the language model.
     """
     _check_prefixes(tensors, where)
     report = _loading(model, tensors)
     missing = sorted(report["missing_keys"])
-    unexpected = sorted(n for n in report["unexpected_keys"] if not n.endswith(_NO_WEIGHTS))
+    left = left_over(model, tensors, report["unexpected_keys"])
+    unexpected = [*left.inside, *left.beside]
     shapes = sorted(report["mismatched_keys"])
     kind = model.config.model_type
     problems = [*map(str, report.get("error_msgs") or ()), *_conversions(report)]
     if missing and len(unexpected) > len(tensors) // 2:
         raise InputError(
             where,
-            f"these are not the weights of a {kind} model: {_names(missing)} missing, and "
-            f"{_names(unexpected)} not of it",
+            f"these are not the weights of a {kind} model: {shown_names(missing)} missing, and "
+            f"{shown_names(unexpected)} not of it",
             "Give config.json and weights of one model",
         )
     if missing:
-        raise InputError(where, f"weights are missing: {_names(missing)}", _remedy(missing, model))
+        raise InputError(
+            where, f"weights are missing: {shown_names(missing)}", _remedy(missing, model)
+        )
     if shapes:
         name, found, wanted = shapes[0]
         raise InputError(
@@ -59,15 +61,16 @@ def check_keys(
             f"{name} is {list(found)}, but {list(wanted)} by config.json ({len(shapes)} differ)",
             "Give config.json and weights of one model",
         )
-    if unexpected:
+    if left.inside:
         raise InputError(
             where,
-            f"the model of config.json has no place for {_names(unexpected)}",
+            f"the model of config.json has no place for {shown_names(left.inside)}",
             "Give the config.json that belongs to these weights, or save the model alone",
         )
     _check_tied(model, tensors, where)
     if problems:
         raise InputError(where, problems[0], "Save the model with a current transformers")
+    return left
 
 
 def _check_prefixes(tensors: Mapping[str, TensorHeader], where: str) -> None:
@@ -122,11 +125,6 @@ def _check_tied(
     for one, other in model.get_expanded_tied_weights_keys(all_submodels=True).items():
         if one in tensors and other in tensors and tensors[one].sha256 != tensors[other].sha256:
             raise InputError(where, f"{one} and {other} differ, but config.json ties them", UNTIE)
-
-
-def _names(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _remedy(missing: Sequence[str], model: transformers.PreTrainedModel) -> str:

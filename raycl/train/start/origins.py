@@ -44,11 +44,13 @@ class Conversion:
 
 @dataclass
 class Origins:
-    """Where the weights of a model come from; tensors that it has no place for are left out."""
+    """Where the weights of a model come from."""
 
     plain: dict[str, str] = field(default_factory=dict)
     """From a weight's name to the key of the tensor that has its values."""
     conversions: dict[str, Conversion] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    """From the key of a tensor that the model has no place for to the name that it would have."""
 
 
 def origins(model: transformers.PreTrainedModel, keys: Collection[str]) -> Origins:
@@ -64,10 +66,23 @@ def origins(model: transformers.PreTrainedModel, keys: Collection[str]) -> Origi
         if name not in weights and key in weights:
             name, pattern = rename_source_key(key, [], [], prefix, weights)
         if name not in weights:
-            continue
-        if pattern is None:
+            found.left[key] = name
+        elif pattern is None:
             found.plain[name] = key
         else:
             made = found.conversions.setdefault(name, Conversion(by_pattern[pattern], name))
             made.keys.append((pattern, key))
     return found
+
+
+def token_tables(model: transformers.PreTrainedModel, keys: Collection[str]) -> tuple[str, ...]:
+    """The tensors with a row for each token: the embedding, and a head that is not tied to it.
+
+    One that transformers makes of other tensors is left out.
+    """
+    plain = origins(model, keys).plain
+    parts: list[Any] = [model.get_input_embeddings(), model.get_output_embeddings()]
+    weights = dict.fromkeys(id(part.weight) for part in parts if part is not None)
+    named = dict(model.named_parameters(remove_duplicate=False))
+    found = ([n for n in plain if n in named and id(named[n]) == weight] for weight in weights)
+    return tuple(plain[names[0]] for names in found if names)

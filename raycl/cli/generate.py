@@ -1,0 +1,48 @@
+"""The command that lets a stored model continue a text."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from raycl.errors import InputError
+
+
+def generate(  # noqa: PLR0913 (each is an option of the command)
+    storage: Annotated[str, typer.Argument(metavar="STORAGE", help="Storage of the state.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A state, the label of a recipe, or `best`.")
+    ],
+    prompts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PROMPT…", help="Texts; default: each line of the input."),
+    ] = None,
+    sweep: Annotated[str | None, typer.Option(help="Sweep of the recipe or of `best`.")] = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens to add, at most.")] = 64,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, help="0 takes the likeliest token; else tokens are drawn.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the tokens.")] = 0,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Compute on a GPU.")] = False,
+) -> None:
+    """Let a stored model continue texts, for a first look; each is printed with what is added.
+
+    A text begins as a document of the training does, and ends where the model ends a document.
+    """
+    from raycl.results.named_state import named_state
+    from raycl.storage import Storage
+
+    place = Storage(storage)
+    name = named_state(place, model, sweep).state
+    asked = list(prompts or ()) or [line.rstrip("\n") for line in sys.stdin]
+    if not asked:
+        raise InputError("PROMPT", "there is none", 'Give a text: raycl generate … "Once upon"')
+    # Imported here, because `--help` and errors in names must not wait for torch.
+    from raycl.evaluation.generate import Sampling, continuations
+
+    sampling = Sampling(tokens, temperature, seed)
+    added_texts = continuations(place, name, asked, sampling, gpu)
+    for prompt, added in zip(asked, added_texts, strict=True):
+        print(f"{prompt}{added}\n", flush=True)

@@ -1,0 +1,136 @@
+"""A stored model as a person names it: a state, the label of a recipe, or `best`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from raycl.errors import InputError
+from raycl.results.best_recipe import best_recipe
+from raycl.states.lookup import complete_states, find_state, matching_states
+from raycl.states.tree_record import TreeRecord, find_tree_record, read_tree_record, stored_sweeps
+from raycl.storage import Storage
+
+BEST = "best"
+"""The word for the finished recipe of a sweep with the lowest AVG."""
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class NamedState:
+    """A complete state, and the recipe at whose end it was found; None where a state was named."""
+
+    state: str
+    sweep: str | None = None
+    label: str | None = None
+
+
+def named_state(storage: Storage, reference: str, sweep: str | None = None) -> NamedState:
+    """The complete state that `reference` means.
+
+    It is a state's name or unique beginning, the label of a recipe (its capitals do not matter
+    where one recipe alone has it), or `best`: the finished recipe of a sweep, no baseline, with the
+    lowest AVG of the results table. `sweep` names the sweep of a label and of `best`; it may be
+    left out where one sweep alone is meant. Raises InputError, which says what to name instead.
+    """
+    if reference in complete_states(storage):
+        return NamedState(reference)
+    trees = _trees(storage, sweep)
+    found = [
+        NamedState(end, name, label)
+        for name, tree in trees.items()
+        for label, end in _ends(tree).items()
+        if label.casefold() == reference.casefold()
+    ]
+    exact = [entry for entry in found if entry.label == reference] or found
+    if reference == BEST:
+        return _best(storage, trees, exact)
+    if not exact:
+        return NamedState(_state(storage, reference, trees))
+    _check_one(storage, reference, exact)
+    return _complete(storage, exact[0])
+
+
+def _trees(storage: Storage, sweep: str | None) -> dict[str, TreeRecord]:
+    """The nodes of the sweep that is named, or of all sweeps whose nodes are stored."""
+    if sweep is not None:
+        return {sweep: find_tree_record(storage, sweep)}
+    found = {}
+    for name in stored_sweeps(storage):
+        try:
+            found[name] = read_tree_record(storage, name)
+        except FileNotFoundError:  # its recipe alone is stored
+            continue
+    return found
+
+
+def _ends(tree: TreeRecord) -> dict[str, str]:
+    """The last node of each recipe, by label: parents come before their children."""
+    return {label: node.name for node in tree.nodes for label in node.recipes}
+
+
+def _best(
+    storage: Storage, trees: Mapping[str, TreeRecord], labelled: Sequence[NamedState]
+) -> NamedState:
+    if labelled:
+        raise InputError(
+            f"{BEST!r} in {storage.url}",
+            f"a recipe of the sweep {labelled[0].sweep!r} has the label {labelled[0].label!r}, so "
+            "that the word has two meanings",
+            f"Name the state: that recipe's is {labelled[0].state}; others: `raycl states`",
+        )
+    if len(trees) != 1:
+        problem = f"{len(trees)} sweeps are there" if trees else "no sweep is there"
+        names = ", ".join(trees)
+        remedy = f"Name one with --sweep: {names}" if trees else "Name a state: `raycl states`"
+        raise InputError(f"{BEST!r} in {storage.url}", problem, remedy)
+    ((sweep, tree),) = trees.items()
+    label, state = best_recipe(storage, sweep, tree)
+    return NamedState(state, sweep, label)
+
+
+def _state(storage: Storage, reference: str, trees: Mapping[str, TreeRecord]) -> str:
+    """The state that a reference names which is no label. Raises InputError."""
+    labels = list(dict.fromkeys(label for tree in trees.values() for label in _ends(tree)))
+    if matching_states(complete_states(storage), reference) or not labels:
+        return find_state(storage, reference)
+    near = difflib.get_close_matches(reference, labels, n=1, cutoff=0.5)
+    guess = f"Do you mean {near[0]!r}? " if near else ""
+    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    raise InputError(
+        f"{reference!r} in {storage.url}",
+        "neither a complete state nor a recipe",
+        f"{guess}Recipes: {'; '.join(labels[:_SHOWN])}{more}. `raycl states` lists the states",
+    )
+
+
+def _check_one(storage: Storage, reference: str, found: Sequence[NamedState]) -> None:
+    """Raise InputError where a label stands for several states."""
+    where = f"{reference!r} in {storage.url}"
+    begun = matching_states(complete_states(storage), reference)
+    others = [state for state in begun if state != found[0].state]
+    if others:
+        raise InputError(
+            where,
+            f"the label of a recipe and the beginning of the state {others[0]}",
+            f"Write the whole name of the state; the recipe's is {found[0].state}",
+        )
+    if len({entry.state for entry in found}) == 1:
+        return
+    sweeps = list(dict.fromkeys(str(entry.sweep) for entry in found))
+    if len(sweeps) > 1:
+        problem = f"{len(sweeps)} sweeps have a recipe of this label, with different states"
+        raise InputError(where, problem, f"Name one with --sweep: {', '.join(sweeps)}")
+    labels = "; ".join(str(entry.label) for entry in found)
+    raise InputError(where, "several recipes differ in capitals alone", f"Write one of: {labels}")
+
+
+def _complete(storage: Storage, found: NamedState) -> NamedState:
+    if found.state not in complete_states(storage, {found.state}):
+        raise InputError(
+            f"recipe {found.label!r} of the sweep {found.sweep!r}",
+            "it is not finished: its last state is not in storage",
+            "Run `raycl sweep` with its recipe, or name a state: `raycl states`",
+        )
+    return found
