@@ -39,6 +39,7 @@ def prepare(
         is_prepared,
         read_manifests,
     )
+    from raycl.recipe.sweep_plan import resolve_inputs
     from raycl.storage import Storage
     from raycl.sweep.prepare_corpora import (
         check_corpora,
@@ -51,12 +52,16 @@ def prepare(
     place, definition = Storage(storage), define(recipe, overrides or (), scale)
     place.check_writable()
     manifests = read_manifests((definition,), place)
-    check_corpora(definition.recipe, place, definition.where, manifests)
+    resolution = resolve_inputs((definition,), place)
+    for note in resolution.notes:
+        say(note)
+    recipe_file, own = definition.where, resolution.own_tokenizer
+    check_corpora(definition.recipe, place, recipe_file, manifests, own)
     check_bindings(place, manifests)
     if is_prepared(facts_from(definition, manifests)):
         say("Every corpus is prepared already.")
         report_conflicts(place, manifests, say)
         return
-    sources = ready_text(definition.recipe, place, definition.where, say)
+    sources = ready_text(definition.recipe, place, recipe_file, say, own)
     with cluster(ClusterOptions(address)):
-        prepare_all(definition.recipe, sources, place, say)
+        prepare_all(definition.recipe, sources, place, say, own)

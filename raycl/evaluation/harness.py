@@ -194,9 +194,10 @@ def _tokenizer(storage: Storage, name: str) -> TextTokenizer:
 
 
 def hugging_face_tokenizer(tokenizer: TextTokenizer) -> Any:
-    """The tokenizer as transformers has them; in it, too, all text is plain text."""
+    """The tokenizer as transformers has them; what is text in its corpora is text in it, too."""
+    plain = tokenizer.policy.control_tokens == "text"
     encoder = Tokenizer.from_str(tokenizer.encoder.to_str())
-    encoder.encode_special_tokens = True
+    encoder.encode_special_tokens = plain
     end, begin = encoder.id_to_token(tokenizer.end), encoder.id_to_token(tokenizer.prefix)
     if tokenizer.begin is not None:
         encoder.post_processor = TemplateProcessing(
@@ -206,7 +207,7 @@ def hugging_face_tokenizer(tokenizer: TextTokenizer) -> Any:
         tokenizer_object=encoder,
         eos_token=end,
         bos_token=begin,
-        split_special_tokens=True,
+        split_special_tokens=plain,
         clean_up_tokenization_spaces=False,
     )
 

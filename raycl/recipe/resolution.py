@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from raycl.data.tokenizer.files import TokenizerFiles
 from raycl.errors import InputError
 from raycl.models.find import find_start
 from raycl.models.references import remember
 from raycl.models.start import Start
 from raycl.models.store import check_start, store_start
 from raycl.plan.execution import Device
+from raycl.recipe.own_tokenizer import own_tokenizer
 from raycl.recipe.schema import Recipe
 from raycl.storage import Storage, layout
 from raycl.storage.record import Part, Record, find_record, write_record
@@ -30,6 +32,8 @@ class Resolution:
     """Pretrained checkpoints by the reference in the recipe."""
     device: Device = "cpu"
     """The device of the workers, on which `precision: auto` depends."""
+    own_tokenizer: TokenizerFiles | None = None
+    """The tokenizer of those checkpoints; None where none came with them, or it was not read."""
     notes: tuple[str, ...] = ()
     """Sentences to tell the user."""
 
@@ -64,16 +68,19 @@ class ResolutionRecord(Record):
 def read_resolution(
     recipes: Iterable[Recipe], storage: Storage | None, device: Device = "cpu"
 ) -> Resolution:
-    """The resolution of recipes, from the folder where the command runs. Raises InputError.
+    """The resolution of recipes, from the folder where the command runs.
 
-    Each checkpoint is read once; its bytes are hashed, unless they were before.
+    Each checkpoint is read once; its bytes are hashed, unless they were before. Raises InputError
+    where one cannot be used, or would be trained with another tokenizer than its own.
     """
+    recipes = list(recipes)
     references = dict.fromkeys(r.model.pretrained for r in recipes if r.model.pretrained)
     found = {name: find_start(name, Path.cwd(), storage) for name in references}
     starts = {name: start for name, (start, _) in found.items()}
     notes = [sentence for _, sentence in found.values() if sentence]
     notes += [_own_code(start) for start in starts.values() if "auto_map" in start.config]
-    return Resolution(starts, device, tuple(notes))
+    own, said = own_tokenizer(recipes, starts, storage)
+    return Resolution(starts, device, own, (*notes, *said))
 
 
 def _own_code(start: Start) -> str:

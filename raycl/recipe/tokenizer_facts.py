@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from raycl.data.tokenizer import Choice, TextTokenizer, known_tokenizer
+from raycl.data.tokenizer.files import TokenizerFiles
 from raycl.data.tokenizer.reference import is_hub_name, no_such_path
+from raycl.data.tokenizer.text_tokenizer import make_tokenizer
 from raycl.errors import within
 from raycl.recipe.schema import Recipe
 
@@ -13,15 +15,22 @@ _UNKNOWN_VOCABULARY = 50304
 
 def tokenizer_choice(recipe: Recipe) -> Choice:
     """What the recipe says about a tokenizer that it loads."""
-    return Choice(recipe.tokenizer.end_of_document, recipe.tokenizer.begin_of_document)
+    given = recipe.tokenizer
+    return Choice(given.end_of_document, given.begin_of_document, given.control_tokens)
 
 
-def tokenizer_facts(recipe: Recipe, where: str) -> TextTokenizer | None:
+def tokenizer_facts(
+    recipe: Recipe, where: str, own: TokenizerFiles | None = None
+) -> TextTokenizer | None:
     """The tokenizer that the recipe loads, with its vocabulary, its end and its beginning.
 
-    None where it is still to be trained, or is one of the hub that is not on this machine. Raises
+    `own` is that of the model which the recipe continues from. None where the tokenizer is still to
+    be trained, is not known here, or is one of the hub that is not on this machine. Raises
     InputError where there is no such file, or it is no usable tokenizer; `where` names the recipe.
     """
+    if recipe.tokenizer.is_own and own is not None:
+        with within(where):
+            return make_tokenizer(own, tokenizer_choice(recipe))
     reference = recipe.tokenizer.load
     if reference is None:
         return None
@@ -32,14 +41,14 @@ def tokenizer_facts(recipe: Recipe, where: str) -> TextTokenizer | None:
     return found
 
 
-def known_vocabulary(recipe: Recipe, where: str) -> int | None:
+def known_vocabulary(recipe: Recipe, where: str, own: TokenizerFiles | None = None) -> int | None:
     """One more than the largest token id that the corpora will have; None where it is not known.
 
     Raises InputError as `tokenizer_facts`.
     """
     if recipe.tokenizer.train is not None:
         return recipe.tokenizer.train.vocabulary
-    found = tokenizer_facts(recipe, where)
+    found = tokenizer_facts(recipe, where, own)
     return None if found is None else found.vocabulary
 
 

@@ -139,8 +139,9 @@ def _looked_into(
     """The plan over what storage holds, without states that lack a file. Raises InputError."""
     storage.check_writable()
     manifests = read_manifests(definitions, storage)
-    check_corpora(material, storage, definitions[0].where, manifests)
     resolution = resolve_inputs(definitions, storage, options.device)
+    own = resolution.own_tokenizer
+    check_corpora(material, storage, definitions[0].where, manifests, own)
     plan = plan_sweeps(definitions, storage, manifests, resolution)
     known = [sentence for made in definitions for sentence in _known(made)]
     for sentence in [*resolution.notes, *known, earlier_sentence(plan.states)]:
@@ -181,7 +182,8 @@ def _ready(
             check_shards(storage, plan.facts[name].folder, manifest)
         report_conflicts(storage, plan.manifests, report)
     else:
-        sources = ready_text(material, storage, plan.sweeps[0].definition.where, report)
+        where, own = plan.sweeps[0].definition.where, plan.resolution.own_tokenizer
+        sources = ready_text(material, storage, where, report, own)
     for sentence in store_starts(plan.resolution, storage):
         report(sentence)
     check_starts(plan.resolution, storage)
@@ -211,7 +213,7 @@ def _prepared(
     report: Report,
 ) -> SweepPlan:
     """The plan over the corpora that are prepared here: names depend on what is in them."""
-    prepare_all(material, sources, storage, report)
+    prepare_all(material, sources, storage, report, plan.resolution.own_tokenizer)
     definitions = [sweep.definition for sweep in plan.sweeps]
     made = inspected(plan_sweeps(definitions, storage, resolution=plan.resolution))
     _report_untrained(made, storage, report)

@@ -29,8 +29,11 @@ from raycl.data.tokenizer import (
     read_tokenizer,
     store_tokenizer,
 )
+from raycl.data.tokenizer.files import TokenizerFiles
+from raycl.data.tokenizer.text_tokenizer import make_tokenizer
 from raycl.errors import InputError, within
 from raycl.recipe import Corpus, Recipe
+from raycl.recipe.own_tokenizer import refuse_another
 from raycl.recipe.tokenizer_facts import tokenizer_choice
 from raycl.storage import Storage, layout
 
@@ -45,11 +48,16 @@ def text_cache() -> Path:
 
 
 def check_corpora(
-    recipe: Recipe, storage: Storage, where: str, manifests: Mapping[str, Manifest]
+    recipe: Recipe,
+    storage: Storage,
+    where: str,
+    manifests: Mapping[str, Manifest],
+    own: TokenizerFiles | None = None,
 ) -> None:
     """Raise InputError where a corpus cannot be made, or was prepared from something else.
 
-    `manifests` has the manifests of prepared corpora. Where a corpus' text no longer exists, it
+    `manifests` has the manifests of prepared corpora, and `own` is the tokenizer of the model that
+    the recipe continues from. Where a corpus' text no longer exists, it
     cannot be compared, and the settings alone are.
     """
     for name, corpus in recipe.corpora.items():
@@ -59,8 +67,10 @@ def check_corpora(
         if manifest is None:
             _check_placeholder(corpus, f"{where}: corpora.{name}.text")
         elif manifest.source:  # shards from elsewhere do not say what they were made from
-            check_origin(storage, spec, manifest, _wanted_tokenizer(recipe, manifest))
+            check_origin(storage, spec, manifest, _wanted_tokenizer(recipe, manifest, own))
             check_unwritten(name, recorded(manifest), spec.unknown)
+        if manifest is not None and own is not None and recipe.model.weights != "random":
+            _check_prepared(storage, manifest, own)
 
 
 def _check_source(corpus: Corpus, where: str) -> None:
@@ -87,7 +97,7 @@ def _check_placeholder(corpus: Corpus, where: str) -> None:
             )
 
 
-def _wanted_tokenizer(recipe: Recipe, manifest: Manifest) -> str:
+def _wanted_tokenizer(recipe: Recipe, manifest: Manifest, own: TokenizerFiles | None) -> str:
     """Fingerprint that the corpus' tokenizer must have.
 
     Of a tokenizer that the recipe trains only the size can be compared. One that is not on this
@@ -99,7 +109,16 @@ def _wanted_tokenizer(recipe: Recipe, manifest: Manifest) -> str:
     if reference is not None:
         known = known_tokenizer(reference, tokenizer_choice(recipe))
         return manifest.tokenizer if known is None else known.fingerprint
+    if train is None and own is not None:
+        return make_tokenizer(own, tokenizer_choice(recipe)).fingerprint
     return manifest.tokenizer
+
+
+def _check_prepared(storage: Storage, manifest: Manifest, own: TokenizerFiles) -> None:
+    """Raise InputError where a corpus holds other tokens than those of the model's tokenizer."""
+    if storage.exists(layout.tokenizer(manifest.tokenizer)):
+        given = read_tokenizer(storage, manifest.tokenizer).files
+        refuse_another(f"of corpus {manifest.name}", given, own)
 
 
 def _source(corpus: Corpus) -> TextSource:
@@ -108,9 +127,15 @@ def _source(corpus: Corpus) -> TextSource:
 
 
 def ready_text(
-    recipe: Recipe, storage: Storage, where: str, report: Report
+    recipe: Recipe,
+    storage: Storage,
+    where: str,
+    report: Report,
+    own: TokenizerFiles | None = None,
 ) -> dict[str, TextSource]:
     """The text of every corpus, fetched where the recipe says so. Needs no cluster.
+
+    `own` is the tokenizer of the model that the recipe continues from.
 
     Raises InputError where the text of a corpus that is still to prepare is missing, or the
     tokenizer is: no cluster has to start to find that out.
@@ -121,9 +146,9 @@ def ready_text(
     sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
     missing = [n for n in sources if not has_manifest(storage, layout.corpus(n))]
     tokenizer = None
-    if missing and recipe.tokenizer.load is not None:
+    if missing and recipe.tokenizer.train is None:
         with within(where):
-            tokenizer = _loaded(recipe, storage)
+            tokenizer = _loaded(recipe, storage, own)
     for name in missing:
         sample = _checked_text(sources[name], f"{where}: corpora.{name}.text", name, report)
         if tokenizer is not None:
@@ -132,8 +157,19 @@ def ready_text(
     return sources
 
 
-def _loaded(recipe: Recipe, storage: Storage) -> TextTokenizer:
-    return load_tokenizer(storage, str(recipe.tokenizer.load), tokenizer_choice(recipe))
+def _loaded(recipe: Recipe, storage: Storage, own: TokenizerFiles | None) -> TextTokenizer:
+    """The tokenizer that the recipe loads. Raises InputError where it is not the model's own."""
+    reference, choice = recipe.tokenizer.load, tokenizer_choice(recipe)
+    if reference is None:
+        if own is None:
+            raise InputError(
+                "tokenizer", "the recipe leaves it to a model that has none", "Give a tokenizer"
+            )
+        return make_tokenizer(own, choice)
+    found = load_tokenizer(storage, reference, choice)
+    if own is not None and recipe.model.weights != "random":
+        refuse_another(reference, found.files, own)
+    return found
 
 
 def _checked_text(source: TextSource, where: str, name: str, report: Report) -> Sample:
@@ -169,7 +205,11 @@ def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:
 
 
 def prepare_all(
-    recipe: Recipe, sources: dict[str, TextSource], storage: Storage, report: Report
+    recipe: Recipe,
+    sources: dict[str, TextSource],
+    storage: Storage,
+    report: Report,
+    own: TokenizerFiles | None = None,
 ) -> None:
     """Train the tokenizer if the recipe asks for it and prepare every corpus. Needs a cluster."""
 
@@ -177,7 +217,7 @@ def prepare_all(
         report(f"prepare {name}: {phase} {done}/{total}")
 
     hash_inputs(sources.values(), lambda *numbers: progress("text", *numbers))
-    reference = tokenizer_reference(recipe, sources, storage, report)
+    reference = tokenizer_reference(recipe, sources, storage, report, own)
     specs = [corpus_spec(recipe, name, sources[name]) for name in recipe.corpora]
     manifests = prepare_corpora(storage, specs, reference, progress)
     for name, manifest in manifests.items():
@@ -206,7 +246,11 @@ def report_conflicts(storage: Storage, manifests: Mapping[str, Manifest], report
 
 
 def tokenizer_reference(
-    recipe: Recipe, sources: dict[str, TextSource], storage: Storage, report: Report
+    recipe: Recipe,
+    sources: dict[str, TextSource],
+    storage: Storage,
+    report: Report,
+    own: TokenizerFiles | None = None,
 ) -> str:
     """Path in storage of the tokenizer that the recipe names, or asks to train, which is done once.
 
@@ -216,8 +260,8 @@ def tokenizer_reference(
     train = recipe.tokenizer.train
     if train is None:
         # Put into storage here: a relative path means something else where tasks run.
-        loaded = _loaded(recipe, storage)
-        report(f"tokenizer {recipe.tokenizer.load}: {loaded.policy.described}")
+        loaded = _loaded(recipe, storage, own)
+        report(f"tokenizer {loaded.files.where}: {loaded.policy.described}")
         return layout.tokenizer(store_tokenizer(storage, loaded))
     for name in recipe.corpora:
         if has_manifest(storage, layout.corpus(name)):

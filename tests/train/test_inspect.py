@@ -337,7 +337,8 @@ def test_the_plan_of_a_folder_shows_what_that_of_a_preset_does(
 ) -> None:
     folder = model_folder(tmp_path / "base")
     text = plan(tmp_path, capsys, "--json", pretrained=str(folder))
-    made = json.loads(text.removeprefix("0: "))
+    made, end = json.JSONDecoder().raw_decode(text.removeprefix("0: "))
+    assert "no tokenizer came with it" in text[end:]
     assert made["parameters"] == made["trained_parameters"] == parameter_count(LLAMA)
     node = made["nodes"][0]
     assert node["flops"] == pytest.approx(flops_per_token(LLAMA, 16) * node["tokens"])

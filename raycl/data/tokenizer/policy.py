@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from raycl.data.tokenizer.definition import (
     Definition,
@@ -20,6 +20,10 @@ END_OF_DOCUMENT = "<|endoftext|>"
 """The only special token of a tokenizer that raycl trains."""
 NO_BEGINNING = "none"
 """The value of `begin_of_document` in a recipe that lets documents begin without a token."""
+ControlTokens = Literal["text", "tokens"]
+"""What a control token that stands in a text becomes: its letters, or the token itself."""
+CONTROL_TOKENS = "control_tokens"
+"""The field of a stored tokenizer_config.json that says so; without it they are text."""
 _ENDS_BEFORE = (
     END_OF_DOCUMENT,
     "</s>",
@@ -39,6 +43,7 @@ class Choice:
     end_of_document: str | None = None
     begin_of_document: str | None = None
     """A token, or `NO_BEGINNING`."""
+    control_tokens: ControlTokens | None = None
 
 
 NO_CHOICE = Choice()
@@ -53,14 +58,16 @@ class Policy:
     end_from: str = ""
     """Who said so, for messages."""
     begin_from: str = ""
+    control_tokens: ControlTokens = "text"
 
     @property
     def described(self) -> str:
-        """Both tokens, and who said so."""
+        """Both tokens, who said so, and what control tokens in a text become."""
         begins = "nothing" if self.begin is None else repr(self.begin)
+        written = "; control tokens in text are tokens" if self.control_tokens == "tokens" else ""
         return (
             f"documents end with {self.end!r} ({self.end_from}) and begin with {begins} "
-            f"({self.begin_from})"
+            f"({self.begin_from}){written}"
         )
 
 
@@ -75,7 +82,7 @@ def find_policy(files: TokenizerFiles, definition: Definition, choice: Choice) -
                 f"{source} names the token {token!r}, which is not in its vocabulary",
                 f"Set tokenizer.{field}_of_document in the recipe to {_candidates(definition)}",
             )
-    return Policy(end, begin, end_from, begin_from)
+    return Policy(end, begin, end_from, begin_from, _control_tokens(files, choice))
 
 
 def policy_before(definition: Definition) -> Policy | None:
@@ -141,6 +148,15 @@ def _begin(files: TokenizerFiles, definition: Definition, choice: Choice) -> tup
         f"Set tokenizer.begin_of_document in the recipe to {NO_BEGINNING} or "
         f"{_candidates(definition)}",
     )
+
+
+def _control_tokens(files: TokenizerFiles, choice: Choice) -> ControlTokens:
+    """By the recipe's choice, else by what a raycl wrote into a stored or exported tokenizer.
+
+    transformers' own `split_special_tokens` is not asked: it is false wherever nobody chose.
+    """
+    asked = choice.control_tokens or files.config.get(CONTROL_TOKENS)
+    return "tokens" if asked == "tokens" else "text"
 
 
 def _by_name(files: TokenizerFiles, field: str) -> Iterator[tuple[str | None, str]]:

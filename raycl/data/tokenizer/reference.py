@@ -16,7 +16,7 @@ from raycl.data.tokenizer.text_tokenizer import TextTokenizer, make_tokenizer
 from raycl.errors import InputError
 from raycl.storage import Storage
 
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
 _CONVERTIBLE = (
     ("tokenizer.model",),
     ("spiece.model",),
@@ -57,9 +57,16 @@ def known_tokenizer(reference: str, choice: Choice = NO_CHOICE) -> TextTokenizer
     return make_tokenizer(files, choice)
 
 
+def tokenizer_in(folder: Path, reference: str) -> TokenizerFiles | None:
+    """The tokenizer in a model's folder; None where the folder has none. Raises InputError."""
+    older = (all((folder / name).is_file() for name in names) for names in _CONVERTIBLE)
+    return _local(folder, reference) if (folder / DEFINITION).is_file() or any(older) else None
+
+
 def is_hub_name(reference: str) -> bool:
     """Whether a reference that is no file here can be a name of the hub."""
-    return _HUB_NAME.fullmatch(reference) is not None and not reference.startswith(".")
+    named = _HUB_NAME.fullmatch(reference) is not None
+    return named and not reference.startswith(".") and ".." not in reference
 
 
 def no_such_path(reference: str) -> NotThereError:
@@ -128,8 +135,12 @@ def _from_hub(reference: str, cached: bool) -> TokenizerFiles:
         raise no_such_path(reference)
     from huggingface_hub import snapshot_download
 
+    name, _, revision = reference.partition("@")
+    wanted = [*ALL, *(file for files in _CONVERTIBLE for file in files)]
     try:
-        folder = snapshot_download(reference, allow_patterns=[*ALL], local_files_only=cached)
+        folder = snapshot_download(
+            name, revision=revision or None, allow_patterns=wanted, local_files_only=cached
+        )
     except Exception as error:  # the hub client raises many kinds
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise NotThereError(

@@ -13,7 +13,13 @@ from typing import Any
 
 from raycl.data.tokenizer.definition import definition_of, parse
 from raycl.data.tokenizer.files import CONFIG, DEFINITION, SPECIAL_TOKENS, TokenizerFiles, gathered
-from raycl.data.tokenizer.policy import NO_CHOICE, Policy, find_policy, policy_before
+from raycl.data.tokenizer.policy import (
+    CONTROL_TOKENS,
+    NO_CHOICE,
+    Policy,
+    find_policy,
+    policy_before,
+)
 from raycl.data.tokenizer.text_tokenizer import TextTokenizer, fingerprint_of, tokenizer_with
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
@@ -102,6 +108,9 @@ def _beside(tokenizer: TextTokenizer) -> dict[str, bytes]:
     defaults = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
     config = {**defaults, **tokenizer.files.config, **named}
     config["add_bos_token"] = policy.begin is not None
+    config.pop(CONTROL_TOKENS, None)
+    if policy.control_tokens == "tokens":
+        config[CONTROL_TOKENS] = policy.control_tokens
     found = {**tokenizer.files.kept, CONFIG: json_bytes(config)}
     if SPECIAL_TOKENS in found:
         found[SPECIAL_TOKENS] = json_bytes({**tokenizer.files.special_tokens, **named})

@@ -29,7 +29,14 @@ from raycl.data.tokenizer.definition import (
     token_ids,
 )
 from raycl.data.tokenizer.files import TokenizerFiles
-from raycl.data.tokenizer.policy import NO_CHOICE, Choice, Policy, find_policy, policy_before
+from raycl.data.tokenizer.policy import (
+    CONTROL_TOKENS,
+    NO_CHOICE,
+    Choice,
+    Policy,
+    find_policy,
+    policy_before,
+)
 from raycl.errors import InputError
 
 _EXAMPLE = 20
@@ -49,7 +56,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class TextTokenizer:
-    """Encodes plain text only: text that looks like a control token stays text."""
+    """Encodes text. What looks like a control token stays text, if its policy says nothing else."""
 
     files: TokenizerFiles
     """The files that it came from."""
@@ -65,7 +72,7 @@ class TextTokenizer:
     vocabulary: int
     """One more than the largest token id: a vocabulary may have unused ids."""
     encoder: Tokenizer = field(repr=False)
-    """The library's tokenizer, in which control tokens have another spelling."""
+    """The library's tokenizer, in which tokens that no text becomes have another spelling."""
     coverage: Coverage = field(repr=False)
     """Finds text that the tokenizer cannot write."""
 
@@ -125,9 +132,10 @@ def tokenizer_with(files: TokenizerFiles, definition: Definition, policy: Policy
     if not has_text_tokens(definition, control):
         raise _empty(files)
     own = marked(definition, control)
-    plain = hidden(own, control)
+    kept_out = control if policy.control_tokens == "text" else frozenset()
+    plain = hidden(own, kept_out)
     encoder = parse(json.dumps(plain), files.where)
-    encoder.encode_special_tokens = True
+    encoder.encode_special_tokens = policy.control_tokens == "text"
     # A control token that is a letter too is none that text can be written with.
     coverage = coverage_of(plain, encoder, files.where)
     if not isinstance(coverage, Complete):
@@ -137,7 +145,7 @@ def tokenizer_with(files: TokenizerFiles, definition: Definition, policy: Policy
         files=files,
         definition=own,
         policy=policy,
-        control=control,
+        control=kept_out,
         end=ids[policy.end],
         begin=None if policy.begin is None else ids[policy.begin],
         vocabulary=max(ids.values()) + 1,
@@ -156,6 +164,8 @@ def fingerprint_of(definition: Definition, policy: Policy) -> str:
     before = policy_before(definition)
     if before is None or (before.end, before.begin) != (policy.end, policy.begin):
         content += canonical({"end": policy.end, "begin": policy.begin})
+    if policy.control_tokens == "tokens":
+        content += canonical({CONTROL_TOKENS: policy.control_tokens})
     return hashlib.sha256(content).hexdigest()
 
 

@@ -109,7 +109,7 @@ class TrainTokenizer(Configuration):
 
 
 class Tokenizer(Configuration):
-    """The source of the tokenizer: exactly one of `load` and `train` is given."""
+    """The source of the tokenizer: `load` or `train`; by default the pretrained model's own."""
 
     load: Text | None = Field(default=None, description="tokenizer.json, its folder or a hub name")
     train: TrainTokenizer | None = None
@@ -118,6 +118,11 @@ class Tokenizer(Configuration):
     )
     begin_of_document: Text | None = Field(
         default=None, min_length=1, description="token before each document, or none; its own"
+    )
+    control_tokens: Literal["text", "tokens"] | None = Field(
+        default=None,
+        description="what a control token that stands in a text becomes: its letters (`text`, the "
+        "default) or the token itself (`tokens`)",
     )
     unknown: Share = Field(
         default=Fraction(1, 1000),
@@ -135,13 +140,20 @@ class Tokenizer(Configuration):
 
     @model_validator(mode="after")
     def _one(self) -> Tokenizer:
-        if (self.load is None) == (self.train is None):
+        if self.load is not None and self.train is not None:
             raise FieldError(
                 "give either `load` or `train`", "Give a tokenizer.json, its folder or a hub name"
             )
-        if self.train is not None and (self.end_of_document or self.begin_of_document):
+        chosen = self.end_of_document or self.begin_of_document or self.control_tokens
+        if self.train is not None and chosen:
             raise FieldError(
-                "end_of_document and begin_of_document are for a tokenizer that is loaded",
+                "end_of_document, begin_of_document and control_tokens are for a tokenizer that is "
+                "loaded",
                 "Leave them out: one that raycl trains has a token of its own",
             )
         return self
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the tokenizer of the model that the recipe continues from."""
+        return self.load is None and self.train is None

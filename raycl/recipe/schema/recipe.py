@@ -72,7 +72,9 @@ class Recipe(Configuration):
         "pretrained model",
     )
     model: Model
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer = Field(
+        default=Tokenizer(), description="by default that of `model.pretrained`"
+    )
     sequence_length: Count = Field(gt=0, le=_LONGEST_SEQUENCE)
     global_batch: Annotated[int | str, BeforeValidator(_sequences_or_tokens)] = Field(
         description="sequences per step, or '2.26M tokens'"
@@ -122,6 +124,12 @@ class Recipe(Configuration):
                     f"corpus {shown(name)} has a name that cannot be the name of a folder",
                     "Use letters, digits, '.', '_' and '-'",
                 )
+        if self.tokenizer.is_own and not self._continues:
+            raise FieldError(
+                "tokenizer has neither `load` nor `train`, and there is no model.pretrained whose "
+                "own it could be",
+                "Give a tokenizer.json, its folder or a hub name, or {train: {vocabulary: 32k}}",
+            )
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -132,6 +140,14 @@ class Recipe(Configuration):
             for name, values in grid.items():
                 _check_axis(name, values)
         return self
+
+    @property
+    def _continues(self) -> bool:
+        """Whether a pretrained model is named, in the model or in a sweep."""
+        swept = (field for grid in self.sweep for field in grid)
+        return self.model.pretrained is not None or any(
+            field in ("model", "model.pretrained") for field in swept
+        )
 
     @property
     def rows_per_step(self) -> int:

@@ -16,6 +16,7 @@ from raycl.plan.model_facts import ModelFacts, facts_key
 from raycl.plan.training import ModelSpec, Training
 from raycl.plan.tree import Node
 from raycl.recipe.definition import is_prepared
+from raycl.recipe.resolution import Resolution
 from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan
 from raycl.recipe.tokenizer_facts import known_vocabulary
 
@@ -28,7 +29,7 @@ def inspected(plan: SweepPlan) -> SweepPlan:
     found: dict[str, ModelFacts] = {}
     for sweep in plan.sweeps:
         _check_fields(sweep)
-        vocabulary, where = _vocabulary(sweep), sweep.definition.where
+        vocabulary, where = _vocabulary(sweep, plan.resolution), sweep.definition.where
         for variant in sweep.definition.variants:
             training = sweep.trainings[variant.label]
             _check_device(training, plan.resolution.device, where)
@@ -95,13 +96,14 @@ def _check_fields(sweep: PlannedSweep) -> None:
                 check_fields(training.model.config)
 
 
-def _vocabulary(sweep: PlannedSweep) -> int:
+def _vocabulary(sweep: PlannedSweep, resolution: Resolution) -> int:
     """Tokens of the sweep's tokenizer; 1 where it is not known yet, which every model has."""
     prepared = [f.vocabulary for f in sweep.facts.values() if is_prepared({"": f})]
     if prepared:  # all corpora have one tokenizer, whose own files may be gone by now
         return max(prepared)
     definition = sweep.definition
-    return known_vocabulary(definition.recipe, definition.where) or 1
+    own = resolution.own_tokenizer
+    return known_vocabulary(definition.recipe, definition.where, own) or 1
 
 
 def _check_device(training: Training, device: Device, where: str) -> None:
