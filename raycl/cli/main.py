@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from raycl.cli import export, jobs, models, plan, prepare, reproduce, states, storage, sweep
+from raycl.cli import export, extend, jobs, models, plan, prepare, reproduce, states, storage, sweep
 from raycl.cli.output import write_any_text
 from raycl.errors import InputError
 
@@ -40,6 +40,7 @@ for _command in (
     states.evaluate,
     states.merge,
     export.export,
+    extend.extend,
     reproduce.reproduce,
     states.tasks,
     storage.states,
