@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from raycl.cli import (
     export,
+    extend,
     generate,
     jobs,
     models,
@@ -52,6 +53,7 @@ for _command in (
     states.merge,
     export.export,
     generate.generate,
+    extend.extend,
     reproduce.reproduce,
     states.tasks,
     storage.states,

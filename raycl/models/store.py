@@ -6,8 +6,10 @@ is no model. Only the files that the mark lists are ever used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -144,6 +146,30 @@ def stored_start(
     local = storage.local_root is not None
     folder = Path(storage.full_path(layout.start(identifier))) if local else None
     return Start(reference, identifier, config or mark.config, tensors, folder)
+
+
+def start_dtype(storage: Storage, identifier: str) -> str | None:
+    """The type (safetensors' name) of most of a stored model's numbers; None without the model.
+
+    Raises InputError where its mark is damaged.
+    """
+    mark = find_record(storage, layout.start_mark(identifier), StartMark)
+    if mark is None:
+        return None
+    counts: Counter[str] = Counter()
+    for part in mark.tensors.values():
+        counts[part.dtype] += prod(part.shape)
+    return counts.most_common(1)[0][0]
+
+
+def start_files(storage: Storage, identifier: str, names: Collection[str]) -> dict[str, bytes]:
+    """Those files of a stored model that have these names, by name; none without the model.
+
+    Raises InputError where its mark is damaged.
+    """
+    mark = find_record(storage, layout.start_mark(identifier), StartMark)
+    found = sorted(set(names) & set(mark.files)) if mark else []
+    return {name: storage.read_bytes(f"{layout.start(identifier)}/{name}") for name in found}
 
 
 def start_weights(storage: Storage, identifier: str) -> WeightFiles:

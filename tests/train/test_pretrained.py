@@ -118,7 +118,7 @@ def test_a_state_needs_nothing_outside_of_its_storage(
     merged = merge_states(storage, task.chain.name(2), [END], Fraction(1), 1.0)
     assert evaluate_state(storage, merged, ["new"]).keys() == losses.keys()
     for name, folder in ((END, "trained"), (merged, "merged")):
-        assert export_state(storage, name[:20], tmp_path / folder) == name
+        assert export_state(storage, name[:20], tmp_path / folder).state.name == name
         model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / folder)
         assert model.config.hidden_size == CONFIG["hidden_size"]
         tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / folder)

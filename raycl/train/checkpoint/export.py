@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import torch
 import transformers
 from transformers.core_model_loading import revert_weight_conversion
 
 from raycl.errors import InputError
 from raycl.states.tensor_index import TensorFacts, row_boxes
 from raycl.storage import Storage, layout
+from raycl.train.checkpoint.cast import TORCH_DTYPES, CastWeights, Dtype, cast
 from raycl.train.checkpoint.load import check_fits, load_model
 from raycl.train.checkpoint.shard import safetensors_header, whole_bytes
 from raycl.train.checkpoint.stored_state import StoredState, read_state
@@ -28,11 +30,16 @@ _INDEX = "model.safetensors.index.json"
 
 
 def export_hugging_face(
-    storage: Storage, name: str, folder: Path, file_bytes: int = FILE_BYTES
+    storage: Storage,
+    name: str,
+    folder: Path,
+    file_bytes: int = FILE_BYTES,
+    dtype: Dtype = "float32",
 ) -> None:
     """Write the state's model as a Hugging Face folder: config.json and safetensors.
 
-    Raises InputError where the state is missing or damaged.
+    Its configuration says float32, whatever `dtype` the weights are cast to. Raises InputError
+    where the state is missing or damaged, and where a weight is too large for the type.
     """
     try:
         state = read_state(storage, name)
@@ -41,9 +48,10 @@ def export_hugging_face(
         raise InputError(where, "there is no complete state", "See `raycl status`") from error
     model = empty_model(state.mark.model, 1, ("sdpa", "eager"))
     if not _is_saved_as_it_is(model.model):
-        save_hugging_face(load_model(storage, state, sequence_length=1), folder, file_bytes)
+        model = load_model(storage, state, sequence_length=1)
+        save_hugging_face(model, folder, file_bytes, _cast_weights(model, dtype))
         return
-    stored = state_weights(storage, state)
+    stored = CastWeights(state_weights(storage, state), dtype)
     save_hugging_face(model, folder, file_bytes, weights={})
     _write_weights(stored, _saved(model, stored, storage, state), folder, file_bytes)
 
@@ -63,6 +71,22 @@ def _is_saved_as_it_is(model: transformers.PreTrainedModel) -> bool:
     ignored = getattr(model, "_keys_to_ignore_on_save", None)
     unchanged = revert_weight_conversion(model, weights) is weights
     return unchanged and not ignored and not shared & dropped
+
+
+def _cast_weights(model: LanguageModel, dtype: Dtype) -> dict[str, torch.Tensor] | None:
+    """The model's weights in that type; None where they have it already."""
+    if dtype == "float32":
+        return None
+    made: dict[int, torch.Tensor] = {}
+    weights: dict[str, torch.Tensor] = {}
+    for name, tensor in model.model.state_dict().items():
+        if tensor.is_floating_point():
+            # Tied weights stay one tensor, so that they are written once.
+            if tensor.data_ptr() not in made:
+                made[tensor.data_ptr()] = cast(name, tensor, TORCH_DTYPES[dtype])
+            tensor = made[tensor.data_ptr()]
+        weights[name] = tensor
+    return weights
 
 
 def _saved(

@@ -1,0 +1,62 @@
+"""A folder that appears complete or not at all: written beside its place, and then renamed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from raycl.errors import InputError
+from raycl.units import format_bytes
+
+_MARK = ".written-by-raycl-export"
+"""A file in a folder that is not complete: only such a folder is ever replaced."""
+_SPARE = 64 * 2**20
+"""Bytes for everything that is not weights."""
+
+
+def check_new(folder: Path) -> None:
+    """Raise InputError where the folder holds something, or cannot be made here."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(str(folder), "it is not empty", "Give a new folder")
+    beside = _beside(folder)
+    if beside.exists() and not (beside / _MARK).exists():
+        problem = "the folder is written here first, but something else has this name"
+        raise InputError(str(beside), problem, "Rename it, or give another folder")
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raise InputError where the disk of the folder has less than `size` bytes left."""
+    parent = next(place for place in folder.absolute().parents if place.exists())
+    left = shutil.disk_usage(parent).free
+    if left < size + _SPARE:
+        problem = f"{format_bytes(size)} are needed, and its disk has {format_bytes(left)} left"
+        raise InputError(str(folder), problem, "Make room, or give a folder on another disk")
+
+
+@contextmanager
+def written_beside(folder: Path, report: Callable[[str], None]) -> Iterator[Path]:
+    """A new folder beside `folder`, which takes its place at the end of the block.
+
+    After an error in the block nothing is left. What a killed command left is replaced, and told.
+    """
+    check_new(folder)
+    beside = _beside(folder)
+    if beside.exists():
+        report(f"{beside} was left by an export that did not end; it is replaced")
+        shutil.rmtree(beside)
+    beside.mkdir(parents=True)
+    try:
+        (beside / _MARK).touch()
+        yield beside
+        (beside / _MARK).unlink()
+        beside.rename(folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def _beside(folder: Path) -> Path:
+    place = folder.absolute()
+    return place.with_name(f"{place.name}.partial")

@@ -1,0 +1,55 @@
+"""One recipe of a sweep as a recipe file of its own, in the words in which it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from raycl.plan.execution import Device, precision_on
+from raycl.recipe.definition import Definition
+from raycl.recipe.load import parse_recipe, with_field
+from raycl.recipe.search import grid_search
+from raycl.recipe.variants import Variant
+
+
+def written_recipe(definition: Definition, variant: Variant, device: Device) -> dict[str, Any]:
+    """The data of a recipe whose chain is that of `variant`, without a sweep.
+
+    A baseline is made of the recipe as it is written, so that its file keeps it as its one
+    baseline. `precision: auto` becomes what it meant on `device`.
+    """
+    if variant.kind in ("sweep", "anneal"):
+        data = _point(definition, variant)
+        data = {**data, "stages": _stages(data["stages"], variant)}
+        data.pop("baselines", None)
+    else:
+        data = {**definition.data, "baselines": [variant.kind]}
+    data.pop("sweep", None)
+    written = data.get("execution")
+    execution = dict(written) if isinstance(written, Mapping) else {}
+    execution["precision"] = precision_on(variant.recipe.execution.precision, device)
+    return {**data, "execution": execution}
+
+
+def _point(definition: Definition, variant: Variant) -> dict[str, Any]:
+    """The data in which every swept field has its value of this recipe."""
+    plain = {**definition.data, "sweep": [], "baselines": []}
+    for point in grid_search(definition.recipe):
+        data: dict[str, Any] = plain
+        for field, value in point.fields.items():
+            data = with_field(data, field, value, "sweep")
+        stages = parse_recipe(data, definition.where).stages[: len(variant.recipe.stages)]
+        found = parse_recipe(data, definition.where).model_copy(update={"stages": stages})
+        if found == variant.recipe:
+            return data
+    raise LookupError(f"no point of the sweep is the recipe {variant.label!r}")
+
+
+def _stages(stages: list[dict[str, Any]], variant: Variant) -> list[dict[str, Any]]:
+    """The stages up to the recipe's end, with no branch but the one that the recipe is."""
+    own = [dict(stage) for stage in stages[: len(variant.recipe.stages)]]
+    for stage in own:
+        anneal = stage.pop("anneal", None)
+        if variant.branch is not None and stage["name"] == variant.branch.stage:
+            stage["anneal"] = {**anneal, "at": [str(variant.branch.at)]}
+    return own

@@ -1,0 +1,166 @@
+"""README.md and recipe.yaml of an exported folder."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from raycl.models.hub import is_hub_name
+from raycl.recipe.written_recipe import written_recipe
+from raycl.results.gather import StoredStates, gather
+from raycl.results.model_card.lineage import lineage
+from raycl.results.model_card.origin import Origin, find_origin
+from raycl.results.model_card.public import is_place, last_part, without_places
+from raycl.results.named_state import NamedState
+from raycl.results.report.table import paper_table
+from raycl.results.table import results_table
+from raycl.states.mark import StateMark
+from raycl.storage import Storage
+
+_RECIPE = "recipe.yaml"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What is said of the exported weights."""
+
+    dtype: str
+    check: str
+    """A sentence on the comparison of losses."""
+
+
+def card_files(
+    storage: Storage, named: NamedState, mark: StateMark, weights: Weights
+) -> dict[str, str]:
+    """The text of README.md, and of recipe.yaml where the state's recipe is known, by file name."""
+    origin = find_origin(storage, named, mark)
+    files = {}
+    if origin is not None:
+        files[_RECIPE] = _recipe_file(origin)
+    parts = (_head(origin, mark), _model(mark, weights, origin), _lineage(storage, mark, origin))
+    rest = (_results(storage, origin), _limits(), _again(origin), _use(weights.dtype))
+    text = "\n".join(line for part in (*parts, *rest) for line in part)
+    files["README.md"] = text + "\n"
+    return files
+
+
+def _head(origin: Origin | None, mark: StateMark) -> Iterator[str]:
+    reference = origin.variant.recipe.model.pretrained if origin else None
+    hub = reference and mark.model.pretrained and _is_hub(reference)
+    front: dict[str, Any] = {"library_name": "transformers", "pipeline_tag": "text-generation"}
+    if hub and reference:
+        front["base_model"] = reference.partition("@")[0]
+    front["tags"] = ["raycl", "continual-pre-training"]
+    yield "---"
+    yield yaml.safe_dump(front, sort_keys=False).rstrip()
+    yield "# No license is named here: add `license: …` before you share the model. It depends on"
+    yield "# the starting model and on the text."
+    yield "---"
+
+
+def _is_hub(reference: str) -> bool:
+    return is_hub_name(reference) and "/" in reference and not is_place(reference)
+
+
+def _model(mark: StateMark, weights: Weights, origin: Origin | None) -> Iterator[str]:
+    title = origin.sweep.name if origin else mark.name[:18]
+    label = f", recipe `{_public(origin.variant.label)}`" if origin else ""
+    yield f"# {title}"
+    yield f"A `{mark.model.config.get('model_type', 'language')}` model, trained with raycl{label}."
+    yield f"State `{mark.name}`; weights in {weights.dtype}. {weights.check}"
+    start = mark.model.pretrained
+    if start is None:
+        yield "Training began with random weights."
+        return
+    reference = origin.variant.recipe.model.pretrained if origin else None
+    name = f"`{_public(reference)}`, " if reference else ""
+    yield f"Training began with the model {name}whose tensors have the SHA-256 `{start}`."
+
+
+def _lineage(storage: Storage, mark: StateMark, origin: Origin | None) -> Iterator[str]:
+    yield from ("", "## How it was trained")
+    if origin is not None and not origin.is_end:
+        steps = origin.training.chain.steps
+        yield f"The state lies within its recipe: after {origin.step:,} of {steps:,} steps."
+        yield ""
+    yield from lineage(storage, mark, origin)
+    packages = ", ".join(f"{name} {version(name)}" for name in ("raycl", "torch", "transformers"))
+    yield ""
+    yield f"Exported with {packages} and Python {platform.python_version()}. The versions of the "
+    yield "training itself are in the report of its sweep."
+
+
+def _results(storage: Storage, origin: Origin | None) -> Iterator[str]:
+    if origin is None or not origin.is_end:
+        return
+    outcomes = gather(origin.sweep, StoredStates(storage, origin.plan.states))
+    yield from ("", "## Results", "Validation losses in nats/token; lower is better.", "")
+    yield from _table(results_table(outcomes), origin.variant.label)
+
+
+def _table(table: pd.DataFrame, own: str) -> Iterator[str]:
+    """The table as the terminal shows it, this model's line in bold."""
+    shown = paper_table(table)
+    yield f"| recipe | {' | '.join(shown.columns)} |"
+    yield "|---|" + "---|" * len(shown.columns)
+    for line in shown.lines:
+        name = _public(line.recipe).replace("|", "\\|")
+        name = f"**{name} (this model)**" if line.recipe == own else name
+        name = f"{name} (baseline)" if line.is_baseline else name
+        yield f"| {name} | {' | '.join(cell.text for cell in line.cells)} |"
+
+
+def _limits() -> Iterator[str]:
+    yield from ("", "## Limits")
+    yield "The numbers are losses on held-out documents of the corpora above, and no measure of how"
+    yield "useful or safe the model's text is. It is a language model that continues text: it was"
+    yield "not taught to follow instructions by this training. Corpora that stand in for the data"
+    yield "of a starting model show what it forgets of such text, not of its real data."
+
+
+def _again(origin: Origin | None) -> Iterator[str]:
+    if origin is None:
+        return
+    yield from ("", "## Train it again")
+    yield f"`{_RECIPE}` holds this model's recipe, the swept values filled in. With the same text"
+    yield "under `corpora` it leads to a state of the same name:"
+    yield from ("```", f"raycl sweep {_RECIPE} --storage STORAGE", "```")
+
+
+def _use(dtype: str) -> Iterator[str]:
+    yield from ("", "## Use it", "```python")
+    yield "from transformers import AutoModelForCausalLM, AutoTokenizer"
+    yield f'model = AutoModelForCausalLM.from_pretrained("FOLDER", dtype="{dtype}")'
+    yield 'tokenizer = AutoTokenizer.from_pretrained("FOLDER")'
+    yield "```"
+    yield "For llama.cpp, Ollama and LM Studio, convert the folder to GGUF with llama.cpp:"
+    yield "```"
+    yield "python convert_hf_to_gguf.py FOLDER --outfile model.gguf --outtype f16"
+    yield "llama-quantize model.gguf model-q4.gguf Q4_K_M"
+    yield "```"
+
+
+def _recipe_file(origin: Origin) -> str:
+    data = written_recipe(origin.sweep.definition, origin.variant, origin.plan.resolution.device)
+    label = _public(origin.variant.label)
+    head = (
+        f"# The recipe {label!r} of the sweep {origin.sweep.name!r}, without its sweep.\n"
+        "# Places on the author's machine are left out: give your own under `text`, `pretrained`\n"
+        "# and `tokenizer`. States are named by content, so that the same files lead to the same.\n"
+    )
+    return head + yaml.safe_dump(without_places(_plain(data)), sort_keys=False, allow_unicode=True)
+
+
+def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(data)
+
+
+def _public(text: str) -> str:
+    """A label without the places in it."""
+    return " ".join(last_part(word) if is_place(word) else word for word in text.split(" "))

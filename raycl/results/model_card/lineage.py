@@ -1,0 +1,94 @@
+"""How a state was trained, as the lines of a model card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from raycl.plan.chain import ChainStage
+from raycl.results.model_card.origin import Origin
+from raycl.results.report.number_text import rate_text, share_text
+from raycl.states.mark import StateMark
+from raycl.states.mark import read_mark as _read_mark
+from raycl.storage import Storage
+from raycl.units import format_count
+
+
+def lineage(storage: Storage, mark: StateMark, origin: Origin | None) -> Iterator[str]:
+    """Every stage up to the state; without its recipe, what its mark alone knows."""
+    if mark.merged is not None:
+        yield from _merged(storage, mark)
+    elif origin is not None:
+        yield from _stages(origin, mark)
+    else:
+        yield (
+            f"The recipe is not known any more. The state was written after {mark.step:,} steps "
+            f"and {format_count(mark.tokens)} tokens, in the stage `{mark.stage}`."
+        )
+    yield ""
+    yield from _corpora(mark)
+
+
+def _stages(origin: Origin, mark: StateMark) -> Iterator[str]:
+    chain, recipe = origin.training.chain, origin.variant.recipe
+    yield "| stage | steps | tokens | new data | replay | schedule | max. rate | optimizer |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for number, (stage, first) in enumerate(zip(chain.stages, chain.starts, strict=False)):
+        done = min(stage.steps, origin.step - first)
+        if done <= 0:
+            break
+        cells = (
+            stage.name,
+            f"{done:,}" if done == stage.steps else f"{done:,} of {stage.steps:,}",
+            format_count(done * chain.tokens_per_step),
+            _sources(stage, replay=False),
+            f"{share_text(float(stage.mixture.replay))} {_sources(stage, replay=True)}".strip(),
+            str(getattr(stage.schedule, "kind", "anneal")),
+            rate_text(stage.schedule.peak),
+            "begins" if not number else "reset" if stage.reset_optimizer else "carried on",
+        )
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+    batch = f"{chain.global_batch} sequences of {chain.sequence_length} tokens"
+    optimizer = ", ".join(f"{k} {v}" for k, v in origin.training.optimizer.model_dump().items())
+    yield f"A step has {batch}. AdamW: {optimizer}. Seed of random weights: {recipe.seed}."
+    yield f"All parameters are trained in {recipe.execution.precision} precision."
+    if mark.created:
+        yield f"The state was written on {mark.created}."
+
+
+def _sources(stage: ChainStage, replay: bool) -> str:
+    chosen = [source for source in stage.mixture.sources if source.replay == replay]
+    if len(chosen) == 1:
+        return chosen[0].corpus
+    return ", ".join(f"{s.corpus} {share_text(float(s.weight))}" for s in chosen)
+
+
+def _corpora(mark: StateMark) -> Iterator[str]:
+    if not mark.metadata.corpora:
+        return
+    yield "| corpus | fingerprint of its content |"
+    yield "|---|---|"
+    for name, origin in mark.metadata.corpora.items():
+        yield f"| {name} | `{origin.fingerprint}` |"
+    if mark.metadata.tokenizer:
+        yield ""
+        yield f"Fingerprint of the tokenizer: `{mark.metadata.tokenizer}`."
+
+
+def _merged(storage: Storage, mark: StateMark) -> Iterator[str]:
+    merged: Mapping[str, object] = mark.merged.model_dump() if mark.merged else {}
+    settings = ", ".join(
+        f"{name} {value}" for name, value in merged.items() if name not in ("base", "states")
+    )
+    yield f"Merged from stored states, without training ({settings})."
+    for role, names in (("base", [merged["base"]]), ("merged", merged["states"])):
+        for name in names if isinstance(names, list | tuple) else ():
+            yield f"- {role}: `{name}`{_described(storage, str(name))}"
+
+
+def _described(storage: Storage, name: str) -> str:
+    try:
+        mark = _read_mark(storage, name)
+    except FileNotFoundError:
+        return " (no longer stored)"
+    return f": {mark.step:,} steps, {format_count(mark.tokens)} tokens, stage `{mark.stage}`"

@@ -1,0 +1,118 @@
+"""`raycl extend`: the next recipe from a winner's own values, of which nothing is trained again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from raycl.cli.main import main
+from raycl.errors import InputError
+from raycl.recipe.definition import define
+from raycl.recipe.extend import extended
+from raycl.recipe.sweep_plan import plan_sweeps
+from raycl.results.named_state import named_state
+from raycl.storage import Storage
+from tests.helpers.finished_sweep import finished_sweep
+from tests.helpers.recipe_data import recipe_data
+from tests.helpers.training_runs import make_corpus
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    """A storage in which the sweep `small` is finished."""
+    return finished_sweep(tmp_path_factory.mktemp("storage"))
+
+
+def new_file(folder: Path, **fields: Any) -> Path:
+    path = folder / "new.yaml"
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+def test_only_the_new_stage_is_left_to_train(
+    capsys: pytest.CaptureFixture[str], storage: Storage, tmp_path: Path
+) -> None:
+    new = new_file(
+        tmp_path,
+        corpora={"third": {"text": "third.jsonl"}},
+        stages=[{"name": "third", "steps": 7}],
+        sweep={"third.replay": ["0%", "25%"]},
+    )
+    code, out, err = said(capsys, "extend", storage.url, "--recipe", "replay 50%", "--with", new)
+    assert (code, err) == (0, "")
+    state = named_state(storage, "replay 50%").state
+    assert out.startswith("# The next stage after the recipe 'replay 50%' of the sweep 'small'.")
+    (tmp_path / "next.yaml").write_text(out)
+    made = define(tmp_path / "next.yaml")
+    assert made.recipe.name == "small-third"
+    third = made.recipe.stages[-1]
+    assert third.schedule == made.recipe.stages[-2].schedule  # re-warmed as the winner was
+    make_corpus(storage, "third")
+    give_tokenizer(storage, "third")
+    plan = plan_sweeps((made,), storage)
+    assert sum(node.steps for node in plan.left) == 2 * 7  # the new stage of both recipes alone
+    assert {node.parent for node in plan.left} == {state}
+    assert yaml.safe_load(out)["stages"][1]["replay"] == "50%"
+
+
+def give_tokenizer(storage: Storage, corpus: str) -> None:
+    from raycl.data.manifest import fingerprinted, load_manifest, write_manifest
+
+    tokenizer = load_manifest(storage, "corpora/new").tokenizer
+    manifest = load_manifest(storage, f"corpora/{corpus}")
+    write_manifest(storage, f"corpora/{corpus}", fingerprinted(manifest, tokenizer=tokenizer))
+
+
+def test_a_baseline_or_a_state_has_no_next_stage(
+    capsys: pytest.CaptureFixture[str], storage: Storage, tmp_path: Path
+) -> None:
+    state = named_state(storage, "replay 0%").state
+    new = new_file(tmp_path, stages=[{"name": "third"}])
+    code, _, err = said(capsys, "extend", storage.url, "--recipe", state, "--with", new)
+    assert code == 2
+    assert "a state, of which no recipe is known" in err
+
+
+def plain() -> dict[str, Any]:
+    return recipe_data()
+
+
+def problem(**new: Any) -> str:
+    with pytest.raises(InputError) as error:
+        extended(plain(), new, "new.yaml")
+    return str(error.value)
+
+
+def test_what_would_change_the_past_is_refused() -> None:
+    third = [{"name": "third", "mixture": {"new": 1}}]
+    assert "stages.new: the finished recipe has a stage" in problem(stages=[{"name": "new"}])
+    assert "no new stage" in problem()
+    assert "with other text" in problem(stages=third, corpora={"new": {"text": "other.jsonl"}})
+    assert "name of the finished sweep" in problem(stages=third, name="small")
+    assert "seed: it belongs to every stage" in problem(stages=third, seed=3)
+
+
+def test_a_trunk_goes_on_at_its_rate() -> None:
+    before = plain()
+    infinite = {"kind": "infinite", "max_lr": 3e-3, "constant_lr": 1e-3, "min_lr": 1e-4}
+    before["stages"][-1] |= {
+        "schedule": {**infinite, "cooldown": "10 steps"},
+        "anneal": {"length": "5 steps", "min_lr": 1e-4},
+    }
+    corpora = {name: {"text": f"{name}.jsonl"} for name in ("third", "fourth")}
+    stages = [{"name": "third"}, {"name": "fourth", "replay": "0%"}]
+    made = extended(before, {"corpora": corpora, "stages": stages}, "new.yaml")
+    assert "anneal" not in made["stages"][1]
+    for stage in made["stages"][2:]:
+        assert (stage["schedule"], stage["optimizer"], stage["steps"]) == ("continue", "carry", 20)
+    assert [stage["replay"] for stage in made["stages"][2:]] == ["25%", "0%"]
