@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from raycl.cli import export, jobs, models, plan, prepare, reproduce, states, storage, sweep
+from raycl.cli import export, jobs, merge, models, plan, prepare, reproduce, states, storage, sweep
 from raycl.cli.output import write_any_text
 from raycl.errors import InputError
 
@@ -38,7 +38,7 @@ for _command in (
     sweep.report,
     jobs.submit,
     states.evaluate,
-    states.merge,
+    merge.merge,
     export.export,
     reproduce.reproduce,
     states.tasks,

@@ -7,6 +7,7 @@ from pathlib import Path
 from raycl.data.tokenizer import copy_tokenizer
 from raycl.errors import InputError
 from raycl.evaluation.losses import state_tokenizer
+from raycl.models.chat import CHAT_TEMPLATE, chat_template
 from raycl.models.store import GENERATION, has_start
 from raycl.states.lookup import find_state
 from raycl.storage import Storage, layout
@@ -37,10 +38,16 @@ def export_state(storage: Storage, reference: str, folder: Path) -> str:
 
 
 def _export_generation(storage: Storage, state: StoredState, folder: Path) -> None:
-    """The generation settings of the model that the state began from, where it has some."""
-    identifier = state.mark.model.pretrained
+    """The generation settings of the model that the state began from, where it has some.
+
+    Those of an instruct model, and its chat template, where the state has its residual.
+    """
+    instruct = state.mark.merged.instruct if state.mark.merged else None
+    identifier = instruct or state.mark.model.pretrained
     if identifier is None or not has_start(storage, identifier):
         return
     path = f"{layout.start(identifier)}/{GENERATION}"
     if storage.exists(path):
         storage.download_file(path, folder / GENERATION)
+    if instruct and (template := chat_template(storage, instruct)):
+        (folder / CHAT_TEMPLATE).write_text(template, encoding="utf-8")

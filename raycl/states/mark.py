@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from raycl.errors import InputError
+from raycl.plan.merge_method import Kind
 from raycl.plan.training import ModelSpec
 from raycl.storage import Storage, layout
 from raycl.storage.record import Part, Record, read_record, write_record
@@ -57,19 +58,33 @@ class FileFacts(Part):
 
 
 class MergeOrigin(Part):
-    """The states from which a merged state was made, and the settings of the merge."""
+    """The models from which a merged state was made, and the settings of the merge."""
 
     base: str
+    """A state, or the folder in the storage of a pretrained model: `starts/<identifier>`."""
     states: tuple[str, ...]
-    density: float
-    scale: float
+    density: float | None = None
+    """The share of changes that stayed; TIES alone has one."""
+    scale: float | None = None
+    """The factor of TIES; the other methods have a `weight`."""
+    method: Kind = "ties"
+    weight: float | None = None
+    instruct: str | None = None
+    """Identifier of the model whose difference to the base was added."""
+
+    @property
+    def merged_states(self) -> tuple[str, ...]:
+        """The states from which it was made, the base first where it is one."""
+        is_start = self.base.startswith(layout.start(""))
+        return self.states if is_start else (self.base, *self.states)
 
 
 class StateMark(Record):
     """All facts about a state that are no tensors."""
 
-    FORMAT: ClassVar[int] = 2
-    """In format 1 a pretrained model is a path or hub name, and its configuration is empty."""
+    FORMAT: ClassVar[int] = 3
+    """In format 1 a pretrained model is a path or hub name, and its configuration is empty. Merged
+    states of format 2 are all of TIES."""
     WHAT: ClassVar[str] = "the mark of a state"
     REMEDY: ClassVar[str] = REMEDY
 
