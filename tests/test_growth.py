@@ -20,10 +20,11 @@ from raycl.plan.state_index import StateIndex
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import corpus_facts, make_tree
 from raycl.recipe.sweep_plan import plan_sweeps
-from raycl.results.gather import StoredStates, gather
+from raycl.results.gather import gather
 from raycl.results.report import learning_rate, loss_by_tokens, trade
 from raycl.results.report.figures import draw_figures
 from raycl.results.report.labels import TOO_MANY
+from raycl.results.stored_states import StoredStates
 from raycl.sweep.claims import NodeClaims
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases

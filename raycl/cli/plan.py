@@ -46,7 +46,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
 
     Each line is a node: a run of steps that the recipes named share, trained once.
     """
-    from raycl.cli.plan_view import print_plan
+    from raycl.cli.plan_view import print_merges, print_plan
     from raycl.cluster.memory import worker_memory
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
@@ -75,6 +75,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
         print(json.dumps({**asdict(made.cost), "steps_left": made.cost.steps_left}, indent=1))
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
+        print_merges(made.sweeps[0].merges, made.cost, Console())
         recipes = [variant.recipe for variant in definition.variants]
         for sentence in (*knows_texts(definition.recipe, recipes), seed_text(definition.recipe)):
             if sentence:

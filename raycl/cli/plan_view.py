@@ -13,7 +13,8 @@ from raycl.cli.memory_view import memory_text, print_memory
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.plan.cost import NodePlan, Plan
-from raycl.units import format_count
+from raycl.recipe.merges import PlannedMerge
+from raycl.units import format_bytes, format_count
 
 
 def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
@@ -189,3 +190,18 @@ def print_status(name: str, nodes: Sequence[Mapping[str, Any]], console: Console
             recipes = "; ".join(node["recipes"][:3])
             line = f"  to train: {node['stage']} ({node['steps']} steps) of {recipes}"
             console.print(line, markup=False)
+
+
+def print_merges_left(labels: Sequence[str], console: Console) -> None:
+    """Print a line for each merge of a sweep that is not made yet."""
+    for label in labels:
+        console.print(f"  to merge: {label}", markup=False)
+
+
+def print_merges(merges: Sequence[PlannedMerge], plan: Plan, console: Console) -> None:
+    """Print how many merged states a sweep adds, and their bytes in float32."""
+    if not merges:
+        return
+    count = len({merge.name for merge in merges})
+    size = f", {format_bytes(4 * plan.parameters * count)}" if plan.parameters else ""
+    console.print(f"{len(merges)} merges after the training: {count} states{size} more.")

@@ -1,10 +1,9 @@
-"""The commands on stored states: `evaluate` measures states, `merge` makes one of several."""
+"""The commands that measure stored states: `evaluate`, and `tasks` for use elsewhere."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,6 @@ from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores
 from raycl.storage import Storage, layout
-from raycl.units import parse_share
 
 _SHORT_NAME = 18
 """Nine digits of steps and eight of the hash: enough to name a state, and to fit a terminal."""
@@ -146,50 +144,6 @@ def _scores(  # noqa: PLR0913 (the parameters of score_states)
     from raycl.evaluation.harness_ray import score_states
 
     return score_states(storage, names, tasks, corpora, limit, options, print, data)
-
-
-def merge(  # noqa: PLR0913 (each is an option of the command)
-    storage: StorageUrl,
-    states: Annotated[list[str], typer.Argument(metavar="STATE…", help="States to merge.")],
-    base: Annotated[str, typer.Option(help="The state from which they were trained.")],
-    density: Annotated[
-        list[str] | None,
-        typer.Option(help="Share of changes that stays; repeat it for one state each. [20%]"),
-    ] = None,
-    scale: Annotated[float, typer.Option(help="Factor on the merged changes.")] = 1.0,
-    corpora: Annotated[
-        list[str] | None, typer.Option("--corpus", help="Measure the merged states on it.")
-    ] = None,
-    rows: Rows = None,
-) -> None:
-    """Merge states by TIES (Yadav et al. 2023) into a new state of the storage.
-
-    The new state can be measured, exported and merged again like any other.
-    """
-    from raycl.evaluation.losses import evaluate_state, validation_manifest
-    from raycl.results.named_state import named_state
-    from raycl.weights.merge import merge_states
-
-    place = Storage(storage)
-    base, *states = (named_state(place, reference).state for reference in (base, *states))
-    for corpus in corpora or ():
-        validation_manifest(place, corpus)  # raises for an unknown corpus before anything is merged
-    shares = {text: _density(text) for text in density or ["20%"]}
-    losses = {}
-    for text, share in shares.items():
-        name = merge_states(place, base, states, share, scale)
-        print(f"density {text}: {name}")
-        if corpora:
-            losses[name] = evaluate_state(place, name, corpora, rows)
-    if losses:
-        print_losses(place, losses, Console())
-
-
-def _density(text: str) -> Fraction:
-    try:
-        return parse_share(text)
-    except ValueError as error:
-        raise InputError(f"--density {text!r}", str(error), "Write 20% or 0.2") from error
 
 
 def print_losses(

@@ -67,11 +67,11 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
 
 def status(storage: Annotated[str, typer.Argument(help="Storage of the sweeps.")]) -> None:
     """Show how far the sweeps in a storage are; read from the storage alone."""
-    from raycl.cli.plan_view import print_status
+    from raycl.cli.plan_view import print_merges_left, print_status
     from raycl.states.references import no_tree
     from raycl.states.tree_record import stored_sweeps
     from raycl.storage import Storage
-    from raycl.sweep.description import progress
+    from raycl.sweep.description import merges_left, progress
 
     place, console = Storage(storage), Console()
     names = stored_sweeps(place)
@@ -81,12 +81,14 @@ def status(storage: Annotated[str, typer.Argument(help="Storage of the sweeps.")
     for name in names:
         try:
             nodes, problems = progress(place, name)
+            left = merges_left(place, name)
         except FileNotFoundError:
             problems = [str(no_tree(place, name))]
         except InputError as error:
             problems = [str(error)]
         else:
             print_status(name, nodes, console)
+            print_merges_left(left, console)
         damaged.update(dict.fromkeys(problems))
     exit_if_damaged(tuple(damaged))
 

@@ -14,8 +14,9 @@ from raycl.evaluation.loaded_loss import LoadedLoss, loaded_loss
 from raycl.evaluation.losses import state_tokenizer
 from raycl.evaluation.partial_folder import check_new, check_room, written_beside
 from raycl.evaluation.source_files import copy_source_files
+from raycl.models.chat import CHAT_TEMPLATE, chat_template
 from raycl.models.exported import finish_config, finish_tokenizer
-from raycl.models.store import start_dtype
+from raycl.models.store import GENERATION, start_dtype, start_files
 from raycl.states.lookup import find_state
 from raycl.storage import Storage
 from raycl.train.checkpoint.cast import TORCH_DTYPES, Dtype
@@ -99,6 +100,7 @@ def export_state(
         export_hugging_face(storage, state.name, beside, options.file_bytes, dtype)
         copy_tokenizer(storage, tokenizer.fingerprint, beside)
         copy_source_files(storage, state.mark.model.pretrained, tokenizer, beside)
+        _copy_instruct_files(storage, state, beside)
         began_random = state.mark.model.pretrained is None
         ids = {"eos_token_id": tokenizer.end, "bos_token_id": tokenizer.begin}
         finish_config(beside, dtype, ids if began_random else None)
@@ -118,6 +120,17 @@ def _tokenizer(storage: Storage, state: StoredState) -> TextTokenizer:
             "Restore one of its corpora",
         )
     return read_tokenizer(storage, fingerprint)
+
+
+def _copy_instruct_files(storage: Storage, state: StoredState, folder: Path) -> None:
+    """The generation settings and the chat template of an instruct model that was merged in."""
+    instruct = state.mark.merged.instruct if state.mark.merged else None
+    if instruct is None:
+        return
+    for name, content in start_files(storage, instruct, (GENERATION,)).items():
+        (folder / name).write_bytes(content)
+    if template := chat_template(storage, instruct):
+        (folder / CHAT_TEMPLATE).write_text(template, encoding="utf-8")
 
 
 def _dtype(storage: Storage, state: StoredState, choice: DtypeChoice) -> Dtype:

@@ -21,6 +21,7 @@ _FIXED = {
     "sequence_length": "the corpora of a storage are prepared with one length",
     "validation": "it changes no state, and losses on other rows do not compare",
     "baselines": "it is no field of one recipe",
+    "merge": "every recipe is merged in the same ways, after its training",
     "sweep": "it is no field of one recipe",
 }
 """Fields that all recipes of a sweep share, and why."""

@@ -171,7 +171,8 @@ def _known_fields(location: Sequence[str]) -> list[str]:
             models = [model for annotation in inner for model in _models_in(annotation)]
         else:  # not a field: the tag of a union, such as `constant`, or a key or an index
             models = [m for m in models if _kind(m) == part] or models
-    return sorted({name for model in models for name in model.model_fields})
+    fields = (pair for model in models for pair in model.model_fields.items())
+    return sorted({field.alias or name for name, field in fields})
 
 
 def _kind(model: type[BaseModel]) -> Any:

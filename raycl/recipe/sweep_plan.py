@@ -31,6 +31,7 @@ from raycl.recipe.definition import (
     read_manifests,
     trainings,
 )
+from raycl.recipe.merges import PlannedMerge, planned_merges
 from raycl.recipe.resolution import Resolution, read_resolution
 from raycl.recipe.schema import Recipe
 from raycl.recipe.stage_rows import CorpusFacts
@@ -49,6 +50,8 @@ class PlannedSweep:
     facts: Mapping[str, CorpusFacts]
     trainings: Mapping[str, Training]
     """Trainings by the label of their recipe."""
+    merges: tuple[PlannedMerge, ...] = ()
+    """Merged states, which are made when their recipes are trained."""
 
     @property
     def name(self) -> str:
@@ -209,7 +212,10 @@ def _planned(
 ) -> PlannedSweep:
     own = {name: manifests[name] for name in definition.recipe.corpora if name in manifests}
     facts = facts_from(definition, own)
-    return PlannedSweep(definition, own, facts, trainings(definition, facts, resolution))
+    made = trainings(definition, facts, resolution)
+    with within(definition.where):
+        merges = planned_merges(definition.recipe, definition.variants, made)
+    return PlannedSweep(definition, own, facts, made, merges)
 
 
 def _tree(sweeps: Sequence[PlannedSweep]) -> Tree:

@@ -17,9 +17,10 @@ from raycl.reproduction.evidence import Evidence
 from raycl.reproduction.experiments import Experiment
 from raycl.reproduction.merged import merged_outcomes
 from raycl.reproduction.seconds import add_seconds, training_seconds
-from raycl.results.gather import StoredStates, gather
+from raycl.results.gather import gather
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.standing import lost_recipes
+from raycl.results.stored_states import StoredStates
 from raycl.results.table import write_results
 from raycl.storage import Storage
 from raycl.sweep.pipeline import Trained, train_sweeps

@@ -8,9 +8,10 @@ from raycl.errors import InputError
 from raycl.recipe.resolution import stored_resolution
 from raycl.recipe.stored_recipe import read_recipe
 from raycl.recipe.sweep_plan import plan_sweeps
-from raycl.results.gather import StoredStates, gather
+from raycl.results.gather import gather
 from raycl.results.outcome import BASELINES
 from raycl.results.report.table import averages_are_alike
+from raycl.results.stored_states import StoredStates
 from raycl.results.table import results_table
 from raycl.states.earlier import earlier_names
 from raycl.states.tree_record import TreeRecord

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
-
-import pandas as pd
+from collections.abc import Mapping
 
 from raycl.data.manifest import Manifest
-from raycl.evaluation.store import Measured, read_losses, read_tasks
+from raycl.evaluation.store import read_tasks
 from raycl.plan.anneal import Annealed
 from raycl.plan.chain import ChainStage
 from raycl.plan.mixture import Source
-from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
 from raycl.recipe import Variant
 from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.as_it_came import with_starts
+from raycl.results.gather_merges import with_merges
 from raycl.results.one_yardstick import OnRows, on_more_rows, on_one_number_of_rows
 from raycl.results.outcome import INCOMPLETE, BranchFact, RecipeOutcome, StageFact
-from raycl.results.validation_rows import (
-    ValidatedHistory,
-    ValidationRows,
-    joined,
-    rows_of,
-    validated,
-)
-from raycl.states.history import read_history
-from raycl.states.mark import StateMark, read_mark
-from raycl.storage import Storage
+from raycl.results.stored_states import StoredStates
+from raycl.results.validation_rows import ValidationRows, joined, rows_of
 
 
 def gather(
@@ -46,6 +36,7 @@ def gather(
     outcomes, rows = on_one_number_of_rows(
         lambda rows: _on_rows(rows, sweep, states, failed), asked, command
     )
+    outcomes = with_merges(outcomes, sweep.merges, states, rows_of(sweep.facts, rows))
     return with_starts(sweep, on_more_rows(outcomes, rows, sweep.facts, states.losses, command))
 
 
@@ -58,61 +49,6 @@ def _on_rows(
         _outcome(variant, sweep.trainings[variant.label], states, wanted, bytes_per_token, failed)
         for variant in sweep.definition.variants
     ]
-
-
-class StoredStates:
-    """The states `names` of a storage, each read once however many recipes and sweeps share it."""
-
-    def __init__(self, storage: Storage, names: Iterable[str]) -> None:
-        self.storage = storage
-        self._index = StateIndex(names)
-        self._records: dict[str, tuple[StateMark, pd.DataFrame] | None] = {}
-        self._losses: dict[str, dict[Measured, float]] = {}
-
-    def deepest(self, training: Training) -> str | None:
-        """Name of the deepest complete state on a recipe's chain."""
-        found = next(self._index.along(training.chain, training.chain.steps), None)
-        return found[1] if found else None
-
-    def histories(self, name: str | None, wanted: list[ValidationRows]) -> list[ValidatedHistory]:
-        """The histories of the state and of those before it on its chain, the first one first.
-
-        They begin later where an earlier state was removed; `lacks_part` then says so. Their losses
-        are those on the wanted rows; see `validated`.
-        """
-        found: list[ValidatedHistory] = []
-        while name is not None:
-            if (record := self._read(name)) is None:
-                break
-            mark, lines = record
-            found.insert(0, validated(mark, lines, wanted, self.losses(name)))
-            name = mark.previous
-        return found
-
-    def lacks_part(self, name: str | None) -> str | None:
-        """The nearest state before this one whose lines are missing, as it was removed; or None."""
-        while name is not None:
-            if (record := self._read(name)) is None:
-                return name
-            name = record[0].previous
-        return None
-
-    def losses(self, name: str) -> Mapping[Measured, float]:
-        """What `raycl evaluate` measured of a state (nats/token)."""
-        if name not in self._losses:
-            self._losses[name] = read_losses(self.storage, name)
-        return self._losses[name]
-
-    def _read(self, name: str) -> tuple[StateMark, pd.DataFrame] | None:
-        """The mark and the verified history of a state; None where there is no such state."""
-        if name not in self._records:
-            try:
-                mark = read_mark(self.storage, name)
-            except FileNotFoundError:
-                self._records[name] = None
-            else:
-                self._records[name] = (mark, read_history(self.storage, mark).to_pandas())
-        return self._records[name]
 
 
 def _outcome(

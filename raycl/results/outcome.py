@@ -16,6 +16,8 @@ VALIDATION = "validation/"
 ROWS = "rows/"
 INCOMPLETE = "incomplete"
 """The status of a recipe whose end is there, but not every state whose history leads to it."""
+MERGED = "merged"
+"""The kind of an outcome that was not trained but merged."""
 BASELINES = ("previous", "union", "scratch")
 
 
@@ -69,8 +71,9 @@ class BranchFact:
 class RecipeOutcome:
     """The outcome of one recipe of a sweep, which may not be finished.
 
-    `kind` is "sweep" (a recipe of the sweep), "anneal" (a branch off such a recipe's trunk) or a
-    baseline: "previous", "union", "scratch". `history` holds the whole recipe, one line per step;
+    `kind` is "sweep" (a recipe of the sweep), "anneal" (a branch off such a recipe's trunk),
+    "merged" (the end of one of these, merged with another model) or a baseline: "previous",
+    "union", "scratch". `history` holds the whole recipe, one line per step;
     the validation after s steps stands in the line step = s - 1. `starts_trained` says that the
     weights were pre-trained before the recipe, so that a corpus which is never new here can still
     be forgotten. Losses at the end of a stage are averaged over its last `final_steps` steps.
@@ -91,7 +94,9 @@ class RecipeOutcome:
     tasks: Mapping[str, float] = field(default_factory=dict)
     """Main score by task of lm-evaluation-harness, of the state at the recipe's end."""
     branch: BranchFact | None = None
-    """Given where `kind` is "anneal", and nowhere else."""
+    """Given where `kind` is "anneal", or it was merged from such a branch, and nowhere else."""
+    merged_from: str = ""
+    """Label of the trained recipe whose end was merged; empty for a trained one."""
     arm: str = ""
     """The `label` of the recipe's grid in the recipe file; empty where it has none."""
     measured: Mapping[str, float] = field(default_factory=dict)

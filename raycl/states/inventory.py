@@ -45,9 +45,9 @@ class StateFacts:
 
     @property
     def merged_from(self) -> tuple[str, ...]:
-        """The states that it was merged from, the base first."""
+        """The states that it was merged from, the base first; a pretrained base is none."""
         origin = self.mark.merged if self.mark else None
-        return (origin.base, *origin.states) if origin else ()
+        return origin.merged_states if origin else ()
 
     @property
     def needs(self) -> tuple[str, ...]:

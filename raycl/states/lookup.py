@@ -86,23 +86,22 @@ def matching_states(names: Collection[str], reference: str) -> list[str]:
 
 
 def swept_states(storage: Storage, sweep: str, recipe: str | None = None) -> list[str]:
-    """Every complete state at a node's end of a stored sweep; of one recipe, the deepest alone.
+    """Every complete state at a node's end of a stored sweep, and its merges; of one row, its end.
 
     Raises InputError for a sweep or recipe that is not there, or has no complete state.
     """
-    nodes = find_tree_record(storage, sweep).nodes
-    labels = dict.fromkeys(label for node in nodes for label in node.recipes)
+    tree = find_tree_record(storage, sweep)
+    # Parents come before their children, so that the deepest state of a recipe is the last one.
+    ends = {node.name: node.recipes for node in tree.nodes}
+    rows = [*ends.items(), *((merge.name, (merge.label,)) for merge in tree.merges)]
+    labels = dict.fromkeys(label for _, some in rows for label in some)
     if recipe is not None and recipe not in labels:
         raise InputError(f"--recipe {recipe!r}", "no such recipe", f"Recipes: {'; '.join(labels)}")
     complete = set(complete_states(storage))
-    found = [
-        node.name
-        for node in nodes  # parents come before their children
-        if node.name in complete and (recipe is None or recipe in node.recipes)
-    ]
+    found = [n for n, some in rows if n in complete and (recipe is None or recipe in some)]
     if not found:
         raise InputError(f"sweep {sweep!r}", "no complete state yet", "Run `raycl sweep` first")
-    return found if recipe is None else found[-1:]
+    return list(dict.fromkeys(found)) if recipe is None else found[-1:]
 
 
 def _hash(name: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from raycl.errors import InputError
 from raycl.plan.holding import Holding
+from raycl.plan.merge_method import Kind
 from raycl.plan.training import ModelSpec
 from raycl.storage import Storage, layout
 from raycl.storage.record import Part, Record, read_record, write_record
@@ -59,12 +60,25 @@ class FileFacts(Part):
 
 
 class MergeOrigin(Part):
-    """The states from which a merged state was made, and the settings of the merge."""
+    """The models from which a merged state was made, and the settings of the merge."""
 
     base: str
+    """A state, or the folder in the storage of a pretrained model: `starts/<identifier>`."""
     states: tuple[str, ...]
-    density: float
-    scale: float
+    density: float | None = None
+    """The share of changes that stayed; TIES alone has one."""
+    scale: float | None = None
+    """The factor of TIES; the other methods have a `weight`."""
+    method: Kind = "ties"
+    weight: float | None = None
+    instruct: str | None = None
+    """Identifier of the model whose difference to the base was added."""
+
+    @property
+    def merged_states(self) -> tuple[str, ...]:
+        """The states from which it was made, the base first where it is one."""
+        is_start = self.base.startswith(layout.start(""))
+        return self.states if is_start else (self.base, *self.states)
 
 
 class AdapterFacts(Part):
@@ -81,8 +95,8 @@ class StateMark(Record):
 
     FORMAT: ClassVar[int] = 3
     """In format 1 a pretrained model is a path or hub name, and its configuration is empty. Up to
-    format 2 no stage trains a part of the weights, no state has adapters, and every state holds all
-    of its training."""
+    format 2 no stage trains a part of the weights, no state has adapters, every state holds all of
+    its training, and merges are of TIES."""
     WHAT: ClassVar[str] = "the mark of a state"
     REMEDY: ClassVar[str] = REMEDY
 

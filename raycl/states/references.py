@@ -18,7 +18,7 @@ ChainsOf = Callable[[str], Mapping[str, tuple[Chain, int]]]
 
 @dataclass(frozen=True)
 class SweepNode:
-    """A node of a stored sweep, and the stored states inside it."""
+    """A node of a stored sweep, and the stored states inside it; or one of its merges."""
 
     sweep: str
     name: str
@@ -115,6 +115,9 @@ def _nodes(
         if chain is not None and certain:
             inside &= {chain.name(step) for step in steps}
         yield SweepNode(sweep, node.name, node.recipes, frozenset(inside), keep_last, certain)
+    # Nothing lies inside a merge, and what it was made of stays with it.
+    for merge in tree.merges:
+        yield SweepNode(sweep, merge.name, (merge.label,))
 
 
 def _passes(node: NodeRecord, step: int) -> bool:

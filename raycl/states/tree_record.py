@@ -1,4 +1,4 @@
-"""tree.json, the nodes of a stored sweep: what was planned, in the order in which it is trained."""
+"""tree.json, the nodes and merges of a stored sweep: what was planned, in its order."""
 
 from __future__ import annotations
 
@@ -34,13 +34,23 @@ class NodeRecord(Part):
         return self.first_step + self.steps
 
 
-class TreeRecord(Record):
-    """All nodes of a sweep, parents before their children.
+class MergeRecord(Part):
+    """A merged state of a sweep."""
 
-    In format 1 the file is a bare list; format 2 does not name the sweep.
+    name: str
+    label: str
+    """The name of its row in the results."""
+    recipe: str
+    """Label of the recipe whose end was merged."""
+
+
+class TreeRecord(Record):
+    """All nodes of a sweep, parents before their children, and its merged states.
+
+    In format 1 the file is a bare list; format 2 does not name the sweep; 3 has no merges.
     """
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
     WHAT: ClassVar[str] = "the tree of a sweep"
     REMEDY: ClassVar[str] = "Run `raycl sweep` with the sweep's recipe again, which writes it anew"
 
@@ -48,6 +58,7 @@ class TreeRecord(Record):
     """At least one: an empty tree would say that no state is needed any more."""
     sweep: str | None = None
     """The name of the sweep; None in older trees."""
+    merges: tuple[MergeRecord, ...] = ()
 
     @classmethod
     def upgraded(cls, data: Any, written: int) -> Any:
@@ -55,9 +66,15 @@ class TreeRecord(Record):
         return {"nodes": data} if written == 1 else data
 
 
-def write_tree_record(storage: Storage, sweep: str, nodes: Iterable[NodeRecord]) -> None:
-    """Write the nodes of the sweep called `sweep`, parents before their children."""
-    write_record(storage, layout.sweep_tree(sweep), TreeRecord(nodes=tuple(nodes), sweep=sweep))
+def write_tree_record(
+    storage: Storage,
+    sweep: str,
+    nodes: Iterable[NodeRecord],
+    merges: Iterable[MergeRecord] = (),
+) -> None:
+    """Write the sweep called `sweep`: its nodes, parents before their children, and merges."""
+    tree = TreeRecord(nodes=tuple(nodes), sweep=sweep, merges=tuple(merges))
+    write_record(storage, layout.sweep_tree(sweep), tree)
 
 
 def read_tree_record(storage: Storage, sweep: str) -> TreeRecord:

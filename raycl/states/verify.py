@@ -36,7 +36,7 @@ def state_faults(storage: Storage, name: str) -> Iterator[InputError]:
 
 
 def _origins(mark: StateMark) -> tuple[str, ...]:
-    return (mark.merged.base, *mark.merged.states) if mark.merged else ()
+    return mark.merged.merged_states if mark.merged else ()
 
 
 def _file_faults(storage: Storage, path: str, facts: FileFacts) -> Iterator[InputError]:

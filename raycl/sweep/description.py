@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from raycl.errors import InputError
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import Definition
+from raycl.recipe.merges import PlannedMerge
 from raycl.recipe.stored_recipe import read_recipe, write_recipe
 from raycl.states.completeness import files_missing, read_marks
 from raycl.states.earlier import earlier_names
 from raycl.states.lookup import complete_states
 from raycl.states.mark import REMEDY
 from raycl.states.tree_record import (
+    MergeRecord,
     NodeRecord,
     read_tree_record,
     stored_sweeps,
@@ -21,8 +24,10 @@ from raycl.states.tree_record import (
 from raycl.storage import Storage
 
 
-def write_description(definition: Definition, storage: Storage, tree: Tree) -> None:
-    """Write the sweep's recipe and tree, for `raycl status` and `raycl report`."""
+def write_description(
+    definition: Definition, storage: Storage, tree: Tree, merges: Sequence[PlannedMerge] = ()
+) -> None:
+    """Write the sweep's recipe, tree and merges, for `raycl status` and `raycl report`."""
     name = definition.recipe.name
     write_recipe(storage, definition)
     nodes = [
@@ -36,7 +41,8 @@ def write_description(definition: Definition, storage: Storage, tree: Tree) -> N
         )
         for node in tree.nodes
     ]
-    write_tree_record(storage, name, nodes)
+    records = [MergeRecord(name=m.name, label=m.label, recipe=m.recipe) for m in merges]
+    write_tree_record(storage, name, nodes, records)
 
 
 def stored_definition(storage: Storage, name: str) -> Definition:
@@ -84,3 +90,10 @@ def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[st
         for node in nodes
     ]
     return lines, list(problems.values())
+
+
+def merges_left(storage: Storage, name: str) -> list[str]:
+    """The labels of a stored sweep's merges whose state is not there. Raises InputError."""
+    merges = read_tree_record(storage, name).merges
+    there = set(complete_states(storage, {merge.name for merge in merges})) if merges else set()
+    return [merge.label for merge in merges if merge.name not in there]

@@ -36,6 +36,7 @@ from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
 from raycl.sweep.description import write_description
 from raycl.sweep.events import node_label
+from raycl.sweep.merges import check_partners, make_merges
 from raycl.sweep.prepare_corpora import (
     check_corpora,
     prepare_all,
@@ -57,7 +58,7 @@ class Trained:
     plan: SweepPlan
     """The plan, with the states that storage holds after the training."""
     failed: dict[str, str]
-    """Reason by failed node; empty where all went well."""
+    """Reason by failed node or label of a merge; empty where all went well."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def train_sweeps(
         store_starts(plan.resolution, storage)
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
-        return Trained(plan, {})
+        failed = make_merges(plan, storage, options, report)
+        return Trained(plan.with_states(complete_states(storage)), failed)
     refuse_what_never_fits(plan.left, WorkerNeeds(), own_capacity(options))
     plan = _with_room(inspected(plan), options)
     for facts in plan.models.values():
@@ -126,6 +128,7 @@ def train_sweeps(
             bind_corpora(storage, plan.facts)
             _begin(plan, storage, watcher)
             failed = _train(plan, storage, options, report)
+            failed |= make_merges(plan, storage, options, report)
     return Trained(plan.with_states(complete_states(storage)), failed)
 
 
@@ -143,6 +146,7 @@ def _looked_into(
     own = resolution.own_tokenizer
     check_corpora(material, storage, definitions[0].where, manifests, own)
     plan = plan_sweeps(definitions, storage, manifests, resolution)
+    check_partners(plan)
     known = [sentence for made in definitions for sentence in _known(made)]
     for sentence in [*resolution.notes, *known, earlier_sentence(plan.states)]:
         if sentence:
@@ -232,7 +236,7 @@ def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:
         definition = planned.definition
         recipes = [variant.recipe for variant in definition.variants]
         write_resolution(storage, planned.name, plan.resolution, recipes)
-        write_description(definition, storage, plan.subtree(planned))
+        write_description(definition, storage, plan.subtree(planned), planned.merges)
     watcher.on_plan(plan.cost)
 
 

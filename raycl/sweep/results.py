@@ -12,11 +12,12 @@ import pandas as pd
 
 from raycl.recipe.stored_recipe import recipe_text
 from raycl.recipe.sweep_plan import SweepPlan
-from raycl.results.gather import StoredStates, gather
+from raycl.results.gather import gather
 from raycl.results.outcome import INCOMPLETE, RecipeOutcome
 from raycl.results.report.notes import notes
 from raycl.results.report.page import write_report
 from raycl.results.standing import lost_recipes
+from raycl.results.stored_states import StoredStates
 from raycl.results.table import read_results, write_results
 from raycl.storage import Storage, layout
 from raycl.sweep.events import node_label
@@ -63,11 +64,14 @@ def write_all(
 
 
 def by_label(plan: SweepPlan, failed: Mapping[str, str]) -> dict[str, str]:
-    """The reasons of failed nodes, which are named by stage, steps, recipes and state."""
+    """The reasons of failed nodes, which are named by stage, steps, recipes and state.
+
+    Those of failed merges stay under their labels.
+    """
+    nodes = {node.name: node for node in plan.tree.nodes if node.name in failed}
     return {
-        f"{node_label(node)}, state {node.name[:18]}": failed[node.name]
-        for node in plan.tree.nodes
-        if node.name in failed
+        f"{node_label(nodes[name])}, state {name[:18]}" if name in nodes else name: reason
+        for name, reason in failed.items()
     }
 
 

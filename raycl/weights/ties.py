@@ -15,6 +15,8 @@ import torch
 Weights = Mapping[str, torch.Tensor]
 Pair = tuple[torch.Tensor, torch.Tensor]
 """The same part of the base and of a model."""
+Pairs = Iterable[Pair]
+"""All parts of both, which are read anew whenever they are gone over."""
 _HALF = 1 << 16
 
 
@@ -42,7 +44,7 @@ def ties(
     }
 
 
-def threshold(pairs: Iterable[Pair], total: int, density: Fraction | float) -> float:
+def threshold(pairs: Pairs, total: int, density: Fraction | float) -> float:
     """The smallest magnitude of a model's task vector that trimming keeps; 0 keeps all values.
 
     `pairs` are parts of the base and of the model, `total` values in all; they are gone over twice.
@@ -103,7 +105,7 @@ def _task(start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
 class _Tasks:
     """The task vector's parts in float32, made anew whenever they are gone over."""
 
-    pairs: Iterable[Pair]
+    pairs: Pairs
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         return (_task(start, end).float() for start, end in self.pairs)

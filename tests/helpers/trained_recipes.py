@@ -8,8 +8,9 @@ import pandas as pd
 
 from raycl.recipe.definition import Definition, corpus_facts, make_tree
 from raycl.recipe.sweep_plan import plan_sweeps
-from raycl.results.gather import StoredStates, gather
+from raycl.results.gather import gather
 from raycl.results.outcome import RecipeOutcome
+from raycl.results.stored_states import StoredStates
 from raycl.results.table import results_table
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage

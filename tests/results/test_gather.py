@@ -9,8 +9,9 @@ import pytest
 
 from raycl.plan.training import ModelSpec
 from raycl.recipe.sweep_plan import plan_sweeps
-from raycl.results.gather import StoredStates, gather
+from raycl.results.gather import gather
 from raycl.results.outcome import RecipeOutcome
+from raycl.results.stored_states import StoredStates
 from raycl.storage import Storage
 from tests.helpers.fakes import make_corpus
 from tests.helpers.recipe_data import defined

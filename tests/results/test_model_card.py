@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 import yaml
 
+from raycl.plan.merge_method import ties
 from raycl.recipe.definition import definition_of
 from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.results.model_card import Weights, card_files
@@ -64,7 +65,7 @@ def test_a_state_within_a_recipe_a_merge_and_a_lost_sweep(storage: Storage) -> N
     before = read_mark(storage, ends[0]).previous
     assert before is not None
     assert "after 6 of 12 steps" in files_of(storage, before)["README.md"]
-    merged = merge_states(storage, before, ends, Fraction(1, 5), 1.0)
+    merged = merge_states(storage, before, ends, ties(Fraction(1, 5)))
     files = files_of(storage, merged)
     assert "recipe.yaml" not in files
     assert f"- base: `{before}`: 6 steps" in files["README.md"]

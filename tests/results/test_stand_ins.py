@@ -21,7 +21,7 @@ from raycl.evaluation.store import add_losses
 from raycl.recipe.definition import bind_corpora, definition_of
 from raycl.recipe.resolution import store_starts
 from raycl.recipe.sweep_plan import PlannedSweep, plan_sweeps
-from raycl.results.gather import StoredStates, gather
+from raycl.results.gather import gather
 from raycl.results.metrics import (
     Sides,
     adaptation,
@@ -36,6 +36,7 @@ from raycl.results.report.headline import headline
 from raycl.results.report.notes import notes
 from raycl.results.report.page import render
 from raycl.results.report.table import paper_table
+from raycl.results.stored_states import StoredStates
 from raycl.results.table import results_table
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage

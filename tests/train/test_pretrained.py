@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from raycl.evaluation.export import export_state
 from raycl.evaluation.losses import evaluate_state
 from raycl.models.read import read_start
 from raycl.models.store import store_start
+from raycl.plan.merge_method import ties
 from raycl.plan.model_fields import trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.states.mark import read_mark
@@ -115,7 +115,7 @@ def test_a_state_needs_nothing_outside_of_its_storage(
     mark = read_mark(storage, END)
     assert mark.model == task.model
     losses = evaluate_state(storage, END, ["new"])
-    merged = merge_states(storage, task.chain.name(2), [END], Fraction(1), 1.0)
+    merged = merge_states(storage, task.chain.name(2), [END], ties(1))
     assert evaluate_state(storage, merged, ["new"]).keys() == losses.keys()
     for name, folder in ((END, "trained"), (merged, "merged")):
         assert export_state(storage, name[:20], tmp_path / folder).state.name == name

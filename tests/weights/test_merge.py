@@ -15,6 +15,7 @@ import transformers
 from raycl.cli.main import main
 from raycl.errors import InputError
 from raycl.evaluation.losses import evaluate_state
+from raycl.plan.merge_method import ties
 from raycl.states.mark import MergeOrigin, read_mark, write_mark
 from raycl.storage import Storage
 from raycl.train.checkpoint.export import export_hugging_face
@@ -23,7 +24,7 @@ from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.tensors import named_tensors
 from raycl.weights import merge as merging
 from raycl.weights.merge import merge_states
-from raycl.weights.ties import ties
+from raycl.weights.ties import ties as ties_of
 from tests.helpers import training_runs
 from tests.helpers.training_runs import make_storage, make_task, run
 
@@ -54,9 +55,9 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def test_the_state_holds_the_merge_and_says_of_what(storage: Storage) -> None:
-    name = merge_states(storage, BASE, [END], Fraction(1, 5), 0.5)
+    name = merge_states(storage, BASE, [END], ties(Fraction(1, 5), 0.5))
     base, end = weights(storage, BASE), weights(storage, END)
-    assert same(weights(storage, name), ties(base, [end], Fraction(1, 5), 0.5))
+    assert same(weights(storage, name), ties_of(base, [end], Fraction(1, 5), 0.5))
     state = read_state(storage, name)
     assert state.kept
     assert state.mark.merged == MergeOrigin(base=BASE, states=(END,), density=0.2, scale=0.5)
@@ -66,7 +67,7 @@ def test_the_state_holds_the_merge_and_says_of_what(storage: Storage) -> None:
 
 
 def test_a_whole_merge_is_its_model_in_losses_and_export(storage: Storage, tmp_path: Path) -> None:
-    name = merge_states(storage, BASE, [END], 1, 1.0)
+    name = merge_states(storage, BASE, [END], ties(1))
     corpora = ["new", "older"]
     assert evaluate_state(storage, name, corpora) == evaluate_state(storage, END, corpora)
     export_hugging_face(storage, name, tmp_path / "exported")
@@ -76,7 +77,7 @@ def test_a_whole_merge_is_its_model_in_losses_and_export(storage: Storage, tmp_p
 
 
 def test_training_does_not_take_it_for_its_own(storage: Storage) -> None:
-    merge_states(storage, BASE, [END], 1, 1.0)
+    merge_states(storage, BASE, [END], ties(1))
     found = deepest_state(storage, make_task().chain, 8)
     assert found is not None
     assert found.name == END
@@ -86,9 +87,9 @@ def test_training_does_not_take_it_for_its_own(storage: Storage) -> None:
 def test_a_merge_is_made_once_whatever_the_order(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = merge_states(storage, BASE, [END, BASE], Fraction("0.20"), 1.0)
-    monkeypatch.delattr(merging, "merged")
-    assert merge_states(storage, BASE, [BASE, END[:9]], Fraction(1, 5), 1) == name
+    name = merge_states(storage, BASE, [END, BASE], ties(Fraction("0.20")))
+    monkeypatch.delattr(merging, "_write")
+    assert merge_states(storage, BASE, [BASE, END[:9]], ties(Fraction(1, 5), 1)) == name
     others = [
         (END, [BASE], 0.2, 1.0),
         (BASE, [END], 0.2, 1.0),
@@ -97,7 +98,7 @@ def test_a_merge_is_made_once_whatever_the_order(
     ]
     for base, states, density, scale in others:
         with pytest.raises(NameError):
-            merge_states(storage, base, states, density, scale)
+            merge_states(storage, base, states, ties(density, scale))
 
 
 @pytest.mark.parametrize("field", ["intermediate_size", "use_parallel_residual"])
@@ -112,11 +113,11 @@ def test_models_that_do_not_match_are_refused(
     name = make_task().chain.name(1)
     shutil.copytree(elsewhere.full_path(f"states/{name}"), storage.full_path(f"states/{name}"))
     with pytest.raises(InputError, match=f"the {field} of its model is .*, but .* in the base"):
-        merge_states(storage, BASE, [name], 0.2, 1.0)
-    monkeypatch.setattr(merging, "_check_one_model", lambda *_: None)  # as for an earlier mark
+        merge_states(storage, BASE, [name], ties(0.2))
+    monkeypatch.setattr(merging, "check_same_model", lambda *_: None)  # as for an earlier mark
     if field == "intermediate_size":
         with pytest.raises(InputError, match=r"mlp.* is \[32, 64\], but \[32, 128\] in the"):
-            merge_states(storage, BASE, [name], 0.2, 1.0)
+            merge_states(storage, BASE, [name], ties(0.2))
 
 
 def test_states_of_other_tokenizers_are_refused(storage: Storage) -> None:
@@ -125,13 +126,13 @@ def test_states_of_other_tokenizers_are_refused(storage: Storage) -> None:
         metadata = mark.metadata.model_copy(update={"tokenizer": tokenizer})
         write_mark(storage, name, mark.model_copy(update={"metadata": metadata}))
     with pytest.raises(InputError, match="its tokenizer is bbbbbbbbbbbb, but aaaaaaaaaaaa in the"):
-        merge_states(storage, BASE, [END], 0.2, 1.0)
+        merge_states(storage, BASE, [END], ties(0.2))
 
 
 @pytest.mark.parametrize("density", [0, -0.1, 1.01])
 def test_a_density_that_is_no_share_is_refused(storage: Storage, density: float) -> None:
     with pytest.raises(InputError, match="not a share"):
-        merge_states(storage, BASE, [END], density, 1.0)
+        merge_states(storage, BASE, [END], ties(density))
 
 
 def test_the_command(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,7 +146,7 @@ def test_the_command(storage: Storage, capsys: pytest.CaptureFixture[str]) -> No
     code, out = command("000000004", "--base", "000000002", *densities, "--corpus", "new")
     assert code == 0
     for density in ("20%", "0.5"):
-        name = merge_states(storage, BASE, [END], Fraction(density.replace("20%", "1/5")), 1.0)
+        name = merge_states(storage, BASE, [END], ties(Fraction(density.replace("20%", "1/5"))))
         assert name in out
         mark = json.loads(Path(storage.full_path(f"states/{name}/state.json")).read_text())
         assert mark["merged"]["scale"] == 1.0

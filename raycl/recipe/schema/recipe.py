@@ -24,6 +24,7 @@ from raycl.recipe.schema.common import (
     or_shorter,
 )
 from raycl.recipe.schema.corpus import Corpus
+from raycl.recipe.schema.merge import Merge
 from raycl.recipe.schema.model import Model, Tokenizer
 from raycl.recipe.schema.stage import Stage
 from raycl.storage.urls import CORPUS_NAME
@@ -85,6 +86,12 @@ class Recipe(Configuration):
     validation: Validation = Validation()
     execution: Execution = Execution()
     baselines: tuple[Literal["union", "scratch", "previous"], ...] = ()
+    merge: tuple[Merge, ...] = Field(
+        default=(),
+        description="merges of every recipe's end with another model, made and measured after the "
+        "training; no state of the training depends on them",
+        json_schema_extra=or_shorter(Merge.model_json_schema()),
+    )
     sweep: tuple[FrozenMapping[tuple[Any, ...] | str], ...] = Field(
         default=(),
         description="grids: field to its values; every combination is a recipe. `label` names a "
@@ -94,10 +101,11 @@ class Recipe(Configuration):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_grid(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("sweep"), dict):
-            return {**data, "sweep": [data["sweep"]]}
-        return data
+    def _lists_of_one(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        alone = [name for name in ("sweep", "merge") if isinstance(data.get(name), dict)]
+        return {**data, **{name: [data[name]] for name in alone}}
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:

@@ -11,7 +11,7 @@ import pandas as pd
 from raycl.results.metrics.losses import Loss, average_loss, final_loss, validated_loss
 from raycl.results.metrics.registry import per_sweep
 from raycl.results.metrics.sides import Sides, own_sides, sides_of
-from raycl.results.outcome import RecipeOutcome, validation_curve
+from raycl.results.outcome import MERGED, RecipeOutcome, validation_curve
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def tokens_to_union(outcomes: Sequence[RecipeOutcome], _: Sequence[str]) -> list
     """
     found = []
     for outcome, sides in zip(outcomes, sides_of(outcomes), strict=True):
-        if outcome.is_baseline or sides is None:
+        if outcome.is_baseline or outcome.kind == MERGED or sides is None:
             found.append(math.nan)
             continue
         best = _best_union(outcomes, sides, validated_loss)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from raycl.results.metrics.changes import starts_learned
 from raycl.results.metrics.registry import per_corpus
-from raycl.results.outcome import RecipeOutcome, StageFact, loss_after, validation_curve
+from raycl.results.outcome import MERGED, RecipeOutcome, StageFact, loss_after, validation_curve
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ def _can_spike(outcome: RecipeOutcome, stage: StageFact, corpus: str) -> bool:
     """Whether the corpus is new in the stage or was learned before it, in a recipe with a past."""
     seen = [s for s in outcome.stages if s.first_step <= stage.first_step]
     met = outcome.starts_trained or any(corpus in s.new for s in seen)
-    return met and not outcome.is_baseline and starts_learned(outcome, stage)
+    trained = not outcome.is_baseline and outcome.kind != MERGED
+    return met and trained and starts_learned(outcome, stage)
 
 
 def _last_spike(outcome: RecipeOutcome, corpus: str) -> Spike:

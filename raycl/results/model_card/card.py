@@ -13,12 +13,13 @@ import yaml
 
 from raycl.models.hub import is_hub_name
 from raycl.recipe.written_recipe import written_recipe
-from raycl.results.gather import StoredStates, gather
+from raycl.results.gather import gather
 from raycl.results.model_card.lineage import lineage
 from raycl.results.model_card.origin import Origin, find_origin
 from raycl.results.model_card.public import is_place, last_part, without_places
 from raycl.results.named_state import NamedState
 from raycl.results.report.table import paper_table
+from raycl.results.stored_states import StoredStates
 from raycl.results.table import results_table
 from raycl.states.mark import StateMark
 from raycl.storage import Storage

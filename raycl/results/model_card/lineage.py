@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from raycl.plan.chain import ChainStage
 from raycl.results.model_card.origin import Origin
 from raycl.results.report.number_text import rate_text, share_text
 from raycl.states.mark import StateMark
 from raycl.states.mark import read_mark as _read_mark
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.units import format_count
 
 
@@ -76,14 +76,25 @@ def _corpora(mark: StateMark) -> Iterator[str]:
 
 
 def _merged(storage: Storage, mark: StateMark) -> Iterator[str]:
-    merged: Mapping[str, object] = mark.merged.model_dump() if mark.merged else {}
-    settings = ", ".join(
-        f"{name} {value}" for name, value in merged.items() if name not in ("base", "states")
-    )
-    yield f"Merged from stored states, without training ({settings})."
-    for role, names in (("base", [merged["base"]]), ("merged", merged["states"])):
-        for name in names if isinstance(names, list | tuple) else ():
-            yield f"- {role}: `{name}`{_described(storage, str(name))}"
+    origin = mark.merged
+    if origin is None:
+        return
+    numbers = {"weight": origin.weight, "density": origin.density, "scale": origin.scale}
+    settings = [origin.method, *(f"{name} {n:g}" for name, n in numbers.items() if n is not None)]
+    yield f"Merged from stored models, without training ({', '.join(settings)})."
+    yield from _partner(storage, "base", origin.base)
+    for name in origin.states:
+        yield from _partner(storage, "merged", name)
+    if origin.instruct:
+        yield from _partner(storage, "instruct model", layout.start(origin.instruct))
+
+
+def _partner(storage: Storage, role: str, name: str) -> Iterator[str]:
+    folder, _, identifier = name.rpartition("/")
+    if folder:
+        yield f"- {role}: the pretrained model with the identifier `{identifier}`"
+    else:
+        yield f"- {role}: `{name}`{_described(storage, name)}"
 
 
 def _described(storage: Storage, name: str) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from raycl.results.outcome import RecipeOutcome
+from raycl.results.outcome import MERGED, RecipeOutcome
 from raycl.results.report.canvas import Drawing, leave_room, new_axes
 from raycl.results.report.groups import last_stage, trunk
 from raycl.results.report.labels import MOST_NAMED, TOO_MANY, shorten
@@ -47,7 +47,7 @@ def _schedules(outcomes: Sequence[RecipeOutcome]) -> list[list[RecipeOutcome]]:
     whole = [
         outcome
         for outcome in outcomes
-        if outcome.kind != "previous"
+        if outcome.kind not in ("previous", MERGED)
         and trunk(outcome, outcomes) is None
         and not scratch_offset(outcome, outcomes)
     ]
@@ -71,7 +71,8 @@ def _draw_branches(
     """Draw each distinct branch in the colour of its trunk; returns where they end, in tokens."""
     trunks = {outcome.label: trunk(outcome, outcomes) for outcome in outcomes}
     ends: list[float] = []
-    for group in _alike([outcome for outcome in outcomes if trunks[outcome.label]]):
+    annealed = [outcome for outcome in outcomes if outcome.kind == "anneal"]
+    for group in _alike([outcome for outcome in annealed if trunks[outcome.label]]):
         branch, grown_from = group[0], trunks[group[0].label]
         if grown_from is None or grown_from.label not in colours:
             continue

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from raycl.results.outcome import RecipeOutcome, corpora_of, new_in, validation_curve
+from raycl.results.outcome import MERGED, RecipeOutcome, corpora_of, new_in, validation_curve
 from raycl.results.report.canvas import Drawing, leave_room, new_axes
 from raycl.results.report.groups import last_stage, trunk
 from raycl.results.report.labels import MOST_NAMED, TOO_MANY, label_ends, shorten
@@ -17,6 +17,7 @@ from raycl.results.report.tokens_axis import format_tokens, mark_hand_offs, own_
 
 _CAPTIONS = {
     "anneal": "Short dashes to a star: annealed branches, in the colour of their trunk.",
+    MERGED: "Diamonds: merged models, in the colour of their recipe.",
     "previous": "Dash-dotted grey: the loss before the last stage.",
     "union": "Dashed grey: the union baseline.",
     "scratch": "Dotted grey: from scratch, drawn from the last hand-off on.",
@@ -25,7 +26,7 @@ _CAPTIONS = {
 
 def _shown(outcome: RecipeOutcome, corpus: str) -> bool:
     curve = validation_curve(outcome, corpus)
-    if curve.empty or outcome.kind == "sweep":
+    if curve.empty or outcome.kind in ("sweep", MERGED):
         return not curve.empty
     if outcome.kind == "previous" and last_stage(outcome).last_step not in curve.index:
         return False  # only its end is drawn, and it is not there
@@ -41,7 +42,7 @@ def _curve(
     grown_from = trunk(outcome, outcomes)
     if grown_from is not None:
         curve = own_part(curve, validation_curve(grown_from, corpus))
-    if outcome.kind == "previous":  # its curve is the beginning of other lines
+    if outcome.kind in ("previous", MERGED):  # its curve is the beginning of other lines
         curve = curve.tail(1)
     tokens = curve.index.to_numpy(float) * outcome.tokens_per_step
     return tokens + scratch_offset(outcome, outcomes), curve.to_numpy(float)
@@ -88,9 +89,10 @@ def draw_hand_off(
         return None
     curves = {outcome.label: _curve(outcome, corpus, outcomes) for outcome in lines}
     furthest = max(float(tokens[-1]) for tokens, _ in curves.values()) or 1.0
-    # Branches have no labels, which would crowd out those of the recipes: their colour and their
-    # place tell them apart.
-    named = [outcome.label for outcome in lines if trunk(outcome, outcomes) is None]
+    # Branches and merges have no labels, which would crowd out those of the recipes: their colour
+    # and their place tell them apart.
+    own = [o for o in lines if o.kind != MERGED and trunk(o, outcomes) is None]
+    named = [outcome.label for outcome in own]
     if crowded := len(named) > MOST_NAMED:
         named = []
     known = set(named)
@@ -103,7 +105,7 @@ def draw_hand_off(
             tokens, losses = np.array([tokens[-1], furthest]), np.repeat(losses[-1], 2)
         look = appearance[outcome.label]
         axes.plot(tokens, losses, color=look.colour, linestyle=look.line)
-        if outcome.kind == "anneal":
+        if outcome.kind in ("anneal", MERGED):
             axes.plot(tokens[-1], losses[-1], look.marker, color=look.colour, clip_on=False)
         if outcome.label in known:
             ends[outcome.label] = (float(tokens[-1]), float(losses[-1]))

@@ -3,7 +3,7 @@
 Replay shares run from green to violet (more replay is darker), recipes that only change the
 learning rate are orange, baselines are grey and dashed. The two families differ in lightness and
 along the blue-yellow axis, which colour-blind readers keep. An annealed branch has the colour of
-its trunk, with short dashes.
+its trunk, with short dashes, and a merge has that of its recipe, as a diamond.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _BASELINES: dict[str, tuple[str, object]] = {  # kind -> marker and line style
     "scratch": ("X", (0, (1, 1.5))),
 }
 _ANNEALED: tuple[str, object] = ("*", (0, (2.2, 0.9)))
+_MERGED: tuple[str, object] = ("d", "-")
 _DASHES: tuple[object, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 
 
@@ -85,6 +86,9 @@ def looks(outcomes: Sequence[RecipeOutcome]) -> dict[str, Look]:
         tone = found[grown_from.label if grown_from else branch.label]
         found[branch.label] = Look(tone.colour, tone.dark, *_ANNEALED)
     for outcome in outcomes:
+        if outcome.merged_from:
+            tone = found.get(outcome.merged_from, Look(*QUIET, *_MERGED))
+            found[outcome.label] = Look(tone.colour, tone.dark, *_MERGED)
         if outcome.is_baseline:
             found[outcome.label] = Look(*QUIET, *_BASELINES[outcome.kind])
     return found

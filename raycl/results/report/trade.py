@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from raycl.results.metrics import Sides, adaptation, forgetting, side_mean, sides_of
-from raycl.results.outcome import RecipeOutcome, corpora_of, learned_corpora
+from raycl.results.outcome import MERGED, RecipeOutcome, corpora_of, learned_corpora
 from raycl.results.report.canvas import Drawing, leave_room, new_axes
 from raycl.results.report.groups import replay_groups, swept
 from raycl.results.report.labels import MOST_NAMED, TOO_MANY, label_points
@@ -54,6 +54,8 @@ def draw_trade(outcomes: Sequence[RecipeOutcome], appearance: Mapping[str, Look]
     caption = "Up: learns the new corpus better. Left: forgets less. The line joins replay shares."
     if any(outcome.kind == "anneal" and outcome.label in points for outcome in outcomes):
         caption += " Star: an annealed branch, in the colour of its trunk."
+    if any(outcome.kind == MERGED and outcome.label in points for outcome in outcomes):
+        caption += " Diamond: a merged model, in the colour of its recipe."
     named = points
     if len(points) > 10:  # the colours tell the shares between the ends
         between = {place for line in lines for place in line[1:-1]}

@@ -31,10 +31,15 @@ def read_weights(model: transformers.PreTrainedModel, files: WeightFiles, world:
     world.everywhere(lambda: _read(model, files))
 
 
-@torch.no_grad()
-def _read(model: transformers.PreTrainedModel, files: WeightFiles) -> None:
+def check_complete(model: transformers.PreTrainedModel, files: WeightFiles) -> None:
+    """Raise InputError where the files lack a weight, or untie what the configuration ties."""
     _check_missing(missing_keys(model, files.headers))
     _check_tied(model, files)
+
+
+@torch.no_grad()
+def _read(model: transformers.PreTrainedModel, files: WeightFiles) -> None:
+    check_complete(model, files)
     found, places = origins(model, files.headers), _places(model)
     filled = set()
     for name, key in found.plain.items():
@@ -43,7 +48,7 @@ def _read(model: transformers.PreTrainedModel, files: WeightFiles) -> None:
             filled.add(id(places[name]))
     for conversion in found.conversions.values():
         try:
-            made = conversion.apply(lambda key: _whole(files, key), model)
+            made = conversion.apply(lambda key: whole_tensor(files, key), model)
         except Exception as error:  # whatever a rule raises for tensors that it cannot take
             problem = f"{conversion.weight} cannot be made from the checkpoint ({error})"
             remedy = "Save the model with a current transformers"
@@ -68,29 +73,31 @@ def _copy_rows(files: WeightFiles, key: str, name: str, place: torch.Tensor) -> 
     header = files.headers[key]
     _check_shape(name, torch.Size(header.shape), place)
     if not header.shape:
-        keep_share(place, _whole(files, key))
+        keep_share(place, whole_tensor(files, key))
         return
     rows, *others = slices(local_box(place))
     values = local_part(place)
     for first, data in files.rows(key, rows.start, rows.stop):
-        piece = _tensor(data, header.dtype).view(-1, *header.shape[1:])
+        piece = stored_numbers(data, header.dtype).view(-1, *header.shape[1:])
         at = first - rows.start
         values[at : at + len(piece)].copy_(piece[:, *others])
 
 
-def _whole(files: WeightFiles, key: str) -> torch.Tensor:
+def whole_tensor(files: WeightFiles, key: str) -> torch.Tensor:
+    """A tensor of the files, in float32."""
     header = files.headers[key]
     values = torch.empty(header.shape)
     flat = values.view(-1)
     end = 0
     for _, data in files.rows(key, 0, (header.shape or (1,))[0]):
-        piece = _tensor(data, header.dtype)
+        piece = stored_numbers(data, header.dtype)
         flat[end : end + len(piece)].copy_(piece)
         end += len(piece)
     return values
 
 
-def _tensor(data: bytes, dtype: str) -> torch.Tensor:
+def stored_numbers(data: bytes, dtype: str) -> torch.Tensor:
+    """The numbers in a tensor's bytes, one dimension; `dtype` has the name of safetensors."""
     # PyTorch warns where the memory of a tensor cannot be written, so this is a copy.
     return torch.frombuffer(bytearray(data), dtype=DTYPES[dtype])
 

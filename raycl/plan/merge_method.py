@@ -1,0 +1,75 @@
+"""How models are merged: the method with its numbers, and the name of the state that comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from raycl.errors import InputError
+from raycl.units import format_number
+
+Kind = Literal["ties", "linear", "task-arithmetic", "instruct-residual"]
+KINDS: tuple[Kind, ...] = ("linear", "task-arithmetic", "ties")
+"""The methods that a user chooses from; an instruct residual is asked for by its model."""
+
+_FORMAT = 1
+"""Part of a merge's name. Raise it when the meaning of a merge changes, so that no old state is
+taken for a new one."""
+
+
+@dataclass(frozen=True)
+class MergeMethod:
+    """One way to make one model of a base and of others; `raycl/weights/` has the formulas."""
+
+    kind: Kind
+    weight: Fraction = Fraction(1)
+    """`linear`: the share of the others, 0 to 1; else the factor λ on what the others changed."""
+    density: Fraction | None = None
+    """`ties` alone: the share of changes that stays, above 0 and up to 1."""
+
+    def __post_init__(self) -> None:
+        """Raise InputError for a weight or density that the method cannot have."""
+        if self.kind == "linear" and not 0 <= self.weight <= 1:
+            where = f"weight {_percent(self.weight)}"
+            raise InputError(where, "not a share of the trained weights", "Give 0% to 100%")
+        if not math.isfinite(float(self.weight)):
+            raise InputError(f"weight {self.weight}", "not finite", "Give a number such as 0.5")
+        if self.density is not None and not 0 < self.density <= 1:
+            where = f"density {float(self.density):g}"
+            raise InputError(where, "not a share above 0", "Give 1% to 100%")
+
+    @property
+    def text(self) -> str:
+        """The numbers for people, such as `50%`, or `20% at 0.9` for TIES with another factor."""
+        if self.density is None:
+            return _percent(self.weight)
+        factor = "" if self.weight == 1 else f" at {float(self.weight):g}"
+        return _percent(self.density) + factor
+
+
+def ties(density: Fraction | float, scale: Fraction | float = 1) -> MergeMethod:
+    """TIES with its density and its factor, which mean the decimal numbers that they print as."""
+    return MergeMethod("ties", Fraction(str(scale)), Fraction(str(density)))
+
+
+def merged_name(method: MergeMethod, base: str, models: Sequence[str]) -> str:
+    """The name of a merge: zero training steps, and a hash of everything that determines it.
+
+    `base` and `models` are names of states, or the folders in the storage of pretrained models,
+    whose names are hashes too. Models count in any order, so they are given sorted, but for an
+    instruct residual. A chain hashes other content, so no chain ever has a state of this name.
+    """
+    content: list[Any] = [method.kind, _FORMAT, base, list(models), str(method.weight)]
+    if method.density is not None:
+        density, scale = str(method.density), float(method.weight)
+        content = ["TIES", _FORMAT, base, list(models), density, scale]
+    return f"{0:09d}-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}"
+
+
+def _percent(value: Fraction) -> str:
+    return f"{format_number(100 * value)}%"

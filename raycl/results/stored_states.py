@@ -1,0 +1,75 @@
+"""The states of a storage as results read them: each once, with its history and its losses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from raycl.evaluation.store import Measured, read_losses
+from raycl.plan.state_index import StateIndex
+from raycl.plan.training import Training
+from raycl.results.validation_rows import ValidatedHistory, ValidationRows, validated
+from raycl.states.history import read_history
+from raycl.states.mark import StateMark, read_mark
+from raycl.storage import Storage
+
+
+class StoredStates:
+    """The states `names` of a storage, each read once however many recipes and sweeps share it."""
+
+    def __init__(self, storage: Storage, names: Iterable[str]) -> None:
+        self.storage = storage
+        self._names = frozenset(names)
+        self._index = StateIndex(self._names)
+        self._records: dict[str, tuple[StateMark, pd.DataFrame] | None] = {}
+        self._losses: dict[str, dict[Measured, float]] = {}
+
+    def holds(self, name: str) -> bool:
+        """Whether it is one of the states."""
+        return name in self._names
+
+    def deepest(self, training: Training) -> str | None:
+        """Name of the deepest complete state on a recipe's chain."""
+        found = next(self._index.along(training.chain, training.chain.steps), None)
+        return found[1] if found else None
+
+    def histories(self, name: str | None, wanted: list[ValidationRows]) -> list[ValidatedHistory]:
+        """The histories of the state and of those before it on its chain, the first one first.
+
+        They begin later where an earlier state was removed; `lacks_part` then says so. Their losses
+        are those on the wanted rows; see `validated`.
+        """
+        found: list[ValidatedHistory] = []
+        while name is not None:
+            if (record := self._read(name)) is None:
+                break
+            mark, lines = record
+            found.insert(0, validated(mark, lines, wanted, self.losses(name)))
+            name = mark.previous
+        return found
+
+    def lacks_part(self, name: str | None) -> str | None:
+        """The nearest state before this one whose lines are missing, as it was removed; or None."""
+        while name is not None:
+            if (record := self._read(name)) is None:
+                return name
+            name = record[0].previous
+        return None
+
+    def losses(self, name: str) -> Mapping[Measured, float]:
+        """What `raycl evaluate` measured of a state (nats/token)."""
+        if name not in self._losses:
+            self._losses[name] = read_losses(self.storage, name)
+        return self._losses[name]
+
+    def _read(self, name: str) -> tuple[StateMark, pd.DataFrame] | None:
+        """The mark and the verified history of a state; None where there is no such state."""
+        if name not in self._records:
+            try:
+                mark = read_mark(self.storage, name)
+            except FileNotFoundError:
+                self._records[name] = None
+            else:
+                self._records[name] = (mark, read_history(self.storage, mark).to_pandas())
+        return self._records[name]
