@@ -248,7 +248,7 @@ def test_a_stage_goes_on_from_merged_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "how",
     [
-        {"compile": True},
+        pytest.param({"compile": True}, marks=pytest.mark.slow),
         {"activation_checkpointing": "full"},
         {"micro_batch": 3},
         {"activation_checkpointing": "selective"},
