@@ -24,15 +24,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from benchmarks.gpu.sizes import CORPUS, Size, make_task, write_rows
 from benchmarks.resident import peak, resident
 from raycl.data.manifest import load_manifest
 from raycl.data.shards import CorpusReader
+from raycl.plan.chain import Chain
 from raycl.plan.execution import Execution
 from raycl.plan.layout import Layout
 from raycl.plan.memory import Checkpointing, Computation, MemoryFacts, StepMemory, step_memory
 from raycl.plan.presets import PRESETS
+from raycl.plan.trained import ALL, Trains
 from raycl.plan.training import ModelSpec, Training
 from raycl.storage import Storage
 from raycl.train.observers import Observer
@@ -69,6 +72,13 @@ class Case:
     length: int = 128
     checkpointing: Checkpointing = "none"
     attention: str = "auto"
+    trains: str = "all"
+    """As YAML, as a recipe has it."""
+
+    @property
+    def what_trains(self) -> Trains:
+        """What the stage trains."""
+        return Trains.model_validate(yaml.safe_load(self.trains))
 
 
 CASES = (
@@ -84,6 +94,8 @@ CASES = (
     Case("llama", 2, 4, 4, checkpointing="selective"),
     Case("gemma2", 1, 4, 4),
     Case("gemma2", 1, 8, 4, checkpointing="full"),
+    Case("gpt-neox", 1, 4, 4, trains="freeze: '*.layers.[0-2].*'"),
+    Case("gpt-neox", 1, 4, 4, trains="lora: {rank: 16}"),
 )
 
 
@@ -114,12 +126,12 @@ def computed(case: Case, facts: MemoryFacts) -> StepMemory:
     return step_memory(facts, Layout(shard=case.workers), computation)
 
 
-def facts_of(config: Mapping[str, Any], length: int) -> MemoryFacts:
-    """The facts of a model, counted on it."""
+def facts_of(config: Mapping[str, Any], length: int, trains: Trains = ALL) -> MemoryFacts:
+    """The facts of a model and of what is trained of it, counted on it."""
     from raycl.train.inspection.memory_facts import count_memory
     from raycl.train.model.architecture import hugging_face_config
 
-    found = count_memory(hugging_face_config(config), (), length)
+    found = count_memory(hugging_face_config(config), (), length, trains)
     if found is None:
         raise ValueError("the model could not be counted")
     return found
@@ -161,7 +173,13 @@ def _task(case: Case, config: Mapping[str, Any]) -> Training:
         activation_checkpointing=case.checkpointing,
         attention=case.attention,  # type: ignore[arg-type]
     )
-    return replace(make_task(size, execution), model=ModelSpec(config))
+    task = replace(make_task(size, execution), model=ModelSpec(config))
+    if config["num_hidden_layers"] == 1:  # the tiny model, which may lack what the stage names
+        return task
+    chain = task.chain
+    stages = [replace(stage, trains=case.what_trains) for stage in chain.stages]
+    made = Chain(chain.initial, stages, chain.fingerprints, chain.sequence_length)
+    return replace(task, chain=made)
 
 
 def _rows(task: Training, storage: Storage, share: int, first: int) -> Iterator[np.ndarray]:
@@ -190,12 +208,13 @@ def table(cases: Sequence[Case], models: Mapping[str, Mapping[str, Any]]) -> Ite
     yield "|---|---|---|---|---|---|---|"
     for case in cases:
         config = models[case.model]
-        facts = facts_of(config, case.length)
+        facts = facts_of(config, case.length, case.what_trains)
         with tempfile.TemporaryDirectory() as folder:
             found = measured(case, config, Path(folder))
         memory = computed(case, facts)
         name = f"{case.model} {facts.parameters / 1e6:.0f}M"
         name += f", {case.attention}" if case.attention != "auto" else ""
+        name += f", {case.what_trains.text}" if case.trains != "all" else ""
         yield (
             f"| {name} | {case.workers} | {case.rows}, {case.micro_batch}, {case.length} "
             f"| {case.checkpointing} | {found / 2**20:,.0f} MiB "
