@@ -30,7 +30,7 @@ from raycl.sweep.results import write_all
 from raycl.units import format_bytes
 from tests.helpers.trained_recipes import trained_recipe
 from tests.helpers.training_runs import CONFIG, make_storage
-from tests.helpers.workspace import make_workspace, recipe, write
+from tests.helpers.workspace import add_base, make_workspace, recipe, write
 
 MERGE = {"with": "older", "weights": ["0%", "50%", "100%"]}
 ROWS = [f"small, merged {weight} with older" for weight in ("0%", "50%", "100%")]
@@ -168,10 +168,12 @@ def test_a_sweep_from_a_pretrained_model_is_merged_with_it(
     from raycl.cluster.connect import cluster
 
     make_workspace(tmp_path)
+    add_base(tmp_path)
     monkeypatch.chdir(tmp_path)
     merge = {"with": "start", "weights": ["50%"]}
     write(tmp_path, recipe(model={"pretrained": "./base"}, merge=merge))
-    storage, told = Storage(tmp_path / "storage"), []
+    storage = Storage(tmp_path / "storage")
+    told: list[str] = []
     definition = define(tmp_path / "recipe.yaml")
     first = sweep(definition, storage, ClusterOptions(workers=1), told.append)
     assert "Merging: 1 models to make and to measure." in told
