@@ -73,7 +73,9 @@ def write_tree_record(
     merges: Iterable[MergeRecord] = (),
 ) -> None:
     """Write the sweep called `sweep`: its nodes, parents before their children, and merges."""
-    tree = TreeRecord(nodes=tuple(nodes), sweep=sweep, merges=tuple(merges))
+    tree = TreeRecord(nodes=tuple(nodes), sweep=sweep)
+    if made := tuple(merges):
+        tree = TreeRecord(nodes=tree.nodes, sweep=sweep, merges=made)
     write_record(storage, layout.sweep_tree(sweep), tree)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from raycl.cluster.connect import cluster
 from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan
@@ -51,6 +50,9 @@ def make_merges(
     report(f"Merging: {len(tasks)} models to make and to measure.")
     if options.address is None and not options.gpus:
         return _here(tasks, storage, report)
+    # Imported here: to look for merges must not wait for Ray's import.
+    from raycl.cluster.connect import cluster
+
     with cluster(options):
         return _on_cluster(tasks, storage, options, report)
 

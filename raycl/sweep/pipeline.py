@@ -105,6 +105,8 @@ def train_sweeps(
         store_starts(plan.resolution, storage)
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
+        if not any(planned.merges for planned in plan.sweeps):
+            return Trained(plan, {})
         failed = make_merges(plan, storage, options, report)
         return Trained(plan.with_states(complete_states(storage)), failed)
     refuse_what_never_fits(plan.left, WorkerNeeds(), own_capacity(options))

@@ -22,6 +22,7 @@ from raycl.states.mark import (
     write_mark,
 )
 from raycl.states.tree_record import (
+    MergeRecord,
     NodeRecord,
     find_tree_record,
     read_tree_record,
@@ -168,11 +169,23 @@ def test_a_tree_that_is_a_bare_list_is_read(storage: Storage) -> None:
     assert (second.first_step, second.steps, second.last_step) == (4, 2, 6)
 
 
-def test_a_tree_is_written_in_format_3(storage: Storage) -> None:
+def test_a_tree_is_written_in_format_4(storage: Storage) -> None:
     nodes = [NodeRecord(**{**node, "recipes": tuple(node["recipes"])}) for node in NODES]
     write_tree_record(storage, "mine", nodes)
-    assert storage.read_json(TREE) == sealed({"format": 3, "sweep": "mine", "nodes": NODES})
+    assert storage.read_json(TREE) == sealed({"format": 4, "sweep": "mine", "nodes": NODES})
     assert read_tree_record(storage, "mine").nodes == tuple(nodes)
+
+
+def test_a_tree_lists_merges(storage: Storage) -> None:
+    nodes = [NodeRecord(**{**node, "recipes": tuple(node["recipes"])}) for node in NODES]
+    merge = MergeRecord(name="c", label="x, merged 50% with s", recipe="x")
+    write_tree_record(storage, "mine", nodes, [merge])
+    assert read_tree_record(storage, "mine").merges == (merge,)
+
+
+def test_a_tree_of_format_3_has_no_merges(storage: Storage) -> None:
+    storage.write_json(TREE, sealed({"format": 3, "sweep": "mine", "nodes": NODES}))
+    assert read_tree_record(storage, "mine").merges == ()
 
 
 def test_a_tree_of_format_2_names_no_sweep(storage: Storage) -> None:

@@ -62,7 +62,7 @@ def llama(folder: Path, seed: int, vocabulary: int = VOCABULARY, **fields: Any) 
     """A tiny Llama in a folder of several shards, in bfloat16."""
     torch.manual_seed(seed)
     config = transformers.LlamaConfig(**SHAPE | fields, vocab_size=vocabulary)
-    model = transformers.LlamaForCausalLM(config).to(torch.bfloat16)
+    model = transformers.LlamaForCausalLM(config).bfloat16()
     model.generation_config.max_length = 70 + seed
     model.save_pretrained(folder, max_shard_size="8KB")
     assert len(list(folder.glob("*.safetensors"))) > 1
