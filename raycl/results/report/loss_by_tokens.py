@@ -113,9 +113,10 @@ def draw_hand_off(
     format_tokens(axes)
     label_ends(axes, ends, {label: appearance[label].colour for label in ends})
     kinds = {outcome.kind for outcome in lines}
-    caption = ["One line per recipe."]
-    if not all(outcome.starts_trained for outcome in lines):
-        caption = ["One line per recipe; the first steps, far above, are cut off."]
+    caption = ["One line per recipe; the first steps, far above, are cut off."]
+    if all(outcome.starts_trained for outcome in lines):
+        cut = any(float(losses.max()) > axes.get_ylim()[1] for _, losses in curves.values())
+        caption = ["One line per recipe" + "; first steps above the frame are cut off" * cut + "."]
     caption += [words for kind, words in _CAPTIONS.items() if kind in kinds]
     caption += [TOO_MANY] if crowded else []
     name = f"loss-{corpora_of(outcomes).index(corpus)}"
