@@ -150,6 +150,8 @@ def test_results_say_that_a_corpus_stands_in(outcomes: list[RecipeOutcome]) -> N
     page = render("Sweep", outcomes, draw_figures(outcomes), {})
     assert "older stands in for" in page
     assert "held out only" not in page
+    assert "hand-off<" not in page.split("Figures")[-1]
+    assert "Loss on older" in page
     shown = paper_table(results_table(outcomes))
     assert shown.columns[:5] == ("older", "new", "AVG", "forgetting older", "adaptation new")
     assert "from scratch" not in headline(outcomes, results_table(outcomes))

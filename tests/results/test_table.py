@@ -107,7 +107,11 @@ def test_every_column_is_defined_and_every_definition_is_a_column() -> None:
     assert all(line.count("|") == 4 for line in lines if line.startswith("| `"))
     branch = BranchFact("replay 25%", "german", parse_length("100%"), 1)
     whole = replayed(
-        tasks={"cloze": 0.5}, validation_rows={"english": 64}, branch=branch, notes=("a note",)
+        tasks={"cloze": 0.5},
+        validation_rows={"english": 64},
+        branch=branch,
+        notes=("a note",),
+        knows={"english": None},
     )
     table = results_table([whole, back_again(), union()])
     patterns = [re.sub(r"/.*", "/<corpus>", name) for name in table.columns]

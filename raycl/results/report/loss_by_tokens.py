@@ -116,7 +116,12 @@ def draw_hand_off(
     label_ends(axes, ends, {label: appearance[label].colour for label in ends})
     kinds = {outcome.kind for outcome in lines}
     caption = ["One line per recipe; the first steps, far above, are cut off."]
+    if all(outcome.starts_trained for outcome in lines):
+        cut = any(float(losses.max()) > axes.get_ylim()[1] for _, losses in curves.values())
+        caption = ["One line per recipe" + "; first steps above the frame are cut off" * cut + "."]
     caption += [words for kind, words in _CAPTIONS.items() if kind in kinds]
     caption += [TOO_MANY] if crowded else []
     name = f"loss-{corpora_of(outcomes).index(corpus)}"
-    return Drawing(name, f"Loss on {corpus} through the hand-off", " ".join(caption), figure)
+    hand_off = any(len(outcome.stages) > 1 for outcome in lines if not outcome.is_baseline)
+    title = f"Loss on {corpus}" + " through the hand-off" * hand_off
+    return Drawing(name, title, " ".join(caption), figure)
