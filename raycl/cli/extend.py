@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from raycl.errors import InputError
 
@@ -25,7 +24,7 @@ def extend(
     from raycl.recipe.load import read_yaml
     from raycl.recipe.resolution import stored_resolution
     from raycl.recipe.stored_recipe import read_recipe
-    from raycl.recipe.written_recipe import written_recipe
+    from raycl.recipe.written_recipe import written_recipe, yaml_text
     from raycl.results.named_state import named_state
     from raycl.states.tree_record import stored_sweeps
     from raycl.storage import Storage
@@ -53,4 +52,4 @@ def extend(
     print(f"# Its end is the state {named.state}.")
     if variant.kind == "anneal":
         print("# That state is an anneal branch; the new stage goes on from the trunk it left.")
-    print(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100).rstrip())
+    print(yaml_text(data).rstrip())

@@ -50,6 +50,8 @@ def written_beside(folder: Path, report: Callable[[str], None]) -> Iterator[Path
     try:
         (beside / _MARK).touch()
         yield beside
+        for file in beside.glob("*.safetensors"):
+            file.chmod(0o644)  # safetensors' own writer lets nobody else read them
         (beside / _MARK).unlink()
         beside.rename(folder)
     except BaseException:

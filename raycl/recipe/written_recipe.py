@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from raycl.plan.execution import Device, precision_on
 from raycl.recipe.definition import Definition
 from raycl.recipe.load import parse_recipe, with_field
@@ -29,6 +31,13 @@ def written_recipe(definition: Definition, variant: Variant, device: Device) -> 
     execution = dict(written) if isinstance(written, Mapping) else {}
     execution["precision"] = precision_on(variant.recipe.execution.precision, device)
     return {**data, "execution": execution}
+
+
+def yaml_text(data: Mapping[str, Any]) -> str:
+    """A recipe's data as YAML, in which short mappings stand on one line."""
+    return yaml.safe_dump(
+        dict(data), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+    )
 
 
 def _point(definition: Definition, variant: Variant) -> dict[str, Any]:

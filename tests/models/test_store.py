@@ -16,6 +16,8 @@ from raycl.models.start import Start
 from raycl.models.store import (
     check_same_configuration,
     has_start,
+    start_dtype,
+    start_files,
     start_weights,
     store_start,
     stored_start,
@@ -23,6 +25,7 @@ from raycl.models.store import (
 )
 from raycl.storage import Storage
 from tests.helpers.checkpoints import CONFIG, small_tensors, write_checkpoint
+from tests.helpers.model_folders import model_folder
 
 
 @pytest.fixture
@@ -178,3 +181,15 @@ def test_a_damaged_record_of_a_name_is_named(storage: Storage, tmp_path: Path) -
         record.write_text(content)
         with pytest.raises(InputError, match=record.name):
             find_start("base", tmp_path, storage)
+
+
+def test_the_type_and_the_files_of_a_stored_model(tmp_path: Path) -> None:
+    storage, folder = Storage(tmp_path / "storage"), model_folder(tmp_path / "m", dtype="BF16")
+    (folder / "merges.txt").write_text("a b")
+    start = read_start(str(folder), tmp_path)
+    assert start_dtype(storage, start.identifier) is None
+    store_start(storage, start)
+    assert start_dtype(storage, start.identifier) == "BF16"
+    assert start_files(storage, start.identifier, ("merges.txt", "vocab.json")) == {
+        "merges.txt": b"a b"
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -12,7 +12,7 @@ import pandas as pd
 import yaml
 
 from raycl.models.hub import is_hub_name
-from raycl.recipe.written_recipe import written_recipe
+from raycl.recipe.written_recipe import written_recipe, yaml_text
 from raycl.results.gather import gather
 from raycl.results.model_card.lineage import lineage
 from raycl.results.model_card.origin import Origin, find_origin
@@ -93,8 +93,8 @@ def _lineage(storage: Storage, mark: StateMark, origin: Origin | None) -> Iterat
     yield from lineage(storage, mark, origin)
     packages = ", ".join(f"{name} {version(name)}" for name in ("raycl", "torch", "transformers"))
     yield ""
-    yield f"Exported with {packages} and Python {platform.python_version()}. The versions of the "
-    yield "training itself are in the report of its sweep."
+    yield f"Exported with {packages} and Python {platform.python_version()}. The versions of"
+    yield "the training itself are in the report of its sweep."
 
 
 def _results(storage: Storage, origin: Origin | None) -> Iterator[str]:
@@ -155,11 +155,7 @@ def _recipe_file(origin: Origin) -> str:
         "# Places on the author's machine are left out: give your own under `text`, `pretrained`\n"
         "# and `tokenizer`. States are named by content, so that the same files lead to the same.\n"
     )
-    return head + yaml.safe_dump(without_places(_plain(data)), sort_keys=False, allow_unicode=True)
-
-
-def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(data)
+    return head + yaml_text(without_places(data))
 
 
 def _public(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raycl.plan.chain import ChainStage
+from raycl.plan.execution import precision_on
 from raycl.results.model_card.origin import Origin
 from raycl.results.report.number_text import rate_text, share_text
 from raycl.states.mark import StateMark
@@ -51,7 +52,8 @@ def _stages(origin: Origin, mark: StateMark) -> Iterator[str]:
     batch = f"{chain.global_batch} sequences of {chain.sequence_length} tokens"
     optimizer = ", ".join(f"{k} {v}" for k, v in origin.training.optimizer.model_dump().items())
     yield f"A step has {batch}. AdamW: {optimizer}. Seed of random weights: {recipe.seed}."
-    yield f"All parameters are trained in {recipe.execution.precision} precision."
+    precision = precision_on(recipe.execution.precision, origin.plan.resolution.device)
+    yield f"Training computed in {precision} and kept its weights in float32."
     if mark.created:
         yield f"The state was written on {mark.created}."
 
