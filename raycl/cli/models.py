@@ -25,8 +25,8 @@ def add(
 ) -> None:
     """Copy a model into a storage and print its identifier, for `model.pretrained` of recipes.
 
-    Sweeps do this by themselves for folders and hub names. It is of use before `raycl submit`, whose
-    jobs run elsewhere, and to start from a stored state: its weights are copied as they were
+    Sweeps do this by themselves for folders and hub names. It is of use before `raycl submit`,
+    whose jobs run elsewhere, and to start from a stored state: its weights are copied as they were
     trained, so that the state may go afterwards.
     """
     from raycl.models.find import is_state_name

@@ -27,9 +27,10 @@ def is_state_name(reference: str) -> bool:
 def find_start(reference: str, base: Path, storage: Storage | None) -> tuple[Start, str]:
     """The checkpoint that a recipe names, and a sentence where it is not where it was; else "".
 
-    A state's name is refused, with what to do. A folder comes first, relative to `base`; then a model of the storage by its identifier, or by
+    A folder comes first, relative to `base`; then a model of the storage by its identifier, or by
     the first 12 digits or more of it; then the storage's copy of a folder that is gone; then the
-    hub, and the storage's copy where the hub cannot be asked. Raises InputError.
+    hub, and the storage's copy where the hub cannot be asked. Raises InputError, for the name of a
+    state with what to do.
     """
     folder = local_folder(reference, base)
     if storage is None or is_there(folder):
