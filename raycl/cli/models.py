@@ -2,34 +2,60 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raycl.cli.options import StorageUrl
+
+if TYPE_CHECKING:
+    from raycl.storage import Storage
 
 models = typer.Typer(no_args_is_help=True, help="Pretrained models in a storage.")
 
 
 @models.command()
 def add(
-    model: Annotated[str, typer.Argument(help="Folder of a model, or its hub name.")],
+    model: Annotated[
+        str, typer.Argument(help="Folder of a model, its hub name, or a state of the storage.")
+    ],
     storage: StorageUrl,
 ) -> None:
     """Copy a model into a storage and print its identifier, for `model.pretrained` of recipes.
 
-    Sweeps do this by themselves. It is of use before `raycl submit`, whose jobs run elsewhere.
+    Sweeps do this by themselves for folders and hub names. It is of use before `raycl submit`,
+    whose jobs run elsewhere, and to start from a stored state: its weights are copied as they were
+    trained, so that the state may go afterwards.
     """
-    from raycl.models.read import read_start
+    from raycl.models.find import is_state_name
+    from raycl.models.read import is_there, local_folder, read_start
     from raycl.models.references import remember
     from raycl.models.store import check_same_configuration, store_start
     from raycl.storage import Storage
 
     place = Storage(storage)
     place.check_writable()
+    if is_state_name(model) and not is_there(local_folder(model, Path.cwd())):
+        print(_add_state(place, model))
+        return
     start = read_start(model, Path.cwd())
     store_start(place, start)
     check_same_configuration(place, start)
     remember(place, start, Path.cwd())
     print(start.identifier)
+
+
+def _add_state(storage: Storage, reference: str) -> str:
+    """Keep the weights of a state as a model to start from; its identifier."""
+    from raycl.evaluation.export import export_state
+    from raycl.models.read import read_start
+    from raycl.models.store import check_same_configuration, store_start
+
+    with tempfile.TemporaryDirectory(prefix="raycl-start-") as folder:
+        export_state(storage, reference, Path(folder))
+        start = read_start(folder, Path.cwd())
+        store_start(storage, start)
+    check_same_configuration(storage, start)
+    return start.identifier

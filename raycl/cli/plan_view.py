@@ -13,6 +13,7 @@ from raycl.cli.memory_view import memory_text, print_memory
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.plan.cost import NodePlan, Plan
+from raycl.plan.disk import DiskUse
 from raycl.recipe.merges import PlannedMerge
 from raycl.units import format_bytes, format_count
 
@@ -42,6 +43,8 @@ def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
     print_plan_summary(plan, console)
     for sentence in _partial(plan):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    if plan.disk is not None:
+        console.print(disk_text(plan.disk), soft_wrap=True, highlight=False)
     for labels in _equal(plan.nodes):
         text = f"The same training, and so equal rows in the results: {'; '.join(labels)}"
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -71,6 +74,19 @@ def _partial(plan: Plan) -> list[str]:
             tied = f"; {node.tied}" if node.tied else ""
             found[node.stage, node.trains] = f"{node.stage} trains {node.trains}{trained}{tied}."
     return list(found.values())
+
+
+def disk_text(disk: DiskUse) -> str:
+    """The bytes of states at the end and on the way, and what another `keep` would leave."""
+    text = f"States: {format_bytes(disk.at_end)} at the end"
+    if disk.with_all != disk.at_end:
+        text += f" ({format_bytes(disk.with_all)} with `execution.keep: all`)"
+    elif disk.with_weights != disk.at_end:
+        text += f" ({format_bytes(disk.with_weights)} with `execution.keep: weights`)"
+    text += f", {format_bytes(disk.there)} of it there"
+    if disk.meanwhile:
+        text += f"; up to {format_bytes(disk.meanwhile)} more for each node under way"
+    return f"{text}."
 
 
 def _equal(nodes: Sequence[NodePlan]) -> list[list[str]]:

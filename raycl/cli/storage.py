@@ -15,8 +15,10 @@ from rich.text import Text
 
 from raycl.cli.options import exit_if_damaged
 from raycl.cli.output import LastingConsole
+from raycl.cli.reduce import reduce_states, reducible_states
 from raycl.errors import InputError
 from raycl.states.inventory import StateFacts, stored_states
+from raycl.states.reducible import Less
 from raycl.storage import Storage
 from raycl.units import format_bytes, format_count, format_seconds, parse_duration
 
@@ -112,6 +114,7 @@ def state_lines(storage: Storage) -> tuple[list[dict[str, Any]], tuple[str, ...]
             "trains": state.mark.trains if state.mark else None,
             "kind": state.kind,
             "complete": state.complete,
+            "holds": state.mark.holds if state.mark else None,
             "bytes": state.bytes,
             "steps": state.own_steps,
             "tokens": state.own_tokens,
@@ -136,11 +139,19 @@ def prune(
     older_than: Annotated[
         str, typer.Option(help="Keep all that is younger: 12 hours, 1 day, 0s.")
     ] = "1 day",
+    to: Annotated[
+        Less | None,
+        typer.Option(
+            help="Instead, leave out what the ends of finished nodes need no more: the optimizer "
+            "(weights), or all but the results, except for the best recipe of each sweep (results)."
+        ),
+    ] = None,
 ) -> None:
     """Show the states that nothing needs, and remove them with --yes.
 
     A state stays if it is the end of a node of a stored sweep, if evaluations or merged states need
-    it, if an unfinished node may resume from it, or if it is younger than --older-than.
+    it, if an unfinished node may resume from it, or if it is younger than --older-than. With --to,
+    states stay and hold less.
     """
     from raycl.recipe.stored_chains import stored_chains
     from raycl.states.prune import removable, remove
@@ -155,6 +166,9 @@ def prune(
     place, console = Storage(storage), Console()
     found = stored_states(place)
     uses = find_uses(place, found, stored_chains(place))
+    if to is not None:
+        reduce_states(place, reducible_states(place, found, uses, to, age), to, yes)
+        return
     going = removable(found, uses, datetime.now(UTC), age)
     if not going:
         console.print(f"Nothing to remove: all {len(found)} states are needed or young.")

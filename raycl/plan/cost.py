@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from raycl.plan import presets
+from raycl.plan.disk import DiskUse, all_use, disk_use
 from raycl.plan.fit import Fit
 from raycl.plan.holding import Holding
 from raycl.plan.memory import MemoryFacts
@@ -76,6 +77,8 @@ class Plan:
     """What steps are computed in; both names where recipes differ."""
     room: float | None = None
     """Bytes that a step of one worker may take, where that is known."""
+    disk: DiskUse | None = None
+    """Bytes of states in the storage; None where a model's size is not known."""
 
     @property
     def steps_left(self) -> int:
@@ -113,7 +116,19 @@ def make_plan(
         nodes=nodes,
         precision=" and ".join(sorted({n.training.execution.precision for n in tree.nodes})),
         room=place.room,
+        disk=_disk(tree, stored, sizes),
     )
+
+
+def _disk(tree: Tree, stored: StoredTree, sizes: _Sizes) -> DiskUse | None:
+    found = [(node, sizes.of(node)) for node in tree.nodes]
+    carried = tree.carried
+    uses = [
+        disk_use(n.training, n.name in carried, n.name in stored.finished, s.parameters, s.trained)
+        for n, s in found
+        if s is not None
+    ]
+    return all_use(uses) if len(uses) == len(found) else None
 
 
 @dataclass(frozen=True)

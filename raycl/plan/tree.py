@@ -7,7 +7,7 @@ from it, to compare it with others, or to keep it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from raycl.plan.training import Training
@@ -48,9 +48,22 @@ class Tree:
         """Number of steps that would be trained if every recipe ran by itself."""
         return sum(training.chain.steps for training in self.recipes.values())
 
+    @property
+    def carried(self) -> set[str | None]:
+        """Nodes from whose end another one goes on with the optimizer."""
+        return _carried(self.nodes)
+
     def path(self, label: str) -> tuple[Node, ...]:
         """The nodes of a recipe, from its first step to its last."""
         return tuple(node for node in self.nodes if label in node.recipes)
+
+
+def _carried(nodes: Iterable[Node]) -> set[str | None]:
+    return {
+        node.parent
+        for node in nodes
+        if not node.training.chain.resets_optimizer(node.training.start)
+    }
 
 
 def build_tree(recipes: Mapping[str, Training], least_shared: int = 1) -> Tree:
@@ -74,11 +87,7 @@ def _with_ends(nodes: Sequence[Node], recipes: Mapping[str, Training]) -> Iterat
     The optimizer is left out where all recipes of the node want that, and no node of the tree goes
     on with it.
     """
-    carried = {
-        node.parent
-        for node in nodes
-        if not node.training.chain.resets_optimizer(node.training.start)
-    }
+    carried = _carried(nodes)
     for node in nodes:
         light = all(recipes[label].execution.keep == "weights" for label in node.recipes)
         if light and node.name not in carried:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from raycl.errors import InputError
 from raycl.states.mark import StateMark, read_mark
+from raycl.states.reduced import unlisted_files
 from raycl.storage import Storage, layout
 from raycl.storage.backend import Found
 
@@ -27,6 +28,8 @@ class StateFacts:
     mark: StateMark | None
     damage: str = ""
     """What is wrong with its mark, and what to do; empty where the mark could be read."""
+    unlisted: int = 0
+    """Bytes of files that its mark does not list: a change that was killed has left them."""
 
     @property
     def step(self) -> int:
@@ -128,7 +131,9 @@ def _facts(storage: Storage, name: str, entries: Sequence[Found]) -> StateFacts:
     mark, damage = None, ""
     if any(e.path == mark_path or e.path.startswith(f"{mark_path}/") for e in entries):
         mark, damage = _read_mark(storage, name)
-    return StateFacts(name, size, max(times, default=None), mark, damage)
+    sizes = {entry.path.partition("/")[2]: entry.bytes for entry in files}
+    unlisted = sum(sizes[file] for file in unlisted_files(mark, sizes)) if mark else 0
+    return StateFacts(name, size, max(times, default=None), mark, damage, unlisted)
 
 
 def _read_mark(storage: Storage, name: str) -> tuple[StateMark | None, str]:

@@ -31,6 +31,8 @@ class SweepNode:
     certain: bool = True
     """False where the chain could not be computed again. `inside` then has all states that may lie
     on it."""
+    parent: str | None = None
+    """Name of the end state from which it goes on; None where training begins."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,9 @@ def _nodes(
         inside = set().union(*(others[step] for step in steps))
         if chain is not None and certain:
             inside &= {chain.name(step) for step in steps}
-        yield SweepNode(sweep, node.name, node.recipes, frozenset(inside), keep_last, certain)
+        yield SweepNode(
+            sweep, node.name, node.recipes, frozenset(inside), keep_last, certain, node.parent
+        )
     # Nothing lies inside a merge, and what it was made of stays with it.
     for merge in tree.merges:
         yield SweepNode(sweep, merge.name, (merge.label,))
