@@ -49,13 +49,36 @@ def add(
 
 def _add_state(storage: Storage, reference: str) -> str:
     """Keep the weights of a state as a model to start from; its identifier."""
-    from raycl.evaluation.export import export_state
+    from raycl.evaluation.export import ExportOptions, export_state
     from raycl.models.read import read_start
     from raycl.models.store import check_same_configuration, store_start
 
     with tempfile.TemporaryDirectory(prefix="raycl-start-") as folder:
-        export_state(storage, reference, Path(folder))
-        start = read_start(folder, Path.cwd())
+        model = Path(folder) / "model"
+        export_state(storage, reference, model, ExportOptions("float32", check=False))
+        start = read_start(str(model), Path.cwd())
         store_start(storage, start)
     check_same_configuration(storage, start)
     return start.identifier
+
+
+@models.command()
+def extend(  # noqa: PLR0913 (each is an option of the command)
+    model: Annotated[str, typer.Argument(help="Folder of a model, or its hub name.")],
+    to: Annotated[Path, typer.Option(help="Folder for the new model; it must not exist.")],
+    text: Annotated[list[str] | None, typer.Option(help="Files that new tokens come from.")] = None,
+    tokens: Annotated[int, typer.Option(min=0, help="How many tokens to learn from it.")] = 0,
+    token: Annotated[list[str] | None, typer.Option(help="A new token as it is.")] = None,
+    initialize: Annotated[str, typer.Option(help="mean, or weighted-mean.")] = "mean",
+    sample_bytes: Annotated[int, typer.Option(min=1, help="Bytes read of each text.")] = 4_000_000,
+) -> None:
+    """Give a model further tokens, for a new language: a folder to continue from.
+
+    A new token's rows are the mean of those of the tokens that stood for it. It prints the bytes
+    per token of each text before and after.
+    """
+    from raycl.weights.extend import Growth, extend_folder
+
+    wanted = Growth(tuple(text or ()), tokens, tuple(token or ()), initialize, sample_bytes)
+    for sentence in extend_folder(model, to, wanted):
+        print(sentence)

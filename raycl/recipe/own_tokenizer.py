@@ -16,8 +16,8 @@ from raycl.recipe.tokenizer_facts import tokenizer_choice
 from raycl.storage import Storage
 
 _ANOTHER = (
-    "Leave `tokenizer` out, which takes the model's own; for new tokens see docs/vocabulary.md "
-    "(raycl models extend)"
+    "Leave `tokenizer` out, which takes the model's own; a model gets new tokens by "
+    "`raycl models extend`"
 )
 
 

@@ -78,7 +78,7 @@ def train_tokenizer(
     texts = (
         text
         for source, files in zip(sources, read, strict=True)
-        for text in _sample(source, [r.file for r in files], sample_bytes_per_corpus, seed)
+        for text in sample_texts(source, [r.file for r in files], sample_bytes_per_corpus, seed)
     )
     trained = _train(texts, vocabulary)
     if trained.get_vocab_size() < vocabulary:
@@ -118,7 +118,9 @@ def _train(texts: Iterator[str], vocabulary: int) -> Tokenizer:
     return tokenizer
 
 
-def _sample(source: TextSource, files: list[InputFile], wanted: int, seed: int) -> Iterator[str]:
+def sample_texts(
+    source: TextSource, files: list[InputFile], wanted: int, seed: int
+) -> Iterator[str]:
     """About `wanted` bytes of text, an equal share from each of many places in the corpus."""
     units, _ = plan_units(source, files, _SAMPLE_UNIT_BYTES)
     order: list[Any] = list(np.random.default_rng(seed).permutation(len(units)))

@@ -131,7 +131,7 @@ def _check_vocabulary(
 ) -> None:
     rows = vocabulary_of(model)
     if vocabulary > rows:
-        remedy = "Take the model's own tokenizer, or enlarge it with `resize_token_embeddings`"
+        remedy = "Take the model's own tokenizer, or enlarge the model: raycl models extend"
         raise InputError(
             f"vocabulary of {rows:,} tokens",
             f"the tokenizer has {vocabulary:,} tokens, more than the model",

@@ -1,0 +1,83 @@
+"""A tokenizer with further tokens, and the tokens that stood for each of them before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tokenizers import AddedToken
+
+from raycl.data.tokenizer.continued_bpe import Pair, check_can_grow, learned_merges, with_merges
+from raycl.data.tokenizer.definition import definition_of, parse, token_ids
+from raycl.data.tokenizer.text_tokenizer import TextTokenizer, make_tokenizer
+from raycl.errors import InputError
+
+
+@dataclass(frozen=True)
+class Extension:
+    """A tokenizer that has grown."""
+
+    tokenizer: TextTokenizer
+    pieces: Mapping[int, tuple[int, ...]]
+    """Ids of the old tokens that stood for each new one, by the new one's id."""
+
+
+def extend_tokenizer(
+    base: TextTokenizer, texts: Iterable[str], learned: int, named: Sequence[str]
+) -> Extension:
+    """The tokenizer with `learned` tokens from text, and with the words `named` as tokens.
+
+    Raises InputError where the text gives fewer tokens, where the model of the tokenizer learns
+    none, or where it has a named token already.
+    """
+    where = f"tokenizer {base.files.where!r}"
+    definition, pieces = definition_of(parse(base.files.definition, base.files.where)), {}
+    if learned:
+        check_can_grow(definition, base.files.where)
+        merges = learned_merges(base.encoder, texts, learned)
+        if len(merges) < learned:
+            problem = f"the text gives only {len(merges):,} of {learned:,} tokens"
+            raise InputError(where, problem, "Give more text, or fewer tokens")
+        definition = with_merges(definition, merges)
+        pieces = _pieces(token_ids(definition), merges)
+    grown = parse(json.dumps(definition), base.files.where)
+    for token in dict.fromkeys(named):
+        if grown.token_to_id(token) is not None:
+            raise InputError(where, f"it has a token {token!r} already", "Leave it out")
+        written = tuple(base.encode(token))
+        grown.add_tokens([AddedToken(token, normalized=False, special=False)])
+        pieces[grown.token_to_id(token)] = written
+    _check_ids(base, grown.get_vocab(), pieces)
+    made = make_tokenizer(replace(base.files, definition=grown.to_str(pretty=True)))
+    return Extension(made, pieces)
+
+
+def bytes_per_token(tokenizer: TextTokenizer, texts: Sequence[str]) -> float:
+    """UTF-8 bytes of the texts for each of their tokens, without ends and beginnings."""
+    tokens = sum(len(tokenizer.encode(text)) for text in texts)
+    return sum(len(text.encode()) for text in texts) / max(tokens, 1)
+
+
+def _pieces(ids: Mapping[str, int], merges: Sequence[Pair]) -> dict[int, tuple[int, ...]]:
+    found: dict[int, tuple[int, ...]] = {}
+    for left, right in merges:
+        parts = ((ids[part], found.get(ids[part])) for part in (left, right))
+        found[ids[left + right]] = tuple(
+            piece for number, own in parts for piece in (own or (number,))
+        )
+    return found
+
+
+def _check_ids(
+    base: TextTokenizer, ids: Mapping[str, int], new: Mapping[int, tuple[int, ...]]
+) -> None:
+    """Raise InputError where the library has given an old token another id."""
+    old = token_ids(base.definition)
+    moved = next((token for token, number in old.items() if ids.get(token) != number), None)
+    if moved is not None or any(number < base.vocabulary for number in new):
+        raise InputError(
+            f"tokenizer {base.files.where!r}",
+            f"its ids have gaps, so that {moved or 'a new token'!r} would get another one's id",
+            "Give a tokenizer whose ids are 0, 1, 2 and so on",
+        )

@@ -1,0 +1,74 @@
+"""A pretrained model with rows for further tokens, each made of the rows that stood for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import gcd
+from pathlib import Path
+
+import torch
+import transformers
+
+from raycl.errors import InputError
+from raycl.train.model.quiet import silent
+
+_MULTIPLE = 128
+"""Sizes of embeddings are kept a multiple of what the old one was a multiple of, up to this."""
+
+
+def extend_model(
+    folder: Path,
+    target: Path,
+    pieces: Mapping[int, tuple[int, ...]],
+    weights: Mapping[int, int] | None = None,
+) -> int:
+    """Write the model in `folder` with a row for each new token into `target`; its rows then.
+
+    A new row is the mean of the old rows of the token's `pieces` (Gee et al. 2022, "Fast Vocabulary
+    Transfer"), in the embedding, in a head of its own and in the head's bias; with `weights`, the
+    length of each old token, their mean weighted by length. Rows that the model had unused are
+    taken first. The model is held in memory, in the type of its file. Raises InputError where its
+    weights are not complete.
+    """
+    with silent():
+        model, told = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype="auto", output_loading_info=True, local_files_only=True
+        )
+    if told["missing_keys"]:
+        missing = ", ".join(sorted(told["missing_keys"])[:3])
+        raise InputError(str(folder), f"weights are missing: {missing}", "Give a complete model")
+    rows = int(model.get_input_embeddings().weight.shape[0])
+    needed = max(pieces) + 1
+    if needed > rows:
+        multiple = gcd(rows, _MULTIPLE)
+        needed = -(-needed // multiple) * multiple
+        model.resize_token_embeddings(needed, mean_resizing=False)
+    with torch.no_grad():
+        for table in _tables(model):
+            _fill(table, rows, pieces, weights)
+    with silent():
+        model.save_pretrained(target)
+    return max(rows, needed)
+
+
+def _tables(model: transformers.PreTrainedModel) -> list[torch.Tensor]:
+    """The tensors with a row for each token; tied ones once."""
+    head = model.get_output_embeddings()
+    tables = [model.get_input_embeddings().weight]
+    if head is not None:
+        tables += [head.weight] if head.weight is not tables[0] else []
+        tables += [head.bias] if getattr(head, "bias", None) is not None else []
+    return tables
+
+
+def _fill(
+    table: torch.Tensor,
+    rows: int,
+    pieces: Mapping[int, tuple[int, ...]],
+    weights: Mapping[int, int] | None,
+) -> None:
+    table[rows:] = table[:rows].double().mean(0).to(table.dtype)  # rows that no token has
+    for token, parts in pieces.items():
+        share = torch.tensor([weights[p] if weights else 1 for p in parts], dtype=torch.float64)
+        old = table[list(parts)].double()
+        table[token] = torch.tensordot(share / share.sum(), old, dims=1).to(table.dtype)
