@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import gcd
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -31,9 +32,10 @@ def extend_model(
     weights are not complete.
     """
     with silent():
-        model, told = transformers.AutoModelForCausalLM.from_pretrained(
+        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
             folder, dtype="auto", output_loading_info=True, local_files_only=True
         )
+    model, told = loaded
     if told["missing_keys"]:
         missing = ", ".join(sorted(told["missing_keys"])[:3])
         raise InputError(str(folder), f"weights are missing: {missing}", "Give a complete model")
@@ -51,10 +53,10 @@ def extend_model(
     return max(rows, needed)
 
 
-def _tables(model: transformers.PreTrainedModel) -> list[torch.Tensor]:
+def _tables(model: Any) -> list[torch.Tensor]:
     """The tensors with a row for each token; tied ones once."""
     head = model.get_output_embeddings()
-    tables = [model.get_input_embeddings().weight]
+    tables: list[torch.Tensor] = [model.get_input_embeddings().weight]
     if head is not None:
         tables += [head.weight] if head.weight is not tables[0] else []
         tables += [head.bias] if getattr(head, "bias", None) is not None else []

@@ -161,7 +161,7 @@ def test_what_transformers_saves_passes(kind: str, tmp_path: Path) -> None:
 def test_a_tokenizer_larger_than_the_model(pretrained: bool) -> None:
     with pytest.raises(InputError, match=r"300 tokens: the tokenizer has 320 tokens") as raised:
         inspected(LLAMA, llama_tensors() if pretrained else None, vocabulary=320)
-    wanted = "resize_token_embeddings" if pretrained else "vocab_size to 320"
+    wanted = "raycl models extend" if pretrained else "vocab_size to 320"
     assert wanted in raised.value.remedy
     inspected(LLAMA, vocabulary=300)
 

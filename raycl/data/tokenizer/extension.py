@@ -32,7 +32,8 @@ def extend_tokenizer(
     none, or where it has a named token already.
     """
     where = f"tokenizer {base.files.where!r}"
-    definition, pieces = definition_of(parse(base.files.definition, base.files.where)), {}
+    definition = definition_of(parse(base.files.definition, base.files.where))
+    pieces: dict[int, tuple[int, ...]] = {}
     if learned:
         check_can_grow(definition, base.files.where)
         merges = learned_merges(base.encoder, texts, learned)
@@ -47,7 +48,7 @@ def extend_tokenizer(
             raise InputError(where, f"it has a token {token!r} already", "Leave it out")
         written = tuple(base.encode(token))
         grown.add_tokens([AddedToken(token, normalized=False, special=False)])
-        pieces[grown.token_to_id(token)] = written
+        pieces[grown.get_vocab()[token]] = written
     _check_ids(base, grown.get_vocab(), pieces)
     made = make_tokenizer(replace(base.files, definition=grown.to_str(pretty=True)))
     return Extension(made, pieces)

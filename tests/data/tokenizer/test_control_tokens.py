@@ -31,7 +31,7 @@ def test_they_are_tokens_where_it_is_asked_for(
     storage = Storage(tmp_path / "storage")
     folder = write_tokenizer(tmp_path / "own", tokenizer, tokenizer_config={"eos_token": end})
     plain, asked = load_tokenizer(storage, folder), load_tokenizer(storage, folder, TOKENS)
-    number = tokenizer.token_to_id(token)
+    number = tokenizer.get_vocab()[token]
     assert number not in plain.encode(f"a{token}b")
     assert asked.encode(f"a{token}b").count(number) == 1
     assert asked.decode([number]).strip() == token
