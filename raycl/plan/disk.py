@@ -2,8 +2,8 @@
 
 A whole state has 4 bytes for each parameter and 8 more for each that is trained (AdamW's two
 moments), in float32; adapters are parameters like others. A state of weights alone has 4 bytes for
-each parameter of the plain model, into which adapters are merged. Headers, indices and histories are not counted: of any but a tiny model they
-are less than a hundredth.
+each parameter of the plain model, into which adapters are merged. Headers, indices and histories
+are not counted: of any but a tiny model they are less than a hundredth.
 """
 
 from __future__ import annotations
