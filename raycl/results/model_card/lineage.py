@@ -13,6 +13,11 @@ from raycl.states.mark import read_mark as _read_mark
 from raycl.storage import Storage, layout
 from raycl.units import format_count
 
+_COLUMNS = (
+    *("stage", "steps", "tokens", "new data", "replay"),
+    *("schedule", "max. rate", "optimizer", "trains"),
+)
+
 
 def lineage(storage: Storage, mark: StateMark, origin: Origin | None) -> Iterator[str]:
     """Every stage up to the state; without its recipe, what its mark alone knows."""
@@ -37,8 +42,8 @@ def lineage(storage: Storage, mark: StateMark, origin: Origin | None) -> Iterato
 
 def _stages(origin: Origin) -> Iterator[str]:
     chain, recipe = origin.training.chain, origin.variant.recipe
-    yield "| stage | steps | tokens | new data | replay | schedule | max. rate | optimizer | trains |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield f"| {' | '.join(_COLUMNS)} |"
+    yield "|---" * len(_COLUMNS) + "|"
     for number, (stage, first) in enumerate(zip(chain.stages, chain.starts, strict=False)):
         done = min(stage.steps, origin.step - first)
         if done <= 0:
