@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raycl.errors import InputError
+
+if TYPE_CHECKING:
+    from raycl.states.tree_record import MergeRecord
+    from raycl.storage import Storage
 
 
 def extend(
@@ -35,8 +40,14 @@ def extend(
         raise InputError(
             f"--recipe {recipe!r}",
             "a state, of which no recipe is known",
-            "Name a recipe by its label. A state alone is continued by a new recipe with "
-            f"model: {{pretrained: FOLDER}}, after `raycl export {recipe} FOLDER`",
+            f"Name a recipe by its label. {_continued(place, named.state)}",
+        )
+    if (merge := _merge(place, named.sweep, named.label)) is not None:
+        raise InputError(
+            f"--recipe {recipe!r}",
+            f"{named.label!r} is a merged model, and no stage of a recipe goes on from a merge",
+            f"{_continued(place, named.state)}. Or extend the recipe whose merge it is: "
+            f"--recipe {shlex.quote(merge.recipe)}",
         )
     definition = read_recipe(place, named.sweep)
     variant = next(v for v in definition.variants if v.label == named.label)
@@ -53,3 +64,19 @@ def extend(
     if variant.kind == "anneal":
         print("# That state is an anneal branch; the new stage goes on from the trunk it left.")
     print(yaml_text(data).rstrip())
+
+
+def _merge(storage: Storage, sweep: str, label: str) -> MergeRecord | None:
+    """The merge of a stored sweep whose row has this label; None where it is a recipe's."""
+    from raycl.states.tree_record import find_tree_record
+
+    merges = find_tree_record(storage, sweep).merges
+    return next((merge for merge in merges if merge.label == label), None)
+
+
+def _continued(storage: Storage, state: str) -> str:
+    """How training goes on from a state that is no recipe's."""
+    return (
+        f"`raycl models add {state} --storage {shlex.quote(storage.url)}` prints an identifier: a "
+        "new recipe begins from it with model: {pretrained: IDENTIFIER}"
+    )

@@ -28,14 +28,14 @@ def reducible_states(
 ) -> list[StateFacts]:
     """The states that may hold no more than `to`; with `results` never the best of a sweep.
 
-    Raises InputError where a record cannot be read, or a sweep has no results to tell its best by.
+    Raises InputError where a record cannot be read, or the results of a sweep cannot be computed.
     """
     keep = _best(storage, uses) if to == "results" else frozenset()
     return reducible(found, uses, to, (datetime.now(UTC), age), keep)
 
 
 def _best(storage: Storage, uses: Uses) -> frozenset[str]:
-    from raycl.results.best import states_to_keep
+    from raycl.results.best_recipe import states_to_keep
 
     sweeps = dict.fromkeys(node.sweep for node in uses.nodes)
     return frozenset().union(*(states_to_keep(storage, sweep) for sweep in sweeps))

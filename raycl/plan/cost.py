@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from raycl.plan import presets
-from raycl.plan.disk import DiskUse, all_use, disk_use
+from raycl.plan.disk import DiskUse, StateNumbers, all_use, disk_use
 from raycl.plan.fit import Fit
 from raycl.plan.holding import Holding
 from raycl.plan.memory import MemoryFacts
@@ -121,12 +121,12 @@ def make_plan(
 
 
 def _disk(tree: Tree, stored: StoredTree, sizes: _Sizes) -> DiskUse | None:
-    found = [(node, sizes.of(node)) for node in tree.nodes]
+    found = [(node, sizes.numbers(node)) for node in tree.nodes]
     carried = tree.carried
     uses = [
-        disk_use(n.training, n.name in carried, n.name in stored.finished, s.parameters, s.trained)
-        for n, s in found
-        if s is not None
+        disk_use(node.training, node.name in carried, node.name in stored.finished, numbers)
+        for node, numbers in found
+        if numbers is not None
     ]
     return all_use(uses) if len(uses) == len(found) else None
 
@@ -157,6 +157,14 @@ class _Sizes:
     def whole(self, node: Node) -> _Size | None:
         """The size of the node's model where all of it is trained; None where it is not known."""
         return self._sized(node, ALL)
+
+    def numbers(self, node: Node) -> StateNumbers | None:
+        """The numbers in a state of the node; None where they are not known."""
+        size = self.of(node)
+        if size is None:
+            return None
+        plain = self.whole(node) or size
+        return StateNumbers(size.parameters, size.trained, plain.parameters)
 
     def _sized(self, node: Node, trains: Trains) -> _Size | None:
         model, length = node.training.model, node.training.sequence_length

@@ -1,8 +1,9 @@
 """The bytes that the states of a tree take in the storage.
 
 A whole state has 4 bytes for each parameter and 8 more for each that is trained (AdamW's two
-moments), in float32. Headers, indices and histories are not counted: of any but a tiny model they
-are less than a hundredth.
+moments), in float32; adapters are parameters like others. A state of weights alone has 4 bytes for
+each parameter of the plain model, into which adapters are merged. Headers, indices and histories
+are not counted: of any but a tiny model they are less than a hundredth.
 """
 
 from __future__ import annotations
@@ -37,12 +38,31 @@ class DiskUse:
         return replace(self, meanwhile=max(self.meanwhile, other.meanwhile), **both)
 
 
-def disk_use(
-    training: Training, carried: bool, finished: bool, parameters: int, trained: int
-) -> DiskUse:
+@dataclass(frozen=True)
+class StateNumbers:
+    """The numbers of which the states of a node consist."""
+
+    parameters: int
+    """Those of the model, its stage's adapters included."""
+    trained: int
+    """Those that have moments."""
+    plain: int
+    """Those of the model without adapters."""
+
+    @property
+    def light(self) -> int:
+        """Bytes of a state of weights alone."""
+        return WEIGHT_BYTES * self.plain
+
+    @property
+    def whole(self) -> int:
+        """Bytes of a state that training resumes from."""
+        return WEIGHT_BYTES * self.parameters + MOMENT_BYTES * self.trained
+
+
+def disk_use(training: Training, carried: bool, finished: bool, numbers: StateNumbers) -> DiskUse:
     """What the states of a node take; `carried`: a node of the tree goes on with its optimizer."""
-    light = WEIGHT_BYTES * parameters
-    whole = light + MOMENT_BYTES * trained
+    light, whole = numbers.light, numbers.whole
     end = light if training.end == "weights" else whole
     if finished:
         return DiskUse(end, end, end, end)

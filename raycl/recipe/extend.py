@@ -8,7 +8,7 @@ from typing import Any
 from raycl.errors import InputError, within
 from raycl.recipe.load import parse_recipe
 
-_OWN = ("name", "corpora", "stages", "sweep", "baselines", "validation", "execution")
+_OWN = ("name", "corpora", "stages", "sweep", "baselines", "merge", "validation", "execution")
 """What the next recipe may say. Every other field belongs to the past, and would change it."""
 _INHERITED = ("replay", "replay_from", "optimizer", "at_end", "workers")
 """Fields of the last stage that a new stage has where it says nothing."""
@@ -29,8 +29,9 @@ def extended(before: Mapping[str, Any], new: Mapping[str, Any], where: str) -> d
         for field in ("validation", "execution"):
             if isinstance(new.get(field), Mapping):
                 data[field] = {**(before.get(field) or {}), **new[field]}
-        data.pop("baselines", None)
-        data |= {field: new[field] for field in ("baselines", "sweep") if field in new}
+        for field in ("baselines", "merge"):  # those of the past are made already
+            data.pop(field, None)
+        data |= {field: new[field] for field in ("baselines", "merge", "sweep") if field in new}
     parse_recipe(data, where)
     return data
 

@@ -15,7 +15,7 @@ from raycl.recipe.variants import Variant
 
 
 def written_recipe(definition: Definition, variant: Variant, device: Device) -> dict[str, Any]:
-    """The data of a recipe whose chain is that of `variant`, without a sweep.
+    """The data of a recipe whose chain is that of `variant`, without a sweep and merges.
 
     A baseline is made of the recipe as it is written, so that its file keeps it as its one
     baseline. `precision: auto` becomes what it meant on `device`.
@@ -26,7 +26,8 @@ def written_recipe(definition: Definition, variant: Variant, device: Device) -> 
         data.pop("baselines", None)
     else:
         data = {**definition.data, "baselines": [variant.kind]}
-    data.pop("sweep", None)
+    for field in ("sweep", "merge"):  # a merge is another model, beside this recipe's end
+        data.pop(field, None)
     written = data.get("execution")
     execution = dict(written) if isinstance(written, Mapping) else {}
     execution["precision"] = precision_on(variant.recipe.execution.precision, device)

@@ -1,20 +1,26 @@
-"""The best recipe of a stored sweep, by the numbers that its results table shows."""
+"""The best recipe of a stored sweep, by the numbers that its results table shows.
+
+It is one of those that a sweep chooses among: its recipes, their anneal branches and merged models.
+Baselines are none of them, and neither is the model as it came, whose kind is `previous`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import pandas as pd
 
 from raycl.errors import InputError
 from raycl.recipe.resolution import stored_resolution
 from raycl.recipe.stored_recipe import read_recipe
-from raycl.recipe.sweep_plan import plan_sweeps
+from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan, plan_sweeps
 from raycl.results.gather import gather
 from raycl.results.outcome import BASELINES
 from raycl.results.report.table import averages_are_alike
 from raycl.results.stored_states import StoredStates
 from raycl.results.table import results_table
 from raycl.states.earlier import earlier_names
-from raycl.states.tree_record import TreeRecord
+from raycl.states.tree_record import TreeRecord, find_tree_record
 from raycl.storage import Storage
 
 _BY_LABEL = "Name a recipe by its label, or a state"
@@ -23,32 +29,75 @@ _BY_LABEL = "Name a recipe by its label, or a state"
 def best_recipe(storage: Storage, sweep: str, tree: TreeRecord) -> tuple[str, str]:
     """Label and last state of the finished recipe, no baseline, with the lowest AVG.
 
-    Of equal ones it is the first in the table. Raises InputError where no recipe is finished, or
-    where their averages do not exist or do not compare.
+    It may be a merged model. Of equal ones it is the first in the table. Raises InputError where no
+    recipe is finished, or where their averages do not exist or do not compare.
     """
     where = f"'best' of the sweep {sweep!r}"
-    if earlier_names(node.name for node in tree.nodes):
+    if _has_earlier_names(tree):
         problem = "an earlier version of raycl named its states, and their losses are not found"
         raise InputError(where, problem, _BY_LABEL)
-    table = sweep_table(storage, sweep)
-    own = table[~table["kind"].isin(BASELINES)]
+    own = _own_rows(_table(_plan(storage, sweep), storage))
     finished = own[own["status"] == "finished"]
     if finished.empty:
         problem = f"none of its {len(own)} recipes is finished"
         raise InputError(where, problem, "Run `raycl sweep` with its recipe again")
-    labels = "; ".join(finished["recipe"].head(8))
-    if not averages_are_alike(finished):
-        problem = "its recipes learn different corpora, so that their averages do not compare"
-        raise InputError(where, problem, f"{_BY_LABEL}. Finished: {labels}")
-    if (lacking := finished[finished["average"].isna()]["recipe"]).any():
-        problem = f"losses are missing, so that recipes have no average: {'; '.join(lacking[:8])}"
-        raise InputError(where, problem, f"`raycl report` says why. {_BY_LABEL}")
+    if (unknown := _not_compared(finished)) is not None:
+        raise InputError(where, *unknown)
     best = finished.sort_values("average", kind="stable").iloc[0]
     return str(best["recipe"]), str(best["state"])
 
 
-def sweep_table(storage: Storage, sweep: str) -> pd.DataFrame:
-    """The results table of a stored sweep, computed from the states that storage holds.
+def states_to_keep(storage: Storage, sweep: str) -> frozenset[str]:
+    """The states whose weights the sweep may still be asked for as its best.
+
+    That is the end of every recipe with the lowest AVG, of an anneal branch that of its trunk too,
+    from which `raycl extend` goes on; and the deepest state of each recipe that is not finished.
+    Where averages are missing or do not compare, all recipes' ends are among them. Raises
+    InputError where the sweep's results cannot be computed.
+    """
+    tree = find_tree_record(storage, sweep)
+    if _has_earlier_names(tree):
+        return frozenset(node.name for node in tree.nodes)
+    plan = _plan(storage, sweep)
+    own = _own_rows(_table(plan, storage))
+    finished = own[own["status"] == "finished"]
+    best, others = finished, own[own["status"] != "finished"]
+    if not finished.empty and _not_compared(finished) is None:
+        best = finished[finished["average"] == finished["average"].min()]
+    trunks = _trunks(plan.sweeps[0], set(best["recipe"]))
+    return frozenset({*best["state"], *others["state"], *trunks}) - {""}
+
+
+def _trunks(sweep: PlannedSweep, labels: Collection[str]) -> set[str]:
+    """The ends of the trunks that those of the recipes leave which are anneal branches."""
+    trunks = {v.label: v.trunk for v in sweep.definition.variants if v.kind == "anneal"}
+    chains = [sweep.trainings[trunks[label]].chain for label in labels if label in trunks]
+    return {chain.name(chain.steps) for chain in chains}
+
+
+def _has_earlier_names(tree: TreeRecord) -> bool:
+    return bool(earlier_names(node.name for node in tree.nodes))
+
+
+def _own_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that a sweep chooses among: all but its baselines."""
+    return table[~table["kind"].isin(BASELINES)]
+
+
+def _not_compared(finished: pd.DataFrame) -> tuple[str, str] | None:
+    """Why averages of finished recipes do not tell the best, and what to do; None if they do."""
+    labels = "; ".join(finished["recipe"].head(8))
+    if not averages_are_alike(finished):
+        problem = "its recipes learn different corpora, so that their averages do not compare"
+        return problem, f"{_BY_LABEL}. Finished: {labels}"
+    if (lacking := finished[finished["average"].isna()]["recipe"]).any():
+        problem = f"losses are missing, so that recipes have no average: {'; '.join(lacking[:8])}"
+        return problem, f"`raycl report` says why. {_BY_LABEL}"
+    return None
+
+
+def _plan(storage: Storage, sweep: str) -> SweepPlan:
+    """The plan of a stored sweep.
 
     Raises InputError where its recipe is missing or cannot be resolved any more.
     """
@@ -57,5 +106,9 @@ def sweep_table(storage: Storage, sweep: str) -> pd.DataFrame:
     except FileNotFoundError as error:
         where = f"sweep {sweep!r} in {storage.url}"
         raise InputError(where, "its recipe is not stored", "Run `raycl sweep` with it") from error
-    plan = plan_sweeps((definition,), storage, resolution=stored_resolution(storage, sweep))
+    return plan_sweeps((definition,), storage, resolution=stored_resolution(storage, sweep))
+
+
+def _table(plan: SweepPlan, storage: Storage) -> pd.DataFrame:
+    """The results table of a planned sweep, computed from the states that storage holds."""
     return results_table(gather(plan.sweeps[0], StoredStates(storage, plan.states)))

@@ -29,10 +29,11 @@ class NamedState:
 def named_state(storage: Storage, reference: str, sweep: str | None = None) -> NamedState:
     """The complete state that `reference` means.
 
-    It is a state's name or unique beginning, the label of a recipe (its capitals do not matter
-    where one recipe alone has it), or `best`: the finished recipe of a sweep, no baseline, with the
-    lowest AVG of the results table. `sweep` names the sweep of a label and of `best`; it may be
-    left out where one sweep alone is meant. Raises InputError, which says what to name instead.
+    It is a state's name or unique beginning, the label of a recipe, a baseline or a merged model
+    (its capitals do not matter where one row alone has it), or `best`: of a sweep's finished
+    recipes and merged models, no baselines, the one with the lowest AVG of the results table.
+    `sweep` names the sweep of a label and of `best`; it may be left out where one sweep alone is
+    meant. Raises InputError, which says what to name instead.
     """
     if reference in complete_states(storage):
         return NamedState(reference)
@@ -66,8 +67,9 @@ def _trees(storage: Storage, sweep: str | None) -> dict[str, TreeRecord]:
 
 
 def _ends(tree: TreeRecord) -> dict[str, str]:
-    """The last node of each recipe, by label: parents come before their children."""
-    return {label: node.name for node in tree.nodes for label in node.recipes}
+    """The last node of each recipe, since parents come before their children, and the merges."""
+    ends = {label: node.name for node in tree.nodes for label in node.recipes}
+    return ends | {merge.label: merge.name for merge in tree.merges}
 
 
 def _best(

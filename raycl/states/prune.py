@@ -4,6 +4,7 @@
 states cannot be read, nothing may go. Otherwise a state counts as needed if it is
 
 - the end of a node of a stored sweep, or a state inside a node that is marked to stay;
+- what a merge of a stored sweep is made of;
 - one of the deepest states of a node that is not finished, since it may be training now;
 - evaluated, or merged from a state that stays;
 - younger than a given age; or
@@ -59,7 +60,7 @@ def _wanted(states: Mapping[str, StateFacts], uses: Uses) -> set[str]:
     """Complete states that a stored sweep or an evaluation refers to."""
     wanted = {name for name in uses.evaluated if name in states}
     for node in uses.nodes:
-        wanted |= _wanted_by(node, states)
+        wanted |= _wanted_by(node, states) | set(node.made_of)
     return wanted
 
 

@@ -4,15 +4,17 @@
 cannot be read. Otherwise the end of a node may hold less if
 
 - in each stored sweep that has it, all nodes that go on from it are finished;
-- it is older than a given age; and
-- it is not among the states that someone asked to keep, such as the best of each sweep.
+- it is older than a given age;
+- it is not among the states that someone asked to keep, such as the best of each sweep, and none
+  of these was merged from it; and
+- with `results`, no merge that a stored sweep still has to make needs its weights.
 
 What `keep_every` keeps on the way, merged states and intermediate ones are left as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -40,11 +42,35 @@ def reducible(
         raise InputError("prune", "nothing may go while a record cannot be read", uses.damaged[0])
     by_name = {state.name: state for state in states}
     now, age = older_than
+    pending = _to_be_merged(uses, by_name) if to == "results" else []
+    whole = _with_origins([*keep, *pending], by_name)
     return [
         by_name[name]
         for name in _without_work_left(uses, by_name)
-        if name not in keep and _is_old(by_name[name], now, age) and _holds_more(by_name[name], to)
+        if name not in whole and _is_old(by_name[name], now, age) and _holds_more(by_name[name], to)
     ]
+
+
+def _to_be_merged(uses: Uses, states: Mapping[str, StateFacts]) -> list[str]:
+    """The states that the merges of stored sweeps which are not made yet are made of."""
+    return [
+        name
+        for node in uses.nodes
+        if node.name not in states or not states[node.name].complete
+        for name in node.made_of
+    ]
+
+
+def _with_origins(names: Sequence[str], states: Mapping[str, StateFacts]) -> set[str]:
+    """The states, and those from which they were merged, directly or through others."""
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += states[name].merged_from if name in states else ()
+    return found
 
 
 def _without_work_left(uses: Uses, states: Mapping[str, StateFacts]) -> list[str]:

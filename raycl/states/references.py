@@ -33,6 +33,8 @@ class SweepNode:
     on it."""
     parent: str | None = None
     """Name of the end state from which it goes on; None where training begins."""
+    made_of: tuple[str, ...] = ()
+    """Of a merge: the states that it is made of."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,9 @@ def _nodes(
         yield SweepNode(
             sweep, node.name, node.recipes, frozenset(inside), keep_last, certain, node.parent
         )
-    # Nothing lies inside a merge, and what it was made of stays with it.
+    # Nothing lies inside a merge, and what it is made of stays for it and with it.
     for merge in tree.merges:
-        yield SweepNode(sweep, merge.name, (merge.label,))
+        yield SweepNode(sweep, merge.name, (merge.label,), made_of=merge.needs)
 
 
 def _passes(node: NodeRecord, step: int) -> bool:

@@ -42,6 +42,8 @@ class MergeRecord(Part):
     """The name of its row in the results."""
     recipe: str
     """Label of the recipe whose end was merged."""
+    needs: tuple[str, ...] = ()
+    """The states that it is made of."""
 
 
 class TreeRecord(Record):

@@ -41,7 +41,9 @@ def write_description(
         )
         for node in tree.nodes
     ]
-    records = [MergeRecord(name=m.name, label=m.label, recipe=m.recipe) for m in merges]
+    records = [
+        MergeRecord(name=m.name, label=m.label, recipe=m.recipe, needs=m.needs) for m in merges
+    ]
     write_tree_record(storage, name, nodes, records)
 
 

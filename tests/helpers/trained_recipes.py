@@ -38,7 +38,7 @@ def trained_recipe(storage: Storage, **changes: Any) -> Definition:
         for n in ("older", "new")
     ]
     corpora = {name: {"text": f"{name}.jsonl"} for name in ("older", "new")}
-    definition = defined(stages=stages, **{"corpora": corpora, **changes})
+    definition = defined(**{"stages": stages, "corpora": corpora, **changes})
     tree = make_tree(definition, corpus_facts(definition, storage))
     write_description(definition, storage, tree)
     there = complete_states(storage)

@@ -39,7 +39,7 @@ def test_the_card_of_a_recipe(storage: Storage) -> None:
     assert front["library_name"] == "transformers"
     assert "license" not in front
     assert "base_model" not in front
-    assert "| new | 6 | 768 | new | 50 % older | cosine | 1e-2 | reset |" in card
+    assert "| new | 6 | 768 | new | 50 % older | cosine | 1e-2 | reset | all |" in card
     assert "**replay 50% (this model)**" in card
     assert "| replay 0% |" in card
     mark = read_mark(storage, named_state(storage, "replay 50%").state)

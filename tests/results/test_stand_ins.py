@@ -6,11 +6,8 @@ Losses are of a tiny model that is trained in this process.
 from __future__ import annotations
 
 import math
-import random
 import shutil
-import struct
 from dataclasses import replace
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +37,7 @@ from raycl.results.stored_states import StoredStates
 from raycl.results.table import results_table
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
-from tests.helpers.checkpoints import small_tensors, write_checkpoint
+from tests.helpers.checkpoints import usable_checkpoint
 from tests.helpers.finished_sweep import RECIPE, SCHEDULE, train_node
 from tests.helpers.outcomes import GERMAN, replayed
 from tests.helpers.training_runs import make_storage
@@ -64,7 +61,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Storage, PlannedSwe
     """A storage in which every recipe of `planned` is trained."""
     folder = tmp_path_factory.mktemp("stand-ins")
     storage = make_storage(folder / "storage")
-    model = _usable(folder / "model")
+    model = usable_checkpoint(folder / "model")
     sweep = planned(storage, model)
     plan = plan_sweeps((sweep.definition,), storage)
     store_starts(plan.resolution, storage)
@@ -72,20 +69,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Storage, PlannedSwe
     for node in plan.tree.nodes:
         train_node(node.training, storage)
     return storage, sweep
-
-
-def _usable(folder: Path, seed: int = 0) -> Path:
-    """A checkpoint of small weights: random bytes would be no numbers to train."""
-    draw = random.Random(seed)
-    tensors = {
-        name: (kind, shape, struct.pack(f"<{prod(shape)}f", *_numbers(draw, name, prod(shape))))
-        for name, (kind, shape, _) in small_tensors().items()
-    }
-    return write_checkpoint(folder, tensors)
-
-
-def _numbers(draw: random.Random, name: str, count: int) -> list[float]:
-    return [1.0] * count if "norm" in name else [draw.gauss(0, 0.02) for _ in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +170,10 @@ def test_several_starts_have_a_row_each(
     world: tuple[Storage, PlannedSweep], tmp_path: Path
 ) -> None:
     storage, _ = world
-    base, other = _usable(tmp_path / "base"), _usable(tmp_path / "other", seed=1)
+    base, other = (
+        usable_checkpoint(tmp_path / "base"),
+        usable_checkpoint(tmp_path / "other", seed=1),
+    )
     swept = planned(storage, base, sweep={"model.pretrained": [str(base), str(other)]})
     found = gather(swept, StoredStates(storage, []))
     starts = [outcome.label for outcome in found if outcome.kind == "previous"]

@@ -21,8 +21,8 @@ from raycl.results.named_state import NamedState
 from raycl.results.report.table import paper_table
 from raycl.results.stored_states import StoredStates
 from raycl.results.table import results_table
-from raycl.states.mark import StateMark
-from raycl.storage import Storage
+from raycl.states.mark import MergeOrigin, StateMark
+from raycl.storage import Storage, layout
 
 _RECIPE = "recipe.yaml"
 
@@ -45,8 +45,9 @@ def card_files(
     if origin is not None:
         files[_RECIPE] = _recipe_file(origin)
     parts = (_head(origin, mark), _model(mark, weights, origin), _lineage(storage, mark, origin))
-    rest = (_results(storage, origin), _limits(), _again(origin), _use(weights.dtype))
-    text = "\n".join(line for part in (*parts, *rest) for line in part)
+    rest = (_results(storage, origin, mark), _limits(origin), _again(origin, mark))
+    parts = (*parts, *rest, _use(weights.dtype))
+    text = "\n".join(line for part in parts for line in part)
     files["README.md"] = text + "\n"
     return files
 
@@ -61,7 +62,8 @@ def _head(origin: Origin | None, mark: StateMark) -> Iterator[str]:
     yield "---"
     yield yaml.safe_dump(front, sort_keys=False).rstrip()
     yield "# No license is named here: add `license: …` before you share the model. It depends on"
-    yield "# the starting model and on the text."
+    and_instruct = ", the instruct model" if mark.merged and mark.merged.instruct else ""
+    yield f"# the starting model{and_instruct} and on the text."
     yield "---"
 
 
@@ -71,7 +73,7 @@ def _is_hub(reference: str) -> bool:
 
 def _model(mark: StateMark, weights: Weights, origin: Origin | None) -> Iterator[str]:
     title = origin.sweep.name if origin else mark.name[:18]
-    label = f", recipe `{_public(origin.variant.label)}`" if origin else ""
+    label = f", recipe `{_public(_label(origin, mark))}`" if origin else ""
     yield f"# {title}"
     yield f"A `{mark.model.config.get('model_type', 'language')}` model, trained with raycl{label}."
     yield f"State `{mark.name}`; weights in {weights.dtype}. {weights.check}"
@@ -86,7 +88,7 @@ def _model(mark: StateMark, weights: Weights, origin: Origin | None) -> Iterator
 
 def _lineage(storage: Storage, mark: StateMark, origin: Origin | None) -> Iterator[str]:
     yield from ("", "## How it was trained")
-    if origin is not None and not origin.is_end:
+    if origin is not None and not origin.is_end and mark.merged is None:
         steps = origin.training.chain.steps
         yield f"The state lies within its recipe: after {origin.step:,} of {steps:,} steps."
         yield ""
@@ -97,12 +99,21 @@ def _lineage(storage: Storage, mark: StateMark, origin: Origin | None) -> Iterat
     yield "the training itself are in the report of its sweep."
 
 
-def _results(storage: Storage, origin: Origin | None) -> Iterator[str]:
+def _label(origin: Origin, mark: StateMark) -> str:
+    """The label of the state's row in the results: of its recipe, or of a merge of the sweep."""
+    made = (merge.label for merge in origin.sweep.merges if merge.name == mark.name)
+    return next(made, origin.variant.label)
+
+
+def _results(storage: Storage, origin: Origin | None, mark: StateMark) -> Iterator[str]:
     if origin is None or not origin.is_end:
         return
+    label = _label(origin, mark)
+    if mark.merged is not None and label == origin.variant.label:
+        return  # it was merged by hand, and the table has no row of it
     outcomes = gather(origin.sweep, StoredStates(storage, origin.plan.states))
     yield from ("", "## Results", "Validation losses in nats/token; lower is better.", "")
-    yield from _table(results_table(outcomes), origin.variant.label)
+    yield from _table(results_table(outcomes), label)
 
 
 def _table(table: pd.DataFrame, own: str) -> Iterator[str]:
@@ -117,21 +128,42 @@ def _table(table: pd.DataFrame, own: str) -> Iterator[str]:
         yield f"| {name} | {' | '.join(cell.text for cell in line.cells)} |"
 
 
-def _limits() -> Iterator[str]:
+def _limits(origin: Origin | None) -> Iterator[str]:
     yield from ("", "## Limits")
     yield "The numbers are losses on held-out documents of the corpora above, and no measure of how"
     yield "useful or safe the model's text is. It is a language model that continues text: it was"
-    yield "not taught to follow instructions by this training. Corpora that stand in for the data"
-    yield "of a starting model show what it forgets of such text, not of its real data."
+    yield "not taught to follow instructions by this training."
+    knows = origin.variant.recipe.model.knows if origin else {}
+    if knows:
+        names = ", ".join(f"`{name}`" for name in knows)
+        yield f"These corpora stand in for the unknown data of the starting model: {names}. Losses"
+        yield "on them show what the model forgets of such text, not of its real data."
 
 
-def _again(origin: Origin | None) -> Iterator[str]:
+def _again(origin: Origin | None, mark: StateMark) -> Iterator[str]:
     if origin is None:
         return
+    whose = "this model's recipe" if mark.merged is None else "the recipe of the merged state"
     yield from ("", "## Train it again")
-    yield f"`{_RECIPE}` holds this model's recipe, the swept values filled in. With the same text"
+    yield f"`{_RECIPE}` holds {whose}, the swept values filled in. With the same text"
     yield "under `corpora` it leads to a state of the same name:"
     yield from ("```", f"raycl sweep {_RECIPE} --storage STORAGE", "```")
+    if mark.merged is not None:
+        yield "The merge of this state is then, with the models of the list above:"
+        yield from ("```", _merge_command(mark.merged), "```")
+
+
+def _merge_command(merged: MergeOrigin) -> str:
+    """The command that makes the merge again."""
+    words = ["raycl merge", *merged.states, "--storage STORAGE --base"]
+    words.append("start" if merged.base.startswith(layout.start("")) else merged.base)
+    if merged.instruct:
+        words.append("--instruct INSTRUCT_MODEL")
+    else:
+        words.append(f"--method {merged.method}")
+    numbers = {"weight": merged.weight, "density": merged.density, "scale": merged.scale}
+    words += [f"--{name} {number!r}" for name, number in numbers.items() if number is not None]
+    return " ".join(words)
 
 
 def _use(dtype: str) -> Iterator[str]:

@@ -13,26 +13,37 @@ from raycl.states.mark import read_mark as _read_mark
 from raycl.storage import Storage, layout
 from raycl.units import format_count
 
+_COLUMNS = (
+    *("stage", "steps", "tokens", "new data", "replay"),
+    *("schedule", "max. rate", "optimizer", "trains"),
+)
+
 
 def lineage(storage: Storage, mark: StateMark, origin: Origin | None) -> Iterator[str]:
     """Every stage up to the state; without its recipe, what its mark alone knows."""
     if mark.merged is not None:
         yield from _merged(storage, mark)
+        if origin is not None:
+            yield from ("", "The merged state was trained so:", "")
+            yield from _stages(origin)
     elif origin is not None:
-        yield from _stages(origin, mark)
+        yield from _stages(origin)
+        if mark.created:
+            yield f"The state was written on {mark.created}."
     else:
+        part = f", which trained {mark.trains}" if mark.trains else ""
         yield (
             f"The recipe is not known any more. The state was written after {mark.step:,} steps "
-            f"and {format_count(mark.tokens)} tokens, in the stage `{mark.stage}`."
+            f"and {format_count(mark.tokens)} tokens, in the stage `{mark.stage}`{part}."
         )
     yield ""
     yield from _corpora(mark)
 
 
-def _stages(origin: Origin, mark: StateMark) -> Iterator[str]:
+def _stages(origin: Origin) -> Iterator[str]:
     chain, recipe = origin.training.chain, origin.variant.recipe
-    yield "| stage | steps | tokens | new data | replay | schedule | max. rate | optimizer |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield f"| {' | '.join(_COLUMNS)} |"
+    yield "|---" * len(_COLUMNS) + "|"
     for number, (stage, first) in enumerate(zip(chain.stages, chain.starts, strict=False)):
         done = min(stage.steps, origin.step - first)
         if done <= 0:
@@ -46,6 +57,7 @@ def _stages(origin: Origin, mark: StateMark) -> Iterator[str]:
             str(getattr(stage.schedule, "kind", "anneal")),
             rate_text(stage.schedule.peak),
             "begins" if not number else "reset" if stage.reset_optimizer else "carried on",
+            stage.trains.text,
         )
         yield f"| {' | '.join(cells)} |"
     yield ""
@@ -54,8 +66,8 @@ def _stages(origin: Origin, mark: StateMark) -> Iterator[str]:
     yield f"A step has {batch}. AdamW: {optimizer}. Seed of random weights: {recipe.seed}."
     precision = precision_on(recipe.execution.precision, origin.plan.resolution.device)
     yield f"Training computed in {precision} and kept its weights in float32."
-    if mark.created:
-        yield f"The state was written on {mark.created}."
+    if any(stage.trains.lora for stage in chain.stages):
+        yield "Adapters (lora) are merged into the weights: the model has none beside them."
 
 
 def _sources(stage: ChainStage, replay: bool) -> str:
