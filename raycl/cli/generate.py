@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Annotated
 
 import typer
 
 from raycl.errors import InputError
+
+
+_LEAST = 1e-3
+"""The lowest temperature: far below it, logits / temperature is more than float32 holds."""
 
 
 def generate(  # noqa: PLR0913 (each is an option of the command)
@@ -36,9 +41,12 @@ def generate(  # noqa: PLR0913 (each is an option of the command)
 
     place = Storage(storage)
     name = named_state(place, model, sweep).state
-    asked = list(prompts or ()) or [line.rstrip("\n") for line in sys.stdin]
+    asked = list(prompts or ()) or _lines()
     if not asked:
         raise InputError("PROMPT", "there is none", 'Give a text: raycl generate … "Once upon"')
+    if not math.isfinite(temperature) or 0 < temperature < _LEAST:
+        problem = "no distribution to draw from"
+        raise InputError(f"--temperature {temperature:g}", problem, f"Give 0, or {_LEAST} or more")
     # Imported here, because `--help` and errors in names must not wait for torch.
     from raycl.evaluation.generate import Sampling, continuations
 
@@ -46,3 +54,13 @@ def generate(  # noqa: PLR0913 (each is an option of the command)
     added_texts = continuations(place, name, asked, sampling, gpu)
     for prompt, added in zip(asked, added_texts, strict=True):
         print(f"{prompt}{added}\n", flush=True)
+
+
+def _lines() -> list[str]:
+    """The lines of the input; none where it is closed. Raises InputError where it is no text."""
+    if sys.stdin is None or sys.stdin.closed:
+        return []
+    try:
+        return [line.rstrip("\n") for line in sys.stdin]
+    except UnicodeDecodeError as error:
+        raise InputError("the input", "not UTF-8 text", "Save it as UTF-8") from error

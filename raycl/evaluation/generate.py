@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from raycl.data.tokenizer import TextTokenizer, read_tokenizer
+from raycl.data.tokenizer.text_tokenizer import is_unicode
 from raycl.errors import InputError
 from raycl.evaluation.losses import Measure, state_tokenizer
 from raycl.models.configuration import positions
@@ -43,6 +44,7 @@ def continuations(
     """
     state, world = read_state(storage, name), _world(gpu)
     tokenizer = _tokenizer(storage, state)
+    _check_text(prompts)
     rows = [[tokenizer.prefix, *tokenizer.encode(prompt)] for prompt in prompts]
     _check_room(state.mark.model.config, rows, sampling.tokens)
     # Eager attention heeds what any model asks for, one token after another.
@@ -67,6 +69,12 @@ def _tokenizer(storage: Storage, state: StoredState) -> TextTokenizer:
         problem = "none of its corpora is in storage, so its tokenizer is not known"
         raise InputError(f"state {state.name}", problem, "Restore one of them")
     return read_tokenizer(storage, fingerprint)
+
+
+def _check_text(prompts: Sequence[str]) -> None:
+    for number, prompt in enumerate(prompts, 1):
+        if not is_unicode(prompt):
+            raise InputError(f"prompt {number}", "not UTF-8 text", "Write it in UTF-8")
 
 
 def _check_room(config: Mapping[str, Any], rows: Sequence[Sequence[int]], tokens: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,12 @@ def check_new(folder: Path) -> None:
     """Raise InputError where the folder holds something, or cannot be made here."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(str(folder), "it is not empty", "Give a new folder")
+    if folder.is_symlink():
+        # A folder is renamed to its place, which cannot be a link.
+        raise InputError(str(folder), "it is a link", "Give a new folder")
+    above = next(place for place in folder.absolute().parents if place.exists())
+    if not above.is_dir():
+        raise InputError(str(folder), f"{above} is a file", "Give a folder elsewhere")
     beside = _beside(folder)
     if beside.exists() and not (beside / _MARK).exists():
         problem = "the folder is written here first, but something else has this name"
@@ -44,11 +51,19 @@ def written_beside(folder: Path, report: Callable[[str], None]) -> Iterator[Path
     check_new(folder)
     beside = _beside(folder)
     if beside.exists():
-        report(f"{beside} was left by an export that did not end; it is replaced")
-        shutil.rmtree(beside)
-    beside.mkdir(parents=True)
+        with _alone(beside):
+            report(f"{beside} was left by an export that did not end; it is replaced")
+            shutil.rmtree(beside)
     try:
-        (beside / _MARK).touch()
+        beside.mkdir(parents=True)
+    except FileExistsError as error:  # of two exports that begin at once
+        raise _written_already(beside) from error
+    with _alone(beside):
+        yield from _filled(beside, folder)
+
+
+def _filled(beside: Path, folder: Path) -> Iterator[Path]:
+    try:
         yield beside
         for file in beside.glob("*.safetensors"):
             file.chmod(0o644)  # safetensors' own writer lets nobody else read them
@@ -57,6 +72,27 @@ def written_beside(folder: Path, report: Callable[[str], None]) -> Iterator[Path
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+
+
+@contextmanager
+def _alone(beside: Path) -> Iterator[None]:
+    """Hold the mark of a folder that is being written; the system lets go of it at a kill.
+
+    Raises InputError where another process holds it.
+    """
+    with (beside / _MARK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise _written_already(beside) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
+def _written_already(beside: Path) -> InputError:
+    problem = "another export writes this folder now"
+    return InputError(str(beside), problem, "Wait for its end, or give another folder")
 
 
 def _beside(folder: Path) -> Path:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raycl.errors import InputError, within
 from raycl.recipe.load import parse_recipe
+from raycl.recipe.search import LABEL
 
 _OWN = ("name", "corpora", "stages", "sweep", "baselines", "merge", "validation", "execution")
 """What the next recipe may say. Every other field belongs to the past, and would change it."""
-_INHERITED = ("replay", "replay_from", "optimizer", "at_end", "workers")
+_INHERITED = ("replay", "replay_from", "trains", "optimizer", "at_end", "workers")
 """Fields of the last stage that a new stage has where it says nothing."""
 
 
@@ -23,12 +24,15 @@ def extended(before: Mapping[str, Any], new: Mapping[str, Any], where: str) -> d
     with within(where):
         _check_fields(new)
         stages = _new_stages(before, new)
+        _check_sweep(new.get("sweep"), [stage["name"] for stage in stages])
+        _check_precision(before, new)
         corpora = {**before["corpora"], **_new_corpora(before, new)}
         data = {**before, "name": _name(before, new, stages), "corpora": corpora}
         data["stages"] = [*_without_branches(before), *stages]
         for field in ("validation", "execution"):
-            if isinstance(new.get(field), Mapping):
-                data[field] = {**(before.get(field) or {}), **new[field]}
+            if field in new:
+                old, own = before.get(field) or {}, new[field]
+                data[field] = {**old, **own} if isinstance(own, Mapping) else own
         for field in ("baselines", "merge"):  # those of the past are made already
             data.pop(field, None)
         data |= {field: new[field] for field in ("baselines", "merge", "sweep") if field in new}
@@ -46,8 +50,35 @@ def _check_fields(new: Mapping[str, Any]) -> None:
             )
     if not isinstance(new.get("stages"), list) or not new["stages"]:
         raise InputError("stages", "no new stage", "Give one or more, each with a name")
-    if not all(isinstance(stage, Mapping) and "name" in stage for stage in new["stages"]):
-        raise InputError("stages", "a stage without a name", "Give each a name")
+    for stage in new["stages"]:
+        if not isinstance(stage, Mapping) or not isinstance(stage.get("name"), str):
+            raise InputError("stages", "a stage without a name", "Give each a name")
+
+
+def _check_sweep(sweep: Any, names: Sequence[str]) -> None:
+    """Raise InputError where the sweep varies more than the new stages.
+
+    Whatever else it varies would train the finished stages again, with another value.
+    """
+    for grid in sweep if isinstance(sweep, list) else [sweep]:
+        for field in grid if isinstance(grid, Mapping) else ():
+            if field != LABEL and str(field).partition(".")[0] not in names:
+                raise InputError(
+                    f"sweep.{field}",
+                    "it is not of a new stage, and the finished stages would be trained again",
+                    f"Vary fields of {', '.join(names)}, or sweep the whole recipe by itself",
+                )
+
+
+def _check_precision(before: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise InputError where the stages that are trained had another precision."""
+    old, wanted = (data.get("execution") for data in (before, new))
+    if not isinstance(wanted, Mapping) or "precision" not in wanted:
+        return
+    trained = old.get("precision") if isinstance(old, Mapping) else None
+    if wanted["precision"] != trained:
+        problem = f"the finished stages were trained in {trained or 'auto'}"
+        raise InputError("execution.precision", problem, "Leave it out: it would train them again")
 
 
 def _name(before: Mapping[str, Any], new: Mapping[str, Any], stages: list[dict[str, Any]]) -> str:

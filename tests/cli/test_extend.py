@@ -116,3 +116,43 @@ def test_a_trunk_goes_on_at_its_rate() -> None:
     for stage in made["stages"][2:]:
         assert (stage["schedule"], stage["optimizer"], stage["steps"]) == ("continue", "carry", 20)
     assert [stage["replay"] for stage in made["stages"][2:]] == ["25%", "0%"]
+
+
+@pytest.mark.parametrize(
+    "field", ["old.schedule.max_lr", "later.replay", "seed", "optimizer.beta2", "model.config.x"]
+)
+def test_a_sweep_over_finished_stages_is_refused(field: str) -> None:
+    third = [{"name": "third", "mixture": {"new": 1}}]
+    for sweep in ({field: [1, 2]}, [{"label": "mine", "third.replay": ["0%"]}, {field: [1]}]):
+        said = problem(stages=third, sweep=sweep)
+        assert f"sweep.{field}: it is not of a new stage" in said
+        assert "Vary fields of third" in said
+
+
+def test_another_precision_would_train_the_past_again() -> None:
+    third = [{"name": "third", "mixture": {"new": 1}}]
+    before = plain() | {"execution": {"precision": "float32", "save_every": 5}}
+    wider = {"stages": third, "execution": {"precision": "float32", "keep": "weights"}}
+    made = extended(before, wider, "new.yaml")["execution"]
+    assert made == {"precision": "float32", "save_every": 5, "keep": "weights"}
+    with pytest.raises(InputError, match="execution.precision: the finished stages were trained"):
+        extended(before, {**wider, "execution": {"precision": "bfloat16"}}, "new.yaml")
+
+
+def test_a_new_stage_trains_what_the_last_one_trained() -> None:
+    before = plain()
+    before["stages"][-1]["trains"] = "embeddings"
+    third = {"name": "third", "mixture": {"new": 1}}
+    made = extended(before, {"stages": [third, {**third, "name": "f", "trains": "all"}]}, "new")
+    assert [stage["trains"] for stage in made["stages"][2:]] == ["embeddings", "all"]
+
+
+@pytest.mark.parametrize("name", [["a"], {}, None, 7])
+def test_a_name_that_is_none_is_refused(name: Any) -> None:
+    assert "a stage without a name" in problem(stages=[{"name": name}])
+
+
+def test_a_field_of_the_wrong_kind_is_refused() -> None:
+    third = [{"name": "third", "mixture": {"new": 1}}]
+    for field in ("execution", "validation", "sweep", "baselines"):
+        assert field in problem(stages=third, **{field: 7})

@@ -120,3 +120,39 @@ def test_the_command_prints_prompts_with_what_is_added(
     assert (code, "there is none" in error) == (2, True)
     code, _, error = printed(capsys, storage.url, "nothing", "a")
     assert (code, "nothing" in error) == (2, True)
+
+
+def test_bytes_that_are_no_text_are_refused(trained: tuple[Storage, str]) -> None:
+    with pytest.raises(InputError, match="prompt 2: not UTF-8 text"):
+        added(trained, PROMPT, "\udcff")
+
+
+@pytest.mark.parametrize("given", [None, "closed", b"\xff\n", b""])
+def test_an_input_without_texts(
+    trained: tuple[Storage, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: bytes | str | None,
+) -> None:
+    content = given if isinstance(given, bytes) else b""
+    stream = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
+    if given == "closed":
+        stream.close()
+    monkeypatch.setattr("sys.stdin", None if given is None else stream)
+    storage, state = trained
+    with pytest.raises(SystemExit) as ended:
+        main(["generate", storage.url, state])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert ("the input: not UTF-8" if given == b"\xff\n" else "PROMPT: there is none") in said
+
+
+@pytest.mark.parametrize("temperature", ["1e-300", "inf"])
+def test_a_temperature_without_a_distribution_is_refused(
+    trained: tuple[Storage, str], capsys: pytest.CaptureFixture[str], temperature: str
+) -> None:
+    storage, state = trained
+    with pytest.raises(SystemExit) as ended:
+        main(["generate", storage.url, state, "a", "--temperature", temperature])
+    assert ended.value.code == 2
+    assert "Give 0, or 0.001 or more" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from raycl.data.tokenizer import TextTokenizer, known_tokenizer
 from raycl.data.tokenizer.definition import token_ids
@@ -174,3 +174,47 @@ def test_what_cannot_be_extended_is_refused_and_nothing_is_left(here: Path) -> N
     with pytest.raises(InputError, match="it has a token 'e' already"):
         extended(0, ("e",))
     assert not [path for path in here.iterdir() if "new" in path.name]
+
+
+@pytest.mark.parametrize(
+    ("token", "says"),
+    [("", "with no token"), ("\udcff", "not UTF-8"), ("##", "with no token")],
+)
+def test_a_named_token_that_no_text_holds_is_refused(here: Path, token: str, says: str) -> None:
+    own = byte_level()
+    own.normalizer = normalizers.Replace("#", "")
+    base(here / "base", MODELS["tied"], tokenizer=own)
+    write_tokenizer(here / "base", own, tokenizer_config=CHAT)
+    with pytest.raises(InputError, match=says):
+        extended(0, (token,))
+    assert not [path for path in here.iterdir() if "new" in path.name]
+
+
+def words_apart(**settings: Any) -> Tokenizer:
+    """A BPE without bytes, which cuts words at spaces alone and has a token for the unknown."""
+    made = Tokenizer(models.BPE(unk_token="<unk>", **settings))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=120, special_tokens=["<eos>", "<unk>"], show_progress=False
+    )
+    made.train_from_iterator(["der hund und die katze xyz < > o s b l t v"] * 5, trainer)
+    return made
+
+
+@pytest.mark.parametrize("settings", [{}, {"fuse_unk": True}, {"ignore_merges": True}])
+def test_unknown_text_and_control_tokens_join_no_new_token(
+    here: Path, settings: dict[str, Any]
+) -> None:
+    """Text that is unknown, or spelled like a control token, is written as it was before."""
+    base(here / "base", MODELS["tied"], tokenizer=words_apart(**settings))
+    lines = [{"text": "漢a漢 <eos> xyzz zyx"}] * 30
+    (here / "german.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    extended(6)
+    old, new = tokenizer("./base"), tokenizer("./new")
+    learned = [t for t, n in token_ids(new.definition).items() if n >= old.vocabulary]
+    assert len(learned) == 6
+    assert not any("unk" in token or token in ("<eos>", "▁<eos>a") for token in learned)
+    assert token_ids(old.definition).items() <= token_ids(new.definition).items()
+    for text in ("漢a漢", "漢 字", "<unk>"):
+        assert new.encode(text) == old.encode(text)
+    assert old.end not in new.encode("<eos> <eos>")

@@ -11,13 +11,13 @@ from __future__ import annotations
 import heapq
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from raycl.data.tokenizer.definition import Definition, token_ids
+from raycl.data.tokenizer.definition import Definition, model_tokens, token_ids, unknown_token
 from raycl.errors import InputError
 
 Pair = tuple[str, str]
@@ -40,14 +40,21 @@ def check_can_grow(definition: Definition, where: str) -> None:
         )
 
 
-def learned_merges(encoder: Tokenizer, texts: Iterable[str], wanted: int) -> list[Pair]:
-    """At most `wanted` merges that follow those of `encoder`, most frequent first.
+def learned_merges(
+    definition: Definition, encoder: Tokenizer, texts: Iterable[str], wanted: int
+) -> list[Pair]:
+    """At most `wanted` merges that follow those of `definition`, most frequent first.
 
-    Of equally frequent pairs the first in the order of their code points is taken.
+    `encoder` writes its texts, and may spell control tokens otherwise. Of equally frequent pairs
+    the first in the order of their code points is taken. No pair has the token for unknown text in
+    it, and none gives a token that is there already.
     """
     words = _words(encoder, texts)
     pieces = [[token.value for token in encoder.model.tokenize(word)] for word in words]
-    return _Merging(pieces, list(words.values()), set(encoder.get_vocab())).merges(wanted)
+    spelled = set(encoder.get_vocab())
+    known = spelled | set(token_ids(definition))
+    apart = spelled - set(model_tokens(definition)) | {unknown_token(definition)}
+    return _Merging(pieces, list(words.values()), known, apart).merges(wanted)
 
 
 def with_merges(definition: Definition, merges: Sequence[Pair]) -> dict[str, Any]:
@@ -77,8 +84,14 @@ def _words(encoder: Tokenizer, texts: Iterable[str]) -> Counter[str]:
 class _Merging:
     """Words as sequences of tokens, and how often each pair of neighbours occurs in them."""
 
-    def __init__(self, words: list[list[str]], counts: list[int], known: set[str]) -> None:
-        self._words, self._counts, self._known = words, counts, known
+    def __init__(
+        self,
+        words: list[list[str]],
+        counts: list[int],
+        known: set[str],
+        apart: Collection[str | None],
+    ) -> None:
+        self._words, self._counts, self._known, self._apart = words, counts, known, apart
         self._pairs: Counter[Pair] = Counter()
         self._places: defaultdict[Pair, set[int]] = defaultdict(set)
         for index in range(len(words)):
@@ -92,7 +105,7 @@ class _Merging:
         while len(found) < wanted and self._heap:
             negative, pair = heapq.heappop(self._heap)
             count = self._pairs[pair]
-            if count < _LEAST or "".join(pair) in self._known or any(map(_BYTE.fullmatch, pair)):
+            if count < _LEAST or "".join(pair) in self._known or any(map(self._alone, pair)):
                 continue
             if count != -negative:  # it has become rarer since it was put there
                 heapq.heappush(self._heap, (-count, pair))
@@ -101,6 +114,10 @@ class _Merging:
             self._known.add("".join(pair))
             self._merge(pair)
         return found
+
+    def _alone(self, token: str) -> bool:
+        """Whether a token joins no other: a byte of an unknown character, or none of the text."""
+        return token in self._apart or _BYTE.fullmatch(token) is not None
 
     def _merge(self, pair: Pair) -> None:
         before: Counter[Pair] = Counter()

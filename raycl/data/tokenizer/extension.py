@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tokenizers import AddedToken
+from tokenizers import AddedToken, Tokenizer
 
 from raycl.data.tokenizer.continued_bpe import Pair, check_can_grow, learned_merges, with_merges
 from raycl.data.tokenizer.definition import definition_of, parse, token_ids
-from raycl.data.tokenizer.text_tokenizer import TextTokenizer, make_tokenizer
+from raycl.data.tokenizer.text_tokenizer import TextTokenizer, is_unicode, make_tokenizer
 from raycl.errors import InputError
 
 
@@ -36,7 +36,7 @@ def extend_tokenizer(
     pieces: dict[int, tuple[int, ...]] = {}
     if learned:
         check_can_grow(definition, base.files.where)
-        merges = learned_merges(base.encoder, texts, learned)
+        merges = learned_merges(definition, base.encoder, texts, learned)
         if len(merges) < learned:
             problem = f"the text gives only {len(merges):,} of {learned:,} tokens"
             raise InputError(where, problem, "Give more text, or fewer tokens")
@@ -44,14 +44,27 @@ def extend_tokenizer(
         pieces = _pieces(token_ids(definition), merges)
     grown = parse(json.dumps(definition), base.files.where)
     for token in dict.fromkeys(named):
-        if grown.token_to_id(token) is not None:
-            raise InputError(where, f"it has a token {token!r} already", "Leave it out")
-        written = tuple(base.encode(token))
+        written = _written(base, grown, token)
         grown.add_tokens([AddedToken(token, normalized=False, special=False)])
         pieces[grown.get_vocab()[token]] = written
     _check_ids(base, grown.get_vocab(), pieces)
     made = make_tokenizer(replace(base.files, definition=grown.to_str(pretty=True)))
     return Extension(made, pieces)
+
+
+def _written(base: TextTokenizer, grown: Tokenizer, token: str) -> tuple[int, ...]:
+    """The ids that stand for a named token now. Raises InputError where it can be no new token."""
+    where = f"--token {token!r}"
+    if not is_unicode(token):
+        raise InputError(where, "not UTF-8 text", "Write it in UTF-8")
+    if grown.token_to_id(token) is not None or token in token_ids(base.definition):
+        own = f"tokenizer {base.files.where!r}"
+        raise InputError(own, f"it has a token {token!r} already", "Leave it out")
+    written = tuple(base.encode(token))
+    if not written:
+        problem = "the tokenizer writes it with no token, so that its row would be made of none"
+        raise InputError(where, problem, "Give a word that stands in text")
+    return written
 
 
 def bytes_per_token(tokenizer: TextTokenizer, texts: Sequence[str]) -> float:

@@ -169,6 +169,11 @@ def fingerprint_of(definition: Definition, policy: Policy) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text of the command line has no bytes that are no UTF-8: no tokenizer takes it."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _around(text: str, place: int) -> str:
     return text[max(0, place - _EXAMPLE) : place + _EXAMPLE]
 
