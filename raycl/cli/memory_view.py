@@ -42,7 +42,7 @@ def print_memory(plan: Plan, console: Console) -> None:
     stages: dict[Fit, list[str]] = {}
     for node in plan.nodes:
         if node.fit is not None:
-            stages.setdefault(node.fit, []).append(node.stage)
+            stages.setdefault(node.fit, []).append(_heading(node))
     if not stages:
         return
     table = Table(box=None, pad_edge=False)
@@ -65,6 +65,10 @@ def layout_text(layout: Layout) -> str:
     numbers = {"copies": layout.replicate, "shards": layout.shard, "tensor parts": layout.tensor}
     shown = [f"{number} {name}" for name, number in numbers.items() if number > 1]
     return f"{layout.workers}: {' × '.join(shown)}" if shown else "1"
+
+
+def _heading(node: NodePlan) -> str:
+    return node.stage if node.trains == "all" else f"{node.stage} trains {node.trains}"
 
 
 def _few(stages: Sequence[str]) -> str:

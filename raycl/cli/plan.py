@@ -77,7 +77,8 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
         print_plan(made.cost, Console(), prepared=made.is_prepared)
         print_merges(made.sweeps[0].merges, made.cost, Console())
         recipes = [variant.recipe for variant in definition.variants]
-        for sentence in (*knows_texts(definition.recipe, recipes), seed_text(definition.recipe)):
+        seed = seed_text(definition.recipe, recipes)
+        for sentence in (*knows_texts(definition.recipe, recipes), seed):
             if sentence:
                 Console().print(sentence, markup=False, soft_wrap=True)
 

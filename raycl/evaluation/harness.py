@@ -233,18 +233,20 @@ def _evaluate(
 
 @contextmanager
 def _without_environment_report() -> Iterator[None]:
-    """Keep the harness from listing all installed packages with pip.
+    """Keep the harness from listing all installed packages with pip, and from asking git.
 
-    It does so for each task, which takes seconds, and raycl does not use the list.
+    It does the first for each task, which takes seconds, and git complains on the terminal where
+    the command runs in no repository. raycl uses neither.
     """
     from lm_eval import evaluator
 
-    report = evaluator.add_env_info
+    known = evaluator.add_env_info, evaluator.get_git_commit_hash
     evaluator.add_env_info = lambda _: None
+    evaluator.get_git_commit_hash = lambda: None
     try:
         yield
     finally:
-        evaluator.add_env_info = report
+        evaluator.add_env_info, evaluator.get_git_commit_hash = known
 
 
 def flat_metrics(result: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, float]]:

@@ -86,14 +86,17 @@ def test_windows_predict_every_token_once(length: int) -> None:
 @harness
 def test_scores_are_kept_and_shown(
     trained: tuple[Storage, str],
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     storage, state = trained
+    monkeypatch.chdir(tmp_path)  # where git finds no repository, and says so
     with pytest.raises(SystemExit) as ended:
         main(["evaluate", state, "--storage", storage.url, "--tasks", "cloze", "--limit", "20"])
     assert not ended.value.code
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
+    assert "fatal" not in captured.err
     assert "cloze_prose (20 questions)" in captured.out
     assert "cloze_prose: task 1 of 1" in captured.out
     assert "Running loglikelihood" not in captured.err

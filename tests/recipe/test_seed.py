@@ -33,6 +33,17 @@ def test_seeds_that_vary_nothing_are_refused() -> None:
     assert len(expand(recipe_data(model=PRETRAINED, sweep=grids), WHERE)) == 2
 
 
+def test_seeds_vary_adapters_of_a_pretrained_model() -> None:
+    trains = [{"lora": {"rank": 4}}]
+    data = recipe_data(model=PRETRAINED, sweep={"seed": [1, 2], "new.trains": trains})
+    found = [variant.recipe for variant in expand(data, WHERE)]
+    assert [recipe.seed for recipe in found] == [1, 2]
+    plain = parse_recipe(recipe_data(model=PRETRAINED), WHERE)
+    assert "changes the first values of LoRA adapters alone" in seed_text(plain, found)
+    random = parse_recipe(recipe_data(), WHERE)
+    assert "draws the initial weights and the first values of LoRA" in seed_text(random, found)
+
+
 def test_schema_and_plan_say_what_it_varies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 import yaml
 
 from raycl.plan.merge_method import ties
+from raycl.recipe import parse_recipe
 from raycl.recipe.definition import definition_of
 from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.results.model_card import Weights, card_files
+from raycl.results.model_card.lineage import lineage
+from raycl.results.model_card.origin import find_origin
 from raycl.results.model_card.public import without_places
 from raycl.results.named_state import named_state
 from raycl.states.mark import read_mark
 from raycl.storage import Storage
 from raycl.weights.merge import merge_states
 from tests.helpers.finished_sweep import NAME, finished_sweep
+from tests.helpers.recipe_data import WHERE, changed, resolved
 
 WEIGHTS = Weights("float32", "Checked: so and so.")
 
@@ -47,6 +52,25 @@ def test_the_card_of_a_recipe(storage: Storage) -> None:
     assert WEIGHTS.check in card
     assert "Training began with random weights." in card
     assert storage.url not in "".join(files.values())
+
+
+def test_the_lineage_tells_stand_ins_and_what_a_stage_trained(storage: Storage) -> None:
+    named = named_state(storage, "replay 50%")
+    mark = read_mark(storage, named.state)
+    origin = find_origin(storage, named, mark)
+    assert origin is not None
+    assert "stood in" not in "\n".join(lineage(storage, mark, origin))
+    data = changed(1, trains={"lora": {"rank": 8}})
+    known = {**data, "model": {"pretrained": "some/model", "knows": ["old"]}}
+    variant = replace(origin.variant, recipe=parse_recipe(known, WHERE))
+    text = "\n".join(
+        lineage(storage, mark, replace(origin, variant=variant, training=resolved(data), step=40))
+    )
+    assert "Trained in the stage `old`: all." in text
+    assert "Trained in the stage `new`: lora rank 8 (merged into the weights)." in text
+    assert "trained on before is stood in for by `old`" in text
+    assert "changes the first values of LoRA adapters alone" in text
+    assert "None" not in text
 
 
 def test_the_recipe_in_the_folder_leads_to_this_very_state(storage: Storage) -> None:

@@ -106,6 +106,8 @@ def test_a_plan_tells_what_each_stage_trains() -> None:
     print_plan(plan, Console(file=out, width=200), prepared=True)
     assert f"new trains lora rank 8: {second.trained_parameters:,} parameters." in out.getvalue()
     assert "no gradient" not in out.getvalue()
+    heading = next(t for t in out.getvalue().splitlines() if t.startswith("memory of a worker"))
+    assert heading.split()[4:] == ["old", "new", "trains", "lora", "rank", "8"]
 
 
 def test_a_stage_that_trains_all_is_told_by_nothing() -> None:

@@ -149,6 +149,12 @@ def test_unused_rows_are_taken_first_and_the_result_is_always_the_same(here: Pat
     assert tokenizer("./new").fingerprint == tokenizer("./first").fingerprint
 
 
+def test_everybody_may_read_it(here: Path) -> None:
+    base(Path("base"), MODELS["tied"])
+    extended()
+    assert {path.name for path in here.glob("new/*") if not path.stat().st_mode & 0o004} == set()
+
+
 def test_a_recipe_continues_from_it_with_its_tokenizer(here: Path) -> None:
     base(here / "base", MODELS["tied"])
     extended()

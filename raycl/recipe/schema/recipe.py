@@ -68,9 +68,9 @@ class Recipe(Configuration):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)
     seed: Count = Field(
         default=0,
-        description="draws the initial weights, and nothing else: not the order of rows and not "
-        "the held-out documents, which the seeds of corpora decide; without any effect on a "
-        "pretrained model",
+        description="draws the initial weights and the first values of LoRA adapters, and nothing "
+        "else: not the order of rows and not the held-out documents, which the seeds of corpora "
+        "decide; without any effect on a pretrained model that has no adapters",
     )
     model: Model
     tokenizer: Tokenizer = Field(
