@@ -56,6 +56,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.recipe.trained_again import trained_again
     from raycl.states.earlier import earlier_sentence
     from raycl.storage import Storage
+    from raycl.sweep.vocabulary import vocabulary_growth
     from raycl.train.inspection.inspect_plan import inspected
     from raycl.train.inspection.token_notes import token_notes
 
@@ -67,18 +68,22 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     made = inspected(plan_sweeps((definition,), place, resolution=resolution))
     made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())
     untrained = token_notes(made, place) if place is not None else []
+    grown = vocabulary_growth(made, place)
     again = trained_again(made.stored, made.tree)
     for sentence in [*made.notes, *untrained, earlier_sentence(made.states), *again]:
         if sentence:
             Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:
-        print(json.dumps({**asdict(made.cost), "steps_left": made.cost.steps_left}, indent=1))
+        vocabulary = [asdict(model) for model in grown]
+        more = {"steps_left": made.cost.steps_left, "vocabulary": vocabulary}
+        print(json.dumps({**asdict(made.cost), **more}, indent=1))
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
         print_merges(made.sweeps[0].merges, made.cost, Console())
         recipes = [variant.recipe for variant in definition.variants]
-        seed = seed_text(definition.recipe, recipes)
-        for sentence in (*knows_texts(definition.recipe, recipes), seed):
+        known = knows_texts(definition.recipe, recipes)
+        new_tokens = [sentence for model in grown for sentence in model.sentences]
+        for sentence in (*new_tokens, *known, seed_text(definition.recipe, recipes)):
             if sentence:
                 Console().print(sentence, markup=False, soft_wrap=True)
 

@@ -44,6 +44,7 @@ from raycl.sweep.prepare_corpora import (
     report_conflicts,
 )
 from raycl.sweep.results import SweepResult, write_all
+from raycl.sweep.vocabulary import vocabulary_growth
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.train.inspection.token_notes import token_notes
 
@@ -193,6 +194,9 @@ def _ready(
     for sentence in store_starts(plan.resolution, storage):
         report(sentence)
     check_starts(plan.resolution, storage)
+    for model in vocabulary_growth(plan, storage):
+        for sentence in model.sentences:
+            report(sentence)
     if plan.is_prepared:
         _report_untrained(plan, storage, report)
     return sources

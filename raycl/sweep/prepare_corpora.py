@@ -62,7 +62,7 @@ def check_corpora(
     """
     for name, corpus in recipe.corpora.items():
         _check_source(corpus, f"{where}: corpora.{name}")
-        spec = corpus_spec(recipe, name, _source(corpus))
+        spec = corpus_spec(recipe, name, text_source(corpus))
         manifest = manifests.get(name)
         if manifest is None:
             _check_placeholder(corpus, f"{where}: corpora.{name}.text")
@@ -121,7 +121,8 @@ def _check_prepared(storage: Storage, manifest: Manifest, own: TokenizerFiles) -
         refuse_another(f"of corpus {manifest.name}", given, own)
 
 
-def _source(corpus: Corpus) -> TextSource:
+def text_source(corpus: Corpus) -> TextSource:
+    """Where the text of a corpus is, or will be when it is fetched."""
     files = (str(text_cache() / f"{corpus.fetch}.jsonl"),) if corpus.fetch else corpus.text
     return TextSource(files, corpus.text_field, corpus.format, corpus.document_separator)
 
@@ -143,7 +144,7 @@ def ready_text(
     for corpus in recipe.corpora.values():
         if corpus.fetch:
             corpora.fetch(corpus.fetch, text_cache(), report)
-    sources = {name: _source(corpus) for name, corpus in recipe.corpora.items()}
+    sources = {name: text_source(corpus) for name, corpus in recipe.corpora.items()}
     missing = [n for n in sources if not has_manifest(storage, layout.corpus(n))]
     tokenizer = None
     if missing and recipe.tokenizer.train is None:

@@ -12,11 +12,14 @@ from raycl.data.prepare.source import TextSource
 from raycl.data.prepare.train_tokenizer import sample_texts
 from raycl.data.tokenizer.definition import token_ids
 from raycl.data.tokenizer.extension import Extension, bytes_per_token, extend_tokenizer
+from raycl.data.tokenizer.extension_record import extension_record
 from raycl.data.tokenizer.files import CONFIG, DEFINITION
 from raycl.data.tokenizer.text_tokenizer import TextTokenizer, make_tokenizer
 from raycl.errors import InputError
 from raycl.models.read import read_start
 from raycl.models.tokenizer import own_files
+from raycl.storage.layout import START_EXTENSION
+from raycl.storage.record import record_bytes
 from raycl.weights.vocabulary import extend_model
 
 _SEED = 0
@@ -58,6 +61,8 @@ def extend_folder(model: str, to: Path, growth: Growth) -> Iterator[str]:
         lengths = _lengths(base) if growth.initialize == "weighted-mean" else None
         rows = extend_model(start.folder, target, made.pieces, lengths)
         _write_tokenizer(made, target)
+        record = extension_record(base, made, growth.named, growth.initialize)
+        (target / START_EXTENSION).write_bytes(record_bytes(record))
         target.rename(to)
     yield f"{to}: {len(made.pieces):,} new tokens, {rows:,} rows in its embedding"
     for name, sample in samples.items():

@@ -37,7 +37,7 @@ def read_sample(source: TextSource, files: list[InputFile]) -> Sample:
     Raises InputError that names the file and the line where a document cannot be read, and where
     the files were read as a whole and hold no document.
     """
-    sampled = _spread(files, SAMPLED_FILES)
+    sampled = spread(files, SAMPLED_FILES)
     texts: list[str] = []
     kept, whole = 0, len(sampled) == len(files)
     for file in sampled:
@@ -88,7 +88,7 @@ def _most_text_bytes(file: InputFile) -> int:
     return file.size * (_MOST_UNPACKED if packed else 1)
 
 
-def _spread(files: list[InputFile], count: int) -> list[InputFile]:
+def spread(files: list[InputFile], count: int) -> list[InputFile]:
     """At most `count` of the files, at equal distances, the first and the last among them."""
     if len(files) <= count:
         return files

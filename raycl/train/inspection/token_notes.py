@@ -1,7 +1,8 @@
 """Names tokens that a recipe's corpora use and its checkpoint was never trained on.
 
 Only what is certain is said: that a row of the embedding is all zeros, is the very same as another
-token's, or holds numbers that are none.
+token's, or holds numbers that are none. Tokens of a vocabulary's extension begin with equal rows
+where the same old tokens stood for them, which says nothing of the model.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from raycl.data.token_counts import TokenCounts, token_counts
 from raycl.data.tokenizer import read_tokenizer
 from raycl.errors import InputError
+from raycl.models.extension import vocabulary_extension
 from raycl.models.headers import read_headers
 from raycl.models.start import Start
 from raycl.models.store import start_weights
@@ -27,6 +29,10 @@ from raycl.units import format_count
 _SHOWN = 5
 _ZERO = "rows of zeros in {table}, so the model was not trained on them"
 _EQUAL = "the very rows of other tokens in {table}, so the model cannot tell them apart"
+_ALIKE = (
+    "as new ones, the rows of other tokens in {table} to begin with: they were made of the same "
+    "old tokens, and training has to tell them apart"
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,27 @@ class _Corpus:
         return f"{', '.join(words)}{more}; together {self.share(tokens)} of {of}"
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """What is conspicuous in a tensor of a checkpoint."""
+
+    start: Start
+    table: str
+    rows: TokenRows
+    old_tokens: int | None
+    """Tokens before the vocabulary was extended, where it was."""
+
+    def equal(self) -> tuple[list[int], list[int]]:
+        """Tokens that the checkpoint has equal rows for, and new ones that begin with such rows."""
+        equal: list[int] = []
+        alike: list[int] = []
+        for group in self.rows.equal:
+            old = [n for n in group if self.old_tokens is None or n < self.old_tokens]
+            equal += old if len(old) > 1 else []
+            alike += set(group).difference(old)
+        return equal, alike
+
+
 def token_notes(plan: SweepPlan, storage: Storage) -> list[str]:
     """A sentence for each corpus and kind of row that was not trained; the plan is inspected.
 
@@ -65,8 +92,10 @@ def token_notes(plan: SweepPlan, storage: Storage) -> list[str]:
     notes: dict[str, None] = {}
     for sweep in plan.sweeps:
         for start, table, rows in _conspicuous(plan, sweep, storage):
+            extension = vocabulary_extension(start, storage)
+            found = _Rows(start, table, rows, None if extension is None else extension.base_tokens)
             for corpus in _corpora(sweep, storage):
-                notes |= dict.fromkeys(_sentences(start, table, rows, corpus))
+                notes |= dict.fromkeys(_sentences(found, corpus))
     return list(notes)
 
 
@@ -118,19 +147,19 @@ def _decoder(storage: Storage, fingerprint: str) -> Callable[[Sequence[int]], st
         return lambda _: ""
 
 
-def _sentences(start: Start, table: str, rows: TokenRows, corpus: _Corpus) -> Iterator[str]:
-    where = f"model.pretrained {start.reference!r}"
-    if broken := corpus.used(rows.broken):
+def _sentences(found: _Rows, corpus: _Corpus) -> Iterator[str]:
+    where = f"model.pretrained {found.start.reference!r}"
+    if broken := corpus.used(found.rows.broken):
         raise InputError(
-            f"{where}: {table}",
+            f"{where}: {found.table}",
             f"the rows of tokens that corpus {corpus.name!r} uses are infinite or NaN: "
             f"{corpus.shown(broken)}",
             "Give a checkpoint whose weights are numbers",
         )
-    equal = (token for group in rows.equal for token in group)
-    for tokens, what in ((rows.zero, _ZERO), (equal, _EQUAL)):
+    equal, alike = found.equal()
+    for tokens, what in ((found.rows.zero, _ZERO), (equal, _EQUAL), (alike, _ALIKE)):
         if used := corpus.used(tokens):
             yield (
-                f"{where}: tokens of corpus {corpus.name!r} have {what.format(table=table)}: "
+                f"{where}: tokens of corpus {corpus.name!r} have {what.format(table=found.table)}: "
                 f"{corpus.shown(used)}"
             )
