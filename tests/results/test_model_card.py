@@ -54,21 +54,19 @@ def test_the_card_of_a_recipe(storage: Storage) -> None:
     assert storage.url not in "".join(files.values())
 
 
-def test_the_lineage_tells_stand_ins_and_what_a_stage_trained(storage: Storage) -> None:
+def test_the_lineage_tells_what_a_stage_trained(storage: Storage) -> None:
     named = named_state(storage, "replay 50%")
     mark = read_mark(storage, named.state)
     origin = find_origin(storage, named, mark)
     assert origin is not None
-    assert "stood in" not in "\n".join(lineage(storage, mark, origin))
     data = changed(1, trains={"lora": {"rank": 8}})
     known = {**data, "model": {"pretrained": "some/model", "knows": ["old"]}}
     variant = replace(origin.variant, recipe=parse_recipe(known, WHERE))
     text = "\n".join(
         lineage(storage, mark, replace(origin, variant=variant, training=resolved(data), step=40))
     )
-    assert "Trained in the stage `old`: all." in text
-    assert "Trained in the stage `new`: lora rank 8 (merged into the weights)." in text
-    assert "trained on before is stood in for by `old`" in text
+    assert "| reset | lora rank 8 |" in text
+    assert "Adapters (lora) are merged into the weights" in text
     assert "changes the first values of LoRA adapters alone" in text
     assert "None" not in text
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from raycl.plan.chain import ChainStage
 from raycl.plan.execution import precision_on
-from raycl.recipe.schema import Recipe
 from raycl.recipe.seed import seed_text
 from raycl.results.model_card.origin import Origin
 from raycl.results.report.number_text import rate_text, share_text
@@ -67,28 +66,10 @@ def _stages(origin: Origin) -> Iterator[str]:
     values = origin.training.optimizer.model_dump(exclude_none=True)
     optimizer = ", ".join(f"{name} {value}" for name, value in values.items())
     yield f"A step has {batch}. AdamW: {optimizer}. {seed_text(recipe)}"
-    yield from _trained(chain.stages)
-    yield from _stand_ins(recipe)
     precision = precision_on(recipe.execution.precision, origin.plan.resolution.device)
     yield f"Training computed in {precision} and kept its weights in float32."
     if any(stage.trains.lora for stage in chain.stages):
         yield "Adapters (lora) are merged into the weights: the model has none beside them."
-
-
-def _trained(stages: Sequence[ChainStage]) -> Iterator[str]:
-    """What each stage trained, where one of them did not train all weights."""
-    if all(stage.trains.everything for stage in stages):
-        return
-    for stage in stages:
-        merged = " (merged into the weights)" if stage.trains.lora else ""
-        yield f"Trained in the stage `{stage.name}`: {stage.trains.text}{merged}."
-
-
-def _stand_ins(recipe: Recipe) -> Iterator[str]:
-    names = ", ".join(f"`{name}`" for name in recipe.model.knows)
-    if names:
-        yield f"What the starting model was trained on before is stood in for by {names}: this is"
-        yield "what replay reads, and what forgetting is measured on."
 
 
 def _sources(stage: ChainStage, replay: bool) -> str:
