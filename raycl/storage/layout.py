@@ -25,6 +25,8 @@ STATE_WEIGHTS_INDEX = "weights.parquet"
 moment, while one takes the place of the other."""
 STATE_REDUCED = "reduced"
 """A file that says, in a listing, that a state may hold less than all: its mark tells what."""
+RECIPE = "recipe.yaml"
+"""The recipe of a sweep, and that beside an exported model."""
 CORPUS_MANIFEST = "manifest.json"
 """The file of a corpus that is written last: a folder without it is no corpus."""
 DOCUMENTS = "documents"
@@ -179,7 +181,7 @@ def sweep(name: str) -> str:
 
 def sweep_recipe(name: str) -> str:
     """The recipe of a sweep, as it was run."""
-    return f"{sweep(name)}/recipe.yaml"
+    return f"{sweep(name)}/{RECIPE}"
 
 
 def sweep_tree(name: str) -> str:

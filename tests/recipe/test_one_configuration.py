@@ -38,6 +38,7 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "save_every": 3,
         "keep_every": 4,
         "keep_last": 5,
+        "keep": "weights",
         "max_skipped": 6,
         "step_timeout": timedelta(minutes=3),
     },

@@ -24,8 +24,6 @@ from raycl.results.table import results_table
 from raycl.states.mark import MergeOrigin, StateMark
 from raycl.storage import Storage, layout
 
-_RECIPE = "recipe.yaml"
-
 
 @dataclass(frozen=True)
 class Weights:
@@ -43,11 +41,10 @@ def card_files(
     origin = find_origin(storage, named, mark)
     files = {}
     if origin is not None:
-        files[_RECIPE] = _recipe_file(origin)
-    parts = (_head(origin, mark), _model(mark, weights, origin), _lineage(storage, mark, origin))
-    rest = (_results(storage, origin, mark), _limits(origin), _again(origin, mark))
-    parts = (*parts, *rest, _use(weights.dtype))
-    text = "\n".join(line for part in parts for line in part)
+        files[layout.RECIPE] = _recipe_file(origin)
+    parts = [_head(origin, mark), _model(mark, weights, origin), _lineage(storage, mark, origin)]
+    parts += [_results(storage, origin, mark), _limits(origin), _again(origin, mark)]
+    text = "\n".join(line for part in [*parts, _use(weights.dtype)] for line in part)
     files["README.md"] = text + "\n"
     return files
 
@@ -145,9 +142,9 @@ def _again(origin: Origin | None, mark: StateMark) -> Iterator[str]:
         return
     whose = "this model's recipe" if mark.merged is None else "the recipe of the merged state"
     yield from ("", "## Train it again")
-    yield f"`{_RECIPE}` holds {whose}, the swept values filled in. With the same text"
+    yield f"`{layout.RECIPE}` holds {whose}, the swept values filled in. With the same text"
     yield "under `corpora` it leads to a state of the same name:"
-    yield from ("```", f"raycl sweep {_RECIPE} --storage STORAGE", "```")
+    yield from ("```", f"raycl sweep {layout.RECIPE} --storage STORAGE", "```")
     if mark.merged is not None:
         yield "The merge of this state is then, with the models of the list above:"
         yield from ("```", _merge_command(mark.merged), "```")
