@@ -11,23 +11,35 @@ from raycl.recipe.schema import Recipe
 def seed_text(recipe: Recipe) -> str:
     """A sentence for people on what another seed would change in this recipe."""
     rows = "rows come in the order of their corpora, which have seeds of their own"
-    if recipe.model.pretrained is None:
-        return f"Seed {recipe.seed} draws the initial weights, and nothing else: {rows}."
+    if draws(recipe):
+        return f"Seed {recipe.seed} draws {_drawn(recipe)}, and nothing else: {rows}."
     varied = "the weights of the baseline from scratch alone"
     if "scratch" not in recipe.baselines:
         varied = "nothing"
     return f"Seed {recipe.seed} changes {varied}: the model is pretrained, and {rows}."
 
 
+def draws(recipe: Recipe) -> bool:
+    """Whether anything of the recipe's training is drawn from its seed."""
+    return bool(_drawn(recipe))
+
+
+def _drawn(recipe: Recipe) -> str:
+    random = recipe.model.pretrained is None or recipe.model.weights == "random"
+    adapters = any(stage.trains.lora is not None for stage in recipe.stages)
+    drawn = {"the initial weights": random, "the adapters' first weights": adapters}
+    return " and ".join(words for words, holds in drawn.items() if holds)
+
+
 def check_seeds(recipes: Sequence[Recipe]) -> None:
     """Raise InputError where recipes of a sweep differ in their seed alone and would be equal.
 
-    With a pretrained model no initial weights are drawn. Such recipes would train the same steps
-    once for each seed, and look like runs that vary by nothing.
+    With a pretrained model nothing is drawn but the first weights of adapters. Without these, such
+    recipes would train the same steps once for each seed, and look like runs that vary by nothing.
     """
     seen: dict[Recipe, int] = {}
     for recipe in recipes:
-        if recipe.model.pretrained is None:
+        if draws(recipe):
             continue
         known = seen.setdefault(recipe.model_copy(update={"seed": 0}), recipe.seed)
         if known != recipe.seed:
