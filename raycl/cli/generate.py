@@ -10,7 +10,6 @@ import typer
 
 from raycl.errors import InputError
 
-
 _LEAST = 1e-3
 """The lowest temperature: far below it, logits / temperature is more than float32 holds."""
 

@@ -135,7 +135,7 @@ def test_another_precision_would_train_the_past_again() -> None:
     wider = {"stages": third, "execution": {"precision": "float32", "keep": "weights"}}
     made = extended(before, wider, "new.yaml")["execution"]
     assert made == {"precision": "float32", "save_every": 5, "keep": "weights"}
-    with pytest.raises(InputError, match="execution.precision: the finished stages were trained"):
+    with pytest.raises(InputError, match=r"execution\.precision: the finished stages were trained"):
         extended(before, {**wider, "execution": {"precision": "bfloat16"}}, "new.yaml")
 
 
