@@ -31,6 +31,7 @@ from tests.malformed.refusal import ClusterStartedError, sweep
 
 Change = Callable[[Path], object]
 WEIGHTS = "base/model.safetensors"
+LOADED = {"load": "./tokenizer"}
 
 
 def end_states(folder: Path) -> list[str]:
@@ -95,6 +96,19 @@ def corpus(**fields: Any) -> Change:
     """The change that replaces fields of the corpus `old`."""
     corpora = recipe()["corpora"]
     return written(corpora={**corpora, "old": {**corpora["old"], **fields}})
+
+
+def knowing(stand_ins: Any) -> Change:
+    """The change that names what the pretrained model knows."""
+    return written(model={"pretrained": "./base", "knows": stand_ins})
+
+
+def new_alone(stand_ins: Any, **fields: Any) -> Change:
+    """The change that leaves the last stage alone, after what the pretrained model knows."""
+    model = {"pretrained": "./base", "knows": stand_ins}
+    corpora = {**recipe()["corpora"], "more": {"text": "text/old.jsonl", "validation": "30%"}}
+    stages = [{**recipe()["stages"][1], **fields}]
+    return written(model=model, stages=stages, corpora=corpora)
 
 
 def model_field(name: str, value: Any) -> Change:
@@ -178,6 +192,11 @@ MATTERS: dict[str, Change] = {
     "a constant of the optimizer": written(optimizer={"beta2": 0.9}),
     "weight decay": written(optimizer={"weight_decay": 0.2}),
     "clipping": written(optimizer={"gradient_clip": 0.5}),
+    "control tokens in text": written(tokenizer={**LOADED, "control_tokens": "tokens"}),
+    "what is trained": stage(trains="embeddings"),
+    "what is frozen": stage(trains={"freeze": ["*norm*"]}),
+    "adapters": stage(trains={"lora": {"rank": 2}}),
+    "replay from a stand-in": new_alone(["old"], replay="25%"),
 }
 
 
@@ -284,6 +303,13 @@ DOES_NOT: dict[str, Change] = {
     "saving": written(execution={"save_every": 2, "keep_last": 1, "keep_every": 2}),
     "validation": written(validation={"rows": 1, "every": 1}),
     "the sweep's name": written(name="other"),
+    "control tokens that stay text": written(tokenizer={**LOADED, "control_tokens": "text"}),
+    "training all, spelled out": stage(trains="all"),
+    "training all, as a mapping": stage(trains={}),
+    "a stand-in that is not replayed before its stage": knowing(["old"]),
+    "tokens of a stand-in whose stage says what is replayed": knowing({"old": "1M"}),
+    "merges": written(merge=[{"with": "start"}, {"with": "old", "weights": ["25%"]}]),
+    "what is kept": written(execution={"keep": "weights"}),
 }
 
 
@@ -292,6 +318,71 @@ def test_what_changes_no_step_changes_no_name(
     change: Change, usual: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert changed_names(tmp_path, change, monkeypatch) == usual
+
+
+SAME: dict[str, tuple[Change, Change]] = {
+    "stand-ins in another order": (
+        new_alone(["old", "more"], replay="50%"),
+        new_alone(["more", "old"], replay="50%"),
+    ),
+    "tokens of the only stand-in": (new_alone(["old"]), new_alone({"old": "3M"})),
+    "stand-ins without replay": (new_alone([], replay=0), new_alone({"old": "3M"}, replay=0)),
+    "targets of adapters in another order": (
+        stage(trains={"lora": {"targets": ["q_proj", "v_proj"]}}),
+        stage(trains={"lora": {"targets": ["v_proj", "q_proj", "q_proj"], "rank": 16}}),
+    ),
+    "alpha by default": (
+        stage(trains={"lora": {"rank": 4}}),
+        stage(trains={"lora": {"rank": 4, "alpha": 8, "targets": "all-linear"}}),
+    ),
+    "patterns in another order": (
+        stage(trains={"only": ["*norm*", "embeddings"]}),
+        stage(trains={"only": ["embeddings", "*norm*", "*norm*"], "freeze": None}),
+    ),
+    "the word for embeddings": (stage(trains="embeddings"), stage(trains={"only": "embeddings"})),
+}
+
+
+@pytest.mark.parametrize("changes", SAME.values(), ids=SAME)
+def test_two_spellings_have_one_name(
+    changes: tuple[Change, Change], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for number, change in enumerate(changes):
+        found.append(changed_names(tmp_path / str(number), change, monkeypatch))
+    assert found[0] == found[1]
+
+
+DIFFERENT: dict[str, tuple[Change, Change]] = {
+    "shares of stand-ins by their tokens": (
+        new_alone({"more": "1M", "old": "1M"}, replay="50%"),
+        new_alone({"more": "3M", "old": "1M"}, replay="50%"),
+    ),
+    "the rank of adapters": (
+        stage(trains={"lora": {"rank": 2}}),
+        stage(trains={"lora": {"rank": 4}}),
+    ),
+    "alpha": (
+        stage(trains={"lora": {"rank": 2}}),
+        stage(trains={"lora": {"rank": 2, "alpha": 5}}),
+    ),
+    "the targets of adapters": (
+        stage(trains={"lora": {"targets": "q_proj"}}),
+        stage(trains={"lora": {"targets": "v_proj"}}),
+    ),
+    "only and freeze": (stage(trains={"only": "*norm*"}), stage(trains={"freeze": "*norm*"})),
+}
+
+
+@pytest.mark.parametrize("changes", DIFFERENT.values(), ids=DIFFERENT)
+def test_what_these_fields_say_is_in_the_name(
+    changes: tuple[Change, Change], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (
+        changed_names(tmp_path / str(number), change, monkeypatch)
+        for number, change in enumerate(changes)
+    )
+    assert set(first).isdisjoint(second)
 
 
 def test_labels_change_no_name(

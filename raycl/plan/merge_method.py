@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +16,8 @@ Kind = Literal["ties", "linear", "task-arithmetic", "instruct-residual"]
 KINDS: tuple[Kind, ...] = ("linear", "task-arithmetic", "ties")
 """The methods that a user chooses from; an instruct residual is asked for by its model."""
 
+_LARGEST = 1000
+"""The largest factor: weights that are a thousand times what changed are no model."""
 _FORMAT = 1
 """Part of a merge's name. Raise it when the meaning of a merge changes, so that no old state is
 taken for a new one."""
@@ -37,8 +38,9 @@ class MergeMethod:
         if self.kind == "linear" and not 0 <= self.weight <= 1:
             where = f"weight {_percent(self.weight)}"
             raise InputError(where, "not a share of the trained weights", "Give 0% to 100%")
-        if not math.isfinite(float(self.weight)):
-            raise InputError(f"weight {self.weight}", "not finite", "Give a number such as 0.5")
+        if abs(self.weight) > _LARGEST:
+            where = f"weight {float(self.weight):g}"
+            raise InputError(where, f"beyond {_LARGEST}", "Give a number such as 0.5")
         if self.density is not None and not 0 < self.density <= 1:
             where = f"density {float(self.density):g}"
             raise InputError(where, "not a share above 0", "Give 1% to 100%")

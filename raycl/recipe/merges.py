@@ -98,6 +98,9 @@ def _base(partner: str, training: Training) -> str:
     chain, spec = training.chain, training.model
     ends = dict(zip((stage.name for stage in chain.stages), chain.starts[1:], strict=True))
     *earlier, last = ends
+    if partner == START and START in ends:
+        problem = "a stage has this name, and so has the model from which training begins"
+        raise InputError(START, problem, "Give the stage another name")
     if partner in earlier:
         return chain.name(ends[partner])
     if partner == last:

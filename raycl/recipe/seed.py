@@ -13,7 +13,7 @@ def seed_text(recipe: Recipe, variants: Sequence[Recipe] = ()) -> str:
     rows = "rows come in the order of their corpora, which have seeds of their own"
     adapted = any(_draws_adapters(each) for each in (recipe, *variants))
     adapters = ["the first values of LoRA adapters"] if adapted else []
-    if recipe.model.pretrained is None:
+    if recipe.model.pretrained is None or recipe.model.weights == "random":
         drawn = " and ".join(["the initial weights", *adapters])
         return f"Seed {recipe.seed} draws {drawn}, and nothing else: {rows}."
     scratch = "scratch" in recipe.baselines
@@ -23,16 +23,21 @@ def seed_text(recipe: Recipe, variants: Sequence[Recipe] = ()) -> str:
     return f"Seed {recipe.seed} changes {changes}: the model is pretrained, and {rows}."
 
 
+def draws(recipe: Recipe) -> bool:
+    """Whether anything of the recipe's training is drawn from its seed."""
+    random = recipe.model.pretrained is None or recipe.model.weights == "random"
+    return random or _draws_adapters(recipe)
+
+
 def check_seeds(recipes: Sequence[Recipe]) -> None:
     """Raise InputError where recipes of a sweep differ in their seed alone and would be equal.
 
-    With a pretrained model no initial weights are drawn, and a step draws nothing. Without LoRA
-    adapters such recipes would train the same steps once for each seed, and look like runs that
-    vary by nothing.
+    With a pretrained model nothing is drawn but the first weights of adapters. Without these, such
+    recipes would train the same steps once for each seed, and look like runs that vary by nothing.
     """
     seen: dict[Recipe, int] = {}
     for recipe in recipes:
-        if recipe.model.pretrained is None or _draws_adapters(recipe):
+        if draws(recipe):
             continue
         known = seen.setdefault(recipe.model_copy(update={"seed": 0}), recipe.seed)
         if known != recipe.seed:

@@ -58,6 +58,7 @@ def malformed_recipes() -> Iterator[Malformed]:
     yield from _settings()
     yield from _sweeps()
     yield from _models()
+    yield from _new_fields()
 
 
 def _whole_numbers() -> Iterator[Malformed]:
@@ -244,3 +245,41 @@ def _models() -> Iterator[Malformed]:
     for field, values in configuration.items():
         yield from _cases(("model", "config", field), values, "model")
     yield _case(("model", "config", "quantization_config"), {"quant_method": "gptq"}, "quant")
+
+
+def _new_fields() -> Iterator[Malformed]:
+    """What a model knows, what a stage trains, merges, control tokens, and what is kept."""
+    only: Fields = {"only": ([], [""], [7], {"a": 1}, "nothing*", ["["]), "freeze": ([], "*")}
+    lora: Fields = {
+        "rank": (0, -1, 1.5, "many", 70_000, None),
+        "alpha": (0, -1, "much", 1e300),
+        "targets": ([], [""], "nope", "embed_tokens", "lm_head", ["q_proj", "nope"], [7]),
+        "dropout": (0.1,),
+        "r": (8,),
+    }
+    for field, values in only.items():
+        yield from _cases(("stages", 1, "trains", field), values, field)
+    for field, values in lora.items():
+        yield from _cases(("stages", 1, "trains", "lora", field), values, field)
+    yield from _cases(("stages", 1, "trains"), ("lora", 7, [], None, True, {"some": 1}), "trains")
+    both = {"only": ["*norm*"], "lora": {"rank": 2}}
+    yield _case(("stages", 1, "trains"), both, "one of only, freeze and lora")
+    merges: Fields = {
+        "with": ("none", "new", "start", "", 7, None, "000000004-abc"),
+        "weights": (["150%"], ["5%", 0.05], "50%", [None], [-1]),
+        "method": ("slerp", None),
+        "scale": (2,),
+    }
+    for field, values in merges.items():
+        for value in values:
+            merge = {"with": "old", field: value}
+            yield _case(("merge",), merge, "merge")
+    yield from _cases(("merge",), (7, "start", None, {}, [[]]), "merge")
+    yield from _cases(("execution", "keep"), ("results", True, None, 1), "keep")
+    control = {"load": "./tokenizer", "control_tokens": "some"}
+    yield _case(("tokenizer",), control, "control_tokens")
+    yield _case(("tokenizer",), REMOVED, "tokenizer")
+    for value in (["old"], {"old": "1M"}):
+        yield _case(("model", "knows"), value, "knows", "pretrained")
+    for value in ("old", 7, None, [7], ["old", "old"], {"old": 0}, {"old": -1}, {"old": "5%"}):
+        yield _case(("model", "knows"), value, "knows")

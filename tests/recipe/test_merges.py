@@ -99,6 +99,8 @@ def test_it_is_read_again_as_it_was_written() -> None:
         ({"with": "old", "method": "ties", "weights": [1]}, "ties has no weights"),
         ({"with": "old", "method": "ties", "densities": [0]}, "a density of 0 leaves nothing"),
         ({"with": "old", "densities": ["5%"]}, "linear has no densities and no scale"),
+        ({"with": "old", "method": "task-arithmetic", "weights": [1e299]}, "beyond 1000. Give"),
+        ({"with": "old", "method": "ties", "scale": -2000}, "weight -2000: beyond 1000"),
         ({"with": "old", "method": "slerp"}, "merge.0.method is 'slerp'"),
         ({"wiht": "old"}, "merge.0.with: missing"),
         ({"with": "old", "weight": ["5%"]}, "Did you mean 'weights'"),
@@ -110,6 +112,13 @@ def test_what_is_refused(merge: Any, message: str) -> None:
     with pytest.raises(InputError) as caught:
         merges(merge)
     assert message in str(caught.value)
+
+
+def test_a_stage_that_has_the_word_for_the_first_model_as_its_name() -> None:
+    first, last = recipe_data()["stages"]
+    stages = [{**first, "name": "start", "mixture": {"old": 1}}, last]
+    with pytest.raises(InputError, match=r"a stage has this name.*Give the stage another name"):
+        merges({"with": "start"}, stages=stages)
 
 
 def test_it_cannot_be_swept() -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer, normalizers
+from tokenizers import AddedToken, Tokenizer, normalizers
 
 from raycl.cli.main import main
-from raycl.data.tokenizer import Choice, known_tokenizer
+from raycl.data.tokenizer import Choice, known_tokenizer, read_tokenizer, store_tokenizer
 from raycl.data.tokenizer.differences import difference
 from raycl.data.tokenizer.files import TokenizerFiles
 from raycl.data.tokenizer.text_tokenizer import make_tokenizer
@@ -193,7 +193,28 @@ def test_a_recipe_without_pretrained_model_names_its_tokenizer() -> None:
         defined(tokenizer={})
 
 
-def test_marks_of_a_choice_are_no_difference() -> None:
+def test_marks_of_a_choice_are_no_difference(here: Path) -> None:
     plain = TokenizerFiles("own", gemma_like().to_str())
-    stored = make_tokenizer(plain, Choice("</s>")).definition
-    assert difference(plain, TokenizerFiles("stored", json.dumps(stored))) == ""
+    storage = Storage(here / "storage")
+    stored = read_tokenizer(
+        storage, store_tokenizer(storage, make_tokenizer(plain, Choice("</s>")))
+    )
+    assert difference(plain, stored.files) == ""
+
+
+def with_word(special: bool, *listed: str) -> TokenizerFiles:
+    """A tokenizer with the added token `<html>`, and files beside it that list control tokens."""
+    made = byte_level()
+    made.add_tokens([AddedToken("<html>", special=special, normalized=False)])
+    name = f"{special}-{len(listed)}"
+    beside = {"eos_token": "<|endoftext|>", "additional_special_tokens": list(listed)}
+    found = known_tokenizer(write_tokenizer(Path(name), made, tokenizer_config=beside))
+    assert found is not None
+    return found.files
+
+
+def test_an_added_token_that_text_becomes_in_one_of_them_alone_is_a_difference() -> None:
+    plain, special, listed = with_word(False), with_word(True), with_word(False, "<html>")
+    for first, second in ((plain, special), (special, plain), (plain, listed), (listed, plain)):
+        assert "'<html>', are found in text otherwise" in difference(first, second)
+    assert difference(special, listed) == ""  # no text becomes the token in either

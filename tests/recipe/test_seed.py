@@ -64,3 +64,13 @@ def test_what_a_seed_varies_with_a_pretrained_model() -> None:
 
     assert "changes nothing" in text()
     assert "changes the weights of the baseline from scratch alone" in text(baselines=["scratch"])
+
+
+def test_adapters_and_weights_that_are_made_random_are_drawn_from_the_seed() -> None:
+    first, last = recipe_data()["stages"]
+    adapters = {"stages": [first, {**last, "trains": {"lora": {"rank": 2}}}], "model": PRETRAINED}
+    anew = {"model": {**PRETRAINED, "weights": "random"}}
+    drawn = {"the adapters' first weights": adapters, "the initial weights": anew}
+    for words, fields in drawn.items():
+        assert f"draws {words}, and" in seed_text(parse_recipe(recipe_data(**fields), WHERE))
+        assert len(expand(recipe_data(**fields, sweep={"seed": [1, 2]}), WHERE)) == 2

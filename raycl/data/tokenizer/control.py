@@ -47,7 +47,7 @@ def control_tokens(files: TokenizerFiles, definition: Definition, policy: Policy
     special = {text for text, token in added.items() if token["special"]}
     listed = {
         token
-        for token in _listed(files)
+        for token in listed_tokens(files)
         if token in added or (token in known and not _is_ordinary(token, ordinary))
     }
     return frozenset(special | listed | set(filter(None, (policy.end, policy.begin))))
@@ -119,7 +119,7 @@ def _spelled(token: str, control: frozenset[str]) -> str:
     return spelling(token) if token in control else token
 
 
-def _listed(files: TokenizerFiles) -> Iterator[str]:
+def listed_tokens(files: TokenizerFiles) -> Iterator[str]:
     """The tokens that the files beside tokenizer.json list as special."""
     for content in (files.config, files.special_tokens):
         values = [content.get(f"{name}_token") for name in _NAMES]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from raycl.data.tokenizer.control import listed_tokens
 from raycl.data.tokenizer.definition import Definition, definition_of, parse, token_ids
 from raycl.data.tokenizer.files import TokenizerFiles
+from raycl.data.tokenizer.policy import text_of
 
+AddedFlags = Mapping[str, Sequence[bool]]
 _ADDED_FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
 
 
@@ -18,7 +21,11 @@ def difference(own: TokenizerFiles, other: TokenizerFiles) -> str:
     a token. Raises InputError where one of them is no tokenizer.
     """
     first, second = (definition_of(parse(files.definition, files.where)) for files in (own, other))
-    return _tokens(token_ids(first), token_ids(second)) or _parts(first, second)
+    return (
+        _tokens(token_ids(first), token_ids(second))
+        or _parts(first, second)
+        or _added(_found(own, first), _found(other, second), _bounds(own) | _bounds(other))
+    )
 
 
 def _tokens(own: Mapping[str, int], other: Mapping[str, int]) -> str:
@@ -41,11 +48,7 @@ def _parts(own: Definition, other: Definition) -> str:
             return f"its {words} is another"
     if _model(own) != _model(other):
         return "its merges, or other settings of its model, are others"
-    first, second = _added(own), _added(other)
-    special = _special(own) | _special(other)
-    if all(first.get(t) == second.get(t) for t in (first.keys() | second.keys()) - special):
-        return ""
-    return "its added tokens are found in text otherwise"
+    return ""
 
 
 def _model(definition: Definition) -> dict[str, Any]:
@@ -56,14 +59,27 @@ def _model(definition: Definition) -> dict[str, Any]:
     )
 
 
-def _added(definition: Definition) -> dict[str, list[bool]]:
-    """How added tokens are looked for in text."""
+def _added(own: AddedFlags, other: AddedFlags, bounds: Collection[str | None]) -> str:
+    for token in sorted(own.keys() | other.keys()):
+        if token not in bounds and own.get(token) != other.get(token):
+            return f"added tokens, such as {token!r}, are found in text otherwise"
+    return ""
+
+
+def _found(files: TokenizerFiles, definition: Definition) -> AddedFlags:
+    """The added tokens that a text can become, and how they are looked for in it."""
+    control = frozenset(listed_tokens(files))
     return {
         token["content"]: [token[flag] for flag in _ADDED_FLAGS]
         for token in definition["added_tokens"]
+        if not token["special"] and token["content"] not in control
     }
 
 
-def _special(definition: Definition) -> set[str]:
-    """Tokens that are never looked for in text. A stored tokenizer has more of them marked so."""
-    return {token["content"] for token in definition["added_tokens"] if token["special"]}
+def _bounds(files: TokenizerFiles) -> set[str | None]:
+    """The tokens that end and begin documents. A stored tokenizer has them marked as special."""
+    return {
+        text_of(content.get(field))
+        for content in (files.config, files.special_tokens)
+        for field in ("eos_token", "bos_token")
+    }
