@@ -22,7 +22,7 @@ from raycl.train.cadence import saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState
-from raycl.train.checkpoint.tensors import named_tensors
+from raycl.train.checkpoint.tensors import MOMENT, named_tensors
 from raycl.train.exchange import Exchange, Launched, Question
 from raycl.train.garbage import collect_between_steps, collect_in_pause
 from raycl.train.history import History, not_finite, without_validation
@@ -270,7 +270,7 @@ class Trainer:
                 raise self._not_finite(self.history.latest_skipped)
         self.writer.save(
             self._task.chain.name(self.step),
-            named_tensors(self.model, self._optimizer if self._holds() == "all" else None),
+            self._tensors(),
             self._mark(),
             self.history.to_parquet() if self._world.rank == 0 else b"",
             kept=stays_after(self._task, self.step),
@@ -278,6 +278,13 @@ class Trainer:
         collect_in_pause()
         self.history.restart_clock()
         return True
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """What the state is written with. Adapters are weights, which no state is without."""
+        tensors = named_tensors(self.model, self._optimizer)
+        if self._holds() == "all":
+            return tensors
+        return {name: t for name, t in tensors.items() if not name.startswith(MOMENT)}
 
     def _mark(self) -> StateMark:
         task = self._task

@@ -20,6 +20,7 @@ from raycl.train.checkpoint.export import export_hugging_face
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
+from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.checkpoint.weights import state_weights
 from raycl.train.model.adapters import adapter_parameters, targets, without_adapters
 from raycl.train.model.language_model import LanguageModel, empty_model
@@ -202,6 +203,34 @@ def test_every_slice_of_merged_weights_is_a_part_of_the_whole(kind: str, tmp_pat
             rows, columns = facts.shape
             box = Box((1, 3), (rows - 2, columns - 4))
             assert torch.equal(weights.read(name, box), expected[name][1:-1, 3:-1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_without_moments_has_its_adapters(kind: str, tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"config": configuration(kind), "trains": ("all", LORA)}
+    whole_state, light = (make_storage(tmp_path / name) for name in ("whole", "light"))
+    run(whole_state, **fields)
+    run(light, end="weights", **fields)
+    before, after = (stored(storage, 6, **fields) for storage in (whole_state, light))
+    assert after.keys() == {name for name in before if not name.startswith("optimizer.")}
+    expected, found = (loaded(storage, 6, **fields) for storage in (whole_state, light))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_state_that_lost_its_adapters_is_not_taken_for_its_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields: dict[str, Any] = {"config": configuration("llama"), "trains": ("all", LORA)}
+    storage = make_storage(tmp_path)
+    with monkeypatch.context() as patched:
+        name = "raycl.train.trainer.Trainer._tensors"
+        patched.setattr(name, lambda trainer: named_tensors(trainer.model, None))
+        run(storage, end="weights", **fields)
+    state = read_state(storage, make_task(**fields).chain.name(6))
+    with pytest.raises(InputError, match="adapters that were trained are not in it"):
+        load_model(storage, state, LENGTH)
+    with pytest.raises(InputError, match="adapters that were trained are not in it"):
+        state_weights(storage, state)
 
 
 def test_an_export_has_the_adapters_in_its_weights(tmp_path: Path) -> None:

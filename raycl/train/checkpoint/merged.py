@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 import torch
 
-from raycl.states.mark import AdapterFacts
+from raycl.errors import InputError
+from raycl.states.mark import REMEDY, AdapterFacts
 from raycl.states.tensor_index import Box, TensorFacts
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import ADAPTER
@@ -25,6 +26,7 @@ class Merged:
     """The weights of a state with adapters, as a model without any has them."""
 
     def __init__(self, stored: StoredTensors, adapters: AdapterFacts) -> None:
+        _check_there(stored)
         self._stored, self._adapters = stored, adapters
 
     @property
@@ -43,12 +45,22 @@ class Merged:
 def add_products(
     tensors: Mapping[str, torch.Tensor], stored: StoredTensors, adapters: AdapterFacts
 ) -> None:
-    """Add the products of the state's adapters to what this rank holds of the weights, in place."""
+    """Add the products of the state's adapters to what this rank holds of the weights, in place.
+
+    Raises InputError where the state has lost them.
+    """
+    _check_there(stored)
     for name, tensor in tensors.items():
         part = local_part(tensor)
         product = _product(stored, adapters, name, local_box(tensor), part.device)
         if product is not None:
             part.add_(product)
+
+
+def _check_there(stored: StoredTensors) -> None:
+    """Raise InputError where the state has none of its adapters: it would be taken for its base."""
+    if not any(name.startswith(ADAPTER) for name in stored.facts):
+        raise InputError(stored.where, "the adapters that were trained are not in it", REMEDY)
 
 
 def _product(

@@ -14,6 +14,7 @@ from raycl.train.checkpoint.commit import replace_tensors
 from raycl.train.checkpoint.shard import Part, Shard, in_file_order, shard_name
 from raycl.train.checkpoint.stored_state import StoredState
 from raycl.train.checkpoint.stored_tensors import StoredTensors
+from raycl.train.checkpoint.tensors import MOMENT
 from raycl.train.parallel.boxes import flat_bytes
 from raycl.train.parallel.world import World
 
@@ -33,7 +34,7 @@ def keep_weights(storage: Storage, mark: StateMark) -> None:
     parts = in_file_order(
         Part(name, facts.dtype, facts.shape, whole(facts.shape))
         for name, facts in stored.facts.items()
-        if not name.startswith("optimizer.")
+        if not name.startswith(MOMENT)
     )
     shard = Shard(shard_name(0, "weights"), parts, lambda: _pieces(stored, parts))
     # Before the first new file: with it, nobody takes that file for a damage.

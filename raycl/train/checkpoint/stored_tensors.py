@@ -36,8 +36,10 @@ class StoredTensors:
         # A damaged mark must not lead raycl to a file outside of the state's folder.
         world.agree(lambda: check_names(storage, state))
         self._storage, self._state = storage, state
+        self.where = storage.full_path(layout.state(state.name))
+        """The state's folder, for people."""
         if state.mark.holds == "results":
-            raise InputError(storage.full_path(layout.state(state.name)), _PRUNED, _TRAIN_AGAIN)
+            raise InputError(self.where, _PRUNED, _TRAIN_AGAIN)
         if (file := state.mark.index_file) is not None:
             data = world.agree(lambda: _index_file(storage, state, file))
             where = storage.full_path(state.path(file))

@@ -8,6 +8,8 @@ from raycl.train.model.adapters import adapter_parameters, without_adapters
 from raycl.train.model.language_model import LanguageModel
 
 ADAPTER = "adapter."
+MOMENT = "optimizer."
+"""How the names of adapters and of AdamW's moments begin."""
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -42,7 +44,7 @@ def named_tensors(
             continue
         name = full_name.removeprefix("model.")
         for moment in _MOMENTS:
-            tensors[f"optimizer.{moment}.{name}"] = optimizer.state[parameter][moment]
+            tensors[f"{MOMENT}{moment}.{name}"] = optimizer.state[parameter][moment]
     return tensors | buffers
 
 
