@@ -66,7 +66,8 @@ def _before_last(base: Recipe) -> Stage:
 def _union(base: Recipe) -> Stage:
     """One stage from the recipe's start on the new data of all stages, as long as all together.
 
-    Each corpus has the share that it has of the new data over the whole recipe.
+    Each corpus has the share that it has of the new data over the whole recipe. It trains what all
+    stages train; where they differ every weight, since no part has a claim to all of the data.
     """
     *earlier, last = base.stages
     lengths = [*(trained_steps(base, stage) for stage in earlier), trunk_steps(base, last)]
@@ -80,6 +81,7 @@ def _union(base: Recipe) -> Stage:
     union = first.model_copy(
         update={
             "name": "union",
+            "trains": first.trains if len({stage.trains for stage in base.stages}) == 1 else ALL,
             "mixture": frozen(mixture),
             "stop_after": None,
             "at_end": "repeat" if repeats else first.at_end,

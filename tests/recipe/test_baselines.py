@@ -106,3 +106,17 @@ def test_a_plateau_below_the_final_rate_is_not_annealed_upwards() -> None:
     union = made({"schedule": high}, {"schedule": low})["union"]
     assert union.branch is None
     assert steps_and_rates(union)[0] == 40
+
+
+PARTS = [("all", "all"), ("embeddings", "embeddings"), ("embeddings", "all"), ("all", {"lora": {}})]
+
+
+@pytest.mark.parametrize(("first", "second"), PARTS)
+def test_the_union_trains_what_all_stages_train_and_else_all(first: Any, second: Any) -> None:
+    data = recipe_data(baselines=["union", "scratch", "previous"])
+    for stage, trains in zip(data["stages"], (first, second), strict=True):
+        stage["trains"] = trains
+    found = {v.kind: [s.trains.text for s in v.recipe.stages] for v in expand(data, WHERE)}
+    assert found["union"] == ["embeddings" if first == second == "embeddings" else "all"]
+    assert found["scratch"] == ["all"]
+    assert found["previous"] == [first]
