@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -70,7 +71,7 @@ def test_adapters_and_weights_that_are_made_random_are_drawn_from_the_seed() -> 
     first, last = recipe_data()["stages"]
     adapters = {"stages": [first, {**last, "trains": {"lora": {"rank": 2}}}], "model": PRETRAINED}
     anew = {"model": {**PRETRAINED, "weights": "random"}}
-    drawn = {
+    drawn: dict[str, dict[str, Any]] = {
         "changes the first values of LoRA adapters alone": adapters,
         "draws the initial weights, and nothing else": anew,
     }
