@@ -44,7 +44,7 @@ format: install ## rewrite the code as `make check` wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-fast: $(VENV)/.installed-evaluation ## tests without Ray, servers and browser: under two minutes
+test-fast: $(VENV)/.installed-evaluation ## tests without Ray, servers and browser: minutes
 	$(PYTEST) -m "$(FAST)"
 
 test: $(VENV)/.installed-evaluation check ## `make check`, then every test but test-machines

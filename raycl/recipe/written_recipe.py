@@ -36,9 +36,22 @@ def written_recipe(definition: Definition, variant: Variant, device: Device) -> 
 
 def yaml_text(data: Mapping[str, Any]) -> str:
     """A recipe's data as YAML, in which short mappings stand on one line."""
-    return yaml.safe_dump(
-        dict(data), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+    return yaml.dump(
+        dict(data),
+        Dumper=_WithoutAliases,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=None,
+        width=100,
     )
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """Writes a value that stands in two places twice: people edit one of them."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (the signature is PyYAML's)
+        """Whether `data` gets no anchor."""
+        return True
 
 
 def _point(definition: Definition, variant: Variant) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def test_only_the_new_stage_is_left_to_train(
     assert made.recipe.name == "small-third"
     third = made.recipe.stages[-1]
     assert third.schedule == made.recipe.stages[-2].schedule  # re-warmed as the winner was
+    assert "&" not in out  # a value in two places is written twice, so that one can be edited
     make_corpus(storage, "third")
     give_tokenizer(storage, "third")
     plan = plan_sweeps((made,), storage)

@@ -254,6 +254,16 @@ def test_a_table_of_format_1_is_shown() -> None:
     assert shown(paper_table(older), "AVG") == ["3.00"]
 
 
+def test_what_a_part_is_trained_of_is_told_where_the_label_does_not() -> None:
+    losses = {"wiki": 1.0}
+    part = replace(stage(0, 10, {"wiki": 1}), trains="lora rank 8")
+    told, swept = recipe("r", losses, part), recipe("trains lora rank 8", losses, part)
+    whole = recipe("whole", losses, stage(0, 10, {"wiki": 1}))
+    name = part.name
+    assert f"{name} trains lora rank 8: r." in notes([told, swept, whole])
+    assert not any("trains" in note for note in notes([swept, whole]))
+
+
 def test_more_tokens_than_the_union_are_told() -> None:
     losses = {"english": 2.0, "german": 1.0}
     both = {"english": 1.0, "german": 1.0}

@@ -73,12 +73,13 @@ def _of_apart(outcomes: Sequence[RecipeOutcome]) -> str:
 
 
 def _of_parts(outcomes: Sequence[RecipeOutcome]) -> list[str]:
-    """Which stages train a part of the weights, and in which recipes."""
+    """Which stages train a part of the weights, in recipes whose label does not say so."""
     recipes: dict[str, list[str]] = {}
     for outcome in outcomes:
         for stage in outcome.stages:
-            if stage.trains != "all":
-                recipes.setdefault(f"{stage.name} trains {stage.trains}", []).append(outcome.label)
+            what = f"trains {stage.trains}"
+            if stage.trains != "all" and what not in outcome.label:
+                recipes.setdefault(f"{stage.name} {what}", []).append(outcome.label)
     return [f"{what}: {'; '.join(labels)}." for what, labels in recipes.items()]
 
 
