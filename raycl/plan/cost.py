@@ -161,10 +161,7 @@ class _Sizes:
     def numbers(self, node: Node) -> StateNumbers | None:
         """The numbers in a state of the node; None where they are not known."""
         size = self.of(node)
-        if size is None:
-            return None
-        plain = self.whole(node) or size
-        return StateNumbers(size.parameters, size.trained, plain.parameters)
+        return None if size is None else StateNumbers(size.parameters, size.trained)
 
     def _sized(self, node: Node, trains: Trains) -> _Size | None:
         model, length = node.training.model, node.training.sequence_length

@@ -1,9 +1,9 @@
 """The bytes that the states of a tree take in the storage.
 
 A whole state has 4 bytes for each parameter and 8 more for each that is trained (AdamW's two
-moments), in float32; adapters are parameters like others. A state of weights alone has 4 bytes for
-each parameter of the plain model, into which adapters are merged. Headers, indices and histories
-are not counted: of any but a tiny model they are less than a hundredth.
+moments), in float32. A state of weights alone has 4 bytes for each parameter. Adapters are
+parameters like others. Headers, indices and histories are not counted: of any but a tiny model they
+are less than a hundredth.
 """
 
 from __future__ import annotations
@@ -46,13 +46,11 @@ class StateNumbers:
     """Those of the model, its stage's adapters included."""
     trained: int
     """Those that have moments."""
-    plain: int
-    """Those of the model without adapters."""
 
     @property
     def light(self) -> int:
         """Bytes of a state of weights alone."""
-        return WEIGHT_BYTES * self.plain
+        return WEIGHT_BYTES * self.parameters
 
     @property
     def whole(self) -> int:

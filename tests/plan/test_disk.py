@@ -24,18 +24,18 @@ SMOL = 134_515_008
 
 def test_a_node_keeps_its_end_and_what_keep_every_asks_for() -> None:
     task = make_task(stop=10, start=0, steps=10, save_every=2, keep_every=5, keep_last=1)
-    numbers = StateNumbers(100, 100, 100)
+    numbers = StateNumbers(100, 100)
     assert disk_use(task, False, False, numbers) == DiskUse(2400, 2400, 1600, 0, 2400)
     assert disk_use(task, True, False, numbers).with_weights == 2400
     assert disk_use(task, False, True, numbers) == DiskUse(1200, 1200, 1200, 1200, 0)
-    frozen = disk_use(make_task(stop=4), False, False, StateNumbers(100, 25, 100))
+    frozen = disk_use(make_task(stop=4), False, False, StateNumbers(100, 25))
     assert (frozen.at_end, frozen.with_weights) == (600, 400)
-    adapters = disk_use(make_task(stop=4), False, False, StateNumbers(110, 10, 100))
-    assert (adapters.at_end, adapters.with_weights) == (520, 400)
+    adapters = disk_use(make_task(stop=4), False, False, StateNumbers(110, 10))
+    assert (adapters.at_end, adapters.with_weights) == (520, 440)
 
 
 def test_six_recipes_of_135_million_parameters() -> None:
-    trunk = disk_use(make_task(stop=4), False, False, StateNumbers(SMOL, SMOL, SMOL))
+    trunk = disk_use(make_task(stop=4), False, False, StateNumbers(SMOL, SMOL))
     whole = all_use([trunk] * 7)
     assert round(whole.with_all / 1e9, 1) == 11.3
     assert round(whole.with_weights / 1e9, 1) == 3.8
