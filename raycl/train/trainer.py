@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import torch
 
 from raycl.data.manifest import load_manifest
-from raycl.plan.holding import Holding
 from raycl.plan.shares import largest_share
 from raycl.plan.training import Training
-from raycl.states.mark import AdapterFacts, CorpusOrigin, Metadata, StateMark, ValidationFacts
+from raycl.states.mark import StateMark, ValidationFacts
 from raycl.storage import Storage
 from raycl.train.batch import ExpectedRows
 from raycl.train.cadence import saves_after, stays_after, validates_after
@@ -27,6 +25,7 @@ from raycl.train.exchange import Exchange, Launched, Question
 from raycl.train.garbage import collect_between_steps, collect_in_pause
 from raycl.train.history import History, not_finite, without_validation
 from raycl.train.inspection.probe import freeze_unreached
+from raycl.train.mark import HistoryStart, Reached, history_start, holding, training_mark
 from raycl.train.memory_in_use import restart_peak
 from raycl.train.micro_batch import choose_micro_batch
 from raycl.train.micro_batches import cut
@@ -89,9 +88,7 @@ class Trainer:
         self.model = self._build(found is None)
         self._expected = ExpectedRows(share, task.sequence_length, self.model.vocabulary)
         self._optimizer = build_optimizer(self.model, task.optimizer)
-        self._seconds_before = 0.0
-        self._previous_name: str | None = None  # the state that the history begins after
-        self._previous_step = 0
+        self._history_start = HistoryStart() if found is None else history_start(found)
         lines = self._load(storage, found) if found is not None else []
         self.history = self._history(lines, asked)
         self.writer = StateWriter(storage, world, task.execution.keep_last)
@@ -126,13 +123,8 @@ class Trainer:
         hand_off = self._task.chain.resets_optimizer(found.step)
         optimizer = None if hand_off else self._optimizer
         load_state(storage, found, self.model, optimizer, self._world)
-        self._previous_name, self._previous_step = found.name, found.step
         if found.kept:
             return []
-        # An intermediate state will be removed, so its history becomes the beginning of this one.
-        self._previous_name = found.mark.previous
-        self._previous_step = found.mark.previous_step
-        self._seconds_before = found.mark.seconds
         return without_validation(load_history(storage, found), self._validated_otherwise(found))
 
     def _validated_otherwise(self, found: StoredState) -> list[str]:
@@ -282,57 +274,24 @@ class Trainer:
     def _tensors(self) -> dict[str, torch.Tensor]:
         """What the state is written with. Adapters are weights, which no state is without."""
         tensors = named_tensors(self.model, self._optimizer)
-        if self._holds() == "all":
+        if holding(self._task, self.step) == "all":
             return tensors
         return {name: t for name, t in tensors.items() if not name.startswith(MOMENT)}
 
     def _mark(self) -> StateMark:
-        task = self._task
-        corpora = {
-            corpus: CorpusOrigin(folder=task.corpora[corpus], fingerprint=manifest.fingerprint)
-            for corpus, manifest in self._manifests.items()
-        }
-        return StateMark(
-            name=task.chain.name(self.step),
+        reached = Reached(
             step=self.step,
-            stage=task.stage,
             optimizer_steps=step_count(self._optimizer),
-            tokens=self.step * self._tokens_per_step,
+            seconds=time.time() - self._began,
             world_size=self._world.size,
-            model=task.model,
-            metadata=Metadata(corpora=corpora, tokenizer=self._tokenizer()),
             validation=ValidationFacts(
-                rows=task.validation.rows,
+                rows=self._task.validation.rows,
                 micro_batch=self._micro_batch.rows,
                 precision=precision_name(self._dtype),
             ),
-            previous=self._previous_name,
-            previous_step=self._previous_step,
-            seconds=self._seconds_before + time.time() - self._began,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            kept=stays_after(task, self.step),
-            holds=self._holds(),
-            files={},
-            **self._partial(),
+            transposed=is_transposed(self.model),
         )
-
-    def _holds(self) -> Holding:
-        """What the state after `step` steps is written with."""
-        return self._task.end if self.step == self._task.stop else "all"
-
-    def _partial(self) -> dict[str, Any]:
-        """What the mark says where a part of the weights is trained."""
-        trains = self._task.trains
-        if trains.everything:
-            return {}
-        if trains.lora is None:
-            return {"trains": trains.text}
-        facts = AdapterFacts(scale=trains.lora.scale, transposed=is_transposed(self.model))
-        return {"trains": trains.text, "adapters": facts}
-
-    def _tokenizer(self) -> str | None:
-        """The fingerprint of the corpora's tokenizer, which is one and the same."""
-        return next((manifest.tokenizer for manifest in self._manifests.values()), None)
+        return training_mark(self._task, self._manifests, self._history_start, reached)
 
     def metrics(self) -> dict[str, Any]:
         """The newest line, `step` as steps done, with tokens seen and updates of this call."""
