@@ -8,10 +8,9 @@ from math import prod
 from pathlib import Path
 from typing import Literal
 
-from raycl.data.tokenizer import TextTokenizer, copy_tokenizer, read_tokenizer
-from raycl.errors import InputError
+from raycl.data.tokenizer import copy_tokenizer
 from raycl.evaluation.loaded_loss import LoadedLoss, loaded_loss
-from raycl.evaluation.losses import state_tokenizer
+from raycl.evaluation.losses import read_state_tokenizer
 from raycl.evaluation.partial_folder import check_new, check_room, written_beside
 from raycl.evaluation.source_files import copy_source_files
 from raycl.models.chat import CHAT_TEMPLATE, chat_template
@@ -93,7 +92,7 @@ def export_state(
     options = options or ExportOptions()
     check_new(folder)
     state = read_state(storage, find_state(storage, reference))
-    tokenizer = _tokenizer(storage, state)
+    tokenizer = read_state_tokenizer(storage, state)
     dtype = _dtype(storage, state, options.dtype)
     check_room(folder, _bytes(storage, state, dtype))
     with written_beside(folder, report) as beside:
@@ -109,17 +108,6 @@ def export_state(
         made = Exported(state, dtype, loss, options.check)
         finish(beside, made)
     return made
-
-
-def _tokenizer(storage: Storage, state: StoredState) -> TextTokenizer:
-    fingerprint = state_tokenizer(storage, state)
-    if fingerprint is None:
-        raise InputError(
-            f"state {state.name}",
-            "its mark names no tokenizer, and none of its corpora is in storage",
-            "Restore one of its corpora",
-        )
-    return read_tokenizer(storage, fingerprint)
 
 
 def _copy_instruct_files(storage: Storage, state: StoredState, folder: Path) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from raycl.data.tokenizer import TextTokenizer, read_tokenizer
+from raycl.data.tokenizer import TextTokenizer
 from raycl.data.tokenizer.text_tokenizer import is_unicode
 from raycl.errors import InputError
-from raycl.evaluation.losses import Measure, state_tokenizer
+from raycl.evaluation.losses import Measure, read_state_tokenizer
 from raycl.models.configuration import positions
 from raycl.models.store import GENERATION, has_start
 from raycl.storage import Storage, layout
@@ -43,7 +43,7 @@ def continuations(
     model's positions, and where there is no GPU.
     """
     state, world = read_state(storage, name), _world(gpu)
-    tokenizer = _tokenizer(storage, state)
+    tokenizer = read_state_tokenizer(storage, state)
     _check_text(prompts)
     rows = [[tokenizer.prefix, *tokenizer.encode(prompt)] for prompt in prompts]
     _check_room(state.mark.model.config, rows, sampling.tokens)
@@ -61,14 +61,6 @@ def _world(gpu: bool) -> World:
     if gpu and world.device.type != "cuda":
         raise InputError("--gpu", "PyTorch finds no GPU here", "Leave it out")
     return world
-
-
-def _tokenizer(storage: Storage, state: StoredState) -> TextTokenizer:
-    fingerprint = state_tokenizer(storage, state)
-    if fingerprint is None:
-        problem = "none of its corpora is in storage, so its tokenizer is not known"
-        raise InputError(f"state {state.name}", problem, "Restore one of them")
-    return read_tokenizer(storage, fingerprint)
 
 
 def _check_text(prompts: Sequence[str]) -> None:

@@ -19,11 +19,11 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from raycl.data.manifest import load_manifest
-from raycl.data.tokenizer import TextTokenizer, read_tokenizer
+from raycl.data.tokenizer import TextTokenizer
 from raycl.errors import InputError
 from raycl.evaluation.harness_tasks import load_tasks, task_manager
 from raycl.evaluation.local_data import LocalData, local_data
-from raycl.evaluation.losses import Measure, corpora_for, state_tokenizer
+from raycl.evaluation.losses import Measure, corpora_for, read_state_tokenizer
 from raycl.evaluation.quiet import quiet
 from raycl.evaluation.store import TaskScores, read_task, write_task
 from raycl.evaluation.task_requests import TaskRequest, requests
@@ -158,7 +158,7 @@ def harness_model(storage: Storage, name: str, folder: Path) -> Any:
     from raycl.evaluation.harness_model import StateModel
 
     state, world = read_state(storage, name), current_world()
-    tokenizer = _tokenizer(storage, name)
+    tokenizer = read_state_tokenizer(storage, read_state(storage, name))
     export_hugging_face(storage, name, folder)
     return StateModel(
         pretrained=str(folder),
@@ -179,18 +179,6 @@ def sequence_length(storage: Storage, name: str) -> int:
         for corpus in corpora_for(storage, name)
     ]
     return max(lengths)
-
-
-def _tokenizer(storage: Storage, name: str) -> TextTokenizer:
-    """The tokenizer of a state's training. Raises InputError: without it, ids mean nothing."""
-    fingerprint = state_tokenizer(storage, read_state(storage, name))
-    if fingerprint is None:
-        raise InputError(
-            f"state {name}",
-            "none of its corpora is in storage, so its tokenizer is not known",
-            "Restore one of them",
-        )
-    return read_tokenizer(storage, fingerprint)
 
 
 def hugging_face_tokenizer(tokenizer: TextTokenizer) -> Any:

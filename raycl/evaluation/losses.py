@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from raycl.data.manifest import Manifest, has_manifest, load_manifest
+from raycl.data.tokenizer import TextTokenizer, read_tokenizer
 from raycl.errors import InputError
 from raycl.evaluation.store import Measured, add_losses, read_losses
 from raycl.states.lookup import find_state
@@ -97,6 +98,18 @@ def state_tokenizer(storage: Storage, state: StoredState) -> str | None:
         if has_manifest(storage, corpus.folder):
             return load_manifest(storage, corpus.folder).tokenizer
     return None
+
+
+def read_state_tokenizer(storage: Storage, state: StoredState) -> TextTokenizer:
+    """The tokenizer of the state's corpora.
+
+    Raises InputError where it is not known, not stored or damaged: without it, ids mean nothing.
+    """
+    fingerprint = state_tokenizer(storage, state)
+    if fingerprint is None:
+        problem = "none of its corpora is in storage, so its tokenizer is not known"
+        raise InputError(f"state {state.name}", problem, "Restore one of them")
+    return read_tokenizer(storage, fingerprint)
 
 
 def _measure(

@@ -111,11 +111,6 @@ def _layers(model: nn.Module) -> dict[str, Any]:
     return {name: m for name, m in model.named_modules() if hasattr(m, "base_layer")}
 
 
-def has_adapters(model: LanguageModel) -> bool:
-    """Whether the model has any."""
-    return any(hasattr(module, "base_layer") for module in model.modules())
-
-
 def is_transposed(model: LanguageModel) -> bool:
     """Whether its adapted matrices are [in, out], as those of GPT-2 are, and not [out, in]."""
     return any(isinstance(m.base_layer, Conv1D) for m in _layers(model).values())
