@@ -187,6 +187,12 @@ def start_weights(storage: Storage, identifier: str) -> WeightFiles:
     return files
 
 
+def folder_weights(folder: Path) -> WeightFiles:
+    """The weights of a model folder. Raises InputError as `read_headers`."""
+    names = sorted({file.name for file, _ in read_headers(folder).values()})
+    return WeightFiles(Storage(folder), names)
+
+
 def verify_start(storage: Storage, identifier: str) -> None:
     """Read all files of a stored model and compare them with their checksums.
 

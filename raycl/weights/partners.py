@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from raycl.errors import InputError
-from raycl.models.headers import read_headers
 from raycl.models.start import Start
-from raycl.models.store import has_start, start_weights, stored_start
+from raycl.models.store import folder_weights, has_start, start_weights, stored_start
 from raycl.models.weight_files import WeightFiles
 from raycl.plan.model_fields import trained_fields
 from raycl.plan.training import ModelSpec
@@ -93,8 +92,7 @@ def folder_partner(storage: Storage, start: Start) -> Partner:
     """A pretrained model as its own folder has it, before the storage has a copy."""
     if start.folder is None:
         return start_partner(storage, start.identifier)
-    names = sorted({file.name for file, _ in read_headers(start.folder).values()})
-    return replace(_of_start(storage, start), files=WeightFiles(Storage(start.folder), names))
+    return replace(_of_start(storage, start), files=folder_weights(start.folder))
 
 
 def _of_start(storage: Storage, start: Start) -> Partner:

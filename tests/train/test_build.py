@@ -11,6 +11,7 @@ import transformers
 from torch import nn
 from transformers.models.llama.modeling_llama import LlamaPreTrainedModel
 
+from raycl.models.store import folder_weights
 from raycl.plan.training import ModelSpec
 from raycl.train.model.architecture import hugging_face_config
 from raycl.train.model.dropout import silence_configuration
@@ -18,7 +19,6 @@ from raycl.train.model.empty import materialize
 from raycl.train.model.language_model import empty_model
 from raycl.train.start.fill import whole_model
 from tests.helpers.model_types import GEMMA3, TRAINABLE, configuration
-from tests.helpers.weight_folders import weights_in
 
 CPU = torch.device("cpu")
 KINDS = [*TRAINABLE, "gemma3"]
@@ -87,7 +87,7 @@ def test_a_checkpoint_is_read_as_transformers_reads_it(kind: str, tmp_path: Path
     saved: Any = usual(kind)
     saved.to(torch.bfloat16).save_pretrained(tmp_path)
     spec = ModelSpec(config_of(kind), "identifier")
-    read = whole_model(spec, 16, weights_in(tmp_path)).model.state_dict()
+    read = whole_model(spec, 16, folder_weights(tmp_path)).model.state_dict()
     expected = type(saved).from_pretrained(tmp_path, dtype=torch.float32).state_dict()
     assert read.keys() == expected.keys()
     for name, values in expected.items():

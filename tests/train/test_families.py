@@ -19,7 +19,7 @@ from torch.nn import functional
 from raycl.data.manifest import load_manifest
 from raycl.data.shards import CorpusReader
 from raycl.models.read import read_start
-from raycl.models.store import store_start
+from raycl.models.store import folder_weights, store_start
 from raycl.plan.model_fields import trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.storage import Storage
@@ -30,7 +30,6 @@ from raycl.train.inspection.inspect import inspect_model
 from raycl.train.loop import train
 from raycl.train.start.fill import whole_model
 from tests.helpers.training_runs import LENGTH, VOCABULARY, make_batches, make_storage, make_task
-from tests.helpers.weight_folders import weights_in
 
 WINDOW = 5
 """Tokens of a sliding window; a row has three times as many."""
@@ -187,7 +186,7 @@ def test_from_a_folder_through_two_stages_to_a_folder(family: Family, tmp_path: 
     facts = inspect_model(spec, start.tensors, LENGTH, VOCABULARY, "my.yaml")
     assert facts.vocabulary == family.vocabulary
 
-    theirs, ours = eager(base), whole_model(spec, LENGTH, weights_in(base))
+    theirs, ours = eager(base), whole_model(spec, LENGTH, folder_weights(base))
     with torch.no_grad():
         expected = theirs(input_ids=rows[:, :-1]).logits
         found = ours.model.eval()(input_ids=rows[:, :-1], use_cache=False).logits

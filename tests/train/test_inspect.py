@@ -19,6 +19,7 @@ from raycl.errors import InputError
 from raycl.models.headers import read_config, read_headers
 from raycl.models.identifier import hashed_tensors
 from raycl.models.start import TensorHeader
+from raycl.models.store import folder_weights
 from raycl.plan.layout import Layout
 from raycl.plan.memory import Computation, step_memory
 from raycl.plan.memory_forms import memory_facts
@@ -33,7 +34,6 @@ from raycl.train.start.fill import whole_model
 from tests.helpers.model_folders import LLAMA, llama_tensors, model_folder
 from tests.helpers.model_types import GEMMA3, configuration
 from tests.helpers.recipe_data import recipe_data, write_recipe
-from tests.helpers.weight_folders import weights_in
 
 
 def inspected(
@@ -84,12 +84,12 @@ def test_a_head_of_its_own_is_not_tied(config: dict[str, Any], tmp_path: Path) -
     with pytest.raises(InputError, match=r"lm_head\.weight and .* differ.*tie_word_embeddings"):
         inspect_model(tied, hashed_tensors(read_headers(tmp_path)), 16, 60, "my.yaml")
     with pytest.raises(InputError, match=r"lm_head\.weight and .* differ"):
-        whole_model(tied, 16, weights_in(tmp_path))
+        whole_model(tied, 16, folder_weights(tmp_path))
     with torch.no_grad():
         model.get_output_embeddings().weight.copy_(model.get_input_embeddings().weight)
     model.save_pretrained(tmp_path)
     inspect_model(tied, hashed_tensors(read_headers(tmp_path)), 16, 60, "my.yaml")
-    built = whole_model(tied, 16, weights_in(tmp_path)).model
+    built = whole_model(tied, 16, folder_weights(tmp_path)).model
     assert built.get_output_embeddings().weight is built.get_input_embeddings().weight
 
 

@@ -15,13 +15,13 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from raycl.errors import InputError
+from raycl.models.store import folder_weights
 from raycl.plan.model_fields import trained_fields
 from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
 from raycl.plan.training import ModelSpec
 from raycl.train.model.attention import attention_choices
 from raycl.train.model.language_model import transformer_blocks
 from raycl.train.start.fill import whole_model
-from tests.helpers.weight_folders import weights_in
 
 TINY = {**PRESETS["gpt-neox-tiny"], "vocab_size": 512}
 CPU = torch.device("cpu")
@@ -128,7 +128,7 @@ def test_pretrained_weights_come_in_as_float32(tmp_path: Path) -> None:
     original = built(TINY).to(torch.bfloat16)
     original.save_pretrained(tmp_path)
     spec = ModelSpec(trained_fields(original.config.to_dict()), "identifier")
-    model = whole_model(spec, 16, weights_in(tmp_path)).model
+    model = whole_model(spec, 16, folder_weights(tmp_path)).model
     for name, weight in original.state_dict().items():
         assert torch.equal(model.state_dict()[name], weight.float())
 
@@ -140,7 +140,7 @@ def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> Non
     del weights["gpt_neox.layers.1.mlp.dense_h_to_4h.weight"]
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"1 weights .*layers\.1\.mlp"):
-        whole_model(ModelSpec(TINY, "identifier"), 16, weights_in(tmp_path))
+        whole_model(ModelSpec(TINY, "identifier"), 16, folder_weights(tmp_path))
 
 
 def test_a_state_of_an_earlier_version_needs_the_folder_of_its_model(tmp_path: Path) -> None:

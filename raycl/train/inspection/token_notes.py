@@ -16,9 +16,8 @@ from raycl.data.token_counts import TokenCounts, token_counts
 from raycl.data.tokenizer import read_tokenizer
 from raycl.errors import InputError
 from raycl.models.extension import vocabulary_extension
-from raycl.models.headers import read_headers
 from raycl.models.start import Start
-from raycl.models.store import start_weights
+from raycl.models.store import folder_weights, start_weights
 from raycl.models.token_rows import TokenRows, token_rows
 from raycl.models.weight_files import WeightFiles
 from raycl.plan.model_facts import facts_key
@@ -91,10 +90,13 @@ def token_notes(plan: SweepPlan, storage: Storage) -> list[str]:
     """
     notes: dict[str, None] = {}
     for sweep in plan.sweeps:
-        for start, table, rows in _conspicuous(plan, sweep, storage):
+        conspicuous = list(_conspicuous(plan, sweep, storage))
+        # The corpora are counted once for all tensors, and not at all where nothing is found.
+        corpora = list(_corpora(sweep, storage)) if conspicuous else []
+        for start, table, rows in conspicuous:
             extension = vocabulary_extension(start, storage)
             found = _Rows(start, table, rows, None if extension is None else extension.base_tokens)
-            for corpus in _corpora(sweep, storage):
+            for corpus in corpora:
                 notes |= dict.fromkeys(_sentences(found, corpus))
     return list(notes)
 
@@ -130,8 +132,7 @@ def _files(start: Start, storage: Storage) -> WeightFiles:
     """The files of a checkpoint in its folder, else in the storage."""
     if start.folder is None:
         return start_weights(storage, start.identifier)
-    names = sorted({file.name for file, _ in read_headers(start.folder).values()})
-    return WeightFiles(Storage(start.folder), names)
+    return folder_weights(start.folder)
 
 
 def _corpora(sweep: PlannedSweep, storage: Storage) -> Iterator[_Corpus]:
