@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from raycl.errors import InputError
 from raycl.results.best_recipe import best_recipe
-from raycl.states.lookup import complete_states, find_state, matching_states
+from raycl.states.lookup import complete_states, find_state, is_whole_name, matching_states
 from raycl.states.tree_record import TreeRecord, find_tree_record, read_tree_record, stored_sweeps
 from raycl.storage import Storage
 
@@ -35,7 +35,10 @@ def named_state(storage: Storage, reference: str, sweep: str | None = None) -> N
     `sweep` names the sweep of a label and of `best`; it may be left out where one sweep alone is
     meant. Raises InputError, which says what to name instead.
     """
-    if reference in complete_states(storage):
+    if is_whole_name(storage, reference):
+        return NamedState(reference)
+    complete = complete_states(storage)
+    if reference in complete:
         return NamedState(reference)
     trees = _trees(storage, sweep)
     found = [
@@ -48,9 +51,15 @@ def named_state(storage: Storage, reference: str, sweep: str | None = None) -> N
     if reference == BEST:
         return _best(storage, trees, exact)
     if not exact:
-        return NamedState(_state(storage, reference, trees))
-    _check_one(storage, reference, exact)
-    return _complete(storage, exact[0])
+        return NamedState(_state(storage, reference, trees, complete))
+    _check_one(f"{reference!r} in {storage.url}", exact, matching_states(complete, reference))
+    if exact[0].state not in complete:
+        raise InputError(
+            f"recipe {exact[0].label!r} of the sweep {exact[0].sweep!r}",
+            "it is not finished: its last state is not in storage",
+            "Run `raycl sweep` with its recipe, or name a state: `raycl states`",
+        )
+    return exact[0]
 
 
 def _trees(storage: Storage, sweep: str | None) -> dict[str, TreeRecord]:
@@ -92,11 +101,13 @@ def _best(
     return NamedState(state, sweep, label)
 
 
-def _state(storage: Storage, reference: str, trees: Mapping[str, TreeRecord]) -> str:
+def _state(
+    storage: Storage, reference: str, trees: Mapping[str, TreeRecord], complete: Collection[str]
+) -> str:
     """The state that a reference names which is no label. Raises InputError."""
     labels = list(dict.fromkeys(label for tree in trees.values() for label in _ends(tree)))
-    if matching_states(complete_states(storage), reference) or not labels:
-        return find_state(storage, reference)
+    if matching_states(complete, reference) or not labels:
+        return find_state(storage, reference, complete)
     near = difflib.get_close_matches(reference, labels, n=1, cutoff=0.5)
     guess = f"Do you mean {near[0]!r}? " if near else ""
     more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
@@ -107,10 +118,11 @@ def _state(storage: Storage, reference: str, trees: Mapping[str, TreeRecord]) ->
     )
 
 
-def _check_one(storage: Storage, reference: str, found: Sequence[NamedState]) -> None:
-    """Raise InputError where a label stands for several states."""
-    where = f"{reference!r} in {storage.url}"
-    begun = matching_states(complete_states(storage), reference)
+def _check_one(where: str, found: Sequence[NamedState], begun: Sequence[str]) -> None:
+    """Raise InputError where a label stands for several states.
+
+    `begun` are the states whose names or hashes begin with the label.
+    """
     others = [state for state in begun if state != found[0].state]
     if others:
         raise InputError(
@@ -126,13 +138,3 @@ def _check_one(storage: Storage, reference: str, found: Sequence[NamedState]) ->
         raise InputError(where, problem, f"Name one with --sweep: {', '.join(sweeps)}")
     labels = "; ".join(str(entry.label) for entry in found)
     raise InputError(where, "several recipes differ in capitals alone", f"Write one of: {labels}")
-
-
-def _complete(storage: Storage, found: NamedState) -> NamedState:
-    if found.state not in complete_states(storage, {found.state}):
-        raise InputError(
-            f"recipe {found.label!r} of the sweep {found.sweep!r}",
-            "it is not finished: its last state is not in storage",
-            "Run `raycl sweep` with its recipe, or name a state: `raycl states`",
-        )
-    return found

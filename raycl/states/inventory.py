@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from raycl.errors import InputError
+from raycl.states.lookup import STATE_NAME
 from raycl.states.mark import StateMark, read_mark
 from raycl.states.reduced import unlisted_files
 from raycl.storage import Storage, layout
 from raycl.storage.backend import Found
-
-_NAME = re.compile(r"[0-9]{9,}-[0-9a-f]{32}([0-9a-f]{8})?")
-"""Steps and a part of a hash. A folder with another name is no state and is left alone."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ def stored_states(storage: Storage) -> list[StateFacts]:
     folders: dict[str, list[Found]] = {}
     for entry in storage.everything_below(layout.STATES):
         name = entry.path.partition("/")[0]
-        if _NAME.fullmatch(name):
+        if STATE_NAME.fullmatch(name):
             folders.setdefault(name, []).append(entry)
     return [_facts(storage, name, folders[name]) for name in sorted(folders)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from raycl.errors import InputError
 from raycl.states.tree_record import find_tree_record
 from raycl.storage import Storage, layout
 
+STATE_NAME = re.compile(r"[0-9]{9,}-[0-9a-f]{32}([0-9a-f]{8})?")
+"""Steps and a part of a hash. A folder with another name is no state and is left alone."""
 _SHOWN = 5
 _SHORTEST_PREFIX = 4
 """Characters: a shorter prefix, such as a single digit, is a slip rather than part of a hash."""
@@ -17,6 +20,11 @@ _SHORTEST_PREFIX = 4
 def is_complete(storage: Storage, name: str) -> bool:
     """Whether the state is complete; one request."""
     return storage.exists(layout.state_mark(name))
+
+
+def is_whole_name(storage: Storage, reference: str) -> bool:
+    """Whether this is the whole name of a complete state; one request at most."""
+    return STATE_NAME.fullmatch(reference) is not None and is_complete(storage, reference)
 
 
 def complete_states(storage: Storage, among: Collection[str] | None = None) -> list[str]:
@@ -51,18 +59,20 @@ def list_states(storage: Storage) -> StateListing:
     return StateListing({name: sizes[name] for name in complete}, frozenset(reduced & complete))
 
 
-def find_state(storage: Storage, reference: str) -> str:
+def find_state(storage: Storage, reference: str, among: Collection[str] | None = None) -> str:
     """The one complete state whose name or hash begins with `reference`, 4 characters or more.
 
-    Raises InputError where there is none, or more than one.
+    `among` are the names of the complete states, where they are known; else a whole name costs one
+    request, and another reference a listing. Raises InputError where there is none, or more than
+    one.
     """
-    names = complete_states(storage)
-    if reference in names:
+    if among is None and is_whole_name(storage, reference):
         return reference
+    names = complete_states(storage) if among is None else among
     matches = matching_states(names, reference)
     where = f"state {reference!r} in {storage.url}"
     if not matches:
-        remedy = f"States here: {_some(names)}" if names else "Train some: run `raycl sweep`"
+        remedy = f"States here: {_some(list(names))}" if names else "Train some: run `raycl sweep`"
         raise InputError(where, "no such complete state", remedy)
     if len(matches) > 1:
         raise InputError(

@@ -54,6 +54,26 @@ def test_a_state_is_named_by_its_beginning_or_its_hash(storage: Storage) -> None
         assert named_state(storage, reference) == NamedState(state)
 
 
+def test_a_name_costs_one_listing_and_a_whole_one_none(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = end_of(storage, "replay 0%")
+    listed: list[str] = []
+    sizes = Storage.sizes
+
+    def noted(self: Storage, folder: str) -> dict[str, int]:
+        listed.append(folder)
+        return sizes(self, folder)
+
+    monkeypatch.setattr(Storage, "sizes", noted)
+    assert named_state(storage, state).state == state
+    assert not listed
+    for reference in (state[:18], "replay 0%"):
+        listed.clear()
+        assert named_state(storage, reference).state == state
+        assert listed == ["states"]
+
+
 def message(storage: Storage, reference: str, sweep: str | None = None) -> str:
     with pytest.raises(InputError) as error:
         named_state(storage, reference, sweep)
