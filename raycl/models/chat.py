@@ -9,7 +9,6 @@ from raycl.errors import InputError
 from raycl.storage import Storage, layout
 
 CHAT_TEMPLATE = "chat_template.jinja"
-_TOKENIZER_CONFIG = "tokenizer_config.json"
 _FIELD = "chat_template"
 _DEFAULT = "default"
 
@@ -22,7 +21,7 @@ def chat_template(storage: Storage, identifier: str) -> str:
     folder = layout.start(identifier)
     if storage.exists(f"{folder}/{CHAT_TEMPLATE}"):
         return storage.read_bytes(f"{folder}/{CHAT_TEMPLATE}").decode()
-    path = f"{folder}/{_TOKENIZER_CONFIG}"
+    path = f"{folder}/{layout.TOKENIZER_CONFIG}"
     if not storage.exists(path):
         return ""
     try:

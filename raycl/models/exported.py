@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from raycl.models.chat import CHAT_TEMPLATE
+from raycl.models.store import GENERATION
 from raycl.storage import layout
 
 _CONFIG = "config.json"
-_GENERATION = "generation_config.json"
-_TEMPLATE = "chat_template.jinja"
 _PLACES = ("_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file")
 """Fields in which transformers keeps where a model or tokenizer lay on its author's machine."""
 
@@ -33,15 +33,15 @@ def finish_config(folder: Path, dtype: str, tokens: Mapping[str, int | None] | N
     _without_places(config)
     if tokens is not None:
         config |= tokens
-        generation = {**_read(folder / _GENERATION), **tokens}
-        _write(folder / _GENERATION, {n: v for n, v in generation.items() if v is not None})
+        generation = {**_read(folder / GENERATION), **tokens}
+        _write(folder / GENERATION, {n: v for n, v in generation.items() if v is not None})
     _write(folder / _CONFIG, config)
 
 
 def finish_tokenizer(folder: Path) -> None:
     """Write the chat template as a file and as a field, and leave out places of another machine."""
     path = folder / layout.TOKENIZER_CONFIG
-    config, template = _read(path), folder / _TEMPLATE
+    config, template = _read(path), folder / CHAT_TEMPLATE
     _without_places(config)
     field = config.get("chat_template")
     if template.exists():
