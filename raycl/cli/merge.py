@@ -12,7 +12,7 @@ from rich.console import Console
 from raycl.cli.options import StorageUrl
 from raycl.cli.states import Rows, print_losses
 from raycl.errors import InputError, within
-from raycl.plan.merge_method import KINDS, Kind, MergeMethod, ties
+from raycl.plan.merge_method import KINDS, START, Kind, MergeMethod, ties
 from raycl.storage import Storage
 from raycl.units import parse_number
 
@@ -63,7 +63,6 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
     from raycl.evaluation.losses import evaluate_state, validation_manifest
     from raycl.results.named_state import named_state
     from raycl.weights.merge import merge_states
-    from raycl.weights.partners import START
 
     place = Storage(storage)
     states = [named_state(place, reference).state for reference in states]

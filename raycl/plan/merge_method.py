@@ -15,6 +15,8 @@ from raycl.units import format_number
 Kind = Literal["ties", "linear", "task-arithmetic", "instruct-residual"]
 KINDS: tuple[Kind, ...] = ("linear", "task-arithmetic", "ties")
 """The methods that a user chooses from; an instruct residual is asked for by its model."""
+START = "start"
+"""The word for the pretrained model from which the training of a state began."""
 
 _LARGEST = 1000
 """The largest factor: weights that are a thousand times what changed are no model."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from raycl.errors import InputError, shown, within
-from raycl.plan.merge_method import MergeMethod, merged_name
+from raycl.plan.merge_method import START, MergeMethod, merged_name
 from raycl.plan.training import Training
 from raycl.recipe.schema import Merge, Recipe
 from raycl.recipe.variants import Variant
+from raycl.states.lookup import STATE_NAME
 from raycl.storage import layout
 
-START = "start"
-"""The partner that is the pretrained model from which training begins."""
-_STATE = re.compile(r"[0-9]{9,}-[0-9a-f]{32}([0-9a-f]{8})?")
 _SHOWN = 18
 
 
@@ -86,7 +83,7 @@ def _of_recipe(merge: Merge, label: str, training: Training) -> Iterator[Planned
     chain = training.chain
     with within("merge.with"):
         base = _base(merge.partner, training)
-    partner = merge.partner[:_SHOWN] if _STATE.fullmatch(merge.partner) else merge.partner
+    partner = merge.partner[:_SHOWN] if STATE_NAME.fullmatch(merge.partner) else merge.partner
     word = "merged" if merge.method == "linear" else merge.method
     for method in merge.methods:
         title = f"{label}, {word} {method.text} with {partner}"
@@ -106,7 +103,7 @@ def _base(partner: str, training: Training) -> str:
     if partner == last:
         remedy = f"Give {', '.join([*earlier, START])}"
         raise InputError(partner, "a recipe ends with this stage, and it is what is merged", remedy)
-    if _STATE.fullmatch(partner):
+    if STATE_NAME.fullmatch(partner):
         return partner
     if partner != START:
         remedy = f"Give {', '.join([START, *earlier])}, or the whole name of a state"

@@ -11,6 +11,7 @@ from raycl.errors import InputError
 from raycl.models.start import Start
 from raycl.models.store import folder_weights, has_start, start_weights, stored_start
 from raycl.models.weight_files import WeightFiles
+from raycl.plan.merge_method import START
 from raycl.plan.model_fields import trained_fields
 from raycl.plan.training import ModelSpec
 from raycl.states.lookup import find_state
@@ -21,8 +22,6 @@ from raycl.train.checkpoint.weights import Weights, state_weights
 from raycl.train.model.language_model import empty_model
 from raycl.weights.start import StartWeights
 
-START = "start"
-"""The word for the pretrained model from which the training of a state began."""
 _SHOWN = 12
 """Digits of an identifier in messages."""
 _REMEDY = "Merge models of one kind only"
