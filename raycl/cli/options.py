@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+SHORT_NAME = 18
+"""Nine digits of steps and eight of the hash: enough to name a state, and to fit a terminal."""
+
 RecipeFile = Annotated[Path, typer.Argument(help="Recipe file (YAML); see docs/recipes.md.")]
 StorageUrl = Annotated[str, typer.Option(help="Local folder, or s3:// or gs:// URL.")]
 Overrides = Annotated[

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
+from raycl.cli.options import SHORT_NAME
 from raycl.states.inventory import StateFacts, facts_of
 from raycl.states.reducible import Less, freed_bytes, reducible
 from raycl.states.references import Uses
 from raycl.storage import Storage
 from raycl.units import format_bytes
 
-_SHORT_NAME = 18
 _COST = {
     "weights": "Whatever later goes on from one of them with its optimizer (a longer stage, an "
     "anneal, `optimizer: carry`) trains its steps again; all else needs the weights alone.",
@@ -47,7 +47,7 @@ def reduce_states(storage: Storage, going: Sequence[StateFacts], to: Less, yes: 
     if not going:
         console.print("Nothing to leave out: all states are needed as they are, or young.")
         return
-    _print_reductions(going, to, console)
+    _print_reductions(storage, going, to, console)
     if not yes:
         console.print(f"{len(going)} states. Let them hold their {to} alone with --yes.")
         return
@@ -57,15 +57,28 @@ def reduce_states(storage: Storage, going: Sequence[StateFacts], to: Less, yes: 
         console.print(f"{len(going) - changed} states stayed, because they have just changed.")
 
 
-def _print_reductions(states: Sequence[StateFacts], to: Less, console: Console) -> None:
+def _print_reductions(
+    storage: Storage, states: Sequence[StateFacts], to: Less, console: Console
+) -> None:
     """A line for each state, what all of them free, and what that costs later."""
     table = Table("state", "holds", "size", "frees", "steps", box=None, pad_edge=False)
     for state in states:
         held = state.mark.holds if state.mark else "–"
-        sizes = format_bytes(state.bytes), f"≈ {format_bytes(freed_bytes(state, to))}"
-        table.add_row(state.name[:_SHORT_NAME], held, *sizes, f"{state.own_steps:,}")
+        sizes = format_bytes(state.bytes), f"≈ {format_bytes(_freed(storage, state, to))}"
+        table.add_row(state.name[:SHORT_NAME], held, *sizes, f"{state.own_steps:,}")
     console.print(table)
     console.print(_COST[to], soft_wrap=True)
+
+
+def _freed(storage: Storage, state: StateFacts, to: Less) -> int:
+    """The bytes that go, about. Raises InputError where a state's index is damaged."""
+    mark = state.mark
+    if to == "results" or mark is None or mark.trains is None or mark.holds != "all":
+        return freed_bytes(state, to)
+    # Only the weights that the stage trained have moments, and the index alone says which.
+    from raycl.train.checkpoint.reduce import moment_bytes
+
+    return state.unlisted + moment_bytes(storage, mark)
 
 
 def apply(storage: Storage, states: Sequence[StateFacts], to: Less) -> tuple[int, int]:

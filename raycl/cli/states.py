@@ -12,14 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from raycl.cli.options import StorageUrl
+from raycl.cli.options import SHORT_NAME, StorageUrl
 from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores
 from raycl.storage import Storage, layout
-
-_SHORT_NAME = 18
-"""Nine digits of steps and eight of the hash: enough to name a state, and to fit a terminal."""
 
 Corpora = Annotated[
     list[str] | None, typer.Option("--corpus", help="Corpus; repeat it. Default: all that fit.")
@@ -117,7 +114,7 @@ def print_scores(scores: Mapping[str, Mapping[str, TaskScores]], console: Consol
             error = entry.errors.get(entry.main, math.nan)
             shots = "–" if entry.shots is None else str(entry.shots)
             table.add_row(
-                state[:_SHORT_NAME],
+                state[:SHORT_NAME],
                 escape(entry.title),
                 shots,
                 entry.main,
@@ -166,7 +163,7 @@ def print_losses(
             loss = found.get(corpus, math.nan)
             bits = loss / math.log(2) * splits[corpus].tokens / splits[corpus].bytes
             cells += [f"{value:.4f}" if corpus in found else "–" for value in (loss, bits)]
-        table.add_row(state[:_SHORT_NAME], *cells)
+        table.add_row(state[:SHORT_NAME], *cells)
     console.print(table)
 
 

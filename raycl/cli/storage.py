@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from raycl.cli.options import exit_if_damaged
+from raycl.cli.options import SHORT_NAME, exit_if_damaged
 from raycl.cli.output import LastingConsole
 from raycl.cli.reduce import reduce_states, reducible_states
 from raycl.errors import InputError
@@ -22,7 +22,6 @@ from raycl.states.reducible import Less
 from raycl.storage import Storage
 from raycl.units import format_bytes, format_count, format_seconds, parse_duration
 
-_SHORT_NAME = 18
 _SHOWN_RECIPES = 2
 
 StorageUrl = Annotated[str, typer.Argument(metavar="STORAGE", help="Storage of the states.")]
@@ -60,7 +59,7 @@ def _print_states(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
     for line in lines:
         trained = line["complete"] and line["steps"]
         table.add_row(
-            line["name"][:_SHORT_NAME],
+            line["name"][:SHORT_NAME],
             escape(_stage_text(line)),
             line["kind"],
             format_bytes(line["bytes"]),
@@ -191,7 +190,7 @@ def _print_removals(removals: Sequence[tuple[StateFacts, str]], console: Console
     table.columns[0].no_wrap = True
     for state, reason in removals:
         written = f"{state.written:%Y-%m-%d %H:%M}" if state.written else "–"
-        table.add_row(state.name[:_SHORT_NAME], format_bytes(state.bytes), written, reason)
+        table.add_row(state.name[:SHORT_NAME], format_bytes(state.bytes), written, reason)
     console.print(table)
 
 

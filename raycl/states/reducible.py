@@ -97,7 +97,10 @@ def _holds_more(state: StateFacts, to: Less) -> bool:
 
 
 def freed_bytes(state: StateFacts, to: Less) -> int:
-    """The bytes that go, about: AdamW's two moments are twice the weights."""
+    """The bytes that go, about, of a state whose weights were all trained.
+
+    AdamW's two moments are then twice the weights.
+    """
     if state.mark is None:
         return 0
     if state.mark.holds == to:

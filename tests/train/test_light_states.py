@@ -17,7 +17,7 @@ from raycl.states.reduced import held, keep_results
 from raycl.states.verify import state_faults
 from raycl.storage import Storage, layout
 from raycl.train.checkpoint.load import deepest_state, load_model
-from raycl.train.checkpoint.reduce import keep_weights
+from raycl.train.checkpoint.reduce import keep_weights, moment_bytes
 from raycl.train.checkpoint.stored_state import read_state
 from tests.helpers.training_runs import FIRST_STAGE, make_storage, make_task, run
 
@@ -115,6 +115,20 @@ def test_a_whole_state_becomes_the_one_that_is_written_light(
     assert files(storage) == files(light)
     assert_equal(tensors(storage, FIRST_STAGE), tensors(light, FIRST_STAGE))
     assert not list(state_faults(storage, mark.name))
+
+
+@pytest.mark.parametrize("trains", ["all", "embeddings"])
+def test_what_leaving_the_optimizer_out_frees_is_known_before(
+    storage: Storage, trains: str
+) -> None:
+    fields: dict[str, Any] = {"trains": (trains, trains)}
+    run(storage, stop=FIRST_STAGE, **fields)
+    mark = read_mark(storage, make_task(**fields).chain.name(FIRST_STAGE))
+    whole = tensors(storage, FIRST_STAGE, **fields)
+    moments = sum(t.nbytes for n, t in whole.items() if n.startswith("optimizer."))
+    assert moment_bytes(storage, mark) == moments > 0
+    weights = sum(t.nbytes for t in whole.values()) - moments
+    assert (moments == 2 * weights) == (trains == "all")
 
 
 def test_results_alone_load_nothing_and_say_so(storage: Storage) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 
 import torch
 
 from raycl.states.mark import StateMark
 from raycl.states.reduced import announce
-from raycl.states.tensor_index import index_table, row_boxes, table_bytes, whole
+from raycl.states.tensor_index import ITEM_BYTES, index_table, row_boxes, table_bytes, whole
 from raycl.storage import Storage, layout
 from raycl.train.checkpoint.commit import replace_tensors
 from raycl.train.checkpoint.shard import Part, Shard, in_file_order, shard_name
@@ -21,6 +22,19 @@ from raycl.train.parallel.world import World
 _SLICE_NUMBERS = 2**24
 
 
+def moment_bytes(storage: Storage, mark: StateMark) -> int:
+    """Bytes of AdamW's moments in a state, from its index.
+
+    Raises InputError, which names the file that is damaged or missing.
+    """
+    facts = _opened(storage, mark).facts
+    return sum(
+        prod(found.shape) * ITEM_BYTES[found.dtype]
+        for name, found in facts.items()
+        if name.startswith(MOMENT)
+    )
+
+
 def keep_weights(storage: Storage, mark: StateMark) -> None:
     """Write a state's weights beside it, let its mark name them, and remove what it had before.
 
@@ -28,9 +42,7 @@ def keep_weights(storage: Storage, mark: StateMark) -> None:
     with its weights; what else lies in its folder then is of no effect, and the next call removes
     it. Raises InputError, which names the file that is damaged or missing.
     """
-    stored = StoredTensors(
-        storage, StoredState(mark.name, mark.step, mark), World(0, 1, torch.device("cpu"))
-    )
+    stored = _opened(storage, mark)
     parts = in_file_order(
         Part(name, facts.dtype, facts.shape, whole(facts.shape))
         for name, facts in stored.facts.items()
@@ -42,6 +54,11 @@ def keep_weights(storage: Storage, mark: StateMark) -> None:
     storage.write_stream(f"{layout.state(mark.name)}/{shard.file}", shard.content, shard.size)
     index = table_bytes(index_table(shard.chunks()))
     replace_tensors(storage, mark, "weights", {shard.file: shard.facts()}, index)
+
+
+def _opened(storage: Storage, mark: StateMark) -> StoredTensors:
+    state = StoredState(mark.name, mark.step, mark)
+    return StoredTensors(storage, state, World(0, 1, torch.device("cpu")))
 
 
 def _pieces(stored: StoredTensors, parts: Sequence[Part]) -> Iterator[memoryview]:
