@@ -76,13 +76,15 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     if as_json:
         vocabulary = [asdict(model) for model in grown]
         more = {"steps_left": made.cost.steps_left, "vocabulary": vocabulary}
+        more["vocabulary_to_make"] = [asdict(found.tokens) for found in resolution.unmade]
         print(json.dumps({**asdict(made.cost), **more}, indent=1))
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
         print_merges(made.sweeps[0].merges, made.cost, Console())
         recipes = [variant.recipe for variant in definition.variants]
         known = knows_texts(definition.recipe, recipes)
-        new_tokens = [sentence for model in grown for sentence in model.sentences]
+        new_tokens = [found.sentence for found in resolution.unmade]
+        new_tokens += [sentence for model in grown for sentence in model.sentences]
         for sentence in (*new_tokens, *known, seed_text(definition.recipe, recipes)):
             if sentence:
                 Console().print(sentence, markup=False, soft_wrap=True)

@@ -41,6 +41,7 @@ def prepare(
     )
     from raycl.recipe.sweep_plan import resolve_inputs
     from raycl.storage import Storage
+    from raycl.sweep.new_tokens import make_extensions
     from raycl.sweep.prepare_corpora import (
         check_corpora,
         prepare_all,
@@ -55,6 +56,7 @@ def prepare(
     resolution = resolve_inputs((definition,), place)
     for note in resolution.notes:
         say(note)
+    resolution = make_extensions((definition,), resolution, place, manifests, say)
     recipe_file, own = definition.where, resolution.own_tokenizer
     check_corpora(definition.recipe, place, recipe_file, manifests, own)
     check_bindings(place, manifests)

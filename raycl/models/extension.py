@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 from raycl.data.tokenizer.extension_record import ExtensionRecord
 from raycl.models.start import Start
 from raycl.models.store import start_files
 from raycl.storage import Storage, layout
 from raycl.storage.record import find_record, parse_record
+
+_MULTIPLE = 128
+"""Sizes of embeddings are kept a multiple of what the old one was a multiple of, up to this."""
+
+
+def grown_rows(rows: int, tokens: int) -> int:
+    """Rows of an embedding of `rows` rows when it has to hold `tokens` tokens."""
+    multiple = gcd(rows, _MULTIPLE)
+    return max(rows, -(-tokens // multiple) * multiple)
 
 
 def vocabulary_extension(start: Start, storage: Storage | None) -> ExtensionRecord | None:

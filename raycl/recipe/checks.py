@@ -65,6 +65,8 @@ def _check_varies(recipe: Recipe, field: str) -> None:
     elif first == "execution" and field != _VARIES:
         reason = "it changes how a state is computed, and not which one"
         remedy = f"Write it outside the sweep; only {_VARIES} can be swept"
+    elif first == "model" and rest.partition(".")[0] == "vocabulary":
+        reason = _FIXED["tokenizer"]
     else:
         reason = _FIXED.get(first)
     if reason is not None:

@@ -17,7 +17,7 @@ from raycl.storage import Storage
 
 _ANOTHER = (
     "Leave `tokenizer` out, which takes the model's own; a model gets new tokens by "
-    "`raycl models extend`"
+    "`model.vocabulary` or `raycl models extend`"
 )
 
 

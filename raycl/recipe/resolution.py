@@ -18,6 +18,8 @@ from raycl.models.references import remember
 from raycl.models.start import Start
 from raycl.models.store import check_start, store_start
 from raycl.plan.execution import Device
+from raycl.recipe.extensions import PlannedExtension, planned_extension, tokenizer_starts
+from raycl.recipe.new_tokens import shared_new_tokens
 from raycl.recipe.own_tokenizer import own_tokenizer
 from raycl.recipe.schema import Recipe
 from raycl.storage import Storage, layout
@@ -36,6 +38,13 @@ class Resolution:
     """The tokenizer of those checkpoints; None where none came with them, or it was not read."""
     notes: tuple[str, ...] = ()
     """Sentences to tell the user."""
+    extensions: Mapping[str, PlannedExtension] = field(default_factory=dict)
+    """Those of the checkpoints that get new tokens, made or not."""
+
+    @property
+    def unmade(self) -> tuple[PlannedExtension, ...]:
+        """Extensions that are not in the storage, so that names of states are provisional."""
+        return tuple(found for found in self.extensions.values() if found.request is None)
 
     def start(self, reference: str) -> Start:
         """The checkpoint that a recipe names. Raises InputError where it was not read."""
@@ -75,12 +84,29 @@ def read_resolution(
     """
     recipes = list(recipes)
     references = dict.fromkeys(r.model.pretrained for r in recipes if r.model.pretrained)
-    found = {name: find_start(name, Path.cwd(), storage) for name in references}
-    starts = {name: start for name, (start, _) in found.items()}
-    notes = [sentence for _, sentence in found.values() if sentence]
+    tokens = shared_new_tokens(recipes)
+    if tokens is not None:
+        found = {n: planned_extension(n, Path.cwd(), tokens, storage) for n in references}
+        return with_extensions(recipes, Resolution(device=device), found, storage)
+    read = {name: find_start(name, Path.cwd(), storage) for name in references}
+    starts = {name: start for name, (start, _) in read.items()}
+    notes = [sentence for _, sentence in read.values() if sentence]
     notes += [_own_code(start) for start in starts.values() if "auto_map" in start.config]
     own, said = own_tokenizer(recipes, starts, storage)
     return Resolution(starts, device, own, (*notes, *said))
+
+
+def with_extensions(
+    recipes: Iterable[Recipe],
+    resolution: Resolution,
+    found: Mapping[str, PlannedExtension],
+    storage: Storage | None,
+) -> Resolution:
+    """The resolution of recipes whose checkpoints all get new tokens. Raises InputError."""
+    starts = {name: extension.start for name, extension in found.items()}
+    own, said = own_tokenizer(recipes, tokenizer_starts(found), storage)
+    notes = [_own_code(start) for start in starts.values() if "auto_map" in start.config]
+    return Resolution(starts, resolution.device, own, (*notes, *said), found)
 
 
 def _own_code(start: Start) -> str:

@@ -95,8 +95,9 @@ class SweepPlan:
 
     @cached_property
     def is_prepared(self) -> bool:
-        """Whether every corpus has its shards, so that states have their true names."""
-        return all(is_prepared(sweep.facts) for sweep in self.sweeps)
+        """Whether corpora have shards, and the model its tokens: states have their true names."""
+        prepared = all(is_prepared(sweep.facts) for sweep in self.sweeps)
+        return prepared and not self.resolution.unmade
 
     @cached_property
     def is_trained(self) -> bool:

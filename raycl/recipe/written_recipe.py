@@ -10,6 +10,7 @@ import yaml
 from raycl.plan.execution import Device, precision_on
 from raycl.recipe.definition import Definition
 from raycl.recipe.load import parse_recipe, with_field
+from raycl.recipe.new_tokens import new_tokens
 from raycl.recipe.search import grid_search
 from raycl.recipe.variants import Variant
 
@@ -31,7 +32,15 @@ def written_recipe(definition: Definition, variant: Variant, device: Device) -> 
     written = data.get("execution")
     execution = dict(written) if isinstance(written, Mapping) else {}
     execution["precision"] = precision_on(variant.recipe.execution.precision, device)
-    return {**data, "execution": execution}
+    return {**data, "model": _model(data["model"], variant), "execution": execution}
+
+
+def _model(model: Any, variant: Variant) -> Any:
+    """The model, with the corpora that its new tokens are from: a later recipe may have more."""
+    tokens = new_tokens(variant.recipe)
+    if tokens is None or not tokens.learned:
+        return model
+    return {**model, "vocabulary": {**model["vocabulary"], "from": list(tokens.corpora)}}
 
 
 def yaml_text(data: Mapping[str, Any]) -> str:

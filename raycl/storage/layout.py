@@ -11,6 +11,7 @@ STARTS = "starts"
 STATES = "states"
 LEASES = "leases"
 TOKENIZER_REQUESTS = f"{TOKENIZERS}/requests"
+EXTENSION_REQUESTS = f"{STARTS}/extensions"
 EVALUATIONS = "evaluations"
 BINDINGS = "bindings"
 SWEEPS = "sweeps"
@@ -117,6 +118,11 @@ def start_mark(identifier: str) -> str:
 def start_reference(key: str) -> str:
     """The file that says which pretrained model a folder or a hub name was."""
     return f"{STARTS}/references/{key}.json"
+
+
+def extension_request(key: str) -> str:
+    """The file that names the model which a recipe's words on new tokens have made."""
+    return f"{EXTENSION_REQUESTS}/{key}.json"
 
 
 def state(name: str) -> str:

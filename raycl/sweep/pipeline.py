@@ -37,6 +37,7 @@ from raycl.storage import Storage, layout
 from raycl.sweep.description import write_description
 from raycl.sweep.events import node_label
 from raycl.sweep.merges import check_partners, make_merges
+from raycl.sweep.new_tokens import make_extensions
 from raycl.sweep.prepare_corpora import (
     check_corpora,
     prepare_all,
@@ -146,6 +147,9 @@ def _looked_into(
     storage.check_writable()
     manifests = read_manifests(definitions, storage)
     resolution = resolve_inputs(definitions, storage, options.device)
+    if resolution.extensions:
+        plan_sweeps(definitions, storage, manifests, resolution)  # errors, before a model is made
+    resolution = make_extensions(definitions, resolution, storage, manifests, report)
     own = resolution.own_tokenizer
     check_corpora(material, storage, definitions[0].where, manifests, own)
     plan = plan_sweeps(definitions, storage, manifests, resolution)

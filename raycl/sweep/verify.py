@@ -13,6 +13,7 @@ from raycl.data.prepare.train_tokenizer import TokenizerRequest
 from raycl.data.verify import corpus_faults, tokenizer_faults
 from raycl.errors import InputError
 from raycl.evaluation.store import read_losses, read_task
+from raycl.models.extension_request import ExtensionRequest
 from raycl.models.store import verify_start
 from raycl.recipe.resolution import stored_resolution
 from raycl.recipe.stored_recipe import read_recipe
@@ -82,6 +83,8 @@ def _checks(storage: Storage) -> Iterator[Check]:
         yield _reading(partial(read_record, storage, path, BindingRecord))
     for path in _files(storage, layout.TOKENIZER_REQUESTS):
         yield _reading(partial(read_record, storage, path, TokenizerRequest))
+    for path in _files(storage, layout.EXTENSION_REQUESTS):
+        yield _reading(partial(read_record, storage, path, ExtensionRequest))
     for name in storage.list(layout.EVALUATIONS):
         if is_file(storage, layout.evaluations(name)):  # of something else, such as .DS_Store
             continue

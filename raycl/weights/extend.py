@@ -12,7 +12,7 @@ from raycl.data.prepare.source import TextSource
 from raycl.data.prepare.train_tokenizer import sample_texts
 from raycl.data.tokenizer.definition import token_ids
 from raycl.data.tokenizer.extension import Extension, bytes_per_token, extend_tokenizer
-from raycl.data.tokenizer.extension_record import extension_record
+from raycl.data.tokenizer.extension_record import ExtensionRecord, extension_record
 from raycl.data.tokenizer.files import CONFIG, DEFINITION
 from raycl.data.tokenizer.text_tokenizer import TextTokenizer, make_tokenizer
 from raycl.errors import InputError
@@ -58,11 +58,8 @@ def extend_folder(model: str, to: Path, growth: Growth) -> Iterator[str]:
     to.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=to.parent, prefix=f".{to.name}-") as temporary:
         target = Path(temporary) / "model"
-        lengths = _lengths(base) if growth.initialize == "weighted-mean" else None
-        rows = extend_model(start.folder, target, made.pieces, lengths)
-        _write_tokenizer(made, target)
         record = extension_record(base, made, growth.named, growth.initialize)
-        (target / START_EXTENSION).write_bytes(record_bytes(record))
+        rows = write_extended(start.folder, target, base, made, record)
         target.rename(to)
     yield f"{to}: {len(made.pieces):,} new tokens, {rows:,} rows in its embedding"
     for name, sample in samples.items():
@@ -71,6 +68,20 @@ def extend_folder(model: str, to: Path, growth: Growth) -> Iterator[str]:
             f"{name}: {before:.2f} bytes per token before, {after:.2f} after "
             f"({1 / before:.3f} and {1 / after:.3f} tokens per byte)"
         )
+
+
+def write_extended(
+    folder: Path, target: Path, base: TextTokenizer, made: Extension, record: ExtensionRecord
+) -> int:
+    """Write the model in `folder` with all new tokens of `made` into `target`; its rows then.
+
+    Raises InputError where its weights are not complete.
+    """
+    lengths = _lengths(base) if record.initialize == "weighted-mean" else None
+    rows = extend_model(folder, target, made.pieces, lengths)
+    _write_tokenizer(made, target)
+    (target / START_EXTENSION).write_bytes(record_bytes(record))
+    return rows
 
 
 def _check(growth: Growth, to: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,8 @@ import torch
 import transformers
 
 from raycl.errors import InputError
+from raycl.models.extension import grown_rows
 from raycl.train.model.quiet import silent
-
-_MULTIPLE = 128
-"""Sizes of embeddings are kept a multiple of what the old one was a multiple of, up to this."""
 
 
 def extend_model(
@@ -40,10 +37,8 @@ def extend_model(
         missing = ", ".join(sorted(told["missing_keys"])[:3])
         raise InputError(str(folder), f"weights are missing: {missing}", "Give a complete model")
     rows = int(model.get_input_embeddings().weight.shape[0])
-    needed = max(pieces) + 1
+    needed = grown_rows(rows, max(pieces) + 1)
     if needed > rows:
-        multiple = gcd(rows, _MULTIPLE)
-        needed = -(-needed // multiple) * multiple
         model.resize_token_embeddings(needed, mean_resizing=False)
     with torch.no_grad():
         for table in _tables(model):
@@ -52,7 +47,7 @@ def extend_model(
         model.save_pretrained(target)
     for file in target.glob("*.safetensors"):
         file.chmod(0o644)  # safetensors' own writer lets nobody else read them
-    return max(rows, needed)
+    return needed
 
 
 def _tables(model: Any) -> list[torch.Tensor]:

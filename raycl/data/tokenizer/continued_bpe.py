@@ -36,7 +36,7 @@ def check_can_grow(definition: Definition, where: str) -> None:
         raise InputError(
             f"tokenizer {where!r}",
             f"it is {kind}, and only a BPE learns tokens from text",
-            "Name the new tokens themselves: --token WORD",
+            "Name the new tokens themselves: --token WORD, or in a recipe add: [WORD]",
         )
 
 

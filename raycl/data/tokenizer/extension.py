@@ -54,7 +54,7 @@ def extend_tokenizer(
 
 def _written(base: TextTokenizer, grown: Tokenizer, token: str) -> tuple[int, ...]:
     """The ids that stand for a named token now. Raises InputError where it can be no new token."""
-    where = f"--token {token!r}"
+    where = f"new token {token!r}"
     if not is_unicode(token):
         raise InputError(where, "not UTF-8 text", "Write it in UTF-8")
     if grown.token_to_id(token) is not None or token in token_ids(base.definition):

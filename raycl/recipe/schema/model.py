@@ -23,6 +23,7 @@ from raycl.recipe.schema.common import (
     or_shorter,
 )
 from raycl.recipe.schema.stand_ins import StandIns
+from raycl.recipe.schema.vocabulary import Vocabulary
 from raycl.units import (
     Count,
     Share,
@@ -67,9 +68,23 @@ class Model(Configuration):
         description="corpora that stand in for what `pretrained` was trained on: replay and "
         "forgetting count them as old data; with tokens, {english: 2T}, they are weighed by these",
     )
+    vocabulary: Vocabulary | None = Field(
+        default=None,
+        description="new tokens that `pretrained` gets before it is trained: an extended model is "
+        "made once, and is then the start",
+    )
 
     @model_validator(mode="after")
-    def _vocabulary(self) -> Model:
+    def _new_tokens(self) -> Model:
+        if self.vocabulary is not None and self.pretrained is None:
+            raise FieldError(
+                "vocabulary is about a pretrained model, and there is none",
+                "Leave it out: random weights may learn any tokens; or give `pretrained`",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _vocabulary_size(self) -> Model:
         size = self.config.get("vocab_size", 1)
         # bool is an int in Python.
         if type(size) is not int or not 0 < size <= _LARGEST_VOCABULARY:

@@ -138,6 +138,12 @@ class Recipe(Configuration):
                 "own it could be",
                 "Give a tokenizer.json, its folder or a hub name, or {train: {vocabulary: 32k}}",
             )
+        if self.model.vocabulary is not None and not self.tokenizer.is_own:
+            raise FieldError(
+                "model.vocabulary adds tokens to the model's own tokenizer, and `tokenizer` names "
+                "another",
+                "Leave `load` and `train` out",
+            )
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)

@@ -11,7 +11,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from raycl.models.extension import vocabulary_extension
 from raycl.models.hub import is_hub_name
+from raycl.models.start import Start
 from raycl.recipe.written_recipe import written_recipe, yaml_text
 from raycl.results.gather import gather
 from raycl.results.model_card.lineage import lineage
@@ -42,7 +44,8 @@ def card_files(
     files = {}
     if origin is not None:
         files[layout.RECIPE] = _recipe_file(origin)
-    parts = [_head(origin, mark), _model(mark, weights, origin), _lineage(storage, mark, origin)]
+    parts = [_head(origin, mark), _model(storage, mark, weights, origin)]
+    parts += [_lineage(storage, mark, origin)]
     parts += [_results(storage, origin, mark), _limits(origin), _again(origin, mark)]
     text = "\n".join(line for part in [*parts, _use(weights.dtype)] for line in part)
     files["README.md"] = text + "\n"
@@ -68,7 +71,9 @@ def _is_hub(reference: str) -> bool:
     return is_hub_name(reference) and "/" in reference and not is_place(reference)
 
 
-def _model(mark: StateMark, weights: Weights, origin: Origin | None) -> Iterator[str]:
+def _model(
+    storage: Storage, mark: StateMark, weights: Weights, origin: Origin | None
+) -> Iterator[str]:
     title = origin.sweep.name if origin else mark.name[:18]
     label = f", recipe `{_public(_label(origin, mark))}`" if origin else ""
     yield f"# {title}"
@@ -80,6 +85,9 @@ def _model(mark: StateMark, weights: Weights, origin: Origin | None) -> Iterator
         return
     reference = origin.variant.recipe.model.pretrained if origin else None
     name = f"`{_public(reference)}`, " if reference else ""
+    grown = vocabulary_extension(Start("", start, {}, {}, None), storage)
+    if grown is not None:
+        name += f"with {grown.new_tokens:,} new tokens beside {grown.base_tokens:,}, "
     yield f"Training began with the model {name}whose tensors have the SHA-256 `{start}`."
 
 
