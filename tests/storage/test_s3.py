@@ -139,7 +139,8 @@ class Flaky:
 @pytest.fixture
 def flaky(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Flaky]:
     def install(operation: str, failures: int = 1, after: bool = True) -> Flaky:
-        real = s3_client._client(Storage("s3://any").options, s3_client._surroundings())
+        options, surroundings = Storage("s3://any").options, s3_client._surroundings()
+        real = s3_client._client(options, surroundings, s3_client.READ_SECONDS)
         client = Flaky(real, operation, failures, after)
         monkeypatch.setattr(s3_client, "_client", lambda *_: client)
         return client
@@ -303,6 +304,16 @@ def test_a_writer_killed_in_mid_upload_leaves_nothing_to_read(storage: Storage) 
     assert storage.list() == []
     storage.write_bytes("big", b"again")
     assert storage.read_bytes("big") == b"again"
+
+
+def test_a_client_waits_as_long_as_it_is_told_to_now(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was made for shorter waits stays in the cache, and is not taken."""
+    assert isinstance(storage._files, S3Files)
+    for seconds in (0.5, 20):
+        monkeypatch.setattr(s3_client, "READ_SECONDS", seconds)
+        assert storage._files._s3._client().meta.config.read_timeout == seconds
 
 
 def test_more_keys_than_an_answer_names(storage: Storage) -> None:

@@ -93,7 +93,7 @@ class S3Client:
     def _client(self) -> Any:
         where = f"storage {self.url!r}"
         try:
-            return _client(self._options, _surroundings())
+            return _client(self._options, _surroundings(), READ_SECONDS)
         except ImportError as error:
             raise InputError(where, "boto3 is not installed", "pip install 'raycl[s3]'") from error
         except Exception as error:  # of many classes: a missing profile, a broken file
@@ -112,14 +112,14 @@ def _surroundings() -> tuple[tuple[str, str], ...]:
 
 
 @lru_cache(maxsize=8)
-def _client(options: S3Options, _: tuple[tuple[str, str], ...]) -> Any:
+def _client(options: S3Options, _: tuple[tuple[str, str], ...], read_seconds: float) -> Any:
     """A client, which serves every thread; to make one takes a tenth of a second."""
     import boto3
     from botocore.config import Config
 
     config = Config(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        read_timeout=read_seconds,
         retries={"total_max_attempts": 1},  # `Retries` alone decides about further attempts
         max_pool_connections=CONNECTIONS,
         s3={"addressing_style": options.style},
