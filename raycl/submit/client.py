@@ -25,6 +25,10 @@ ADDRESS = "http://127.0.0.1:8265"
 _ADDRESS = re.compile(r"(https?://)?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(:\d+)?/?")
 _ATTEMPTS = 6
 _LONGEST_WAIT = 30.0
+_PAUSE = 1.0
+_NOT_YET = "No available agent"
+"""What a head says that has just started: the agent that begins jobs comes up after the dashboard.
+The head waits ten seconds for it before it says so."""
 _TALKERS = (
     "ray.dashboard.modules.dashboard_sdk",
     "ray.dashboard.modules.job.sdk",
@@ -57,13 +61,29 @@ class ClusterJobs:
         While a job with exactly this command is under way, that job is returned: a second one would
         only wait for the first one's states.
         """
+        if (job := self._under_way(entrypoint)) is not None:
+            return job, False
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._submit(entrypoint, folder), True
+            except InputError as error:
+                if _NOT_YET not in error.problem:
+                    raise
+            time.sleep(_PAUSE)
+            if (job := self._under_way(entrypoint)) is not None:  # the agent answered too late
+                return job, True
+        return self._submit(entrypoint, folder), True
+
+    def _under_way(self, entrypoint: str) -> str | None:
         for job in self.all():
             if job.entrypoint == entrypoint and not job.status.is_terminal():
-                return str(job.submission_id), False
+                return str(job.submission_id)
+        return None
+
+    def _submit(self, entrypoint: str, folder: Path) -> str:
         runtime_env = {"working_dir": str(folder)}
         with _explained(self.address):
-            job = self._client.submit_job(entrypoint=entrypoint, runtime_env=runtime_env)
-        return str(job), True
+            return str(self._client.submit_job(entrypoint=entrypoint, runtime_env=runtime_env))
 
     def all(self) -> list[Any]:
         """Return Ray's details of every submitted job, the newest last."""

@@ -39,7 +39,7 @@ class Head:
 def start_head(*arguments: str, port: int | None = None, **variables: str) -> Iterator[Head]:
     """`ray start --head` on loopback, ended with all its processes."""
     folder = tempfile.mkdtemp(prefix="rj-", dir="/tmp")
-    dashboard = free_port()
+    dashboard, agent = free_port(), free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
@@ -57,7 +57,7 @@ def start_head(*arguments: str, port: int | None = None, **variables: str) -> It
             "--node-ip-address=127.0.0.1",
             "--dashboard-host=127.0.0.1",
             f"--dashboard-port={dashboard}",
-            f"--dashboard-agent-listen-port={free_port()}",
+            f"--dashboard-agent-listen-port={agent}",
             f"--ray-client-server-port={free_port()}",
             f"--temp-dir={folder}",
             *arguments,
@@ -70,6 +70,8 @@ def start_head(*arguments: str, port: int | None = None, **variables: str) -> It
     try:
         address = f"http://127.0.0.1:{dashboard}"
         wait_until(lambda: answers(address), "the head's dashboard answers", every=0.5)
+        begins = f"http://127.0.0.1:{agent}"
+        wait_until(lambda: answers(begins), "the agent that begins jobs answers", every=0.5)
         yield Head(address, environment, Path(folder))
     finally:
         process.terminate()

@@ -344,6 +344,46 @@ def test_a_job_is_submitted_once_and_without_the_environment(
         assert (fresh, job) == (new, "raysubmit_1" if new else "mine")
 
 
+@pytest.mark.parametrize(("refusals", "attempts"), [(2, 3), (5, 6), (99, 6)])
+def test_a_head_that_has_just_started_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusals: int, attempts: int
+) -> None:
+    monkeypatch.setattr("raycl.submit.client._PAUSE", 0)
+    client = FakeClient("", [], OSError())
+    accept = client.submit_job
+
+    def submit_job(**fields: Any) -> str:
+        job = accept(**fields)
+        if len(client.submitted) <= refusals:
+            raise RuntimeError("failed: No available agent to submit job, please try again later.")
+        return job
+
+    monkeypatch.setattr(client, "submit_job", submit_job)
+    if refusals < attempts:
+        assert jobs_of(client).submit("python -m x", tmp_path) == ("raysubmit_1", True)
+    else:
+        with pytest.raises(InputError, match="No available agent"):
+            jobs_of(client).submit("python -m x", tmp_path)
+    assert len(client.submitted) == attempts
+
+
+def test_a_job_that_began_though_nobody_said_so_is_not_submitted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raycl.submit.client._PAUSE", 0)
+    client = FakeClient("", [], OSError())
+
+    def submit_job(**fields: Any) -> str:
+        client.submitted.append(fields)
+        entry = {"entrypoint": fields["entrypoint"], "start_time": 1, "status": Status("PENDING")}
+        client.jobs = [SimpleNamespace(submission_id="mine", **entry)]
+        raise RuntimeError("No available agent to submit job, please try again later.")
+
+    monkeypatch.setattr(client, "submit_job", submit_job)
+    assert jobs_of(client).submit("python -m x", tmp_path) == ("mine", True)
+    assert len(client.submitted) == 1
+
+
 def test_an_unknown_job_is_an_input_error() -> None:
     with pytest.raises(InputError, match="no such job"):
         jobs_of(FakeClient("", [], OSError())).details("nosuch")
