@@ -1,11 +1,14 @@
 """Measured peaks of memory beside those that `raycl plan` computes, a fresh process for each case.
 
-    python -m benchmarks.memory_peaks [--cases NUMBER …]
+    python -m benchmarks.memory_peaks [--process] [--cases NUMBER …]
 
 A worker's peak is the largest resident set of its process (VmHWM) after two steps, less what it
 was after a training of a tiny model, when all libraries were loaded. glibc is told to take blocks
 of 64 KiB and more from the system and to give them back at once, as a GPU's allocator could: freed
 memory that a process keeps would be counted otherwise. One thread a worker.
+
+With `--process`, glibc is left as it is and the peak is that of the whole training, the writing of
+its end state included: what a worker takes of a machine without GPUs.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from raycl.plan.execution import Execution
 from raycl.plan.layout import Layout
 from raycl.plan.memory import Checkpointing, Computation, MemoryFacts, StepMemory, step_memory
 from raycl.plan.presets import PRESETS
+from raycl.plan.process_memory import ProcessMemory, worker_memory
 from raycl.plan.trained import ALL, Trains
 from raycl.plan.training import ModelSpec, Training
 from raycl.storage import Storage
@@ -42,7 +46,8 @@ from raycl.train.observers import Observer
 
 _STEPS = 2  # the second has AdamW's moments, and nothing grows after it
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-_PROCESS = {"OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1", **_ALLOCATOR}
+_ALLOCATOR |= {"MALLOC_ARENA_MAX": "1"}
+_THREADS = {"OMP_NUM_THREADS": "1"}
 # 119M and 123M parameters with 32,768 tokens, and 116M with a soft cap.
 _NEOX = {**PRESETS["gpt-neox-405m"], "num_hidden_layers": 4, "vocab_size": 32768}
 _LLAMA = {**PRESETS["llama-1b"], "num_hidden_layers": 1, "vocab_size": 30000}
@@ -99,31 +104,42 @@ CASES = (
 )
 
 
-def measured(case: Case, config: Mapping[str, Any], folder: Path) -> float:
-    """Peak bytes of the worker with most; each worker is a new process."""
+def measured(case: Case, config: Mapping[str, Any], folder: Path, whole: bool = False) -> float:
+    """Peak bytes of the worker with most; each worker is a new process.
+
+    `whole` measures the training to its end, with glibc as it is.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    shared = {**os.environ, **_PROCESS, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    shared = {**os.environ, **_THREADS, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    shared |= {} if whole else _ALLOCATOR
     workers = []
     for rank in range(case.workers):
         place = {"RANK": str(rank), "WORLD_SIZE": str(case.workers)}
-        told = json.dumps({"case": vars(case), "config": dict(config), "folder": str(folder)})
+        told = json.dumps(
+            {"case": vars(case), "config": dict(config), "folder": str(folder), "whole": whole}
+        )
         command = [sys.executable, "-m", "benchmarks.memory_peaks", "--worker", told]
         workers.append(subprocess.Popen(command, env={**shared, **place}, stdout=subprocess.PIPE))
     answers = [worker.communicate()[0] for worker in workers]
     return max(float(answer.split()[-1]) for answer in answers)
 
 
-def computed(case: Case, facts: MemoryFacts) -> StepMemory:
-    """What `raycl plan` computes for the same worker."""
+def computed(case: Case, facts: MemoryFacts, whole: bool = False) -> StepMemory:
+    """What `raycl plan` computes for the same worker, `whole` for all but its libraries."""
     computation = Computation(
         rows=case.rows,
         micro_batch=case.micro_batch,
         checkpointing=case.checkpointing,
         attention=case.attention,
     )
-    return step_memory(facts, Layout(shard=case.workers), computation)
+    layout = Layout(shard=case.workers)
+    if not whole:
+        return step_memory(facts, layout, computation)
+    memory = worker_memory(facts, layout, computation)
+    assert isinstance(memory, ProcessMemory)
+    return replace(memory, process=0.0)
 
 
 def facts_of(config: Mapping[str, Any], length: int, trains: Trains = ALL) -> MemoryFacts:
@@ -137,7 +153,7 @@ def facts_of(config: Mapping[str, Any], length: int, trains: Trains = ALL) -> Me
     return found
 
 
-def _work(case: Case, config: Mapping[str, Any], folder: Path) -> float:
+def _work(case: Case, config: Mapping[str, Any], folder: Path, whole: bool = False) -> float:
     import torch
     import torch.distributed as dist
 
@@ -161,7 +177,7 @@ def _work(case: Case, config: Mapping[str, Any], folder: Path) -> float:
         base = float(resident())
         batches = functools.partial(_rows, task, storage, case.rows)
         train(task, storage, batches, lambda _: None, observers=[watch])
-    return watch.peak - base
+    return (float(peak()) if whole else watch.peak) - base
 
 
 def _task(case: Case, config: Mapping[str, Any]) -> Training:
@@ -202,7 +218,9 @@ class _Watch(Observer):
         self.peak = float(peak())
 
 
-def table(cases: Sequence[Case], models: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def table(
+    cases: Sequence[Case], models: Mapping[str, Mapping[str, Any]], whole: bool = False
+) -> Iterator[str]:
     """Lines of a Markdown table, as they are measured."""
     yield "| model | workers | rows, micro-batch, length | computed again | measured | computed | |"
     yield "|---|---|---|---|---|---|---|"
@@ -210,8 +228,8 @@ def table(cases: Sequence[Case], models: Mapping[str, Mapping[str, Any]]) -> Ite
         config = models[case.model]
         facts = facts_of(config, case.length, case.what_trains)
         with tempfile.TemporaryDirectory() as folder:
-            found = measured(case, config, Path(folder))
-        memory = computed(case, facts)
+            found = measured(case, config, Path(folder), whole)
+        memory = computed(case, facts, whole)
         name = f"{case.model} {facts.parameters / 1e6:.0f}M"
         name += f", {case.attention}" if case.attention != "auto" else ""
         name += f", {case.what_trains.text}" if case.trains != "all" else ""
@@ -228,13 +246,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Measured and computed peaks of memory.")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--cases", type=int, nargs="+", help="only these, counted from 0")
+    parser.add_argument("--process", action="store_true", help="the whole process on a CPU")
     given = parser.parse_args(arguments)
     if given.worker:
         told = json.loads(given.worker)
-        print(_work(Case(**told["case"]), told["config"], Path(told["folder"])))
+        print(_work(Case(**told["case"]), told["config"], Path(told["folder"]), told["whole"]))
         return
     numbers = range(len(CASES)) if given.cases is None else given.cases
-    for line in table([CASES[number] for number in numbers], MODELS):
+    for line in table([CASES[number] for number in numbers], MODELS, given.process):
         print(line, flush=True)
 
 

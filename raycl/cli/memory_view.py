@@ -28,6 +28,9 @@ _PARTS: Mapping[str, str] = {
     "logits": "logits, with the head's gradient",
     "exchange": "gradients as they are reduced",
     "working": "backward pass of a block",
+    "process": "the process itself: libraries, Ray",
+    "kept": "freed, kept by the C library",
+    "copy": "copy of a state while it is written",
 }
 
 
@@ -51,8 +54,9 @@ def print_memory(plan: Plan, console: Console) -> None:
         table.add_column(escape(_few(names)), justify="right")
     for name, text in _WAYS.items():
         table.add_row(name, *(text(fit) for fit in stages))
-    for part, name in _PARTS.items():
-        table.add_row(name, *(format_memory(fit.memory.parts()[part]) for fit in stages))
+    parts = [fit.memory.parts() for fit in stages]
+    for part in parts[0]:  # GPUs need not hold what the host's memory does
+        table.add_row(_PARTS[part], *(format_memory(found[part]) for found in parts))
     table.add_row("peak (not all at once)", *(format_memory(fit.memory.total) for fit in stages))
     if plan.room is not None:
         table.add_row("what a step may take", *([format_memory(plan.room)] * len(stages)))

@@ -14,8 +14,8 @@ from raycl.plan.memory import (
     Computation,
     MemoryFacts,
     StepMemory,
-    step_memory,
 )
+from raycl.plan.process_memory import worker_memory
 from raycl.plan.scaling import Machine, Work, predict
 from raycl.plan.shares import even_rows
 
@@ -54,7 +54,7 @@ def most_rows(facts: MemoryFacts, layout: Layout, wanted: Computation, room: flo
 
 
 def _bytes(facts: MemoryFacts, layout: Layout, computation: Computation) -> float:
-    return step_memory(facts, layout, computation).total
+    return worker_memory(facts, layout, computation).total
 
 
 def fit(
@@ -80,7 +80,7 @@ def fit(
             break
     if best is None:
         return None
-    return Fit(layout, best[1], step_memory(facts, layout, best[1]))
+    return Fit(layout, best[1], worker_memory(facts, layout, best[1]))
 
 
 def hosts_of(workers: int, per_host: int) -> int:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from raycl.plan.execution import Device
+from raycl.plan.holding import Holding
 from raycl.plan.layout import Layout, keeps_gathered
 
 Computed = Literal["float32", "bfloat16"]
@@ -97,6 +98,11 @@ class Computation:
     precision: Computed = "float32"
     device: Device = "cpu"
     attention: str = "auto"
+    saves_between: bool = False
+    """Whether states are written while training goes on. It matters on a CPU alone, as does `end`,
+    since the copy of what is written lies in the host's memory."""
+    end: Holding = "all"
+    """What the end state is written with."""
 
     @property
     def several(self) -> bool:
@@ -217,7 +223,7 @@ def _logits(facts: MemoryFacts, computation: Computation) -> float:
     return float(chunk * facts.vocabulary * 8 + head + tokens * facts.hidden * 4)
 
 
-def state_memory(facts: MemoryFacts, layout: Layout) -> float:
-    """Host bytes of a worker's share of a state while it is written: weights and both moments."""
-    trained = facts.parameters - facts.frozen
+def state_memory(facts: MemoryFacts, layout: Layout, holds: Holding = "all") -> float:
+    """Host bytes of a worker's share of a state while it is written, with both moments or not."""
+    trained = facts.parameters - facts.frozen if holds == "all" else 0
     return (4 * facts.parameters + 8 * trained) / (layout.shard * layout.tensor)

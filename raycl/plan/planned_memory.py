@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from raycl.errors import InputError
 from raycl.plan.execution import Device, precision_on
 from raycl.plan.fit import Fit, best_layout, fit, hosts_of, roomy_layout, usable
 from raycl.plan.layout import Layout, chosen_layout
 from raycl.plan.memory import CHECKPOINTING, Checkpointing, Computation, MemoryFacts, step_memory
+from raycl.plan.process_memory import worker_memory
 from raycl.plan.scaling import Machine, Work
 from raycl.plan.training import Training
 from raycl.units import format_memory
@@ -51,7 +53,7 @@ def planned(training: Training, facts: MemoryFacts, place: Place) -> Fit:
             return made
         policy = policies[0 if place.room is None else -1]
         wanted = replace(wanted, micro_batch=1, checkpointing=policy)
-    return Fit(layout, wanted, step_memory(facts, layout, wanted))
+    return Fit(layout, wanted, worker_memory(facts, layout, wanted))
 
 
 def training_layout(
@@ -138,7 +140,17 @@ def _wanted(training: Training, layout: Layout, device: Device) -> Computation:
         precision=precision_on(execution.precision, device),
         device=device,
         attention=execution.attention,
+        **written_by(training, device),
     )
+
+
+def written_by(training: Training, device: Device) -> dict[str, Any]:
+    """The fields of `Computation` that say which states a CPU copies before it writes them."""
+    if device != "cpu":
+        return {}
+    execution, steps = training.execution, training.stop - training.start
+    often = [every for every in (execution.save_every, execution.keep_every) if every]
+    return {"saves_between": any(every < steps for every in often), "end": training.end}
 
 
 def _least(training: Training, layout: Layout, device: Device) -> Computation:

@@ -11,10 +11,12 @@ import torch
 from raycl.cluster.memory import worker_memory
 from raycl.errors import InputError
 from raycl.models.configuration import is_plain
+from raycl.plan.execution import Device
 from raycl.plan.fit import fit, usable
 from raycl.plan.memory import CHECKPOINTING, Checkpointing, Computation, MemoryFacts
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import facts_key
+from raycl.plan.planned_memory import written_by
 from raycl.plan.shares import even_rows
 from raycl.plan.trained import ALL, Trains
 from raycl.plan.training import ModelSpec, Training
@@ -91,13 +93,15 @@ def _fitting(
     if facts is None:
         return share, policies[0]
     rows = share if task.execution.micro_batch is None else task.execution.micro_batch
+    device: Device = "cuda" if world.device.type == "cuda" else "cpu"
     computation = Computation(
         rows=min(rows, share),
         micro_batch=min(rows, share),
         checkpointing=policies[0],
         precision=precision_name(dtype),
-        device="cuda" if world.device.type == "cuda" else "cpu",
+        device=device,
         attention=task.execution.attention,
+        **written_by(task, device),
     )
     found = fit(facts, world.layout, computation, room_of(world.device), policies)
     if found is None:

@@ -18,3 +18,12 @@ def test_a_step_takes_the_memory_that_is_computed(tmp_path: Path) -> None:
     case = Case("small", workers=1, rows=4, micro_batch=2)
     found = measured(case, CONFIG, tmp_path)
     assert computed(case, facts_of(CONFIG, case.length)).total == pytest.approx(found, rel=0.15)
+
+
+@pytest.mark.slow
+def test_a_training_takes_the_memory_that_is_computed(tmp_path: Path) -> None:
+    """To its end, with what the C library keeps and the copy of the state that is written."""
+    case = Case("small", workers=1, rows=4, micro_batch=4)
+    found = measured(case, CONFIG, tmp_path, whole=True)
+    needs = computed(case, facts_of(CONFIG, case.length), whole=True).total
+    assert needs == pytest.approx(found, rel=0.2)

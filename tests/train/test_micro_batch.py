@@ -12,8 +12,10 @@ import torch
 from raycl.cluster.memory import machine_memory
 from raycl.errors import InputError
 from raycl.plan.layout import Layout
-from raycl.plan.memory import Computation, step_memory
+from raycl.plan.memory import Computation
+from raycl.plan.planned_memory import written_by
 from raycl.plan.presets import PRESETS
+from raycl.plan.process_memory import worker_memory
 from raycl.plan.training import ModelSpec
 from raycl.states.mark import read_mark
 from raycl.train import micro_batch
@@ -74,7 +76,8 @@ def test_fewer_rows_are_taken_where_all_do_not_fit(monkeypatch: pytest.MonkeyPat
     task = make_task(activation_checkpointing="none")
     facts = micro_batch.facts_of(task.model, task.sequence_length)
     assert facts is not None
-    needs = [step_memory(facts, Layout(), Computation(8, n)).total for n in (3, 4)]
+    written = written_by(task, "cpu")
+    needs = [worker_memory(facts, Layout(), Computation(8, n, **written)).total for n in (3, 4)]
     monkeypatch.setattr(micro_batch, "room_of", lambda _: (needs[0] + needs[1]) / 2)
     assert micro_batch.choose_micro_batch(task, 8, WORLD, torch.float32, None).rows == 3
     monkeypatch.setattr(micro_batch, "room_of", lambda _: 0.0)
