@@ -90,7 +90,7 @@ def _add_state(storage: Storage, reference: str) -> str:
 @models.command()
 def extend(  # noqa: PLR0913 (each is an option of the command)
     model: Annotated[str, typer.Argument(help="Folder of a model, or its hub name.")],
-    to: Annotated[Path, typer.Option(help="Folder for the new model; it must not exist.")],
+    to: Annotated[Path, typer.Option(help="A new folder for the model.")],
     text: Annotated[list[str] | None, typer.Option(help="Files that new tokens come from.")] = None,
     tokens: Annotated[int, typer.Option(min=0, help="How many tokens to learn from it.")] = 0,
     token: Annotated[list[str] | None, typer.Option(help="A new token as it is.")] = None,
