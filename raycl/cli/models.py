@@ -74,7 +74,7 @@ def _state(storage: Storage, reference: str, sweep: str | None) -> str | None:
 
 def _add_state(storage: Storage, reference: str) -> str:
     """Keep the weights of a state as a model to start from; its identifier."""
-    from raycl.evaluation.export import ExportOptions, export_state
+    from raycl.export.export import ExportOptions, export_state
     from raycl.models.read import read_start
     from raycl.models.store import check_same_configuration, store_start
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from raycl.data.tokenizer import copy_tokenizer
-from raycl.evaluation.loaded_loss import LoadedLoss, loaded_loss
 from raycl.evaluation.losses import read_state_tokenizer
-from raycl.evaluation.source_files import copy_source_files
+from raycl.export.loaded_loss import LoadedLoss, loaded_loss
+from raycl.export.source_files import copy_source_files
 from raycl.models.chat import stored_templates
 from raycl.models.exported import finish_config, finish_tokenizer
 from raycl.models.store import GENERATION, start_dtype, start_files

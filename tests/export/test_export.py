@@ -18,7 +18,7 @@ from safetensors import safe_open
 from raycl.data.manifest import load_manifest
 from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
-from raycl.evaluation.export import ExportOptions, export_state
+from raycl.export.export import ExportOptions, export_state
 from raycl.storage import Storage
 from raycl.train.checkpoint.cast import cast
 from raycl.train.model.architecture import check_fields
@@ -135,7 +135,7 @@ def test_another_model_in_the_folder_is_noticed(
         config["rope_parameters"]["rope_theta"] = 2.0
         (folder / "config.json").write_text(json.dumps(config))
 
-    monkeypatch.setattr("raycl.evaluation.export.finish_config", wrong)
+    monkeypatch.setattr("raycl.export.export.finish_config", wrong)
     with pytest.raises(InputError, match="not the same model"):
         export_state(storage, STATE, tmp_path / "out")
     assert {path.name for path in tmp_path.iterdir()} == {"storage"}  # nothing is left
@@ -144,7 +144,7 @@ def test_another_model_in_the_folder_is_noticed(
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from raycl.evaluation.export import export_state
+from raycl.export.export import export_state
 from raycl.storage import Storage
 def kill(folder, made):
     os.kill(os.getpid(), signal.SIGKILL)
