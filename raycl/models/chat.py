@@ -25,8 +25,10 @@ def chat_templates(file: bytes | None, config: Mapping[str, Any], where: str) ->
     """
     field = config.get(FIELD)
     try:
-        named = field if isinstance(field, list) else [{"name": _DEFAULT, "template": field}]
-        found = {entry["name"]: entry["template"] for entry in named if field is not None}
+        named: list[Any] = (
+            field if isinstance(field, list) else [{"name": _DEFAULT, "template": field}]
+        )
+        found: dict[str, str] = {e["name"]: e["template"] for e in named if field is not None}
         if file is not None:
             found[_DEFAULT] = file.decode()
     except (ValueError, TypeError, KeyError) as error:
