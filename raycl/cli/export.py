@@ -12,7 +12,7 @@ from raycl.errors import InputError
 from raycl.units import parse_whole
 
 if TYPE_CHECKING:
-    from raycl.evaluation.export import Exported
+    from raycl.export.export import Exported
 
 
 def export(  # noqa: PLR0913 (each is an option of the command)
@@ -50,8 +50,8 @@ def export(  # noqa: PLR0913 (each is an option of the command)
     file_bytes = _bytes(max_shard_size)
     named = named_state(place, state, sweep)
     # Imported here, because `--help` and errors in names must not wait for torch.
-    from raycl.evaluation.export import ExportOptions, export_state
-    from raycl.evaluation.push import check_repository, push_folder
+    from raycl.export.export import ExportOptions, export_state
+    from raycl.export.push import check_repository, push_folder
 
     if push is not None:
         check_repository(push)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
+    from raycl.plan.chain import Chain
     from raycl.states.tree_record import MergeRecord
     from raycl.storage import Storage
 
@@ -29,6 +31,7 @@ def extend(
     from raycl.recipe.load import read_yaml
     from raycl.recipe.resolution import stored_resolution
     from raycl.recipe.stored_recipe import read_recipe
+    from raycl.recipe.trained_again import too_light_to_continue
     from raycl.recipe.written_recipe import written_recipe, yaml_text
     from raycl.results.named_state import named_state
     from raycl.states.tree_record import stored_sweeps
@@ -55,15 +58,28 @@ def extend(
         problem = f"a baseline ({variant.kind}), whose only stage is made of those of the recipe"
         raise InputError(f"--recipe {recipe!r}", problem, "Name a recipe of the sweep, or `best`")
     device = stored_resolution(place, named.sweep).device
-    data = extended(written_recipe(definition, variant, device), read_yaml(new), str(new))
+    before = written_recipe(definition, variant, device)
+    data = extended(before, read_yaml(new), str(new))
     if data["name"] in stored_sweeps(place):
         problem = f"the storage has a sweep {data['name']!r} already"
         raise InputError(f"{new}: name", problem, "Give another name")
+    resets = data["stages"][len(before["stages"])].get("optimizer") != "carry"
+    chain = _chain(place, named.sweep, variant.trunk or variant.label)
+    if chain is not None and (gone := too_light_to_continue(place, chain, resets)):
+        Console(stderr=True).print(gone, markup=False, soft_wrap=True)
     print(f"# The next stage after the recipe {named.label!r} of the sweep {named.sweep!r}.")
     print(f"# Its end is the state {named.state}.")
     if variant.kind == "anneal":
         print("# That state is an anneal branch; the new stage goes on from the trunk it left.")
     print(yaml_text(data).rstrip())
+
+
+def _chain(storage: Storage, sweep: str, label: str) -> Chain | None:
+    """The chain of a stored recipe; None where it cannot be resolved any more."""
+    from raycl.recipe.stored_chains import stored_chains
+
+    found = stored_chains(storage)(sweep).get(label)
+    return found[0] if found else None
 
 
 def _merge(storage: Storage, sweep: str, label: str) -> MergeRecord | None:

@@ -19,9 +19,14 @@ models = typer.Typer(no_args_is_help=True, help="Pretrained models in a storage.
 @models.command()
 def add(
     model: Annotated[
-        str, typer.Argument(help="Folder of a model, its hub name, or a state of the storage.")
+        str,
+        typer.Argument(
+            help="Folder of a model, its hub name, or of the storage: a state's name or beginning, "
+            "a recipe's label, or `best`."
+        ),
     ],
     storage: StorageUrl,
+    sweep: Annotated[str | None, typer.Option(help="The sweep of the label or of `best`.")] = None,
 ) -> None:
     """Copy a model into a storage and print its identifier, for `model.pretrained` of recipes.
 
@@ -29,16 +34,15 @@ def add(
     whose jobs run elsewhere, and to start from a stored state: its weights are copied as they were
     trained, so that the state may go afterwards.
     """
-    from raycl.models.find import is_state_name
-    from raycl.models.read import is_there, local_folder, read_start
+    from raycl.models.read import read_start
     from raycl.models.references import remember
     from raycl.models.store import check_same_configuration, store_start
     from raycl.storage import Storage
 
     place = Storage(storage)
     place.check_writable()
-    if is_state_name(model) and not is_there(local_folder(model, Path.cwd())):
-        print(_add_state(place, model))
+    if (state := _state(place, model, sweep)) is not None:
+        print(_add_state(place, state))
         return
     start = read_start(model, Path.cwd())
     store_start(place, start)
@@ -47,9 +51,30 @@ def add(
     print(start.identifier)
 
 
+def _state(storage: Storage, reference: str, sweep: str | None) -> str | None:
+    """The state that is meant; None for a folder, which comes first, or a model of the hub.
+
+    Raises InputError, which says what to name instead.
+    """
+    from raycl.models.find import is_state_name
+    from raycl.models.hub import is_hub_name
+    from raycl.models.read import is_there, local_folder
+    from raycl.results.named_state import is_named, named_state
+    from raycl.states.tree_record import stored_sweeps
+
+    if sweep is None and is_there(local_folder(reference, Path.cwd())):
+        return None
+    # What is no path and cannot be of the hub is a label, perhaps a misspelt one.
+    can_be_model = "/" in reference or is_hub_name(reference) or not stored_sweeps(storage)
+    meant = sweep is not None or is_state_name(reference) or not can_be_model
+    if not meant and not is_named(storage, reference):
+        return None
+    return named_state(storage, reference, sweep).state
+
+
 def _add_state(storage: Storage, reference: str) -> str:
     """Keep the weights of a state as a model to start from; its identifier."""
-    from raycl.evaluation.export import ExportOptions, export_state
+    from raycl.export.export import ExportOptions, export_state
     from raycl.models.read import read_start
     from raycl.models.store import check_same_configuration, store_start
 
@@ -65,7 +90,7 @@ def _add_state(storage: Storage, reference: str) -> str:
 @models.command()
 def extend(  # noqa: PLR0913 (each is an option of the command)
     model: Annotated[str, typer.Argument(help="Folder of a model, or its hub name.")],
-    to: Annotated[Path, typer.Option(help="Folder for the new model; it must not exist.")],
+    to: Annotated[Path, typer.Option(help="A new folder for the model.")],
     text: Annotated[list[str] | None, typer.Option(help="Files that new tokens come from.")] = None,
     tokens: Annotated[int, typer.Option(min=0, help="How many tokens to learn from it.")] = 0,
     token: Annotated[list[str] | None, typer.Option(help="A new token as it is.")] = None,

@@ -195,17 +195,30 @@ def print_steps(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
 
 
 def print_status(name: str, nodes: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """Print how many nodes and steps of a sweep are finished, and a line for each other node."""
-    done = [node for node in nodes if node["finished"]]
-    steps, all_steps = (sum(n["steps"] for n in some) for some in (done, nodes))
+    """Print how many nodes of a sweep are finished, how many steps are saved, and what is left.
+
+    Steps that a running training has not saved yet are nowhere in a storage.
+    """
+    left = [node for node in nodes if not node["finished"]]
+    all_steps = sum(node["steps"] for node in nodes)
+    steps = all_steps - sum(node["steps"] - node["saved"] for node in left)
+    done = len(nodes) - len(left)
     console.print(
-        f"{name}: {len(done)} of {len(nodes)} nodes finished, {steps:,} of {all_steps:,} steps"
+        f"{name}: {done} of {len(nodes)} nodes finished, {steps:,} of {all_steps:,} steps"
     )
-    for node in nodes:
-        if not node["finished"]:
-            recipes = "; ".join(node["recipes"][:3])
-            line = f"  to train: {node['stage']} ({node['steps']} steps) of {recipes}"
-            console.print(line, markup=False)
+    for node in left:
+        recipes = "; ".join(node["recipes"][:3])
+        line = f"  {_node_text(node)} of {recipes}"
+        console.print(line, markup=False)
+
+
+def _node_text(node: Mapping[str, Any]) -> str:
+    """How far a node is that is not finished."""
+    steps, saved = f"{node['steps']:,} steps", f"{node['saved']:,}"
+    if node["training"] and not node["saved"]:
+        return f"training, not yet saved: {node['stage']} ({steps})"
+    told = f"{saved} of {steps} saved" if node["saved"] else steps
+    return f"{'training' if node['training'] else 'to train'}: {node['stage']} ({told})"
 
 
 def print_merges_left(labels: Sequence[str], console: Console) -> None:

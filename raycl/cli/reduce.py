@@ -1,4 +1,4 @@
-"""`raycl prune --to`: ends of finished nodes that are to hold less."""
+"""`raycl prune --to`: ends of finished nodes and merged states that are to hold less."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _COST = {
     "weights": "Whatever later goes on from one of them with its optimizer (a longer stage, an "
     "anneal, `optimizer: carry`) trains its steps again; all else needs the weights alone.",
     "results": "Tables and the page stay as they are. None of these can be evaluated, exported, "
-    "merged or gone on from any more, and a later sweep that needs one trains its steps again.",
+    "merged or gone on from any more, and a later sweep that needs one trains its steps again. A "
+    "merged state (0 steps) is made again by the same merge while what it is made of has weights.",
 }
 
 

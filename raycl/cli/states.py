@@ -171,16 +171,16 @@ def _named(
     storage: Storage, references: Sequence[str], sweep: str | None, recipe: str | None
 ) -> list[str]:
     """Full names of the states that the arguments mean, each once. Raises InputError for none."""
-    from raycl.results.named_state import BEST, named_state
+    from raycl.results.named_state import named_state
     from raycl.states.lookup import swept_states
 
     if recipe is not None and sweep is None:
         raise InputError(f"--recipe {recipe!r}", "its sweep is not named", "Give --sweep NAME too")
     names = [named_state(storage, reference, sweep).state for reference in references]
-    if sweep is not None and recipe == BEST:
-        names.append(named_state(storage, BEST, sweep).state)
+    if recipe is not None:
+        names.append(named_state(storage, recipe, sweep).state)
     elif sweep is not None:
-        names += swept_states(storage, sweep, recipe)
+        names += swept_states(storage, sweep)
     if not names:
         raise InputError("evaluate", "no state is named", "Give states, or --sweep NAME")
     return list(dict.fromkeys(names))

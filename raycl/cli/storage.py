@@ -142,7 +142,8 @@ def prune(
         Less | None,
         typer.Option(
             help="Instead, leave out what the ends of finished nodes need no more: the optimizer "
-            "(weights), or all but the results, except for the best recipe of each sweep (results)."
+            "(weights), or, of merged states too, all but the results (results); the best recipe "
+            "of each sweep stays."
         ),
     ] = None,
 ) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from raycl.models.chat import CHAT_TEMPLATE
+from raycl.models.chat import CHAT_TEMPLATE, FIELD, chat_templates, written_templates
 from raycl.models.store import GENERATION
 from raycl.storage import layout
 
@@ -38,16 +38,22 @@ def finish_config(folder: Path, dtype: str, tokens: Mapping[str, int | None] | N
     _write(folder / _CONFIG, config)
 
 
-def finish_tokenizer(folder: Path) -> None:
-    """Write the chat template as a file and as a field, and leave out places of another machine."""
-    path = folder / layout.TOKENIZER_CONFIG
-    config, template = _read(path), folder / CHAT_TEMPLATE
+def finish_tokenizer(folder: Path, templates: Mapping[str, str] | None = None) -> None:
+    """Write the chat templates where programs look, and leave out places of another machine.
+
+    `templates`, where there are any, stand in for those of the folder's own tokenizer. Raises
+    InputError where these are not readable.
+    """
+    path, file = folder / layout.TOKENIZER_CONFIG, folder / CHAT_TEMPLATE
+    config = _read(path)
     _without_places(config)
-    field = config.get("chat_template")
-    if template.exists():
-        config["chat_template"] = template.read_text(encoding="utf-8")
-    elif isinstance(field, str):  # a list of named templates stays where it is
-        template.write_text(field, encoding="utf-8")
+    own = file.read_bytes() if file.exists() else None
+    text, field = written_templates(templates or chat_templates(own, config, str(path)))
+    file.unlink(missing_ok=True)
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    if field is not None:
+        config[FIELD] = field
     _write(path, config)
 
 

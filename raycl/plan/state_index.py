@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -27,6 +27,10 @@ class StateIndex:
             if digits.isascii() and digits.isdecimal():
                 self._by_step.setdefault(int(digits), set()).add(name)
         self._steps = sorted(self._by_step)
+
+    def any_between(self, above: int, below: int) -> bool:
+        """Whether some state, of whatever chain, has a number of steps between the two."""
+        return bisect_right(self._steps, above) < bisect_left(self._steps, below)
 
     def along(self, chain: NamedSteps, stop: int, above: int = -1) -> Iterator[tuple[int, str]]:
         """(steps, name) of each state on the chain with `above` < steps ≤ `stop`, deepest first.

@@ -51,13 +51,13 @@ def states_to_keep(storage: Storage, sweep: str) -> frozenset[str]:
     """The states whose weights the sweep may still be asked for as its best.
 
     That is the end of every recipe with the lowest AVG, of an anneal branch that of its trunk too,
-    from which `raycl extend` goes on; and the deepest state of each recipe that is not finished.
-    Where averages are missing or do not compare, all recipes' ends are among them. Raises
-    InputError where the sweep's results cannot be computed.
+    from which `raycl extend` goes on; the deepest state of each recipe that is not finished; and
+    each merge that is not measured. Where averages are missing or do not compare, all recipes' ends
+    are among them. Raises InputError where the sweep's results cannot be computed.
     """
     tree = find_tree_record(storage, sweep)
     if _has_earlier_names(tree):
-        return frozenset(node.name for node in tree.nodes)
+        return frozenset(row.name for row in (*tree.nodes, *tree.merges))
     plan = _plan(storage, sweep)
     own = _own_rows(_table(plan, storage))
     finished = own[own["status"] == "finished"]
@@ -65,7 +65,9 @@ def states_to_keep(storage: Storage, sweep: str) -> frozenset[str]:
     if not finished.empty and _not_compared(finished) is None:
         best = finished[finished["average"] == finished["average"].min()]
     trunks = _trunks(plan.sweeps[0], set(best["recipe"]))
-    return frozenset({*best["state"], *others["state"], *trunks}) - {""}
+    measured = set(finished["recipe"])
+    merges = {merge.name for merge in plan.sweeps[0].merges if merge.label not in measured}
+    return frozenset({*best["state"], *others["state"], *trunks, *merges}) - {""}
 
 
 def _trunks(sweep: PlannedSweep, labels: Collection[str]) -> set[str]:

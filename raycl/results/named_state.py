@@ -62,6 +62,13 @@ def named_state(storage: Storage, reference: str, sweep: str | None = None) -> N
     return exact[0]
 
 
+def is_named(storage: Storage, reference: str, sweep: str | None = None) -> bool:
+    """Whether the storage has a meaning for a reference, even if `named_state` refuses it."""
+    labels = (label for tree in _trees(storage, sweep).values() for label in _ends(tree))
+    known = reference == BEST or reference.casefold() in map(str.casefold, labels)
+    return known or bool(matching_states(complete_states(storage), reference))
+
+
 def _trees(storage: Storage, sweep: str | None) -> dict[str, TreeRecord]:
     """The nodes of the sweep that is named, or of all sweeps whose nodes are stored."""
     if sweep is not None:

@@ -71,10 +71,10 @@ class StateFacts:
             return "damaged"
         if not self.complete:
             return "left-over"
-        if self.merged_from:
-            return "merged"
         if self.mark is not None and self.mark.holds != "all":
             return f"{self.mark.holds} only"
+        if self.merged_from:
+            return "merged"
         return "kept" if self.stays else "intermediate"
 
     @property

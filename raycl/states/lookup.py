@@ -95,23 +95,18 @@ def matching_states(names: Collection[str], reference: str) -> list[str]:
     return [n for n in names if n.startswith(reference) or _hash(n).startswith(reference)]
 
 
-def swept_states(storage: Storage, sweep: str, recipe: str | None = None) -> list[str]:
-    """Every complete state at a node's end of a stored sweep, and its merges; of one row, its end.
+def swept_states(storage: Storage, sweep: str) -> list[str]:
+    """Every complete state at a node's end of a stored sweep, and its merges.
 
-    Raises InputError for a sweep or recipe that is not there, or has no complete state.
+    Raises InputError for a sweep that is not there, or has no complete state.
     """
     tree = find_tree_record(storage, sweep)
-    # Parents come before their children, so that the deepest state of a recipe is the last one.
-    ends = {node.name: node.recipes for node in tree.nodes}
-    rows = [*ends.items(), *((merge.name, (merge.label,)) for merge in tree.merges)]
-    labels = dict.fromkeys(label for _, some in rows for label in some)
-    if recipe is not None and recipe not in labels:
-        raise InputError(f"--recipe {recipe!r}", "no such recipe", f"Recipes: {'; '.join(labels)}")
     complete = set(complete_states(storage))
-    found = [n for n, some in rows if n in complete and (recipe is None or recipe in some)]
+    ends = dict.fromkeys(row.name for row in (*tree.nodes, *tree.merges))
+    found = [name for name in ends if name in complete]
     if not found:
         raise InputError(f"sweep {sweep!r}", "no complete state yet", "Run `raycl sweep` first")
-    return list(dict.fromkeys(found)) if recipe is None else found[-1:]
+    return found
 
 
 def _hash(name: str) -> str:

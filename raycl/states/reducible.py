@@ -1,7 +1,7 @@
-"""Which ends of nodes may hold less from now on: their weights, or their results alone.
+"""Which states may hold less from now on: their weights, or their results alone.
 
 `reducible` decides from facts alone. Nothing is offered where a record that may refer to states
-cannot be read. Otherwise the end of a node may hold less if
+cannot be read. Otherwise the end of a node, or a merged state, may hold less if
 
 - in each stored sweep that has it, all nodes that go on from it are finished;
 - it is older than a given age;
@@ -9,7 +9,9 @@ cannot be read. Otherwise the end of a node may hold less if
   of these was merged from it; and
 - with `results`, no merge that a stored sweep still has to make needs its weights.
 
-What `keep_every` keeps on the way, merged states and intermediate ones are left as they are.
+A merged state has no optimizer, so that `weights` leaves it as it is. With `results` it has to be
+measured, since its losses are all that stays; whether a stored sweep still has it does not matter.
+What `keep_every` keeps on the way and intermediate states are left as they are.
 """
 
 from __future__ import annotations
@@ -44,11 +46,16 @@ def reducible(
     now, age = older_than
     pending = _to_be_merged(uses, by_name) if to == "results" else []
     whole = _with_origins([*keep, *pending], by_name)
+    merges = _measured_merges(uses, by_name) if to == "results" else []
     return [
         by_name[name]
-        for name in _without_work_left(uses, by_name)
+        for name in [*_without_work_left(uses, by_name), *merges]
         if name not in whole and _is_old(by_name[name], now, age) and _holds_more(by_name[name], to)
     ]
+
+
+def _measured_merges(uses: Uses, states: Mapping[str, StateFacts]) -> list[str]:
+    return [name for name, state in states.items() if state.merged_from and name in uses.evaluated]
 
 
 def _to_be_merged(uses: Uses, states: Mapping[str, StateFacts]) -> list[str]:
@@ -74,13 +81,13 @@ def _with_origins(names: Sequence[str], states: Mapping[str, StateFacts]) -> set
 
 
 def _without_work_left(uses: Uses, states: Mapping[str, StateFacts]) -> list[str]:
-    """The ends of finished nodes after which nothing is left to train."""
+    """The ends of finished nodes after which nothing is left to train; no merged states."""
     complete = {name for name, state in states.items() if state.complete}
     needed = {node.parent for node in uses.nodes if node.name not in complete}
     return [
         name
         for name in dict.fromkeys(node.name for node in uses.nodes)
-        if name in complete and name not in needed
+        if name in complete and name not in needed and not states[name].merged_from
     ]
 
 
@@ -91,7 +98,7 @@ def _is_old(state: StateFacts, now: datetime, age: timedelta) -> bool:
 def _holds_more(state: StateFacts, to: Less) -> bool:
     """Whether a state holds more than `to`, or has files that its mark does not list any more."""
     mark = state.mark
-    if mark is None or mark.merged:
+    if mark is None:
         return False
     return not holds_enough(to, mark.holds) or (mark.holds == to and state.unlisted > 0)
 

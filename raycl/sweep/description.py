@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from raycl.errors import InputError
+from raycl.plan.state_index import StateIndex
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import Definition
 from raycl.recipe.merges import PlannedMerge
+from raycl.recipe.stored_chains import stored_chains
 from raycl.recipe.stored_recipe import read_recipe, write_recipe
 from raycl.states.completeness import files_missing, read_marks
 from raycl.states.earlier import earlier_names
-from raycl.states.lookup import complete_states
+from raycl.states.lookup import complete_states, list_states
 from raycl.states.mark import REMEDY
 from raycl.states.tree_record import (
     MergeRecord,
@@ -22,6 +24,7 @@ from raycl.states.tree_record import (
     write_tree_record,
 )
 from raycl.storage import Storage
+from raycl.sweep.in_training import in_training
 
 
 def write_description(
@@ -76,22 +79,56 @@ def check_names(storage: Storage, name: str) -> None:
 
 
 def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """Each node of a stored sweep with whether it is finished, and what is damaged of them.
+    """Each node of a stored sweep with how far it is, and what is damaged of them.
 
-    A node whose state has a damaged mark, or lacks a file, is not finished. Requests: a listing of
-    `states/`, and a read of each node's mark. Raises InputError where the tree is damaged.
+    `finished` is false of a node whose state has a damaged mark, or lacks a file. `saved` are the
+    steps up to the deepest state inside a node that is not finished, and `training` says whether a
+    sweep has it now. Requests: a listing of `states/`, a read of each node's mark and, where a node
+    is not finished, those of `in_training` and `_saved`. Raises InputError where the tree is
+    damaged.
     """
     nodes = read_tree_record(storage, name).nodes
-    marks, damaged = read_marks(storage, complete_states(storage, {node.name for node in nodes}))
+    listing = list_states(storage)
+    ends = [node.name for node in nodes if node.name in listing.bytes]
+    marks, damaged = read_marks(storage, list(dict.fromkeys(ends)))
     problems = {state: str(error) for state, error in damaged.items()}
     problems |= {
         state: f"{problem}. {REMEDY}" for state, problem in files_missing(storage, marks).items()
     }
+    left = [node for node in nodes if node.name not in marks or node.name in problems]
+    saved = _saved(storage, name, left, listing.bytes.keys() - listing.reduced)
+    training = in_training(storage, {node.name for node in left}) if left else frozenset()
     lines = [
-        {**node.model_dump(), "finished": node.name in marks and node.name not in problems}
+        {
+            **node.model_dump(),
+            "finished": node not in left,
+            "saved": saved.get(node.name, 0),
+            "training": node.name in training,
+        }
         for node in nodes
     ]
     return lines, list(problems.values())
+
+
+def _saved(
+    storage: Storage, sweep: str, left: Sequence[NodeRecord], states: Collection[str]
+) -> dict[str, int]:
+    """How many steps of nodes that are left lie before the deepest state inside them.
+
+    The sweep's chains are made again for this where a state may be such a one; a node for which
+    this is not possible any more is left out.
+    """
+    index = StateIndex(states)
+    if not any(index.any_between(node.first_step, node.last_step) for node in left):
+        return {}
+    chains, found = stored_chains(storage)(sweep), {}
+    for node in left:
+        chain, _ = chains.get(node.recipes[0], (None, 0))
+        if chain is None or chain.steps < node.last_step or chain.name(node.last_step) != node.name:
+            continue
+        inside = index.along(chain, node.last_step - 1, above=node.first_step)
+        found[node.name] = next((step - node.first_step for step, _ in inside), 0)
+    return found
 
 
 def merges_left(storage: Storage, name: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from raycl.data.prepare.inputs import find_files
 from raycl.data.prepare.source import TextSource
@@ -19,6 +18,7 @@ from raycl.errors import InputError
 from raycl.models.read import read_start
 from raycl.models.tokenizer import own_files
 from raycl.storage.layout import START_EXTENSION
+from raycl.storage.partial_folder import check_new, check_room, written_beside
 from raycl.storage.record import record_bytes
 from raycl.weights.vocabulary import extend_model
 
@@ -42,7 +42,7 @@ class Growth:
 
 
 def extend_folder(model: str, to: Path, growth: Growth) -> Iterator[str]:
-    """Write the extended model into the folder `to`, whole or not at all; what is to be told.
+    """Write the extended model into the new folder `to`, whole or not at all; what is to be told.
 
     Raises InputError, before anything is written, where the model or the text cannot be used.
     """
@@ -55,12 +55,12 @@ def extend_folder(model: str, to: Path, growth: Growth) -> Iterator[str]:
     samples = {name: _sample(name, growth.sample_bytes) for name in growth.text}
     texts = (text for sample in samples.values() for text in sample)
     made = extend_tokenizer(base, texts, growth.learned, growth.named)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=to.parent, prefix=f".{to.name}-") as temporary:
-        target = Path(temporary) / "model"
-        record = extension_record(base, made, growth.named, growth.initialize)
-        rows = write_extended(start.folder, target, base, made, record)
-        target.rename(to)
+    record = extension_record(base, made, growth.named, growth.initialize)
+    check_room(to, sum(file.stat().st_size for file in start.folder.glob("*.safetensors")))
+    told: list[str] = []
+    with written_beside(to, told.append) as beside:
+        rows = write_extended(start.folder, beside, base, made, record)
+    yield from told
     yield f"{to}: {len(made.pieces):,} new tokens, {rows:,} rows in its embedding"
     for name, sample in samples.items():
         before, after = (bytes_per_token(t, sample) for t in (base, made.tokenizer))
@@ -85,8 +85,7 @@ def write_extended(
 
 
 def _check(growth: Growth, to: Path) -> None:
-    if to.exists():
-        raise InputError(f"--to {to}", "it exists", "Give a new folder")
+    check_new(to)
     if growth.initialize not in ("mean", "weighted-mean"):
         raise InputError(f"--initialize {growth.initialize}", "unknown", "mean or weighted-mean")
     if not growth.learned and not growth.named:

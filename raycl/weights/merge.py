@@ -10,8 +10,8 @@ import torch
 
 from raycl.errors import InputError
 from raycl.plan.merge_method import MergeMethod, merged_name
-from raycl.states.lookup import is_complete
 from raycl.states.mark import CorpusOrigin, MergeOrigin, Metadata, StateMark
+from raycl.states.reduced import held
 from raycl.states.tensor_index import Box, row_boxes, whole
 from raycl.storage import Storage
 from raycl.train.checkpoint.save import StateWriter
@@ -47,7 +47,7 @@ def merge_states(
     `base` is a state, `start` (the pretrained model that the first state began from), or the folder
     of a pretrained model in the storage. `instruct` is the identifier of the model that an instruct
     residual takes. The new state has weights alone, step 0 and no history. It depends on the
-    arguments alone, so a merge that storage holds is not made again.
+    arguments alone, so a merge whose weights storage holds is not made again.
 
     Raises InputError where a model is unknown, or where tensors do not match.
     """
@@ -63,7 +63,7 @@ def merge_states(
             check_same_tensors(first, other)
         check_same_model(first, other)
     name = merged_name(method, first.name, [other.name for other in others])
-    if not is_complete(storage, name):
+    if not held(storage, name, "weights"):
         _write(storage, name, first, others, method)
     return name
 

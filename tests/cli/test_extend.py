@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ from raycl.errors import InputError
 from raycl.recipe.definition import define
 from raycl.recipe.extend import extended
 from raycl.recipe.sweep_plan import plan_sweeps
+from raycl.recipe.trained_again import too_light_to_continue
 from raycl.results.named_state import named_state
+from raycl.states.mark import read_mark
+from raycl.states.reduced import keep_results
 from raycl.storage import Storage
-from tests.helpers.finished_sweep import finished_sweep
+from raycl.train.checkpoint.reduce import keep_weights
+from tests.helpers.finished_sweep import definition, finished_sweep
 from tests.helpers.recipe_data import recipe_data
 from tests.helpers.training_runs import make_corpus
 
@@ -82,6 +87,40 @@ def test_a_baseline_or_a_state_has_no_next_stage(
     code, _, err = said(capsys, "extend", storage.url, "--recipe", state, "--with", new)
     assert code == 2
     assert "a state, of which no recipe is known" in err
+
+
+def test_it_says_what_is_trained_again_where_the_winner_has_no_weights_any_more(
+    capsys: pytest.CaptureFixture[str], storage: Storage, tmp_path: Path
+) -> None:
+    name = named_state(storage, "replay 50%").state
+    new = new_file(tmp_path, stages=[{"name": "third"}])
+    command = ("extend", storage.url, "--recipe", "replay 50%", "--with", new)
+    whole = said(capsys, *command)
+    chain = plan_sweeps((definition(),), storage).sweeps[0].trainings["replay 50%"].chain
+    assert too_light_to_continue(storage, chain, resets_optimizer=True) == ""
+    copy = Storage(shutil.copytree(storage.url, tmp_path / "copy"))
+    command = ("extend", copy.url, *command[2:])
+    for light, steps, begin in (
+        (chain.name(12), 6, "the state after step 6"),
+        (chain.name(6), 12, "the start"),
+    ):
+        keep_results(copy, read_mark(copy, light))
+        code, out, err = said(capsys, *command)
+        assert (code, out) == whole[:2]
+        first = f"The weights of the state {name} are gone: the next stage first trains"
+        assert " ".join(err.split()) == f"{first} {steps} steps again, from {begin}"
+
+
+def test_a_stage_that_carries_the_optimizer_needs_it(storage: Storage, tmp_path: Path) -> None:
+    copy = Storage(shutil.copytree(storage.url, tmp_path / "copy"))
+    chain = plan_sweeps((definition(),), copy).sweeps[0].trainings["replay 0%"].chain
+    for step in (6, 12):
+        keep_weights(copy, read_mark(copy, chain.name(step)))
+    assert too_light_to_continue(copy, chain, resets_optimizer=True) == ""
+    assert too_light_to_continue(copy, chain, resets_optimizer=False) == (
+        f"The moments of AdamW of the state {chain.name(12)} are gone: the next stage first trains "
+        "6 steps again, from the state after step 6"
+    )
 
 
 def plain() -> dict[str, Any]:

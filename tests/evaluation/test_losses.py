@@ -15,6 +15,7 @@ from raycl.errors import InputError
 from raycl.evaluation import losses as state_evaluation
 from raycl.evaluation.losses import corpora_for, evaluate_state
 from raycl.evaluation.store import read_losses
+from raycl.results.named_state import named_state
 from raycl.states.lookup import find_state, swept_states
 from raycl.states.mark import Metadata, read_mark, write_mark
 from raycl.storage import Storage
@@ -119,7 +120,7 @@ def test_a_corpus_added_later_appears_in_the_results(tmp_path: Path) -> None:
     corpora = {name: {"text": f"{name}.jsonl"} for name in ("older", "new", "newest")}
     definition = trained_recipe(storage, corpora=corpora)
     assert len(swept_states(storage, "small")) == 2
-    (end,) = swept_states(storage, "small", "small")
+    end = named_state(storage, "small").state
     (loss,) = evaluate_state(storage, end, ["newest"]).values()
     after = outcomes_table(definition, storage)
     assert after["loss/newest"][0] == loss
@@ -150,6 +151,7 @@ def test_the_command(storage: Storage, capsys: pytest.CaptureFixture[str]) -> No
         (["000000002", "--corpus", "nw"], "Corpora here: new, older"),
         (["--recipe", "small"], "Give --sweep"),
         (["--sweep", "none"], "Known sweeps: none"),
+        (["--sweep", "none", "--recipe", "best"], "Known sweeps: none"),
     ):
         code, out = command(*arguments)
         assert (code, message in out) == (2, True), out

@@ -9,7 +9,7 @@ import pytest
 
 from raycl.cli.main import main
 from raycl.recipe.definition import Definition
-from raycl.states.lookup import swept_states
+from raycl.results.named_state import named_state
 from raycl.storage import Storage
 from tests.helpers.trained_recipes import outcomes_of, outcomes_table, trained_recipe
 from tests.helpers.training_runs import make_storage
@@ -90,7 +90,7 @@ def test_where_all_were_validated_on_other_rows_the_table_is_on_those(storage: S
 def test_more_rows_count_when_every_recipe_has_them(storage: Storage) -> None:
     definition = recipe(storage, 4, 1e-3, 2e-3)
     before = outcomes_table(definition, storage)
-    ends = [swept_states(storage, "small", label)[0] for label in before["recipe"]]
+    ends = [named_state(storage, label).state for label in before["recipe"]]
     assert run("evaluate", ends[0], "--storage", storage.url, "--rows", "5") == 0
     some = outcomes_table(definition, storage)
     assert some[LOSSES].equals(before[LOSSES])

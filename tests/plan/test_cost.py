@@ -121,7 +121,14 @@ def test_a_layout_is_told_in_words() -> None:
 
 
 def test_labels_with_brackets_are_shown_as_they_are() -> None:
-    node = {"finished": False, "recipes": ["betas [/x]"], "stage": "new", "steps": 3}
+    node = {
+        "finished": False,
+        "recipes": ["betas [/x]"],
+        "stage": "new",
+        "steps": 3,
+        "saved": 0,
+        "training": False,
+    }
     assert "of betas [/x]" in _text(lambda c: print_status("small", [node], c))
 
 

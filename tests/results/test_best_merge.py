@@ -10,6 +10,7 @@ import yaml
 
 from raycl.cli.main import main
 from raycl.cluster.options import ClusterOptions
+from raycl.errors import InputError
 from raycl.evaluation.store import add_losses
 from raycl.recipe.stored_chains import stored_chains
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps
@@ -19,10 +20,14 @@ from raycl.results.validation_rows import rows_of
 from raycl.states.inventory import stored_states
 from raycl.states.mark import read_mark
 from raycl.states.prune import removable
+from raycl.states.reduced import keep_results
 from raycl.states.references import find_uses
 from raycl.storage import Storage
 from raycl.sweep.description import write_description
 from raycl.sweep.merges import make_merges
+from raycl.train.checkpoint.stored_state import read_state
+from raycl.train.checkpoint.weights import state_weights
+from raycl.weights.merge import merge_states
 from tests.helpers.trained_recipes import outcomes_table, trained_recipe
 from tests.helpers.training_runs import CONFIG, make_storage
 
@@ -83,10 +88,43 @@ def test_the_best_merge_and_what_it_was_made_of_stay_whole(
     code, *_ = said(capsys, "prune", storage.url, "--older-than", "0s", "--to", "results", "--yes")
     assert code == 0
     whole = {name for name, holds in held(storage).items() if holds == "all"}
-    merges = {one.name for one in plan.sweeps[0].merges}
-    assert whole == {*merges, *merge.needs}
+    assert whole == {merge.name, *merge.needs}
     assert outcomes_table(before, storage).equals(table)
     assert named_state(storage, "best").state == merge.name
+    assert make_merges(plan, storage, ClusterOptions(), lambda _: None) == {}
+    assert {name for name, holds in held(storage).items() if holds == "all"} == whole
+
+
+def test_a_lost_merge_is_made_again_where_it_is_asked_for(storage: Storage) -> None:
+    plan = trained(storage)
+    lost = plan.sweeps[0].merges[1]
+    weights = next(f for f in read_mark(storage, lost.name).files if f.endswith(".safetensors"))
+    before = storage.read_bytes(f"states/{lost.name}/{weights}")
+    keep_results(storage, read_mark(storage, lost.name))
+    assert not storage.exists(f"states/{lost.name}/{weights}")
+    with pytest.raises(InputError, match="Merge again with `raycl merge`"):
+        state_weights(storage, read_state(storage, lost.name))
+    assert merge_states(storage, lost.base, (lost.state,), lost.method) == lost.name
+    assert held(storage)[lost.name] == "all"
+    assert storage.read_bytes(f"states/{lost.name}/{weights}") == before
+
+
+def test_the_merges_that_a_recipe_named_before_hold_less_too(
+    storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = trained(storage)
+    old = [merge.name for merge in plan.sweeps[0].merges]
+    write_description(trained_recipe(storage, **{**RECIPE, "merge": []}), storage, plan.tree)
+    code, *_ = said(capsys, "prune", storage.url, "--older-than", "0s", "--to", "results", "--yes")
+    assert code == 0
+    assert {held(storage)[name] for name in old} == {"results"}
+
+
+def test_a_merge_that_is_made_and_not_measured_stays_whole(storage: Storage) -> None:
+    plan = trained(storage)
+    merge = plan.sweeps[0].merges[1]
+    storage.remove_folder(f"evaluations/{merge.name}")
+    assert merge.name in states_to_keep(storage, "small")
 
 
 def test_what_a_merge_still_needs_stays_whole(

@@ -12,7 +12,7 @@ from raycl.cli.main import main
 from raycl.errors import InputError
 from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.states.inventory import StateFacts
-from raycl.states.mark import FileFacts, read_mark
+from raycl.states.mark import FileFacts, MergeOrigin, read_mark
 from raycl.states.reducible import Less, freed_bytes, reducible
 from raycl.states.references import SweepNode, Uses
 from tests.helpers.finished_sweep import definition, finished_sweep, train_plan
@@ -59,6 +59,30 @@ def test_what_holds_no_more_is_offered_only_to_be_tidied() -> None:
 def test_nothing_is_offered_while_a_record_is_damaged() -> None:
     with pytest.raises(InputError, match="nothing may go"):
         reducible([], Uses(NODES, frozenset(), ("it is damaged",)), "weights", (NOW, DAY))
+
+
+def merge(place: int, *origins: str, days: int = 2) -> StateFacts:
+    origin = MergeOrigin(base=origins[0], states=origins[1:], method="linear", weight=0.5)
+    mark = state_mark(f"{0:09d}-{place:040x}", merged=origin)
+    return StateFacts(mark.name, 40, NOW - days * DAY, mark)
+
+
+def test_measured_merges_hold_less_but_for_what_is_asked_for_or_made_of_it() -> None:
+    lost, best = merge(1, TRUNK, LEAF), merge(2, TRUNK, OTHER)
+    inner, outer = merge(3, TRUNK, LEAF), merge(4, LEAF, merge(3, LEAF).name)
+    of_no_sweep, young = merge(5, LEAF, OTHER), merge(6, LEAF, OTHER, days=0)
+    not_measured = merge(7, LEAF, OTHER)
+    merges = [lost, best, inner, outer, of_no_sweep, young, not_measured]
+    named = [SweepNode("sweep", m.name, ("m",), made_of=m.merged_from) for m in (lost, best, outer)]
+    uses = Uses((*NODES, *named), frozenset(m.name for m in merges if m is not not_measured))
+    states = [state(TRUNK), state(LEAF), state(OTHER), *merges]
+
+    def going(to: Less) -> set[str]:
+        keep = (best.name, outer.name)
+        return {one.name for one in reducible(states, uses, to, (NOW, DAY), keep)}
+
+    assert going("weights").isdisjoint(one.name for one in merges)
+    assert going("results") == {lost.name, of_no_sweep.name}
 
 
 def test_bytes_that_go() -> None:

@@ -17,6 +17,7 @@ from raycl.evaluation.losses import evaluate_state
 from raycl.recipe.definition import Definition, define
 from raycl.recipe.stored_chains import stored_chains
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps
+from raycl.results.named_state import named_state
 from raycl.results.table import read_results
 from raycl.states.inventory import stored_states
 from raycl.states.lookup import complete_states, swept_states
@@ -78,7 +79,7 @@ def test_rows_are_measured_as_the_training_was(storage: Storage) -> None:
     assert table["spike/new"].notna().tolist() == [True, False, False, False]
     for label in ROWS:
         name = table.loc[label, "state"]
-        assert swept_states(storage, "small", label) == [name]
+        assert named_state(storage, label).state == name
     assert len(swept_states(storage, "small")) == 5
 
 

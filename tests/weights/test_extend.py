@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -165,13 +168,41 @@ def test_a_recipe_continues_from_it_with_its_tokenizer(here: Path) -> None:
         read_resolution([mixed], None)
 
 
+_KILLED = """
+import os, signal
+from pathlib import Path
+from raycl.weights import extend
+
+def kill(made, target):
+    assert (target / "model.safetensors").exists()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+extend._write_tokenizer = kill
+list(extend.extend_folder("base", Path("new"), extend.Growth((), 0, ("Katze",), "mean", 1)))
+"""
+
+
+def test_what_a_kill_leaves_is_replaced(here: Path) -> None:
+    base(here / "base", MODELS["tied"])
+    before = {path.name for path in here.iterdir()}
+    killed = subprocess.run([sys.executable, "-c", _KILLED], check=False, cwd=here)
+    assert killed.returncode == -signal.SIGKILL
+    assert {path.name for path in here.iterdir()} - before == {"new.partial"}
+    said = extended(0, ("Katze",))
+    assert said[0].endswith("new.partial was left by a command that did not end; it is replaced")
+    assert "1 new tokens" in said[1]
+    assert {path.name for path in here.iterdir()} - before == {"new"}
+    assert not [path.name for path in (here / "new").iterdir() if path.name.startswith(".")]
+    assert (here / "new/model.safetensors").stat().st_mode & 0o777 == 0o644
+
+
 def test_what_cannot_be_extended_is_refused_and_nothing_is_left(here: Path) -> None:
     base(here / "base", MODELS["tied"], tokenizer=unigram())
     write_tokenizer(here / "base", unigram(), tokenizer_config={})
     with pytest.raises(InputError, match="a Unigram model, and only a BPE learns"):
         extended()
     assert "1 new tokens" in extended(0, ("Katze",))[0]
-    with pytest.raises(InputError, match="it exists"):
+    with pytest.raises(InputError, match="it is not empty"):
         extended(0, ("Hund",))
     (here / "new").rename(here / "other")
     base(here / "base", MODELS["tied"])

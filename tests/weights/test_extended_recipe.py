@@ -24,7 +24,7 @@ from raycl.data.shards import CorpusReader
 from raycl.data.tokenizer import known_tokenizer
 from raycl.data.tokenizer.extension_record import ExtensionRecord
 from raycl.errors import InputError
-from raycl.evaluation.export import ExportOptions, export_state
+from raycl.export.export import ExportOptions, export_state
 from raycl.models.extension import vocabulary_extension
 from raycl.models.find import find_start
 from raycl.models.read import read_start

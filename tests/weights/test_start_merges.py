@@ -19,8 +19,8 @@ from raycl.data.tokenizer import store_tokenizer
 from raycl.data.tokenizer.files import TokenizerFiles
 from raycl.data.tokenizer.text_tokenizer import make_tokenizer
 from raycl.errors import InputError
-from raycl.evaluation.export import export_state
 from raycl.evaluation.losses import evaluate_state
+from raycl.export.export import export_state
 from raycl.models.read import read_start
 from raycl.models.store import start_weights, store_start
 from raycl.plan.merge_method import MergeMethod

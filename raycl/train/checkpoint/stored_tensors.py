@@ -24,6 +24,10 @@ _PRUNED = "this state holds results alone: `raycl prune` has removed its weights
 _TRAIN_AGAIN = (
     "Remove this state's folder and run the sweep again, which trains it again, to the same bits"
 )
+_MERGE_AGAIN = (
+    "Merge again with `raycl merge`, or remove this state's folder and run its sweep again: what "
+    "it is made of gives the same bits"
+)
 
 
 class StoredTensors:
@@ -39,7 +43,8 @@ class StoredTensors:
         self.where = storage.full_path(layout.state(state.name))
         """The state's folder, for people."""
         if state.mark.holds == "results":
-            raise InputError(self.where, _PRUNED, _TRAIN_AGAIN)
+            remedy = _MERGE_AGAIN if state.mark.merged else _TRAIN_AGAIN
+            raise InputError(self.where, _PRUNED, remedy)
         if (file := state.mark.index_file) is not None:
             data = world.agree(lambda: _index_file(storage, state, file))
             where = storage.full_path(state.path(file))

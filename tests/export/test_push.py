@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from raycl.errors import InputError
-from raycl.evaluation.push import check_repository, push_folder
+from raycl.export.push import check_repository, push_folder
 
 
 class Hub:

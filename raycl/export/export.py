@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 from raycl.data.tokenizer import copy_tokenizer
-from raycl.evaluation.loaded_loss import LoadedLoss, loaded_loss
 from raycl.evaluation.losses import read_state_tokenizer
-from raycl.evaluation.partial_folder import check_new, check_room, written_beside
-from raycl.evaluation.source_files import copy_source_files
-from raycl.models.chat import CHAT_TEMPLATE, chat_template
+from raycl.export.loaded_loss import LoadedLoss, loaded_loss
+from raycl.export.source_files import copy_source_files
+from raycl.models.chat import stored_templates
 from raycl.models.exported import finish_config, finish_tokenizer
 from raycl.models.store import GENERATION, start_dtype, start_files
 from raycl.states.lookup import find_state
 from raycl.storage import Storage
+from raycl.storage.partial_folder import check_new, check_room, written_beside
 from raycl.train.checkpoint.cast import TORCH_DTYPES, Dtype
 from raycl.train.checkpoint.export import FILE_BYTES, export_hugging_face
 from raycl.train.checkpoint.stored_state import StoredState, read_state
@@ -99,26 +99,23 @@ def export_state(
         export_hugging_face(storage, state.name, beside, options.file_bytes, dtype)
         copy_tokenizer(storage, tokenizer.fingerprint, beside)
         copy_source_files(storage, state.mark.model.pretrained, tokenizer, beside)
-        _copy_instruct_files(storage, state, beside)
+        instruct = state.mark.merged.instruct if state.mark.merged else None
+        _copy_generation_settings(storage, instruct, beside)
         began_random = state.mark.model.pretrained is None
         ids = {"eos_token_id": tokenizer.end, "bos_token_id": tokenizer.begin}
         finish_config(beside, dtype, ids if began_random else None)
-        finish_tokenizer(beside)
+        finish_tokenizer(beside, stored_templates(storage, instruct) if instruct else None)
         loss = loaded_loss(storage, state, beside, dtype) if options.check else None
         made = Exported(state, dtype, loss, options.check)
         finish(beside, made)
     return made
 
 
-def _copy_instruct_files(storage: Storage, state: StoredState, folder: Path) -> None:
-    """The generation settings and the chat template of an instruct model that was merged in."""
-    instruct = state.mark.merged.instruct if state.mark.merged else None
-    if instruct is None:
-        return
-    for name, content in start_files(storage, instruct, (GENERATION,)).items():
+def _copy_generation_settings(storage: Storage, instruct: str | None, folder: Path) -> None:
+    """The generation settings of an instruct model that was merged in."""
+    files = start_files(storage, instruct, (GENERATION,)) if instruct else {}
+    for name, content in files.items():
         (folder / name).write_bytes(content)
-    if template := chat_template(storage, instruct):
-        (folder / CHAT_TEMPLATE).write_text(template, encoding="utf-8")
 
 
 def _dtype(storage: Storage, state: StoredState, choice: DtypeChoice) -> Dtype:

@@ -1,4 +1,4 @@
-"""A folder that appears complete or not at all: written beside its place, and then renamed."""
+"""A local folder that appears complete or not at all: written beside its place, then renamed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from raycl.errors import InputError
 from raycl.units import format_bytes
 
-_MARK = ".written-by-raycl-export"
+_MARK = ".written-by-raycl"
 """A file in a folder that is not complete: only such a folder is ever replaced."""
 _SPARE = 64 * 2**20
 """Bytes for everything that is not weights."""
@@ -52,11 +52,11 @@ def written_beside(folder: Path, report: Callable[[str], None]) -> Iterator[Path
     beside = _beside(folder)
     if beside.exists():
         with _alone(beside):
-            report(f"{beside} was left by an export that did not end; it is replaced")
+            report(f"{beside} was left by a command that did not end; it is replaced")
             shutil.rmtree(beside)
     try:
         beside.mkdir(parents=True)
-    except FileExistsError as error:  # of two exports that begin at once
+    except FileExistsError as error:  # of two commands that begin at once
         raise _written_already(beside) from error
     with _alone(beside):
         yield from _filled(beside, folder)
@@ -91,7 +91,7 @@ def _alone(beside: Path) -> Iterator[None]:
 
 
 def _written_already(beside: Path) -> InputError:
-    problem = "another export writes this folder now"
+    problem = "another command writes this folder now"
     return InputError(str(beside), problem, "Wait for its end, or give another folder")
 
 

@@ -18,8 +18,7 @@ from safetensors import safe_open
 from raycl.data.manifest import load_manifest
 from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
-from raycl.evaluation.export import ExportOptions, export_state
-from raycl.evaluation.partial_folder import check_new, written_beside
+from raycl.export.export import ExportOptions, export_state
 from raycl.storage import Storage
 from raycl.train.checkpoint.cast import cast
 from raycl.train.model.architecture import check_fields
@@ -136,7 +135,7 @@ def test_another_model_in_the_folder_is_noticed(
         config["rope_parameters"]["rope_theta"] = 2.0
         (folder / "config.json").write_text(json.dumps(config))
 
-    monkeypatch.setattr("raycl.evaluation.export.finish_config", wrong)
+    monkeypatch.setattr("raycl.export.export.finish_config", wrong)
     with pytest.raises(InputError, match="not the same model"):
         export_state(storage, STATE, tmp_path / "out")
     assert {path.name for path in tmp_path.iterdir()} == {"storage"}  # nothing is left
@@ -145,7 +144,7 @@ def test_another_model_in_the_folder_is_noticed(
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from raycl.evaluation.export import export_state
+from raycl.export.export import export_state
 from raycl.storage import Storage
 def kill(folder, made):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -162,16 +161,9 @@ def test_a_killed_export_leaves_no_folder_and_is_replaced(tmp_path: Path) -> Non
     assert (left / "model.safetensors").exists()
     said: list[str] = []
     export_state(storage, STATE, out, report=said.append)
-    assert said == [f"{left} was left by an export that did not end; it is replaced"]
+    assert said == [f"{left} was left by a command that did not end; it is replaced"]
     assert not left.exists()
     assert not [file.name for file in out.iterdir() if file.name.startswith(".")]
-
-
-def test_a_folder_of_the_user_is_never_replaced(tmp_path: Path) -> None:
-    (tmp_path / "out.partial").mkdir()
-    (tmp_path / "out.partial/thesis.txt").touch()
-    with pytest.raises(InputError, match="something else has this name"):
-        check_new(tmp_path / "out")
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,28 +180,3 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(OSError, match="No space left"):
         export_state(storage, STATE, tmp_path / "out", finish=full)
     assert {path.name for path in tmp_path.iterdir()} == {"storage"}
-
-
-def test_a_folder_that_another_export_writes_is_left_alone(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    told: list[str] = []
-    with written_beside(out, told.append) as first:
-        (first / "first.txt").touch()
-        with (
-            pytest.raises(InputError, match="another export writes this folder now"),
-            written_beside(out, told.append),
-        ):
-            pass
-    assert [file.name for file in out.iterdir()] == ["first.txt"]
-    assert not told
-
-
-def test_a_link_and_a_place_in_a_file_are_refused_before_anything_is_written(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"file is a file\. Give a folder elsewhere"):
-        check_new(tmp_path / "file/a/b")
-    with pytest.raises(InputError, match=r"it is a link\. Give a new folder"):
-        check_new(tmp_path / "link")
