@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from raycl.data.tokenizer import copy_tokenizer
+from raycl.data.tokenizer.files import CHAT_TEMPLATE
 from raycl.evaluation.loaded_loss import LoadedLoss, loaded_loss
 from raycl.evaluation.losses import read_state_tokenizer
 from raycl.evaluation.partial_folder import check_new, check_room, written_beside
 from raycl.evaluation.source_files import copy_source_files
-from raycl.models.chat import CHAT_TEMPLATE, chat_template
+from raycl.models.chat import chat_template
 from raycl.models.exported import finish_config, finish_tokenizer
 from raycl.models.store import GENERATION, start_dtype, start_files
 from raycl.states.lookup import find_state

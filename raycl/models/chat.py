@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from raycl.data.tokenizer.files import CHAT_TEMPLATE
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
 
-CHAT_TEMPLATE = "chat_template.jinja"
 _FIELD = "chat_template"
 _DEFAULT = "default"
 

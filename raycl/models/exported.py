@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from raycl.models.chat import CHAT_TEMPLATE
+from raycl.data.tokenizer.files import CHAT_TEMPLATE
 from raycl.models.store import GENERATION
 from raycl.storage import layout
 
