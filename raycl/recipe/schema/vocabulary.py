@@ -12,10 +12,13 @@ from raycl.recipe.schema.common import Text
 from raycl.units import Count, parse_whole
 
 _MOST = 10**7
+_SAMPLE = 4_000_000
 
 
-def _number_or_words(value: Any) -> int | tuple[str, ...]:
+def _number_or_words(value: Any) -> int | tuple[str, ...] | None:
     """How many tokens to learn, or the words that become tokens as they are."""
+    if value is None:
+        return None
     if not isinstance(value, list | tuple):
         number = parse_whole(value)
         if not 0 < number <= _MOST:
@@ -57,7 +60,7 @@ class Vocabulary(Configuration):
     initialize: Literal["mean", "weighted-mean"] = Field(
         default="mean", description="how a new row is made of those of the old tokens it stands for"
     )
-    sample_bytes: Count = Field(default=4_000_000, gt=0, description="bytes read from each corpus")
+    sample_bytes: Count = Field(default=_SAMPLE, gt=0, description="bytes read from each corpus")
 
     model_config = ConfigDict(serialize_by_alias=True)
 
@@ -68,7 +71,7 @@ class Vocabulary(Configuration):
                 "give either `add` or `tokenizer`",
                 "Give add: 4000 for more tokens, or the folder of another tokenizer",
             )
-        if self.tokenizer is not None and self.model_fields_set & {"sources", "sample_bytes"}:
+        if self.tokenizer is not None and (self.sources or self.sample_bytes != _SAMPLE):
             raise FieldError(
                 "`from` and `sample_bytes` are for tokens that are learned, and `tokenizer` names "
                 "all of them",
