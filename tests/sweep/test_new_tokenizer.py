@@ -361,7 +361,7 @@ def test_it_is_trained_and_exported(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = command(capsys, *words)
     assert code == 0, err  # the loss of what transformers loads was compared
     card = " ".join(Path("out/README.md").read_text("utf-8").split())
-    assert f"with another tokenizer (293 tokens in place of {VOCABULARY}; " in card
+    assert f"with another tokenizer (290 tokens in place of {VOCABULARY}; " in card
     manifest = load_manifest(storage, "corpora/new")
     rows = torch.tensor(
         CorpusReader(storage, "corpora/new", manifest, "validation").read(0, 2).astype("int64")
