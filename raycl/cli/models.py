@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raycl.cli.options import StorageUrl
+from raycl.errors import InputError
 
 if TYPE_CHECKING:
     from raycl.storage import Storage
@@ -94,16 +95,31 @@ def extend(  # noqa: PLR0913 (each is an option of the command)
     text: Annotated[list[str] | None, typer.Option(help="Files that new tokens come from.")] = None,
     tokens: Annotated[int, typer.Option(min=0, help="How many tokens to learn from it.")] = 0,
     token: Annotated[list[str] | None, typer.Option(help="A new token as it is.")] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Another tokenizer in place of its own: folder or hub name.")
+    ] = None,
     initialize: Annotated[str, typer.Option(help="mean, or weighted-mean.")] = "mean",
     sample_bytes: Annotated[int, typer.Option(min=1, help="Bytes read of each text.")] = 4_000_000,
 ) -> None:
-    """Give a model further tokens, for a new language: a folder to continue from.
+    """Give a model further tokens, or another tokenizer: a folder to continue from.
 
     A new token's rows are the mean of those of the tokens that stood for it. It prints the bytes
     per token of each text before and after.
     """
     from raycl.weights.extend import Growth, extend_folder
+    from raycl.weights.replace import Replacement, replace_in_folder
 
+    if tokenizer is not None:
+        if tokens or token:
+            raise InputError(
+                f"--tokenizer {tokenizer}",
+                "it is all tokens that the model gets, and --tokens or --token name others",
+                "Leave one of them out, or run the command twice",
+            )
+        whole = Replacement(tokenizer, tuple(text or ()), initialize, sample_bytes)
+        for sentence in replace_in_folder(model, to, whole):
+            print(sentence)
+        return
     wanted = Growth(tuple(text or ()), tokens, tuple(token or ()), initialize, sample_bytes)
     for sentence in extend_folder(model, to, wanted):
         print(sentence)

@@ -74,7 +74,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
         if sentence:
             Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:
-        vocabulary = [asdict(model) for model in grown]
+        vocabulary = [model.as_data for model in grown]
         more = {"steps_left": made.cost.steps_left, "vocabulary": vocabulary}
         more["vocabulary_to_make"] = [asdict(found.tokens) for found in resolution.unmade]
         print(json.dumps({**asdict(made.cost), **more}, indent=1))

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from raycl.data.tokenizer.chat_template import FIELD
+from raycl.data.tokenizer.files import CHAT_TEMPLATE
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
 
-CHAT_TEMPLATE = "chat_template.jinja"
-FIELD = "chat_template"
 _DEFAULT = "default"
 """What transformers calls a template that was given without a name."""
 _REMEDY = "Restore the file from the model's own folder"

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from raycl.models.chat import CHAT_TEMPLATE, FIELD, chat_templates, written_templates
+from raycl.data.tokenizer.chat_template import FIELD
+from raycl.data.tokenizer.files import CHAT_TEMPLATE
+from raycl.models.chat import chat_templates, written_templates
 from raycl.models.store import GENERATION
 from raycl.storage import layout
 

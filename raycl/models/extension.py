@@ -16,8 +16,13 @@ _MULTIPLE = 128
 
 def grown_rows(rows: int, tokens: int) -> int:
     """Rows of an embedding of `rows` rows when it has to hold `tokens` tokens."""
+    return max(rows, padded_rows(rows, tokens))
+
+
+def padded_rows(rows: int, tokens: int) -> int:
+    """Rows for `tokens` tokens, of which none is an old one, where there were `rows` before."""
     multiple = gcd(rows, _MULTIPLE)
-    return max(rows, -(-tokens // multiple) * multiple)
+    return -(-tokens // multiple) * multiple
 
 
 def vocabulary_extension(start: Start, storage: Storage | None) -> ExtensionRecord | None:

@@ -1,17 +1,18 @@
-"""Models that recipes give new tokens: found in the storage, or planned where none was made yet."""
+"""Models that recipes give a vocabulary: found in the storage, or planned before they are made."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from raycl.data.tokenizer.files import TokenizerFiles
 from raycl.data.tokenizer.text_tokenizer import TextTokenizer, make_tokenizer
 from raycl.errors import InputError
 from raycl.models.extension import grown_rows
 from raycl.models.extension_request import (
     ExtensionRequest,
     NewTokens,
+    OtherTokenizer,
     content_key,
     find_request,
     place_key,
@@ -24,34 +25,39 @@ from raycl.models.store import stored_start
 from raycl.models.tokenizer import own_files
 from raycl.storage import Storage
 
+_NOT_KNOWN = "provisional, and its tokens per byte are not known."
+
 
 @dataclass(frozen=True)
 class PlannedExtension:
-    """A model that gets new tokens, before or after it was extended."""
+    """A model that gets another vocabulary, before or after it was made."""
 
-    tokens: NewTokens
+    tokens: NewTokens | OtherTokenizer
     base: Start | None
     """The model before; None where it is gone and its extension is there."""
     keys: tuple[str, ...]
     """Names of the request in a storage."""
     start: Start
-    """The extended model; before it is made, what is known of it, under a provisional name."""
+    """The new model; before it is made, what is known of it, under a provisional name."""
     request: ExtensionRequest | None = None
-    """The record of the extended model; None before it is made."""
+    """The record of the new model; None before it is made."""
+    tokenizer: TextTokenizer | None = None
+    """The tokenizer in place of the model's own; None where it is gone, or the own one grows."""
 
     @property
     def sentence(self) -> str:
         """What will be made, for people."""
-        tokens = self.tokens
-        what = f"{tokens.count:,} new tokens"
-        if tokens.learned:
-            what += f", learned from {' and '.join(tokens.corpora)}"
+        what = self.tokens.described
+        if self.tokens.corpora:
+            what += f", learned from {' and '.join(self.tokens.corpora)}"
+        if self.tokenizer is not None:
+            what += f" of {self.tokenizer.vocabulary:,} tokens in place of its own"
         rows = self.start.config.get("vocab_size")
         size = f"; planned with {rows:,} rows" if isinstance(rows, int) else ""
         return (
             f"model.pretrained {self.start.reference!r} gets {what}{size}. `raycl sweep` or `raycl "
             "prepare` makes it so, before a cluster starts; until then names of states are "
-            "provisional, and its tokens per byte are not known."
+            + ("provisional." if self.tokenizer else _NOT_KNOWN)
         )
 
 
@@ -86,7 +92,8 @@ def base_tokenizer(base: Start, storage: Storage | None) -> TextTokenizer:
     if files is None:
         raise InputError(
             f"model.pretrained {base.reference!r}",
-            "no tokenizer came with it, to which model.vocabulary could add tokens",
+            "no tokenizer came with it, to which model.vocabulary could add tokens, or in whose "
+            "terms it could say another one's",
             "Put its tokenizer.json into its folder",
         )
     return make_tokenizer(files)
@@ -101,13 +108,12 @@ def made_start(
     return stored_start(storage, request.identifier, reference)
 
 
-def tokenizer_starts(extensions: Mapping[str, PlannedExtension]) -> dict[str, Start]:
-    """The model whose tokenizer is known for each extension: the extended one, else the base."""
-    found = {}
-    for name, extension in extensions.items():
-        unmade = extension.request is None and extension.base is not None
-        found[name] = extension.base if unmade and extension.base else extension.start
-    return found
+def tokenizer_files(extension: PlannedExtension, storage: Storage | None) -> TokenizerFiles | None:
+    """The tokenizer of a model: the new one, where it is known before the model is made."""
+    if extension.request is not None or extension.base is None:
+        return own_files(extension.start, storage)
+    known = extension.tokenizer
+    return known.files if known is not None else own_files(extension.base, storage)
 
 
 def _found_by_place(

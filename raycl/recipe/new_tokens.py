@@ -1,30 +1,33 @@
-"""Which tokens recipes give to their pretrained model: all recipes of a command the same ones."""
+"""Which vocabulary recipes give to their pretrained model: all of a command the same one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from raycl.errors import InputError
-from raycl.models.extension_request import NewTokens
+from raycl.models.extension_request import NewTokens, OtherTokenizer
 from raycl.recipe.schema import Recipe
+from raycl.recipe.tokenizer_facts import tokenizer_choice
 
 _WHERE = "model.vocabulary"
 
 
-def new_tokens(recipe: Recipe) -> NewTokens | None:
-    """The tokens that a recipe's model gets; None where its vocabulary stays as it is.
+def new_tokens(recipe: Recipe) -> NewTokens | OtherTokenizer | None:
+    """What a recipe's model gets; None where its vocabulary stays as it is.
 
     Raises InputError where they are to be learned from a corpus that the recipe does not have.
     """
     wanted = recipe.model.vocabulary
     if wanted is None:
         return None
+    if wanted.tokenizer is not None:
+        return OtherTokenizer(wanted.tokenizer, tokenizer_choice(recipe), wanted.initialize)
     corpora = _corpora(recipe) if wanted.learned else ()
     return NewTokens(wanted.learned, wanted.words, corpora, wanted.initialize, wanted.sample_bytes)
 
 
-def shared_new_tokens(recipes: Iterable[Recipe]) -> NewTokens | None:
-    """The tokens that the models of all recipes get; None where none gets any.
+def shared_new_tokens(recipes: Iterable[Recipe]) -> NewTokens | OtherTokenizer | None:
+    """What the models of all recipes get; None where none gets anything.
 
     Raises InputError where recipes differ in it: their corpora are prepared with one tokenizer.
     """

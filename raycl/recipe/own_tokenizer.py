@@ -9,30 +9,27 @@ from raycl.data.tokenizer.differences import difference
 from raycl.data.tokenizer.files import TokenizerFiles
 from raycl.data.tokenizer.text_tokenizer import make_tokenizer
 from raycl.errors import InputError
-from raycl.models.start import Start
-from raycl.models.tokenizer import own_files
 from raycl.recipe.schema import Recipe
 from raycl.recipe.tokenizer_facts import tokenizer_choice
-from raycl.storage import Storage
 
 _ANOTHER = (
-    "Leave `tokenizer` out, which takes the model's own; a model gets new tokens by "
-    "`model.vocabulary` or `raycl models extend`"
+    "Leave `tokenizer` out, which takes the model's own; a model gets another tokenizer by "
+    "`model.vocabulary: {tokenizer: …}`, and new tokens by `{add: …}`; or by `raycl models extend`"
 )
 
 
 def own_tokenizer(
-    recipes: Iterable[Recipe], starts: Mapping[str, Start], storage: Storage | None
+    recipes: Iterable[Recipe], files: Mapping[str, TokenizerFiles | None]
 ) -> tuple[TokenizerFiles | None, list[str]]:
     """The tokenizer of the models that `recipes` continue from, and sentences for the user.
 
-    It is one: a sweep's corpora are prepared once. None where none of the models brings a
-    tokenizer. Raises InputError where models have different ones, and where a recipe names another
-    one than its model's or leaves it to a model without one.
+    `files` are those of each model's tokenizer, by the reference in the recipe. The result is one:
+    a sweep's corpora are prepared once. None where none of the models brings a tokenizer. Raises
+    InputError where models have different ones, and where a recipe names another one than its
+    model's or leaves it to a model without one.
     """
     own: TokenizerFiles | None = None
     notes: dict[str, None] = {}
-    files = {name: own_files(start, storage) for name, start in starts.items()}
     for recipe in recipes:
         name = recipe.model.pretrained
         if name is None:

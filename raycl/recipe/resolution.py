@@ -13,14 +13,17 @@ from typing import Any, ClassVar
 
 from raycl.data.tokenizer.files import TokenizerFiles
 from raycl.errors import InputError
+from raycl.models.extension_request import NewTokens, OtherTokenizer
 from raycl.models.find import find_start
 from raycl.models.references import remember
 from raycl.models.start import Start
 from raycl.models.store import check_start, store_start
+from raycl.models.tokenizer import own_files
 from raycl.plan.execution import Device
-from raycl.recipe.extensions import PlannedExtension, planned_extension, tokenizer_starts
+from raycl.recipe.extensions import PlannedExtension, planned_extension, tokenizer_files
 from raycl.recipe.new_tokens import shared_new_tokens
 from raycl.recipe.own_tokenizer import own_tokenizer
+from raycl.recipe.replacements import planned_replacement
 from raycl.recipe.schema import Recipe
 from raycl.storage import Storage, layout
 from raycl.storage.record import Part, Record, find_record, write_record
@@ -39,7 +42,7 @@ class Resolution:
     notes: tuple[str, ...] = ()
     """Sentences to tell the user."""
     extensions: Mapping[str, PlannedExtension] = field(default_factory=dict)
-    """Those of the checkpoints that get new tokens, made or not."""
+    """Those of the checkpoints that get another vocabulary, made or not."""
 
     @property
     def unmade(self) -> tuple[PlannedExtension, ...]:
@@ -86,14 +89,22 @@ def read_resolution(
     references = dict.fromkeys(r.model.pretrained for r in recipes if r.model.pretrained)
     tokens = shared_new_tokens(recipes)
     if tokens is not None:
-        found = {n: planned_extension(n, Path.cwd(), tokens, storage) for n in references}
+        found = {n: _planned(n, tokens, storage) for n in references}
         return with_extensions(recipes, Resolution(device=device), found, storage)
     read = {name: find_start(name, Path.cwd(), storage) for name in references}
     starts = {name: start for name, (start, _) in read.items()}
     notes = [sentence for _, sentence in read.values() if sentence]
     notes += [_own_code(start) for start in starts.values() if "auto_map" in start.config]
-    own, said = own_tokenizer(recipes, starts, storage)
+    own, said = own_tokenizer(recipes, {n: own_files(s, storage) for n, s in starts.items()})
     return Resolution(starts, device, own, (*notes, *said))
+
+
+def _planned(
+    reference: str, tokens: NewTokens | OtherTokenizer, storage: Storage | None
+) -> PlannedExtension:
+    if isinstance(tokens, OtherTokenizer):
+        return planned_replacement(reference, Path.cwd(), tokens, storage)
+    return planned_extension(reference, Path.cwd(), tokens, storage)
 
 
 def with_extensions(
@@ -102,9 +113,9 @@ def with_extensions(
     found: Mapping[str, PlannedExtension],
     storage: Storage | None,
 ) -> Resolution:
-    """The resolution of recipes whose checkpoints all get new tokens. Raises InputError."""
+    """The resolution of recipes whose checkpoints all get a vocabulary. Raises InputError."""
     starts = {name: extension.start for name, extension in found.items()}
-    own, said = own_tokenizer(recipes, tokenizer_starts(found), storage)
+    own, said = own_tokenizer(recipes, {n: tokenizer_files(e, storage) for n, e in found.items()})
     notes = [_own_code(start) for start in starts.values() if "auto_map" in start.config]
     return Resolution(starts, resolution.device, own, (*notes, *said), found)
 

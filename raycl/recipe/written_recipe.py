@@ -38,7 +38,7 @@ def written_recipe(definition: Definition, variant: Variant, device: Device) -> 
 def _model(model: Any, variant: Variant) -> Any:
     """The model, with the corpora that its new tokens are from: a later recipe may have more."""
     tokens = new_tokens(variant.recipe)
-    if tokens is None or not tokens.learned:
+    if tokens is None or not tokens.corpora:
         return model
     return {**model, "vocabulary": {**model["vocabulary"], "from": list(tokens.corpora)}}
 

@@ -92,7 +92,9 @@ def named_paths(definition: Definition) -> list[str]:
     for variant in definition.variants:
         recipe = variant.recipe
         words += [word for corpus in recipe.corpora.values() for word in corpus.text]
-        words += [word for word in (recipe.tokenizer.load, recipe.model.pretrained) if word]
+        changed = recipe.model.vocabulary.tokenizer if recipe.model.vocabulary else None
+        named = (recipe.tokenizer.load, recipe.model.pretrained, changed)
+        words += [word for word in named if word]
     return [word for word in dict.fromkeys(words) if "://" not in word]
 
 

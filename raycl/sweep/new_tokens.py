@@ -1,4 +1,4 @@
-"""Before a cluster starts: the models that a recipe gives new tokens are made, each once."""
+"""Before a cluster starts: the models that a recipe gives a vocabulary are made, each once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from raycl.data import corpora
 from raycl.data.prepare.inputs import find_files
 from raycl.data.prepare.train_tokenizer import sample_texts
 from raycl.data.tokenizer.differences import difference
-from raycl.data.tokenizer.extension import Extension, extend_tokenizer
+from raycl.data.tokenizer.extension import extend_tokenizer
 from raycl.data.tokenizer.extension_record import extension_record
+from raycl.data.tokenizer.text_tokenizer import TextTokenizer
 from raycl.errors import InputError, within
-from raycl.models.extension_request import ExtensionRequest, NewTokens, write_request
+from raycl.models.extension_request import (
+    ExtensionRequest,
+    NewTokens,
+    OtherTokenizer,
+    write_request,
+)
 from raycl.models.read import read_start
 from raycl.models.start import Start
 from raycl.models.store import start_files, store_start, stored_start
@@ -52,7 +58,8 @@ def make_extensions(
     where = definitions[0].where
     tokens = next(iter(resolution.extensions.values())).tokens
     found = dict(resolution.extensions)
-    if resolution.unmade or not set(tokens.corpora) <= set(prepared):
+    placed = isinstance(tokens, OtherTokenizer)  # its places are written again, without any text
+    if placed or resolution.unmade or not set(tokens.corpora) <= set(prepared):
         texts = _texts(material, tokens, storage, where, report)
         for name, extension in found.items():
             with within(where):
@@ -61,19 +68,24 @@ def make_extensions(
 
 
 def _texts(
-    material: Recipe, tokens: NewTokens, storage: Storage, where: str, report: Report
+    material: Recipe,
+    tokens: NewTokens | OtherTokenizer,
+    storage: Storage,
+    where: str,
+    report: Report,
 ) -> list[str]:
     """The text that tokens are learned from, fetched where the recipe says so."""
     used = {name: material.corpora[name] for name in tokens.corpora}
     check_corpora(material.model_copy(update={"corpora": used}), storage, where, {})
     texts: list[str] = []
+    wanted = 0 if isinstance(tokens, OtherTokenizer) else tokens.sample_bytes
     for name, corpus in used.items():
         if corpus.fetch:
             corpora.fetch(corpus.fetch, text_cache(), report)
         source = text_source(corpus)
         with within(f"{where}: corpora.{name}.text"):
             files = find_files(source)
-            texts.extend(sample_texts(source, files, tokens.sample_bytes, _SEED))
+            texts.extend(sample_texts(source, files, wanted, _SEED))
     return texts
 
 
@@ -101,8 +113,14 @@ def _made(
             "it is gone, and the text that its new tokens were learned from has changed since",
             "Restore the model's folder, or the text",
         )
-    report(f"model {base.reference}: {extension.tokens.count:,} new tokens are made")
-    request = _written(base, extension.tokens, texts, storage, digest)
+    tokens = extension.tokens
+    if isinstance(tokens, OtherTokenizer):
+        assert extension.tokenizer is not None, "without it nothing is planned to be made"
+        report(f"model {base.reference}: its rows are made for {tokens.described}")
+        request = _replaced(base, extension.tokenizer, tokens.initialize, storage, report)
+    else:
+        report(f"model {base.reference}: {tokens.described} are made")
+        request = _written(base, tokens, texts, storage, digest)
     write_request(storage, extension.keys, request)
     start = stored_start(storage, request.identifier, base.reference)
     assert start is not None, "its mark was written a moment ago"
@@ -126,12 +144,32 @@ def _written(
     with TemporaryDirectory(prefix="raycl-vocabulary-") as temporary:
         folder, target = Path(temporary) / "base", Path(temporary) / "model"
         rows = write_extended(_local(base, folder, storage), target, tokenizer, made, record)
-        start = read_start(str(target), target)
-        store_start(storage, start)
-        _check_stored(start, made, base, storage)
-    return ExtensionRequest(
-        identifier=start.identifier, base=base.identifier, text=digest, rows=rows
-    )
+        identifier = _stored(target, made.tokenizer, base, storage)
+    return ExtensionRequest(identifier=identifier, base=base.identifier, text=digest, rows=rows)
+
+
+def _replaced(
+    base: Start, tokenizer: TextTokenizer, initialize: str, storage: Storage, report: Report
+) -> ExtensionRequest:
+    """The same of a model that gets another tokenizer."""
+    from raycl.weights.replace import write_replaced
+
+    own = base_tokenizer(base, storage)
+    with TemporaryDirectory(prefix="raycl-vocabulary-") as temporary:
+        folder, target = Path(temporary) / "base", Path(temporary) / "model"
+        made = write_replaced(_local(base, folder, storage), target, own, tokenizer, initialize)
+        identifier = _stored(target, tokenizer, base, storage)
+    for sentence in (made.record.sentence, *made.notes):
+        report(f"model {base.reference}: {sentence}")
+    return ExtensionRequest(identifier=identifier, base=base.identifier, text="", rows=made.rows)
+
+
+def _stored(folder: Path, tokenizer: TextTokenizer, base: Start, storage: Storage) -> str:
+    """Copy the made model into the storage; its identifier."""
+    start = read_start(str(folder), folder)
+    store_start(storage, start)
+    _check_stored(start, tokenizer, base, storage)
+    return start.identifier
 
 
 def _local(base: Start, folder: Path, storage: Storage) -> Path:
@@ -145,11 +183,11 @@ def _local(base: Start, folder: Path, storage: Storage) -> Path:
     return folder
 
 
-def _check_stored(start: Start, made: Extension, base: Start, storage: Storage) -> None:
+def _check_stored(start: Start, tokenizer: TextTokenizer, base: Start, storage: Storage) -> None:
     """Raise InputError where the storage got the same weights first with another tokenizer."""
     kept = stored_start(storage, start.identifier, base.reference)
     files = own_files(kept, storage) if kept is not None else None
-    words = "it has none" if files is None else difference(files, made.tokenizer.files)
+    words = "it has none" if files is None else difference(files, tokenizer.files)
     if words:
         raise InputError(
             f"model.pretrained {base.reference!r}",

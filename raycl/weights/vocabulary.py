@@ -1,4 +1,4 @@
-"""A pretrained model with rows for further tokens, each made of the rows that stood for it."""
+"""A pretrained model with rows for new tokens, each made of the rows that stood for it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def extend_model(
     taken first. The model is held in memory, in the type of its file. Raises InputError where its
     weights are not complete.
     """
+    model = whole_model(folder)
+    rows = embedding_rows(model)
+    needed = grown_rows(rows, max(pieces) + 1)
+    refill(model, (needed, rows), pieces, weights)
+    save_model(model, target)
+    return needed
+
+
+def whole_model(folder: Path) -> Any:
+    """The model in a folder, in the type of its file. Raises InputError where it is not whole."""
     with silent():
         loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
             folder, dtype="auto", output_loading_info=True, local_files_only=True
@@ -36,16 +46,38 @@ def extend_model(
     if told["missing_keys"]:
         missing = ", ".join(sorted(told["missing_keys"])[:3])
         raise InputError(str(folder), f"weights are missing: {missing}", "Give a complete model")
-    rows = int(model.get_input_embeddings().weight.shape[0])
-    needed = grown_rows(rows, max(pieces) + 1)
-    if needed > rows:
+    return model
+
+
+def embedding_rows(model: Any) -> int:
+    """Rows of the model's embedding."""
+    return int(model.get_input_embeddings().weight.shape[0])
+
+
+def refill(
+    model: Any,
+    rows: tuple[int, int],
+    pieces: Mapping[int, tuple[int, ...]],
+    weights: Mapping[int, int] | None,
+) -> None:
+    """Give the model `rows[0]` rows, of which the first `rows[1]` stay where `pieces` has no token.
+
+    The others are made of old rows: those of a token's pieces, else all of them.
+    """
+    needed, stay = rows
+    old = [table.detach().clone() for table in _tables(model)]
+    if needed != embedding_rows(model):
         model.resize_token_embeddings(needed, mean_resizing=False)
     with torch.no_grad():
-        for table in _tables(model):
-            _fill(table, rows, pieces, weights)
+        for table, before in zip(_tables(model), old, strict=True):
+            table[stay:] = before.double().mean(0).to(table.dtype)  # rows that no token has
+            _fill(table, before, pieces, weights)
+
+
+def save_model(model: Any, target: Path) -> None:
+    """Write the model's weights and configurations into a folder."""
     with silent():
         model.save_pretrained(target)
-    return needed
 
 
 def _tables(model: Any) -> list[torch.Tensor]:
@@ -60,12 +92,12 @@ def _tables(model: Any) -> list[torch.Tensor]:
 
 def _fill(
     table: torch.Tensor,
-    rows: int,
+    before: torch.Tensor,
     pieces: Mapping[int, tuple[int, ...]],
     weights: Mapping[int, int] | None,
 ) -> None:
-    table[rows:] = table[:rows].double().mean(0).to(table.dtype)  # rows that no token has
     for token, parts in pieces.items():
-        share = torch.tensor([weights[p] if weights else 1 for p in parts], dtype=torch.float64)
-        old = table[list(parts)].double()
-        table[token] = torch.tensordot(share / share.sum(), old, dims=1).to(table.dtype)
+        if parts:
+            share = torch.tensor([weights[p] if weights else 1 for p in parts], dtype=torch.float64)
+            rows = before[list(parts)].double()
+            table[token] = torch.tensordot(share / share.sum(), rows, dims=1).to(table.dtype)

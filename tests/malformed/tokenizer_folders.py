@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from tests.helpers.workspace import recipe, with_recipe, write
+from tests.helpers.workspace import add_base, recipe, with_recipe, write
 from tests.malformed.case import Malformed
 
 
@@ -43,6 +43,7 @@ def malformed_tokenizers() -> Iterator[Malformed]:
     yield from _fields()
     yield from _files()
     yield from _content()
+    yield from _replacements()
 
 
 def _fields() -> Iterator[Malformed]:
@@ -76,6 +77,42 @@ def _fields() -> Iterator[Malformed]:
         write(folder, data)
 
     yield Malformed("no tokenizer", without, ("tokenizer",))
+
+
+def _replacements() -> Iterator[Malformed]:
+    """What a recipe may not say of another tokenizer for its pretrained model."""
+    own: dict[str, Any] = {"tokenizer": "./tokenizer"}
+    values: tuple[Any, ...] = (
+        {},
+        {"tokenizer": None},
+        {"tokenizer": ""},
+        {"tokenizer": 7},
+        {"tokenizer": ["./tokenizer"]},
+        {"tokenizer": {"load": "./tokenizer"}},
+        {"tokenizer": "./none"},
+        {"tokenizer": "/no/such/folder"},
+        {"tokenizer": "./text"},
+        {"tokenizer": "./recipe.yaml"},
+        own,  # the model has it already
+        {**own, "add": 10},
+        {**own, "from": ["new"]},
+        {**own, "sample_bytes": 1000},
+        {**own, "initialize": "random"},
+    )
+    for value in values:
+        says = ("model.vocabulary",)
+        yield Malformed(f"model.vocabulary: {value!r}", _vocabulary(value), says)
+    train = {"train": {"vocabulary": 300}}
+    yield Malformed("one that is trained beside", _vocabulary(own, train), ("model.vocabulary",))
+
+
+def _vocabulary(value: Any, tokenizer: Any = None) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        add_base(folder)
+        model = {"pretrained": "./base", "vocabulary": value}
+        write(folder, {**recipe(model=model), "tokenizer": tokenizer or {}})
+
+    return change
 
 
 def _files() -> Iterator[Malformed]:

@@ -16,10 +16,10 @@ from raycl.data.tokenizer.definition import (
     LOADABLE,
     Definition,
     model_tokens,
-    parts,
     token_ids,
     unknown_token,
 )
+from raycl.data.tokenizer.spelling import byte_letters, is_byte_level
 from raycl.errors import InputError
 
 _NEVER_IN_UTF8 = frozenset((0xC0, 0xC1, *range(0xF5, 0x100)))
@@ -134,7 +134,7 @@ def coverage_of(definition: Definition, encoder: Tokenizer, where: str) -> Cover
     Raises InputError where it would not encode unknown text at all.
     """
     model, tokens = definition["model"], model_tokens(definition)
-    if model["type"] == "BPE" and _is_byte_level(definition):
+    if model["type"] == "BPE" and is_byte_level(definition):
         return _of_bytes(tokens)
     if model.get("byte_fallback") and all(f"<0x{byte:02X}>" in tokens for byte in range(256)):
         return Complete()
@@ -147,22 +147,10 @@ def coverage_of(definition: Definition, encoder: Tokenizer, where: str) -> Cover
     return UnknownTokens(token_ids(definition)[unknown], encoder)
 
 
-def _is_byte_level(definition: Definition) -> bool:
-    steps = (*parts(definition["normalizer"]), *parts(definition["pre_tokenizer"]))
-    return any(step["type"] == "ByteLevel" for step in steps)
-
-
 def _of_bytes(tokens: dict[str, int]) -> Coverage:
-    written = [byte for byte, letter in _byte_letters().items() if letter in tokens]
+    written = [byte for byte, letter in byte_letters().items() if letter in tokens]
     missing = set(range(256)) - set(written) - _NEVER_IN_UTF8
     return MissingBytes(bytes(written)) if missing else Complete()
-
-
-def _byte_letters() -> dict[int, str]:
-    """The letter that stands for each byte in a byte-level vocabulary (GPT-2's table)."""
-    kept = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    moved = [byte for byte in range(256) if byte not in kept]
-    return {byte: chr(byte) for byte in kept} | {b: chr(256 + i) for i, b in enumerate(moved)}
 
 
 def _single_characters(definition: Definition) -> frozenset[str]:

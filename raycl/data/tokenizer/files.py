@@ -17,7 +17,8 @@ CONFIG = layout.TOKENIZER_CONFIG
 SPECIAL_TOKENS = "special_tokens_map.json"
 MODEL_CONFIGS = ("generation_config.json", "config.json")
 """Files of a model that name its tokens by id, in the order in which they are asked."""
-KEPT = (SPECIAL_TOKENS, "chat_template.jinja", "added_tokens.json")
+CHAT_TEMPLATE = "chat_template.jinja"
+KEPT = (SPECIAL_TOKENS, CHAT_TEMPLATE, "added_tokens.json")
 """Further files that a storage keeps as they are, for those who load an exported model."""
 ALL = (DEFINITION, CONFIG, *KEPT, *MODEL_CONFIGS)
 

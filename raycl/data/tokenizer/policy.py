@@ -176,6 +176,13 @@ def _by_id(
         yield (texts.get(number) if is_id else None), f"{field} in {name}"
 
 
+def named_token(files: TokenizerFiles, definition: Definition, field: str) -> str | None:
+    """The token that the files call `field`, such as `pad_token`; None where they name none."""
+    known = token_ids(definition)
+    named = (*_by_name(files, field), *_by_id(files, definition, f"{field}_id"))
+    return next((token for token, _ in named if token in known), None)
+
+
 def text_of(token: Any) -> str | None:
     """The text of a token that is written as text or as the fields of an AddedToken."""
     content = token.get("content") if isinstance(token, Mapping) else token

@@ -33,13 +33,15 @@ class NotThereError(InputError):
     """A path that is not there, or a name of the hub that cannot be reached or does not exist."""
 
 
-def load_tokenizer(storage: Storage, reference: str, choice: Choice = NO_CHOICE) -> TextTokenizer:
+def load_tokenizer(
+    storage: Storage | None, reference: str, choice: Choice = NO_CHOICE
+) -> TextTokenizer:
     """The tokenizer that a recipe names, relative to the folder in which the command runs.
 
     Raises InputError where there is none, or it cannot be used.
     """
-    fingerprint = stored_fingerprint(storage, reference)
-    if fingerprint is not None:
+    fingerprint = stored_fingerprint(storage, reference) if storage is not None else None
+    if storage is not None and fingerprint is not None:
         return read_tokenizer(storage, fingerprint)
     path = Path(reference).expanduser()
     if path.exists():

@@ -73,7 +73,11 @@ def copy_tokenizer(storage: Storage, fingerprint: str, folder: Path) -> None:
 
     Raises InputError as `read_tokenizer`.
     """
-    tokenizer = read_tokenizer(storage, fingerprint)
+    write_tokenizer(read_tokenizer(storage, fingerprint), folder)
+
+
+def write_tokenizer(tokenizer: TextTokenizer, folder: Path) -> None:
+    """Write all files of a tokenizer into a local folder; they name its end and its beginning."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in _beside(tokenizer).items():
         (folder / name).write_bytes(content)

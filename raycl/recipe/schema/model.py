@@ -70,8 +70,8 @@ class Model(Configuration):
     )
     vocabulary: Vocabulary | None = Field(
         default=None,
-        description="new tokens that `pretrained` gets before it is trained: an extended model is "
-        "made once, and is then the start",
+        description="new tokens, or another tokenizer, that `pretrained` gets before it is "
+        "trained: such a model is made once, and is then the start",
     )
 
     @model_validator(mode="after")

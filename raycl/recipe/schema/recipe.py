@@ -138,12 +138,7 @@ class Recipe(Configuration):
                 "own it could be",
                 "Give a tokenizer.json, its folder or a hub name, or {train: {vocabulary: 32k}}",
             )
-        if self.model.vocabulary is not None and not self.tokenizer.is_own:
-            raise FieldError(
-                "model.vocabulary adds tokens to the model's own tokenizer, and `tokenizer` names "
-                "another",
-                "Leave `load` and `train` out",
-            )
+        self._check_vocabulary()
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -154,6 +149,18 @@ class Recipe(Configuration):
             for name, values in grid.items():
                 _check_axis(name, values)
         return self
+
+    def _check_vocabulary(self) -> None:
+        wanted = self.model.vocabulary
+        if wanted is None or self.tokenizer.is_own:
+            return
+        if wanted.tokenizer is not None and self.tokenizer.load is not None:
+            return  # they are compared when they are read
+        does = "adds tokens to" if wanted.tokenizer is None else "takes the place of"
+        raise FieldError(
+            f"model.vocabulary {does} the model's own tokenizer, and `tokenizer` names another",
+            "Leave `load` and `train` out",
+        )
 
     @property
     def _continues(self) -> bool:

@@ -1,4 +1,4 @@
-"""New tokens that a recipe gives to the vocabulary of its pretrained model."""
+"""What a recipe makes of its pretrained model's vocabulary: more tokens, or other ones."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from raycl.recipe.schema.common import Text
 from raycl.units import Count, parse_whole
 
 _MOST = 10**7
+_SAMPLE = 4_000_000
 
 
-def _number_or_words(value: Any) -> int | tuple[str, ...]:
+def _number_or_words(value: Any) -> int | tuple[str, ...] | None:
     """How many tokens to learn, or the words that become tokens as they are."""
+    if value is None:
+        return None
     if not isinstance(value, list | tuple):
         number = parse_whole(value)
         if not 0 < number <= _MOST:
@@ -38,8 +41,17 @@ class Vocabulary(Configuration):
     """Tokens that the pretrained model gets before it is trained, and rows for them."""
 
     add: Annotated[
-        int | tuple[str, ...], BeforeValidator(_number_or_words), WithJsonSchema(_SCHEMA)
-    ] = Field(description="how many tokens to learn from text, or a list of words as they are")
+        int | tuple[str, ...] | None, BeforeValidator(_number_or_words), WithJsonSchema(_SCHEMA)
+    ] = Field(
+        default=None,
+        description="how many tokens to learn from text, or a list of words as they are",
+    )
+    tokenizer: Text | None = Field(
+        default=None,
+        min_length=1,
+        description="another tokenizer in place of the model's own: tokenizer.json, its folder or "
+        "a hub name",
+    )
     sources: tuple[Text, ...] = Field(
         default=(),
         alias="from",
@@ -48,9 +60,24 @@ class Vocabulary(Configuration):
     initialize: Literal["mean", "weighted-mean"] = Field(
         default="mean", description="how a new row is made of those of the old tokens it stands for"
     )
-    sample_bytes: Count = Field(default=4_000_000, gt=0, description="bytes read from each corpus")
+    sample_bytes: Count = Field(default=_SAMPLE, gt=0, description="bytes read from each corpus")
 
     model_config = ConfigDict(serialize_by_alias=True)
+
+    @model_validator(mode="after")
+    def _one(self) -> Vocabulary:
+        if (self.add is None) == (self.tokenizer is None):
+            raise FieldError(
+                "give either `add` or `tokenizer`",
+                "Give add: 4000 for more tokens, or the folder of another tokenizer",
+            )
+        if self.tokenizer is not None and (self.sources or self.sample_bytes != _SAMPLE):
+            raise FieldError(
+                "`from` and `sample_bytes` are for tokens that are learned, and `tokenizer` names "
+                "all of them",
+                "Leave them out",
+            )
+        return self
 
     @model_validator(mode="after")
     def _learned(self) -> Vocabulary:
@@ -71,4 +98,4 @@ class Vocabulary(Configuration):
     @property
     def words(self) -> tuple[str, ...]:
         """Tokens that are given as they are."""
-        return () if isinstance(self.add, int) else self.add
+        return self.add if isinstance(self.add, tuple) else ()

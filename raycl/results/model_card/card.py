@@ -13,6 +13,7 @@ import yaml
 
 from raycl.models.extension import vocabulary_extension
 from raycl.models.hub import is_hub_name
+from raycl.models.replacement import tokenizer_replacement
 from raycl.models.start import Start
 from raycl.recipe.written_recipe import written_recipe, yaml_text
 from raycl.results.gather import gather
@@ -85,10 +86,17 @@ def _model(
         return
     reference = origin.variant.recipe.model.pretrained if origin else None
     name = f"`{_public(reference)}`, " if reference else ""
-    grown = vocabulary_extension(Start("", start, {}, {}, None), storage)
-    if grown is not None:
-        name += f"with {grown.new_tokens:,} new tokens beside {grown.base_tokens:,}, "
+    name += _vocabulary(Start("", start, {}, {}, None), storage)
     yield f"Training began with the model {name}whose tensors have the SHA-256 `{start}`."
+
+
+def _vocabulary(start: Start, storage: Storage) -> str:
+    """Words on the vocabulary that the start has got, where it got one."""
+    grown = vocabulary_extension(start, storage)
+    if grown is not None:
+        return f"with {grown.new_tokens:,} new tokens beside {grown.base_tokens:,}, "
+    replaced = tokenizer_replacement(start, storage)
+    return "" if replaced is None else f"with another tokenizer ({replaced.sentence}), "
 
 
 def _lineage(storage: Storage, mark: StateMark, origin: Origin | None) -> Iterator[str]:

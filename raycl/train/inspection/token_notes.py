@@ -7,7 +7,7 @@ where the same old tokens stood for them, which says nothing of the model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from raycl.data.token_counts import TokenCounts, token_counts
 from raycl.data.tokenizer import read_tokenizer
 from raycl.errors import InputError
-from raycl.models.extension import vocabulary_extension
+from raycl.models.replacement import old_tokens
 from raycl.models.start import Start
 from raycl.models.store import folder_weights, start_weights
 from raycl.models.token_rows import TokenRows, token_rows
@@ -68,15 +68,15 @@ class _Rows:
     start: Start
     table: str
     rows: TokenRows
-    old_tokens: int | None
-    """Tokens before the vocabulary was extended, where it was."""
+    old_tokens: Container[int] | None
+    """Those with a row of their own before the vocabulary changed, where it did."""
 
     def equal(self) -> tuple[list[int], list[int]]:
         """Tokens that the checkpoint has equal rows for, and new ones that begin with such rows."""
         equal: list[int] = []
         alike: list[int] = []
         for group in self.rows.equal:
-            old = [n for n in group if self.old_tokens is None or n < self.old_tokens]
+            old = [n for n in group if self.old_tokens is None or n in self.old_tokens]
             equal += old if len(old) > 1 else []
             alike += set(group).difference(old)
         return equal, alike
@@ -94,8 +94,7 @@ def token_notes(plan: SweepPlan, storage: Storage) -> list[str]:
         # The corpora are counted once for all tensors, and not at all where nothing is found.
         corpora = list(_corpora(sweep, storage)) if conspicuous else []
         for start, table, rows in conspicuous:
-            extension = vocabulary_extension(start, storage)
-            found = _Rows(start, table, rows, None if extension is None else extension.base_tokens)
+            found = _Rows(start, table, rows, old_tokens(start, storage))
             for corpus in corpora:
                 notes |= dict.fromkeys(_sentences(found, corpus))
     return list(notes)
