@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,51 +26,37 @@ from raycl.train.model.architecture import check_fields
 from tests.helpers.paths import ROOT
 from tests.helpers.stored_checkpoints import FAMILIES, STATE, stored_family
 
-# It may use nothing of raycl: `-I` and another folder keep the repository off its path. Each line
-# that it reads is a folder and rows, and each that it writes what transformers finds there.
+# It may use nothing of raycl: `-I` and another folder keep the repository off its path.
 _LOAD = """
 import json, sys, torch, transformers
-for line in sys.stdin:
-    folder, rows = json.loads(line)
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    rows = torch.tensor(rows)
-    with torch.no_grad():
-        logits = model.eval().float()(input_ids=rows[:, :-1]).logits
-    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
-    tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
-    assert not any(name.startswith("raycl") for name in sys.modules)
-    print(json.dumps({"loss": loss.item(), "end": tokenizer.eos_token_id, "tied": tied,
-                      "generation_end": model.generation_config.eos_token_id}), flush=True)
+assert not any(name.startswith("raycl") for name in sys.modules)
+folder, dtype = sys.argv[1], sys.argv[2]
+model = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
+tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+rows = torch.tensor(json.loads(sys.stdin.read()))
+with torch.no_grad():
+    logits = model.eval().float()(input_ids=rows[:, :-1]).logits
+loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
+first = json.load(open(folder + "/config.json"))
+tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
+print(json.dumps({"loss": loss.item(), "end": tokenizer.eos_token_id, "tied": tied,
+                  "generation_end": model.generation_config.eos_token_id}))
 """
-LoadedAlone = Callable[[Path, list[list[int]]], dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def loaded_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedAlone]:
-    """What transformers alone makes of a folder, in a process that imports it once."""
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-c", _LOAD],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+def loaded_alone(folder: Path, rows: list[list[int]]) -> dict[str, Any]:
+    made = subprocess.run(
+        [sys.executable, "-I", "-c", _LOAD, str(folder), "float32"],
+        input=json.dumps(rows),
+        capture_output=True,
         text=True,
-        cwd=tmp_path_factory.mktemp("alone"),
+        cwd=folder.parent,
         env={"PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        check=False,
     )
-
-    def load(folder: Path, rows: list[list[int]]) -> dict[str, Any]:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps([str(folder), rows]) + "\n")
-        process.stdin.flush()
-        answer = process.stdout.readline()
-        assert answer, f"it ended with {process.wait()} and no answer"
-        found: dict[str, Any] = json.loads(answer)
-        return found
-
-    yield load
-    process.communicate()  # no more lines come, so that it ends
-    assert process.returncode == 0
+    assert made.returncode == 0, made.stderr
+    found: dict[str, Any] = json.loads(made.stdout.splitlines()[-1])
+    return found
 
 
 def rows_of(storage: Storage) -> list[list[int]]:
@@ -84,9 +69,7 @@ def rows_of(storage: Storage) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_transformers_alone_has_the_same_loss(
-    tmp_path: Path, family: str, loaded_alone: LoadedAlone
-) -> None:
+def test_transformers_alone_has_the_same_loss(tmp_path: Path, family: str) -> None:
     storage, out = stored_family(tmp_path / "storage", family), tmp_path / "out"
     made = export_state(storage, STATE, out, ExportOptions(dtype="float32"))
     assert made.loss is not None
@@ -99,9 +82,7 @@ def test_transformers_alone_has_the_same_loss(
     assert config["dtype"] == config["torch_dtype"] == "float32"
 
 
-def test_a_cast_folder_is_compared_with_the_same_weights_cast(
-    tmp_path: Path, loaded_alone: LoadedAlone
-) -> None:
+def test_a_cast_folder_is_compared_with_the_same_weights_cast(tmp_path: Path) -> None:
     storage, out = stored_family(tmp_path / "storage", "mixtral, experts"), tmp_path / "out"
     made = export_state(storage, STATE, out, ExportOptions(dtype="bfloat16"))
     assert made.loss is not None
@@ -114,9 +95,7 @@ def test_a_cast_folder_is_compared_with_the_same_weights_cast(
         assert {file.get_slice(name).get_dtype() for name in file.keys()} == {"BF16"}  # noqa: SIM118
 
 
-def test_tied_weights_are_written_once_in_any_type_and_in_many_files(
-    tmp_path: Path, loaded_alone: LoadedAlone
-) -> None:
+def test_tied_weights_are_written_once_in_any_type_and_in_many_files(tmp_path: Path) -> None:
     storage, out = stored_family(tmp_path / "storage", "llama, tied"), tmp_path / "out"
     export_state(storage, STATE, out, ExportOptions(dtype="bfloat16", file_bytes=5_000))
     places = json.loads((out / "model.safetensors.index.json").read_text())["weight_map"]
