@@ -20,7 +20,7 @@ from raycl.train.parallel.clipping import clip_gradients
 from raycl.train.parallel.gradients import accumulate_gradients, complete_gradients
 from raycl.train.parallel.world import World
 from raycl.train.start.fill import whole_model
-from tests.helpers.worker_processes import CONTEXT
+from tests.helpers.forked_processes import CONTEXT
 
 ROWS, LENGTH = 8, 16
 Gradients = dict[str, torch.Tensor]

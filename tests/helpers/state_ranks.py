@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -25,12 +24,11 @@ from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.parallel.boxes import local_box, local_part
 from raycl.train.parallel.world import World
 from tests.helpers.counting_storage import CountingStorage
+from tests.helpers.forked_processes import CONTEXT
 from tests.helpers.state_marks import state_mark
 
 NAME = "000000004-" + "a" * 32
 ROW = 1024
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload([__name__])
 LAYOUTS: Mapping[str, tuple[tuple[int, ...], tuple[Placement, ...]]] = {
     "flat": ((4,), (Shard(0),)),
     "hybrid": ((2, 2), (Replicate(), Shard(0))),
@@ -107,7 +105,7 @@ def save_and_load(
     store = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     shared = {**store, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(ranks)}
     processes = [
-        _CONTEXT.Process(
+        CONTEXT.Process(
             target=_work,
             args=(url, folder, saved, loaded, {**shared, "RANK": str(rank)}),
             daemon=True,

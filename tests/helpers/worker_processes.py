@@ -1,13 +1,8 @@
-"""Trainings in processes of their own: several workers of one node, or one that may be killed.
-
-The processes are forked from a server that has imported torch and the loop once for the whole test
-session: a cold start costs seconds on each rank.
-"""
+"""Trainings in processes of their own: several workers of one node, or one that may be killed."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import socket
 from pathlib import Path
@@ -19,16 +14,12 @@ import torch.distributed as dist
 from raycl.storage import Storage
 from raycl.train.loop import Interrupted
 from raycl.train.parallel.world import World
+from tests.helpers.forked_processes import CONTEXT
 from tests.helpers.loaded_shares import assert_loads
 from tests.helpers.training_runs import Notice, make_task, poison, run
 
 CPU = torch.device("cpu")
 Jobs = list[tuple[Storage, dict[str, Any]]]
-CONTEXT = multiprocessing.get_context("forkserver")
-# The last two are imported when the first model is built and the first history is written.
-CONTEXT.set_forkserver_preload(
-    [__name__, "transformers.models.gpt_neox.modeling_gpt_neox", "pyarrow.pandas_compat"]
-)
 
 
 def launch(world: int, jobs: Jobs, **environment: str) -> list[int]:
