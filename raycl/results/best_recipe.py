@@ -57,7 +57,7 @@ def states_to_keep(storage: Storage, sweep: str) -> frozenset[str]:
     """
     tree = find_tree_record(storage, sweep)
     if _has_earlier_names(tree):
-        return frozenset(row.name for row in (*tree.nodes, *tree.merges))
+        return frozenset(tree.states)
     plan = _plan(storage, sweep)
     own = _own_rows(_table(plan, storage))
     finished = own[own["status"] == "finished"]

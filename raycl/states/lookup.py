@@ -102,8 +102,7 @@ def swept_states(storage: Storage, sweep: str) -> list[str]:
     """
     tree = find_tree_record(storage, sweep)
     complete = set(complete_states(storage))
-    ends = dict.fromkeys(row.name for row in (*tree.nodes, *tree.merges))
-    found = [name for name in ends if name in complete]
+    found = [name for name in dict.fromkeys(tree.states) if name in complete]
     if not found:
         raise InputError(f"sweep {sweep!r}", "no complete state yet", "Run `raycl sweep` first")
     return found

@@ -62,6 +62,11 @@ class TreeRecord(Record):
     """The name of the sweep; None in older trees."""
     merges: tuple[MergeRecord, ...] = ()
 
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The names of the nodes' end states and of the merges."""
+        return (*(node.name for node in self.nodes), *(merge.name for merge in self.merges))
+
     @classmethod
     def upgraded(cls, data: Any, written: int) -> Any:
         """The nodes of format 1 in a mapping; format 2 is one without the sweep's name."""

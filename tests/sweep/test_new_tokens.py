@@ -32,7 +32,7 @@ from raycl.sweep.description import write_description
 from raycl.sweep.new_tokens import make_extensions
 from raycl.sweep.prepare_corpora import check_corpora, prepare_all, ready_text
 from raycl.sweep.verify import verify_storage
-from raycl.sweep.vocabulary import vocabulary_growth
+from raycl.sweep.vocabulary import ModelGrowth, vocabulary_growth
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.weights.extend import Growth, extend_folder
 from tests.helpers.corpus_text import write_lines
@@ -189,6 +189,7 @@ def test_it_is_found_when_folder_and_text_are_gone(capsys: pytest.CaptureFixture
     before = prepared(storage)
     assert before.is_prepared
     (growth,) = vocabulary_growth(before, storage)
+    assert isinstance(growth, ModelGrowth)
     assert (growth.learned, growth.tokens_before) == (30, VOCABULARY)
     german = next(entry for entry in growth.corpora if entry.corpus == "new")
     assert german.after is not None

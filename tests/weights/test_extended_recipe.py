@@ -34,7 +34,7 @@ from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps
 from raycl.storage import Storage, layout
 from raycl.storage.record import read_record
 from raycl.sweep.prepare_corpora import prepare_all, ready_text
-from raycl.sweep.vocabulary import vocabulary_growth
+from raycl.sweep.vocabulary import ModelGrowth, vocabulary_growth
 from raycl.weights.extend import Growth, extend_folder
 from tests.helpers.corpus_text import write_lines
 from tests.helpers.finished_sweep import train_node
@@ -136,6 +136,7 @@ def test_it_is_known_from_the_storage_when_folders_and_text_are_gone() -> None:
     for folder in ("new", "base", "text"):
         shutil.rmtree(folder)
     (after,) = vocabulary_growth(planned(storage), storage)
+    assert isinstance(after, ModelGrowth)
     assert after.learned == 29
     for first, second in zip(before.corpora, after.corpora, strict=True):
         # Rows are read from some places, and may begin within a word.
