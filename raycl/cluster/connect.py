@@ -24,7 +24,7 @@ from raycl.cluster.ray_internals import (
     session_folder,
 )
 from raycl.cluster.release import release_everything
-from raycl.cluster.start import start_ray
+from raycl.cluster.start import NoDashboardError, start_ray
 from raycl.cluster.watch import watched_daemons
 from raycl.errors import InputError
 from raycl.storage.options import shared_variables
@@ -67,6 +67,17 @@ def _is_connected() -> bool:
 def _embedded(options: ClusterOptions) -> Iterator[None]:
     scratch.remove_folders_of_the_dead()
     raise_file_limit()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_started(options))
+        except NoDashboardError:
+            print("Ray's dashboard did not come up. Once more …", file=sys.stderr, flush=True)
+            stack.enter_context(_started(options))
+        yield
+
+
+@contextmanager
+def _started(options: ClusterOptions) -> Iterator[None]:
     port, folder = free_port(), scratch.make_folder()
     with _environment(dict(options.variables) | _variables(port, folder)):
         import ray
@@ -87,6 +98,9 @@ def _embedded(options: ClusterOptions) -> Iterator[None]:
             )
             with watched_daemons(folder):
                 yield
+        except NoDashboardError:
+            scratch.end_processes(folder)  # Ray itself ends them only with this process
+            raise
         finally:
             ray.shutdown()
             scratch.remove(folder)

@@ -12,13 +12,19 @@ from raycl.errors import InputError
 
 START_SECONDS = 90.0
 """How long a cluster may take until its first worker answers; a busy machine takes 20 s."""
+_DASHBOARD = "dashboard"
 _LOGS = ("raylet.err", "gcs_server.err", "raylet.out", "gcs_server.out", "monitor.err")
+
+
+class NoDashboardError(InputError):
+    """Ray's dashboard did not come up in the minute that Ray gives it; the next one may."""
 
 
 def start_ray(folder: str, **arguments: Any) -> None:
     """`ray.init` with these arguments, until a first worker answers.
 
-    Raises InputError, with the last line of Ray's log, where that takes longer than START_SECONDS.
+    Raises InputError, with the last line of Ray's log, where that takes longer than START_SECONDS;
+    NoDashboardError where that is for want of the dashboard.
     """
     import ray
 
@@ -33,7 +39,8 @@ def start_ray(folder: str, **arguments: Any) -> None:
     except Exception as error:  # Ray raises a bare Exception where a daemon does not come up
         seconds = time.monotonic() - began
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InputError(
+        kind = NoDashboardError if _DASHBOARD in reason else InputError
+        raise kind(
             "Ray on this machine",
             f"it did not start within {seconds:.0f} s ({reason}); its log ends with: "
             f"{last_line(Path(folder)) or 'nothing'}",

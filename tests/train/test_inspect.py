@@ -21,10 +21,11 @@ from raycl.models.identifier import hashed_tensors
 from raycl.models.start import TensorHeader
 from raycl.models.store import folder_weights
 from raycl.plan.layout import Layout
-from raycl.plan.memory import Computation, step_memory
+from raycl.plan.memory import Computation
 from raycl.plan.memory_forms import memory_facts
 from raycl.plan.model_facts import ModelFacts
 from raycl.plan.presets import PRESETS, flops_per_token, parameter_count
+from raycl.plan.process_memory import PROCESS, worker_memory
 from raycl.plan.training import ModelSpec
 from raycl.train.inspection.inspect import inspect_model
 from raycl.train.inspection.probe import behaviour
@@ -342,8 +343,9 @@ def test_the_plan_of_a_folder_shows_what_that_of_a_preset_does(
     assert made["parameters"] == made["trained_parameters"] == parameter_count(LLAMA)
     node = made["nodes"][0]
     assert node["flops"] == pytest.approx(flops_per_token(LLAMA, 16) * node["tokens"])
-    memory = step_memory(memory_facts(LLAMA, 16), Layout(), Computation(8, 8))
-    assert node["memory_per_worker"] == pytest.approx(memory.total, rel=0.01)
+    memory = worker_memory(memory_facts(LLAMA, 16), Layout(), Computation(8, 8))
+    step, expected = node["memory_per_worker"] - PROCESS, memory.total - PROCESS
+    assert step == pytest.approx(expected, rel=0.01)
     (folder / "model.safetensors").write_bytes(b"")
     text = plan(tmp_path, capsys, pretrained=str(folder))
     assert text.startswith("2: error")
