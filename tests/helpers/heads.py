@@ -20,7 +20,7 @@ import yaml
 
 from raycl.cluster.connect import free_port
 from tests.helpers.paths import ROOT
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
 RAY = Path(sys.executable).parent / "ray"
 
@@ -44,6 +44,8 @@ def start_head(*arguments: str, port: int | None = None, **variables: str) -> It
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "OMP_NUM_THREADS": "1",
+        # Ray would give up after a minute, which a busy machine may need.
+        "RAY_DASHBOARD_STARTUP_TIMEOUT_S": str(int(PATIENCE_SECONDS)),
         # A job's `python` is the one that its cluster finds.
         "PATH": f"{RAY.parent}{os.pathsep}{os.environ['PATH']}",
     }
