@@ -21,21 +21,19 @@ from raycl.data.shards import CorpusReader
 from raycl.data.tokenizer import known_tokenizer
 from raycl.errors import InputError
 from raycl.models.read import read_start
-from raycl.recipe.definition import bind_corpora, define, definition_of, read_manifests
+from raycl.recipe.definition import bind_corpora, define, definition_of
 from raycl.recipe.resolution import Resolution, write_resolution
 from raycl.recipe.stored_chains import stored_chains
-from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps, resolve_inputs
+from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
 from raycl.recipe.written_recipe import written_recipe
 from raycl.storage import Storage, layout
 from raycl.submit.package import named_paths
 from raycl.sweep import new_tokens
 from raycl.sweep.description import write_description
-from raycl.sweep.new_tokens import make_extensions
-from raycl.sweep.prepare_corpora import check_corpora, prepare_all, ready_text
 from raycl.sweep.verify import verify_storage
 from raycl.sweep.vocabulary import vocabulary_growth
-from raycl.train.inspection.inspect_plan import inspected
 from raycl.weights.replace import Replacement, replace_in_folder
+from tests.helpers.extended_recipes import made, names, planned, prepared
 from tests.helpers.finished_sweep import train_node
 from tests.helpers.held_out_text import run_here
 from tests.helpers.tokenizers import byte_level, unigram, write_tokenizer
@@ -67,33 +65,6 @@ def other(tokenizer: Tokenizer | None = None, folder: str = "other", **config: A
 def asked(vocabulary: Mapping[str, Any] = OTHER, **fields: Any) -> None:
     model = {"pretrained": "./base", "vocabulary": dict(vocabulary), **fields.pop("model", {})}
     write(Path(), {**recipe(model=model), "tokenizer": {}, **fields})
-
-
-def made(storage: Storage, said: list[str] | None = None) -> Resolution:
-    """What `raycl sweep` does before it looks at corpora."""
-    definitions = (define(Path("recipe.yaml")),)
-    resolution = resolve_inputs(definitions, storage)
-    prepared = read_manifests(definitions, storage)
-    report = (said if said is not None else []).append
-    return make_extensions(definitions, resolution, storage, prepared, report)
-
-
-def prepared(storage: Storage) -> SweepPlan:
-    definition, resolution = define(Path("recipe.yaml")), made(storage)
-    own, where = resolution.own_tokenizer, "recipe.yaml"
-    manifests = read_manifests((definition,), storage)
-    check_corpora(definition.recipe, storage, where, manifests, own)
-    sources = ready_text(definition.recipe, storage, where, lambda _: None, own)
-    prepare_all(definition.recipe, sources, storage, lambda _: None, own)
-    return planned(storage)
-
-
-def planned(storage: Storage | None) -> SweepPlan:
-    return inspected(plan_sweeps((define(Path("recipe.yaml")),), storage))
-
-
-def names(plan: SweepPlan) -> list[str]:
-    return [node.name for node in plan.tree.nodes]
 
 
 def identifier(resolution: Resolution) -> str:

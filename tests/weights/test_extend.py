@@ -14,7 +14,6 @@ import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from raycl.data.tokenizer import TextTokenizer, known_tokenizer
 from raycl.data.tokenizer.definition import token_ids
 from raycl.data.tokenizer.extension import bytes_per_token
 from raycl.errors import InputError
@@ -23,6 +22,7 @@ from raycl.recipe.resolution import read_resolution
 from raycl.weights.extend import Growth, extend_folder
 from tests.helpers.recipe_data import defined
 from tests.helpers.tokenizers import byte_level, gemma_like, unigram, write_tokenizer
+from tests.helpers.vocabulary_tables import loaded, tables, tokenizer
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 LLAMA = {**SIZES, "model_type": "llama", "intermediate_size": 32}
@@ -63,22 +63,6 @@ def base(
 def extended(learned: int = 20, named: tuple[str, ...] = (), initialize: str = "mean") -> list[str]:
     growth = Growth(("german.jsonl",), learned, named, initialize, 10_000)
     return list(extend_folder("./base", Path("new"), growth))
-
-
-def tokenizer(folder: str) -> TextTokenizer:
-    found = known_tokenizer(folder)
-    assert found is not None
-    return found
-
-
-def loaded(folder: str) -> Any:
-    return transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
-
-
-def tables(model: Any) -> list[torch.Tensor]:
-    head = model.get_output_embeddings()
-    found = [model.get_input_embeddings().weight, head.weight]
-    return found if head.bias is None else [*found, head.bias]
 
 
 @pytest.mark.parametrize("initialize", ["mean", "weighted-mean"])

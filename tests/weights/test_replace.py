@@ -11,13 +11,13 @@ import torch
 import transformers
 
 from raycl.cli.main import main
-from raycl.data.tokenizer import TextTokenizer, known_tokenizer
 from raycl.data.tokenizer.definition import token_ids
 from raycl.errors import InputError
 from raycl.models.read import read_start
 from raycl.storage import layout
 from raycl.weights.replace import Replacement, replace_in_folder
 from tests.helpers.tokenizers import byte_level, gemma_like, write_tokenizer
+from tests.helpers.vocabulary_tables import loaded, tables, tokenizer
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 LLAMA = {**SIZES, "model_type": "llama", "intermediate_size": 32}
@@ -64,22 +64,6 @@ def other(name: str = "other", special: tuple[str, ...] = ("<s>", "</s>"), **con
 
 def replaced(tokenizer: str = "./other", initialize: str = "mean") -> list[str]:
     return list(replace_in_folder("./base", Path("new"), Replacement(tokenizer, (), initialize, 1)))
-
-
-def tokenizer(folder: str) -> TextTokenizer:
-    found = known_tokenizer(folder)
-    assert found is not None
-    return found
-
-
-def loaded(folder: str) -> Any:
-    return transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
-
-
-def tables(model: Any) -> list[torch.Tensor]:
-    head = model.get_output_embeddings()
-    found = [model.get_input_embeddings().weight, head.weight]
-    return found if head.bias is None else [*found, head.bias]
 
 
 @pytest.mark.parametrize("initialize", ["mean", "weighted-mean"])
