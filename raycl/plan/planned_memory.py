@@ -102,7 +102,10 @@ def check_host(training: Training, facts: MemoryFacts, memory: float, where: str
 
 
 def fewest_bytes(training: Training, facts: MemoryFacts) -> float:
-    """Bytes of a worker that computes one row at a time on a CPU."""
+    """Bytes of a worker's step that computes one row at a time on a CPU, without its libraries.
+
+    Workers of one machine share most pages of these, so that they cannot be a reason to refuse.
+    """
     workers = training.fewest_workers or training.workers
     layout = training_layout(training, facts, workers, Place())
     return step_memory(facts, layout, _least(training, layout, "cpu")).total
