@@ -1,4 +1,4 @@
-"""Pages that stand elsewhere in the repository, where people look for them: copied into the site."""
+"""Pages of the site that stand elsewhere in the repository, where people look for them."""
 
 from __future__ import annotations
 

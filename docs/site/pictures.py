@@ -13,23 +13,24 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from raycl.plan.anneal import Anneal
+from raycl.plan.curves import descend
 from raycl.plan.mixture import Mixture, Source
-from raycl.plan.schedule import Constant, Cosine, Infinite
+from raycl.plan.schedule import Cosine, Infinite
 from raycl.results.report.canvas import house_style
 
 FOLDER = Path(__file__).parents[1] / "images"
 _STEPS = 1000
 _TOKENS = 4096
+_PLATEAU, _LOWEST = 1.65e-4, 3e-5
 _INK, _QUIET, _OLD, _NEW = "#22272e", "#6a737d", "#d9541e", "#31688e"
 
 
 def handoff(figure: Figure) -> None:
     """Two stages with the paper's schedule: the rate warms up again where new data begins."""
     rates, optimizer = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    schedule = Cosine(max_lr="3e-4", min_lr="10%", warmup="5%")
+    schedule = Cosine.model_validate({"max_lr": "3e-4", "warmup": "5%"})
     for stage, colour in enumerate((_OLD, _NEW)):
-        steps = np.arange(_STEPS)
+        steps = np.arange(_STEPS, dtype=np.float64)
         rates.plot(stage * _STEPS + steps, schedule.rates(steps, _STEPS, _TOKENS), color=colour)
     _write(rates, 640, 2.2e-4, "stage 1: old data", _OLD)
     _write(rates, 1720, 2.2e-4, "stage 2: new data\nand replay of old", _NEW)
@@ -48,11 +49,12 @@ def handoff(figure: Figure) -> None:
 def infinite(figure: Figure) -> None:
     """A trunk that can always go on, and the anneals that leave it."""
     axes = figure.subplots()
-    trunk = Infinite(max_lr="3e-4", constant_lr=1.65e-4, min_lr="3e-5", cooldown="40%")
-    steps = np.arange(_STEPS)
+    trunk = Infinite.model_validate(
+        {"max_lr": "3e-4", "constant_lr": _PLATEAU, "min_lr": _LOWEST, "cooldown": "40%"}
+    )
+    steps = np.arange(_STEPS, dtype=np.float64)
     axes.plot(steps, trunk.rates(steps, _STEPS, _TOKENS), color=_OLD)
-    plateau = Constant(max_lr="1.65e-4", warmup="0 steps")
-    axes.plot(_STEPS + steps, plateau.rates(steps, _STEPS, _TOKENS), color=_NEW)
+    axes.plot(_STEPS + steps, np.full(_STEPS, _PLATEAU), color=_NEW)
     for start, colour in ((700, _OLD), (_STEPS, _OLD), (2 * _STEPS, _NEW)):
         _branch(axes, start, colour)
     axes.axvline(_STEPS, color=_INK, lw=0.8, ls=(0, (3, 2)))
@@ -65,9 +67,8 @@ def infinite(figure: Figure) -> None:
 
 
 def _branch(axes: Axes, start: int, colour: str) -> None:
-    anneal = Anneal(length="200 steps", min_lr="3e-5")
     since = np.arange(201)
-    falling = 1.65e-4 * (float(anneal.min_lr) / 1.65e-4) ** (since / 200)
+    falling = descend(_PLATEAU, _LOWEST, since / 200, "exponential")
     axes.plot(start + since, falling, color=colour, ls=(0, (2.2, 0.9)))
 
 
@@ -117,8 +118,6 @@ def _node(axes: Axes, left: float, height: float, text: str, colour: str) -> Non
 
 def _write(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     axes.text(x, y, text, color=colour, ha="center", va="center")
-
-
 
 
 PICTURES: dict[str, tuple[Callable[[Figure], None], tuple[float, float]]] = {

@@ -52,7 +52,8 @@ def _row(field: str, schema: Schema, parent: Schema) -> str:
     for form in _forms(parent):
         required |= {*form.get("required", ())}
     shown = f"**`{field}`**" if field in required else f"`{field}`"
-    cells = [shown, _type(schema), _default(schema), _one_line(schema.get("description", ""))]
+    meaning = schema.get("description") or ("which one this is" if "const" in schema else "")
+    cells = [shown, _type(schema), _default(schema), _one_line(meaning)]
     return f"| {' | '.join(cells)} |"
 
 

@@ -3,10 +3,11 @@
 A block names its language. A comment in the line before it, which readers do not see, may say how
 it is checked:
 
-    <!-- run -->                        commands that a test runs, in the order of the page
-    <!-- run: needs english.jsonl -->   the same, with what has to be there
-    <!-- not run: why -->               nothing of it is checked
-    <!-- part: stages -->               YAML that is a part of a recipe, below this field
+    <!-- run -->               commands or Python that a test runs, in the order of the page
+    <!-- run: in a clone -->   the same, in a folder that holds raycl's source
+    <!-- file: NAME -->        a file that what is run finds in its folder
+    <!-- not run: why -->      nothing of it is checked
+    <!-- part: stages -->      YAML that is a part of a recipe, below this field
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ class CodeBlock:
     def is_run(self) -> bool:
         """Whether a test runs it."""
         return self.mark == "run" or self.mark.startswith("run:")
+
+    @property
+    def file(self) -> str:
+        """The file that it is, for what is run; empty for other blocks."""
+        return self.mark.removeprefix("file: ") if self.mark.startswith("file: ") else ""
 
     @property
     def is_left_out(self) -> bool:
