@@ -1,0 +1,34 @@
+"""Adds the generated pages when mkdocs builds the site; mkdocs.yml names this file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from docs.site.command_reference import command_reference
+from docs.site.error_reference import error_reference
+from docs.site.included import PAGES, included_page
+from docs.site.recipe_reference import recipe_reference
+
+_GENERATED: dict[str, Callable[[], str]] = {
+    "reference/recipe.md": recipe_reference,
+    "reference/commands.md": command_reference,
+    "reference/errors.md": error_reference,
+}
+
+
+def generated_pages() -> Iterator[tuple[str, str]]:
+    """(path in the site, Markdown) of all pages that are not files in docs/."""
+    for path, make in _GENERATED.items():
+        yield path, make()
+    for path in PAGES:
+        yield path, included_page(path)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Mkdocs calls this after it has listed the files of docs/."""
+    for path, text in generated_pages():
+        files.append(File.generated(config, path, content=text))
+    return files
