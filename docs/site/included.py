@@ -19,15 +19,20 @@ _LINK = re.compile(r"\[([^\]]*)\]\(([^)#:\s]+)(#[^)]*)?\)")
 
 
 def included_page(page: str) -> str:
-    """The file behind a page, with links that lead to pages of the site.
-
-    A link to a file that is no page of the site becomes the file's name in the repository.
-    """
+    """The file behind a page, with links that lead to pages of the site."""
     source = PAGES[page]
-    text = (ROOT / source).read_text(encoding="utf-8")
+    return with_links((ROOT / source).read_text(encoding="utf-8"), Path(source).parent)
+
+
+def with_links(text: str, folder: Path) -> str:
+    """The text of a file that lies in `folder` of the repository, with the site's links.
+
+    In the repository the links lead to files. A link to a file that is no page of the site becomes
+    the file's name.
+    """
 
     def leading_here(link: re.Match[str]) -> str:
-        target = os.path.normpath(Path(source).parent / link[2])
+        target = os.path.normpath(folder / link[2])
         place = _place(target)
         if place is None:
             return f"{link[1]} (`{target}`)" if link[1] != target else f"`{target}`"
