@@ -14,23 +14,27 @@ FAST := not ray and not s3 and not browser and not machines and not slow
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
 
-install: $(VENV)/.installed ## make the virtual environment with pinned versions
+install: $(VENV)/.installed ## make the virtual environment with pinned versions, tools of tests and lint too
 
-# torch comes first and by itself: an open range would take a build with CUDA.
-$(VENV)/.installed: pyproject.toml constraints.txt
+# What users install. torch comes first and by itself: an open range would take a build with CUDA.
+$(VENV)/.raycl: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.raycl
 	$(PIP) -e '.[test,lint]'
 	touch $@
 
-# One stamp for each further extra. It is older than the first stamp after each change of
-# pyproject.toml or constraints.txt, so that the extra is then installed again too.
+# One stamp for each further extra. It is older than the stamps above after each change of
+# pyproject.toml, setup.py or constraints.txt, so that the extra is then installed again too.
 $(VENV)/.installed-%: $(VENV)/.installed
 	$(PIP) -e '.[test,lint,$*]'
 	touch $@
 
-quickstart: install ## train, sweep and report on real text: six minutes on two cores
-	$(BIN)/raycl sweep configs/quickstart.yaml --storage $(STORAGE)
+quickstart: $(VENV)/.raycl ## train, sweep and report on real text: six minutes on two cores
+	$(BIN)/raycl quickstart --storage $(STORAGE)
 
 check: install ## format, lint, types and import contract: seconds
 	$(BIN)/ruff check .

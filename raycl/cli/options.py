@@ -13,7 +13,10 @@ from rich.markup import escape
 SHORT_NAME = 18
 """Nine digits of steps and eight of the hash: enough to name a state, and to fit a terminal."""
 
-RecipeFile = Annotated[Path, typer.Argument(help="Recipe file (YAML); see docs/recipes.md.")]
+RecipeFile = Annotated[
+    Path,
+    typer.Argument(help="Recipe file (YAML), or a name in `raycl recipes`: quickstart, paper/e5."),
+]
 StorageUrl = Annotated[str, typer.Option(help="Local folder, or s3:// or gs:// URL.")]
 Overrides = Annotated[
     list[str] | None,
