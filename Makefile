@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install -q -c constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 FAST := not ray and not s3 and not browser and not machines and not slow
 
-.PHONY: help install quickstart check lint format test-fast test test-machines coverage docs clean
+.PHONY: help install quickstart check lint format test-fast test test-machines coverage docs dist clean
 .DEFAULT_GOAL := quickstart
 
 help: ## list the targets
@@ -63,6 +63,9 @@ test-machines: $(VENV)/.installed-evaluation ## several machines that come and g
 
 docs: $(VENV)/.installed-docs ## the pages of docs/ as a site in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+dist: $(VENV)/.installed-dist ## the sdist, and the wheel made of it, in build/dist
+	$(BIN)/python -m build --outdir build/dist
 
 clean: ## remove the virtual environment, runs/ and build/
 	rm -rf $(VENV) runs build
