@@ -20,8 +20,9 @@ WORKDIR /home/ray/raycl
 ARG TORCH_INDEX=https://pypi.org/simple
 COPY constraints.txt ./
 RUN pip install --no-cache-dir -c constraints.txt --index-url ${TORCH_INDEX} torch
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY raycl ./raycl
+COPY configs ./configs
 COPY jobs ./jobs
 COPY cluster ./cluster
 RUN pip install --no-cache-dir -c constraints.txt -e . \

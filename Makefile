@@ -8,29 +8,33 @@ PIP := $(BIN)/pip install -q -c constraints.txt
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 FAST := not ray and not s3 and not browser and not machines and not slow
 
-.PHONY: help install quickstart check lint format test-fast test test-machines coverage docs clean
+.PHONY: help install quickstart check lint format test-fast test test-machines coverage docs dist clean
 .DEFAULT_GOAL := quickstart
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
 
-install: $(VENV)/.installed ## make the virtual environment with pinned versions
+install: $(VENV)/.installed ## make the virtual environment with pinned versions, tools of tests and lint too
 
-# torch comes first and by itself: an open range would take a build with CUDA.
-$(VENV)/.installed: pyproject.toml constraints.txt
+# What users install. torch comes first and by itself: an open range would take a build with CUDA.
+$(VENV)/.raycl: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch==2.13.0
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.raycl
 	$(PIP) -e '.[test,lint]'
 	touch $@
 
-# One stamp for each further extra. It is older than the first stamp after each change of
-# pyproject.toml or constraints.txt, so that the extra is then installed again too.
+# One stamp for each further extra. It is older than the stamps above after each change of
+# pyproject.toml, setup.py or constraints.txt, so that the extra is then installed again too.
 $(VENV)/.installed-%: $(VENV)/.installed
 	$(PIP) -e '.[test,lint,$*]'
 	touch $@
 
-quickstart: install ## train, sweep and report on real text: six minutes on two cores
-	$(BIN)/raycl sweep configs/quickstart.yaml --storage $(STORAGE)
+quickstart: $(VENV)/.raycl ## train, sweep and report on real text: six minutes on two cores
+	$(BIN)/raycl quickstart --storage $(STORAGE)
 
 check: install ## format, lint, types and import contract: seconds
 	$(BIN)/ruff check .
@@ -59,6 +63,9 @@ test-machines: $(VENV)/.installed-evaluation ## several machines that come and g
 
 docs: $(VENV)/.installed-docs ## the pages of docs/ as a site in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+dist: $(VENV)/.installed-dist ## the sdist, and the wheel made of it, in build/dist
+	$(BIN)/python -m build --outdir build/dist
 
 clean: ## remove the virtual environment, runs/ and build/
 	rm -rf $(VENV) runs build

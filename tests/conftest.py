@@ -9,6 +9,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -22,6 +23,7 @@ from tests.helpers.markers import only_if_marked
 from tests.helpers.orphans import Orphans
 from tests.helpers.paths import ROOT
 from tests.helpers.s3_server import CannotStartError, S3Server, s3_server
+from tests.helpers.wheel import build_sdist, build_wheel
 
 # Read when Ray is first imported, which may be before the cluster below starts.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -70,6 +72,18 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Let only marked tests start Ray or a server."""
     with only_if_marked(item):
         return (yield)
+
+
+@pytest.fixture(scope="session")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raycl's sdist."""
+    return build_sdist(tmp_path_factory.mktemp("sdist"))
+
+
+@pytest.fixture(scope="session")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raycl's wheel, built from its sdist."""
+    return build_wheel(sdist, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")

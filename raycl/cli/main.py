@@ -20,6 +20,8 @@ from raycl.cli import (
     models,
     plan,
     prepare,
+    quickstart,
+    recipes,
     reproduce,
     states,
     storage,
@@ -37,11 +39,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help="Continual pre-training: which learning rate, warm-up and replay, and what do I lose?\n\n"
-    "Start with `raycl plan configs/quickstart.yaml`, then "
-    "`raycl sweep configs/quickstart.yaml --storage runs/quickstart`.",
+    "Start with `raycl plan quickstart`, then `raycl quickstart` trains it. "
+    "`raycl recipes quickstart > my.yaml` writes its recipe, for your own text.",
 )
 # In the order in which --help lists them.
 for _command in (
+    quickstart.quickstart,
+    recipes.recipes,
     plan.schema,
     plan.plan,
     plan.steps,

@@ -14,7 +14,11 @@ SHORT_NAME = 18
 """Nine digits of steps and eight of the hash: enough to name a state, and to fit a terminal."""
 
 RecipeFile = Annotated[
-    Path, typer.Argument(metavar="RECIPE", help="Recipe file (YAML); see docs/recipes.md.")
+    Path,
+    typer.Argument(
+        metavar="RECIPE",
+        help="Recipe file (YAML), or a name in `raycl recipes`: quickstart, paper/e5.",
+    ),
 ]
 STORAGE_VARIABLE = "RAYCL_STORAGE"
 StorageUrl = Annotated[

@@ -29,7 +29,10 @@ Names = Annotated[
 
 def reproduce(  # noqa: PLR0913 (each is an option of the command)
     storage: StorageUrl,
-    configs: Annotated[Path, typer.Option(help="Folder of recipes.")] = Path("configs/paper"),
+    configs: Annotated[
+        Path | None,
+        typer.Option(help="Folder of recipes; default: the paper's in `raycl recipes`."),
+    ] = None,
     scale: Scale = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 1, 2, … of each experiment.")] = 3,
     only: Names = None,
@@ -53,13 +56,18 @@ def reproduce(  # noqa: PLR0913 (each is an option of the command)
     what is finished is never trained again.
     """
     from raycl.cli.plan_view import print_plan_summary
+    from raycl.recipe.packaged import recipe_folder
     from raycl.reproduction.experiments import load_experiments
     from raycl.reproduction.run import reproduce as run
     from raycl.storage import Storage
 
     console = LastingConsole()
     experiments = load_experiments(
-        configs, scale, range(1, seeds + 1), only or (), ("g1",) if once is None else once
+        configs or recipe_folder() / "paper",
+        scale,
+        range(1, seeds + 1),
+        only or (),
+        ("g1",) if once is None else once,
     )
     failed = run(
         experiments,

@@ -27,6 +27,7 @@ from raycl.evaluation.losses import Measure, corpora_for, read_state_tokenizer
 from raycl.evaluation.quiet import quiet
 from raycl.evaluation.store import TaskScores, read_task, write_task
 from raycl.evaluation.task_requests import TaskRequest, requests
+from raycl.libraries import how_to_install
 from raycl.states.lookup import find_state
 from raycl.storage import Storage, layout, scratch_folder
 from raycl.train.checkpoint.export import export_hugging_face
@@ -43,7 +44,9 @@ def check_harness() -> str:
         return version("lm_eval")
     except PackageNotFoundError as error:
         raise InputError(
-            "--tasks", "lm-evaluation-harness is not installed", "pip install 'raycl[evaluation]'"
+            "--tasks",
+            "lm-evaluation-harness is not installed",
+            f"Run {how_to_install('lm_eval')}",
         ) from error
 
 

@@ -23,6 +23,7 @@ from raycl.recipe import (
 )
 from raycl.recipe.checks import check_fields
 from raycl.recipe.load import fields_of
+from raycl.recipe.packaged import find_recipe
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.scale import scaled
 from raycl.recipe.tokenizer_facts import planned_vocabulary
@@ -53,16 +54,20 @@ class Definition:
 
 
 def define(path: Path, overrides: Sequence[str] = (), scale: str | None = None) -> Definition:
-    """Read a recipe file with its overrides, then apply a scale to it. Raises InputError."""
-    document = read_document(path)
-    data = fields_of(document, str(path))
+    """Read a recipe with its overrides, then apply a scale to it.
+
+    `path` is that of its file, or the name of a recipe that comes with raycl. Raises InputError.
+    """
+    found = find_recipe(path)
+    document, where = read_document(found.file), found.where
+    data = fields_of(document, where)
     for override in overrides:
         data = _overridden(data, override)
-    recipe = parse_recipe(data, str(path), document)
-    check_fields(recipe, str(path), [override.partition("=")[0].strip() for override in overrides])
+    recipe = parse_recipe(data, where, document)
+    check_fields(recipe, where, [override.partition("=")[0].strip() for override in overrides])
     if scale is None:
-        return definition_of(data, str(path))
-    return definition_of(scaled(data, scale, str(path)), f"{path} --scale {scale}")
+        return definition_of(data, where)
+    return definition_of(scaled(data, scale, where), f"{where} --scale {scale}")
 
 
 def _overridden(data: Mapping[str, Any], override: str) -> dict[str, Any]:

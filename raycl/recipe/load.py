@@ -18,6 +18,7 @@ from raycl.storage.urls import refuse_secret
 _LONGEST_FIELD = 500
 """Characters of a swept or overridden field's whole name."""
 _LONGEST_NEAR = 100
+_EXAMPLE = "`raycl recipes quickstart` prints a whole recipe"
 _WANT_TEXT = ("string_type", "tuple_type", "model_type", "model_attributes_type")
 _REMEDIES = {
     "greater_than": "Give more than {gt}",
@@ -48,7 +49,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def fields_of(document: Document, where: str) -> dict[str, Any]:
     """The fields of a document. Raises InputError where it is no mapping."""
     if not isinstance(document.data, dict):
-        raise InputError(where, "not a mapping of fields", "See configs/quickstart.yaml")
+        raise InputError(where, "not a mapping of fields", _EXAMPLE)
     return document.data
 
 
@@ -126,7 +127,7 @@ def input_error(error: ValidationError, written: str | None = None) -> InputErro
         remedy = _nearest(location[-1], _known_fields(location[:-1]))
         return InputError(field, "unknown field", remedy or "Remove it")
     if first["type"] == "missing":
-        return InputError(field, "missing", "Add it; see docs/recipes.md")
+        return InputError(field, "missing", "Add it; `raycl schema` describes every field")
     if first["type"] == "union_tag_not_found":
         return InputError(field, "`kind` is missing", f"Give {', '.join(KINDS)}")
     # A whole mapping would bury the message; any other value helps to find the mistake.
@@ -142,7 +143,7 @@ def input_error(error: ValidationError, written: str | None = None) -> InputErro
 
 def _remedy_of(error: Mapping[str, Any]) -> str:
     """What to write instead, by the kind of one of pydantic's errors."""
-    pattern = _REMEDIES.get(error["type"], "See docs/recipes.md")
+    pattern = _REMEDIES.get(error["type"], "`raycl schema` describes every field")
     return pattern.format(**error.get("ctx", {}))
 
 

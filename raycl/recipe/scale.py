@@ -88,7 +88,8 @@ def _validated(data: Any) -> Scale:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         problem, remedy = problem_of(first)
-        raise InputError(field, problem, remedy or "See raycl/recipe/scales/tiny.yaml") from error
+        example = resources.files("raycl.recipe") / "scales" / "tiny.yaml"
+        raise InputError(field, problem, remedy or f"An example is {example}") from error
 
 
 def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:

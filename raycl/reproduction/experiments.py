@@ -8,6 +8,7 @@ from pathlib import Path
 
 from raycl.errors import InputError
 from raycl.recipe.definition import Definition, define, definition_of
+from raycl.recipe.packaged import by_number
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def load_experiments(
     one of `once` gets the first seed alone.
     Raises InputError where a file is no recipe or nothing is left.
     """
-    paths = sorted(folder.glob("*.yaml"), key=lambda path: _order(path.stem))
+    paths = sorted(folder.glob("*.yaml"), key=lambda path: by_number(path.stem))
     kept = [p for p in paths if not only or p.stem.startswith(tuple(only))]
     if not kept:
         known = ", ".join(path.stem for path in paths) or "none"
@@ -45,9 +46,3 @@ def load_experiments(
             data = {**made.data, "name": f"{made.recipe.name}-seed-{seed}"}
             experiments.append(Experiment(made.recipe.name, seed, definition_of(data, made.where)))
     return experiments
-
-
-def _order(stem: str) -> tuple[str, int, str]:
-    """A key that sorts e2 before e10."""
-    head = stem.partition("-")[0]
-    return head[:1], int(head[1:]) if head[1:].isdigit() else 0, stem

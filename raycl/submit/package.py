@@ -1,7 +1,7 @@
 """The working directory of a job: raycl's code, the recipe, and small files that the recipe names.
 
-The code is the package `raycl` that is installed here, from a repository or from a wheel. So a job
-runs exactly the version that submitted it.
+The code is the package `raycl` that is installed here, from a repository or from a wheel, with the
+recipes that come with it. So a job runs exactly the version that submitted it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import raycl
 from raycl.data.prepare.inputs import search_files
 from raycl.errors import InputError
 from raycl.recipe.definition import Definition
+from raycl.recipe.packaged import find_recipe, recipe_folder
 from raycl.units import format_memory
 
 SMALL_BYTES = 32 * 2**20
@@ -31,7 +32,7 @@ class Package:
     """The files of a job, by their path in its working directory."""
 
     recipe: str
-    """Path of the recipe in the working directory."""
+    """Path of the recipe in the working directory, or the name of one that comes with raycl."""
     scale: str | None
     """The word after `--scale`: a name, or the path of a scale file in the working directory."""
     files: Mapping[str, Path]
@@ -59,17 +60,19 @@ def make_package(definition: Definition, recipe: Path, scale: str | None, here: 
     """
     here = here.resolve()
     files = _code(Path(raycl.__file__).resolve().parent)
-    inside, notes = _place(recipe, here), []
-    files[inside] = recipe
+    found, notes = find_recipe(recipe), []
+    inside = found.where if found.is_named else _place(found.file, here)
+    if not found.is_named:
+        files[inside] = found.file
     if scale is not None and scale.endswith((".yaml", ".yml")):
         files[_place(Path(scale), here)] = Path(scale)
         scale = _place(Path(scale), here)
     models = {variant.recipe.model.pretrained for variant in definition.variants}
     for path in named_paths(definition):
-        found, note = _named(path, here)
+        named, note = _named(path, here)
         if note and path in models and not path.startswith(("/", "~")):
             raise _model_stays(path, note)
-        files |= found
+        files |= named
         notes += [note] if note else []
     package = Package(inside, scale, files, tuple(notes))
     _check_size(package)
@@ -99,8 +102,11 @@ def named_paths(definition: Definition) -> list[str]:
 
 
 def _code(package: Path) -> dict[str, Path]:
-    """The files of the installed package: modules and the data files beside them."""
-    files = {
+    """The files of the installed package: modules, the data files beside them, and its recipes."""
+    recipes = recipe_folder()
+    own = sorted(recipes.rglob("*.yaml"))
+    files = {Path(package.name, "configs", file.relative_to(recipes)): file for file in own}
+    files |= {
         file.relative_to(package.parent): file
         for file in sorted(package.rglob("*"))
         if file.suffix in _CODE and file.is_file()

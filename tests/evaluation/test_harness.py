@@ -180,7 +180,7 @@ def test_several_states_are_scored_on_ray(trained: tuple[Storage, str]) -> None:
 
 @pytest.mark.skipif(INSTALLED, reason="the harness is installed")
 def test_without_the_harness_it_says_what_to_install() -> None:
-    with pytest.raises(InputError, match=r"raycl\[evaluation\]"):
+    with pytest.raises(InputError, match=r"Run pip install '?lm_eval"):
         check_harness()
 
 

@@ -19,7 +19,7 @@ from raycl.storage import Storage
 from tests.helpers.heads import RAY, Head, write_small_recipe
 from tests.helpers.paths import ROOT
 from tests.helpers.waiting import wait_until
-from tests.helpers.wheel import build_wheel, install_wheel
+from tests.helpers.wheel import install_wheel
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 SECRET = "planted-7f3a9c51"
@@ -77,10 +77,10 @@ def test_a_sweep_as_a_job(head: Head, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def user(head: Head, tmp_path_factory: pytest.TempPathFactory) -> User:
+def user(head: Head, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> User:
     """Somebody who knows the token, has a secret, and has installed raycl's wheel."""
     folder = tmp_path_factory.mktemp("user")
-    installed = install_wheel(build_wheel(folder / "wheel"), folder / "installed")
+    installed = install_wheel(wheel, folder / "installed")
     own = {
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "RAY_ADDRESS": "http://127.0.0.1:1",

@@ -1,4 +1,4 @@
-"""A wheel is enough: it holds all of raycl, and a sweep can be submitted from it."""
+"""A wheel is enough to submit a sweep, of a recipe of one's own or of raycl's."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import os
 import shlex
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-import raycl
-from tests.helpers.paths import ROOT
+from tests.helpers.paths import CONFIGS, ROOT
 from tests.helpers.recipe_data import recipe_data, write_recipe
-from tests.helpers.wheel import build_wheel, install_wheel, installed_environment
+from tests.helpers.wheel import install_wheel, installed_environment
 
 SUBMIT = """
 import json, sys
@@ -26,7 +25,7 @@ from raycl.cluster.options import ClusterOptions
 from raycl.recipe.definition import define
 from raycl.submit.package import make_package
 
-recipe = Path("recipe.yaml")
+recipe = Path(sys.argv[2])
 made = make_package(define(recipe), recipe, None, Path.cwd())
 made.copy_to(Path(sys.argv[1]))
 print(json.dumps({
@@ -38,40 +37,16 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
-
-
-@pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install_wheel(wheel, tmp_path_factory.mktemp("installed"))
 
 
 def files_of_package() -> set[str]:
-    """Every file of raycl in the repository, apart from what Python and editors leave there."""
-    package = ROOT / "raycl"
-    paths = [file.relative_to(ROOT) for file in package.rglob("*") if file.is_file()]
-    return {p.as_posix() for p in paths if "__pycache__" not in p.parts and p.name[0] != "."}
-
-
-def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert held == files_of_package()
-    assert {Path(name).suffix for name in held} == {".py", ".yaml", ".html", ".typed"}
-
-
-def test_the_wheel_says_who_may_use_it_and_how_it_is_started(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        info = f"raycl-{raycl.__version__}.dist-info"
-        metadata = archive.read(f"{info}/METADATA").decode()
-        licence = archive.read(f"{info}/licenses/LICENSE").decode()
-        scripts = archive.read(f"{info}/entry_points.txt").decode()
-    assert f"\nVersion: {raycl.__version__}\n" in metadata
-    assert "\nLicense-Expression: Apache-2.0\n" in metadata
-    assert "\n# raycl\n" in metadata
-    assert licence == (ROOT / "LICENSE").read_text()
-    assert "raycl = raycl.cli.main:main" in scripts
+    """Every file of raycl and of its recipes that a job needs, as the wheel holds them."""
+    package = [file.relative_to(ROOT) for file in (ROOT / "raycl").rglob("*") if file.is_file()]
+    recipes = [file.relative_to(ROOT) for file in CONFIGS.rglob("*.yaml")]
+    paths = [path for path in package if "__pycache__" not in path.parts and path.name[0] != "."]
+    return {path.as_posix() for path in paths} | {f"raycl/{path.as_posix()}" for path in recipes}
 
 
 def test_a_sweep_is_submitted_from_an_installed_wheel(installed: Path, tmp_path: Path) -> None:
@@ -79,8 +54,7 @@ def test_a_sweep_is_submitted_from_an_installed_wheel(installed: Path, tmp_path:
     home, job = tmp_path / "home", tmp_path / "job"
     home.mkdir()
     write_recipe(home, recipe_data())
-    printed = python("-c", SUBMIT, str(job), cwd=home, environment=installed_environment(installed))
-    description = json.loads(printed)
+    description = submitted(installed, home, job, "recipe.yaml")
     assert Path(description["raycl"]) == installed / "raycl/__init__.py"
     assert set(description["files"]) == files_of_package() | {"recipe.yaml"}
 
@@ -94,6 +68,26 @@ def test_a_sweep_is_submitted_from_an_installed_wheel(installed: Path, tmp_path:
     )
     found = python("-c", "import raycl; print(raycl.__file__)", cwd=job, environment=alone)
     assert Path(found.strip()) == job / "raycl/__init__.py"
+
+
+def test_a_recipe_of_raycl_is_submitted_by_its_name(installed: Path, tmp_path: Path) -> None:
+    home, job = tmp_path / "home", tmp_path / "job"
+    home.mkdir()
+    description = submitted(installed, home, job, "quickstart")
+    assert set(description["files"]) == files_of_package()
+    words = shlex.split(description["command"])
+    assert words[words.index("sweep") + 1] == "quickstart"
+    alone = {**os.environ, "PYTHONPATH": ""}
+    planned = python("-m", "raycl", "plan", "quickstart", "--json", cwd=job, environment=alone)
+    assert json.loads(planned)["steps"] == 720
+
+
+def submitted(installed: Path, home: Path, job: Path, recipe: str) -> dict[str, Any]:
+    """What `raycl submit` would send from a folder; its files are written into another."""
+    environment = installed_environment(installed)
+    printed = python("-c", SUBMIT, str(job), recipe, cwd=home, environment=environment)
+    description: dict[str, Any] = json.loads(printed)
+    return description
 
 
 def python(*arguments: str, cwd: Path, environment: dict[str, str]) -> str:

@@ -20,6 +20,7 @@ from raycl.data.corpora.extract import Document, source_documents
 from raycl.data.corpora.hub import hub_documents
 from raycl.data.corpora.select import Selection, select
 from raycl.errors import InputError
+from raycl.libraries import how_to_install
 from raycl.storage import Storage
 
 Progress = Callable[[str], None]
@@ -103,7 +104,7 @@ def _from_anywhere(name: str, corpus: Corpus, progress: Progress) -> Fetched:
         f"corpus {name!r}",
         f"it could not be fetched ({tried})",
         f"Give your own text in the recipe, corpora.{name}.text: [my/*.jsonl]; or run where "
-        "`apt-get download` works, or with internet access and `pip install 'raycl[hub]'`",
+        f"`apt-get download` works, or with internet access and {how_to_install('datasets')}",
     )
 
 

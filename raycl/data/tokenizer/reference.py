@@ -14,6 +14,7 @@ from raycl.data.tokenizer.policy import NO_CHOICE, Choice
 from raycl.data.tokenizer.store import read_tokenizer, stored_fingerprint
 from raycl.data.tokenizer.text_tokenizer import TextTokenizer, make_tokenizer
 from raycl.errors import InputError
+from raycl.libraries import how_to_install
 from raycl.storage import Storage
 
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
@@ -109,8 +110,8 @@ def _converted(path: Path, reference: str) -> TokenizerFiles:
             f"tokenizer {reference!r}",
             f"the folder {path.resolve()} has no {DEFINITION}, and none can be made of its older "
             f"files ({first_line[:200]})",
-            "Install what is missing (pip install sentencepiece tiktoken), or make one elsewhere: "
-            "AutoTokenizer.from_pretrained(…).save_pretrained(…)",
+            f"Install what is missing ({how_to_install('sentencepiece', 'tiktoken')}), or make one "
+            "elsewhere: AutoTokenizer.from_pretrained(…).save_pretrained(…)",
         ) from error
     read = reader_of(path)
     return gathered(

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from raycl.errors import InputError
+from raycl.libraries import how_to_install
 from raycl.storage.options import S3Options
 from raycl.storage.retries import Retries
 from raycl.storage.s3.errors import explained, is_transient, whole
@@ -95,7 +96,8 @@ class S3Client:
         try:
             return _client(self._options, _surroundings(), READ_SECONDS)
         except ImportError as error:
-            raise InputError(where, "boto3 is not installed", "pip install 'raycl[s3]'") from error
+            remedy = f"Run {how_to_install('boto3')}"
+            raise InputError(where, "boto3 is not installed", remedy) from error
         except Exception as error:  # of many classes: a missing profile, a broken file
             raise InputError(
                 where, f"boto3 cannot be set up ({error})", "Check AWS_PROFILE and ~/.aws/config"

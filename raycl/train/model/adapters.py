@@ -17,6 +17,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from raycl.errors import InputError, shown
+from raycl.libraries import how_to_install
 from raycl.plan.trained import ALL_LINEAR, Lora
 from raycl.plan.trained_names import nearest
 from raycl.train.model.language_model import LanguageModel
@@ -59,7 +60,7 @@ def _peft() -> Any:
         import peft
     except ImportError as error:
         raise InputError(
-            "lora", "the library peft is not installed", "Run pip install 'raycl[lora]'"
+            "lora", "the library peft is not installed", f"Run {how_to_install('peft')}"
         ) from error
     return peft
 
