@@ -15,6 +15,7 @@ from raycl.cli import (
     export,
     extend,
     generate,
+    init,
     jobs,
     merge,
     models,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 # In the order in which --help lists them.
 for _command in (
+    init.init,
     plan.schema,
     plan.plan,
     plan.steps,

@@ -26,7 +26,7 @@ from raycl.recipe.load import fields_of
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.scale import scaled
 from raycl.recipe.tokenizer_facts import planned_vocabulary
-from raycl.recipe.yaml import parse_document, read_document
+from raycl.recipe.yaml import Document, parse_document, read_document
 from raycl.storage import Storage, layout
 
 _MOST_STEPS = 10**8
@@ -54,15 +54,21 @@ class Definition:
 
 def define(path: Path, overrides: Sequence[str] = (), scale: str | None = None) -> Definition:
     """Read a recipe file with its overrides, then apply a scale to it. Raises InputError."""
-    document = read_document(path)
-    data = fields_of(document, str(path))
+    return define_document(read_document(path), str(path), overrides, scale)
+
+
+def define_document(
+    document: Document, where: str, overrides: Sequence[str] = (), scale: str | None = None
+) -> Definition:
+    """The definition in a document with its overrides, at a scale. Raises InputError."""
+    data = fields_of(document, where)
     for override in overrides:
         data = _overridden(data, override)
-    recipe = parse_recipe(data, str(path), document)
-    check_fields(recipe, str(path), [override.partition("=")[0].strip() for override in overrides])
+    recipe = parse_recipe(data, where, document)
+    check_fields(recipe, where, [override.partition("=")[0].strip() for override in overrides])
     if scale is None:
-        return definition_of(data, str(path))
-    return definition_of(scaled(data, scale, str(path)), f"{path} --scale {scale}")
+        return definition_of(data, where)
+    return definition_of(scaled(data, scale, where), f"{where} --scale {scale}")
 
 
 def _overridden(data: Mapping[str, Any], override: str) -> dict[str, Any]:
