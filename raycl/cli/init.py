@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from raycl.cli.interview import Interview
     from raycl.recipe.starter.answers import Answers
     from raycl.recipe.starter.compose import Choices, GivenModel, GivenText
+    from raycl.recipe.starter.write import Starter
     from raycl.sweep.preview import Preview
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -121,7 +122,7 @@ def write_first_recipe(
     console = Console()
     try:
         asked = _asked(file, interview, given, sizes)
-        answers, text, found = _planned(file, *asked)
+        answers, starter, found = _planned(file, *asked)
     except InputError:
         if interview.asks and interview.answers:
             command = _command(file, interview, given, sizes)
@@ -130,10 +131,9 @@ def write_first_recipe(
     for sentence in found.warnings:
         Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     print_plan(found.plan.cost, console, prepared=False)
-    for sentence in (*found.remarks, answers.budget_note and f"Budget: {answers.budget_note}."):
-        if sentence:
-            console.print(sentence, markup=False, soft_wrap=True)
-    if Storage(str(file.absolute().parent)).create(file.name, text.encode()) is None:
+    for sentence in (*found.remarks, *starter.remarks):
+        console.print(sentence, markup=False, soft_wrap=True)
+    if Storage(str(file.absolute().parent)).create(file.name, starter.text.encode()) is None:
         raise _there(file)
     console.print(f"\nWritten: {file}. Read it; then train it:", markup=False, soft_wrap=True)
     console.print(
@@ -182,7 +182,7 @@ def _planned(
     new: GivenText,
     old: GivenText | None,
     choices: Choices,
-) -> tuple[Answers, str, Preview]:
+) -> tuple[Answers, Starter, Preview]:
     """The recipe with as few workers as hold its model, and its plan. Raises InputError."""
     from raycl.recipe.definition import define_document
     from raycl.recipe.starter.compose import composed
@@ -196,14 +196,14 @@ def _planned(
     refusal: InputError | None = None
     for place in with_workers(choices.place):
         answers = replace(answers, place=place)
-        text = starter_recipe(answers)
+        starter = starter_recipe(answers)
         try:
-            definition = define_document(parse_document(text, str(file)), str(file))
+            definition = define_document(parse_document(starter.text, str(file)), str(file))
             found = preview(definition, None, place.gpus > 0, machine(place))
         except InputError as error:
             refusal = refusal or refused(error, str(file))
             continue
-        return answers, text, found
+        return answers, starter, found
     raise refusal or AssertionError("there is always a place")
 
 

@@ -69,9 +69,10 @@ def look(source: TextSource) -> Look:
     sample = tuple(text for s in seen for text in s.texts)
     plain = all(file.format == "text" for file in files)
     text_bytes = sum(s.text_bytes for s in seen)
-    return Look(
-        len(files), round(text_bytes * whole), max(1, round(documents * whole)), sample, plain
-    )
+    count = max(1, round(documents * whole))
+    if plain and source.document_separator is None:
+        count = len(files)
+    return Look(len(files), round(text_bytes * whole), count, sample, plain)
 
 
 def _seen(source: TextSource, file: InputFile) -> _Seen:

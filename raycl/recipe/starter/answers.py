@@ -56,7 +56,7 @@ class Place:
     address: str | None = None
     """The address of a Ray cluster; None: this machine."""
     workers: int = 1
-    """Workers of each stage, on a GPU each where there are some."""
+    """Workers that a recipe needs at least, on a GPU each where there are some."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from raycl.errors import FieldError, InputError
+from raycl.recipe.starter.sizes import GOOD_PASSES, VALIDATED
 from raycl.units import format_count, format_seconds, parse_duration, parse_number
 
 _PASSES = re.compile(r"(?P<number>[0-9.]+)\s*(x|times)")
@@ -65,9 +66,12 @@ def stage_tokens(
     if budget.kind == "passes":
         return int(budget.value * text_tokens), f"about {budget.value:g} × the new text"
     rate = speed.flops / flops_per_token
-    tokens = int(rate * budget.value / lengths)
+    tokens = int(rate * budget.value / (lengths * (1 + VALIDATED)))
+    if tokens > GOOD_PASSES * text_tokens:
+        note = f"{GOOD_PASSES} × the new text, which takes less than {format_seconds(budget.value)}"
+        return GOOD_PASSES * text_tokens, f"{note} ({speed.source})"
     note = (
         f"{format_seconds(budget.value)} for {lengths:.3g} stages at {format_count(rate)} tokens/s "
-        f"({format_count(flops_per_token)} FLOPs a token; {speed.source})"
+        f"({format_count(flops_per_token)} FLOPs a token; {speed.source}), a tenth for validation"
     )
     return tokens, note

@@ -11,6 +11,7 @@ from raycl.recipe.starter.budget import Budget, Speed, stage_tokens
 from raycl.recipe.starter.model import RANDOM, preset_model, suitable_preset
 from raycl.recipe.starter.place import speed
 from raycl.recipe.starter.points import stage_lengths
+from raycl.recipe.starter.sizes import GOOD_PASSES
 from raycl.recipe.starter.text import LookedAt, SeenText, text_answer
 
 
@@ -59,7 +60,7 @@ def composed(model: GivenModel, new: GivenText, old: GivenText | None, choices: 
 
         def tokens(preset: ModelAnswer, bytes_per_token: float) -> float:
             found = _with(preset, bytes_per_token, new, old, (choices, rate))
-            return float(found.tokens)
+            return min(found.tokens, GOOD_PASSES * found.new.tokens)
 
         name = suitable_preset(size, tokens)
     preset, bytes_per_token = preset_model(name, size)

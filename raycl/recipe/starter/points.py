@@ -36,7 +36,17 @@ def other_rates(answers: Answers) -> tuple[float, ...]:
 
 def replays(answers: Answers) -> tuple[str, ...]:
     """Shares of replay that are tried; none where there is no old text."""
-    return REPLAYS[answers.shift] if answers.shift is not None else ()
+    if answers.shift is None:
+        return ()
+    shares = REPLAYS[answers.shift]
+    # Of a given model, the baseline `union` is half old text: the same training as 50 %.
+    union = answers.model.given and "union" in baselines(answers)
+    return tuple(share for share in shares if not union or share != "50%")
+
+
+def ends(answers: Answers) -> int:
+    """The number of recipes that are no baselines."""
+    return max(1, len(replays(answers))) + len(other_rates(answers))
 
 
 def baselines(answers: Answers) -> tuple[str, ...]:
@@ -52,8 +62,7 @@ def stage_lengths(answers: Answers) -> Fraction:
     """All training of the sweep, in lengths of a stage: what recipes share counts once."""
     anneal = ANNEAL if answers.more else Fraction(0)
     before = 0 if answers.model.given or answers.old is None else 1
-    ends = max(1, len(replays(answers))) + len(other_rates(answers))
-    total = Fraction(before + ends) + ends * anneal
+    total = before + ends(answers) * (1 + anneal)
     costs = {"union": 1 + before, "scratch": 1, "previous": 0}
     for name in baselines(answers):
         total += costs[name] + (anneal if costs[name] else 0)

@@ -14,6 +14,10 @@ _PAPER_BATCH = 1104 * 2048
 _STEPS = 1000
 """Steps that a stage gets, about, until its batch has the paper's size."""
 _FEWEST_STEPS = 20
+VALIDATED = 0.1
+"""What validation may cost, as a share of a stage's training."""
+GOOD_PASSES = 4
+"""Passes over a text beyond which little is learned (Muennighoff et al. 2023, arXiv 2305.16264)."""
 _LEAST_ROWS, _MOST_ROWS = 8, 512
 """Rows of a batch at least, and rows of a validation at most."""
 _LONGEST_ON_CPU, _LONGEST_ON_GPU, _SHORTEST = 512, 2048, 64
@@ -57,8 +61,10 @@ def sizes(answers: Answers) -> Sizes:
         remedy = f"Give {least:,} tokens or more, or a shorter --sequence-length"
         raise InputError("--budget", problem, remedy)
     texts = [answers.new] if answers.old is None else [answers.old, answers.new]
-    wanted = min(text.tokens / 66 / length for text in texts)
-    return Sizes(length, rows, steps, max(_LEAST_ROWS, min(int(wanted), _MOST_ROWS)))
+    there = min(text.tokens / 66 / length for text in texts)
+    # A row costs a third of one of training (docs/recipes.md), at about ten validations a stage.
+    cheap = VALIDATED * steps * rows * 3 / (11 * len(texts))
+    return Sizes(length, rows, steps, max(_LEAST_ROWS, min(int(there), int(cheap), _MOST_ROWS)))
 
 
 def held_out(text: TextAnswer, sizes: Sizes, flag: str) -> Fraction:

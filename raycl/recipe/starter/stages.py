@@ -9,37 +9,48 @@ from typing import Any
 
 from raycl.recipe.starter.answers import Answers, Shift, TextAnswer
 from raycl.recipe.starter.lines import header, line
-from raycl.recipe.starter.points import ANNEAL, REPLAY, other_rates, peak_rate
+from raycl.recipe.starter.points import ANNEAL, REPLAY, ends, other_rates, peak_rate
 from raycl.recipe.starter.rates import PLATEAU, rate_text, usual_rate_text
-from raycl.recipe.starter.sizes import Sizes, passes
+from raycl.recipe.starter.sizes import GOOD_PASSES, Sizes, passes
 from raycl.units import format_count, parse_share
 
 _WARM_UP, _COOL_DOWN = Fraction(1, 100), Fraction(60, 100)
 _LEAST_WARM_UP = 10
 """Steps: 1 % of a short stage would be none."""
-_GOOD_PASSES = 4
 
 
-def stage_lines(answers: Answers, found: Sizes, held: Mapping[str, Fraction]) -> list[str]:
-    """The stages: one, or one on the old text before it where the model begins at random."""
+def readings(answers: Answers, found: Sizes, held: Mapping[str, Fraction]) -> dict[str, float]:
+    """How often each corpus is read in its own stage."""
+    replayed = parse_share(REPLAY[answers.shift]) if answers.shift else Fraction(0)
+    new, old = answers.new, answers.old
+    often = {new.name: passes(new, 1 - replayed, held[new.name], found)}
+    if old is not None and not answers.model.given:
+        often[old.name] = passes(old, Fraction(1), held[old.name], found)
+    return often
+
+
+def stage_lines(answers: Answers, found: Sizes, often: Mapping[str, float]) -> list[str]:
+    """The stages: one, or one on the old text before it where the model begins at random.
+
+    `often` says how often each reads its text.
+    """
     lines = header("stages")
     old, new = answers.old, answers.new
     if old is not None and not answers.model.given:
         lines += _stage(answers, found, old)
         lines += _schedule(answers, found, _FIRST)
-        lines += _end(passes(old, Fraction(1), held[old.name], found))
-        lines += [*_workers(answers), ""]
+        lines += _end(often[old.name])
+        lines += [*_workers(answers, side_by_side=1), ""]
         lines += _stage(answers, found, new)
         lines += _later(answers, found)
     else:
         lines += _stage(answers, found, new)
         lines += _schedule(answers, found, _REWARM if answers.model.given else _FIRST)
     lines += _anneal(answers, found)
-    replayed = parse_share(REPLAY[answers.shift]) if answers.shift else Fraction(0)
     if answers.shift is not None:
         lines += _replay(answers.shift)
-    lines += _end(passes(new, 1 - replayed, held[new.name], found))
-    return [*lines, *_workers(answers)]
+    lines += _end(often[new.name])
+    return [*lines, *_workers(answers, ends(answers))]
 
 
 def rate_values(answers: Answers, found: Sizes, with_own: bool) -> tuple[str, list[Any]]:
@@ -154,20 +165,39 @@ def _replay(shift: Shift) -> list[str]:
 
 def _end(often: float) -> list[str]:
     """What happens where the text ends, with how often it is read."""
-    why = f"The stage reads about {often:.2g} times its text, so it begins again."
+    why = f"The stage {repetition(often)}"
+    why += ", so it begins again." if often > 0.95 else "; an estimate, so it may begin again."
+    return line("at_end", "repeat", f"{why} {too_often(often)}".rstrip(), 4)
+
+
+def repetition(often: float) -> str:
+    """How often text is read, as the end of a sentence."""
     if often < 0.95:
-        why = f"The stage reads about {often:.0%} of its text; an estimate, so it may begin again."
-    if often > _GOOD_PASSES:
-        why += (
-            f" More than {_GOOD_PASSES} passes give little (arXiv 2305.16264): find more text, or "
-            "give a smaller budget."
-        )
-    return line("at_end", "repeat", why, 4)
+        return f"reads about {often:.0%} of its text"
+    return f"reads its text about {often:.2g} times"
 
 
-def _workers(answers: Answers) -> list[str]:
+def too_often(often: float) -> str:
+    """The sentence on text that is read more often than it teaches; empty where it is not."""
+    if often <= GOOD_PASSES:
+        return ""
+    return (
+        f"More than {GOOD_PASSES} passes teach little (arXiv 2305.16264): find more text, or give "
+        "a smaller budget."
+    )
+
+
+def _workers(answers: Answers, side_by_side: int) -> list[str]:
+    """Workers of a stage that so many recipes go through, each by itself."""
     place = answers.place
     if not place.gpus:
-        return line("workers", place.workers, "One recipe on each CPU at a time.", 4)
-    why = "GPUs of one recipe, as few as hold it: recipes side by side lose nothing to exchange."
-    return line("workers", place.workers, why, 4)
+        why = "One CPU for each recipe: several are trained side by side."
+        return line("workers", place.workers, why, 4)
+    share = max(1, place.gpus // side_by_side)
+    workers = max(place.workers, 2 ** math.floor(math.log2(share)))
+    why = "All recipes share this stage, so it gets the GPUs."
+    if side_by_side > 1:
+        why = f"{side_by_side} recipes share {place.gpus} GPUs, and exchange nothing side by side."
+    if workers == place.workers > share:
+        why = f"The model needs {workers} GPUs."
+    return line("workers", workers, why, 4)

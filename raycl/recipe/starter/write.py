@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 
 from raycl.recipe.starter.answers import Answers, TextAnswer
 from raycl.recipe.starter.lines import comment, header, line, text_of
 from raycl.recipe.starter.points import baselines, other_rates, replays, stage_lengths
 from raycl.recipe.starter.sizes import Sizes, held_out, sizes
-from raycl.recipe.starter.stages import rate_values, stage_lines
+from raycl.recipe.starter.stages import (
+    rate_values,
+    readings,
+    repetition,
+    stage_lines,
+    too_often,
+)
 from raycl.units import format_count, format_number
 
 
-def starter_recipe(answers: Answers) -> str:
-    """The recipe for the answers, as YAML with comments.
+@dataclass(frozen=True)
+class Starter:
+    """A first recipe, and what to know of it."""
+
+    text: str
+    """YAML with comments."""
+    remarks: tuple[str, ...]
+
+
+def starter_recipe(answers: Answers) -> Starter:
+    """The recipe for the answers.
 
     Raises InputError, which names the answer to change, where text or budget are too small.
     """
@@ -23,17 +40,28 @@ def starter_recipe(answers: Answers) -> str:
         for text, flag in ((answers.new, "--new"), (answers.old, "--old"))
         if text is not None
     }
+    often = readings(answers, found, held)
     parts = [
         _head(answers),
         _model(answers),
         _size(answers, found),
         _corpora(answers, held),
-        stage_lines(answers, found, held),
+        stage_lines(answers, found, often),
         _running(answers, found),
         _baselines(answers),
         _sweep(answers, found),
     ]
-    return text_of([entry for part in parts if part for entry in (*part, "")][:-1])
+    lines = [entry for part in parts if part for entry in (*part, "")]
+    return Starter(text_of(lines[:-1]), _remarks(answers, often))
+
+
+def _remarks(answers: Answers, often: Mapping[str, float]) -> tuple[str, ...]:
+    """How the budget came about, and how often text is read, with what is too often."""
+    said = [f"Budget: {answers.budget_note}."] if answers.budget_note else []
+    said += [
+        f"The stage {name} {repetition(n)}. {too_often(n)}".rstrip() for name, n in often.items()
+    ]
+    return tuple(said)
 
 
 def _head(answers: Answers) -> list[str]:
