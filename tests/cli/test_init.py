@@ -15,7 +15,7 @@ import pytest
 
 from raycl.cli.main import main
 from raycl.recipe.definition import define
-from tests.helpers.checkpoints import usable_checkpoint
+from tests.helpers.checkpoints import CONFIG, small_tensors, write_checkpoint
 from tests.helpers.corpus_text import texts, write_lines
 from tests.helpers.tokenizers import byte_level
 
@@ -69,7 +69,7 @@ def test_the_command_in_the_recipe_writes_the_same_recipe(
 def test_a_given_model_is_read_with_its_tokenizer_and_positions(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    usable_checkpoint(folder / "base")
+    write_checkpoint(folder / "base", small_tensors(vocabulary=512), {**CONFIG, "vocab_size": 512})
     arguments = ("my.yaml", "--model", "base", *TEXT, "--shift", "strong", "--max-lr", "1e-3")
     code, _, err = said(capsys, *arguments)
     assert (code, "'base': no tokenizer came with it" in err) == (2, True)
