@@ -16,11 +16,13 @@ __version__ = "0.1.0"
 __all__ = ["InputError", "Model", "Plan", "Runs", "SweepFailed", "load", "plan", "sweep"]
 
 
-def __getattr__(name: str) -> Any:
-    # Imported when it is asked for: `import raycl` takes no part of pandas, torch or Ray.
-    if name not in __all__:
-        raise AttributeError(f"module 'raycl' has no attribute {name!r}")
-    return getattr(import_module("raycl.api"), name)
+if not TYPE_CHECKING:  # type checkers know what is imported above, and nothing else
+
+    def __getattr__(name: str) -> Any:
+        # Imported when it is asked for: `import raycl` takes no part of pandas, torch or Ray.
+        if name not in __all__:
+            raise AttributeError(f"module 'raycl' has no attribute {name!r}")
+        return getattr(import_module("raycl.api"), name)
 
 
 def __dir__() -> list[str]:

@@ -155,7 +155,7 @@ def test_text_from_which_nothing_can_be_held_out_is_refused(
     for field, flag in (("new", "--new"), ("old", "--old")):
         text = replace(getattr(PLAIN, field), **changes)
         with pytest.raises(InputError, match=f"{flag}: {said}"):
-            starter_recipe(replace(PLAIN, **{field: text}))  # type: ignore[arg-type]
+            starter_recipe(replace(PLAIN, **{field: text}))
 
 
 def test_text_that_is_read_too_often_is_told() -> None:
