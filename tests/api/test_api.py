@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +18,7 @@ import pytest
 import yaml
 
 import raycl
+import raycl.api
 import raycl.plan.tree
 import raycl.sweep.pipeline
 from raycl.api import Model, Plan, Runs
@@ -24,6 +28,7 @@ from raycl.results.named_state import named_state
 from raycl.storage import Storage
 from raycl.sweep.results import SweepResult
 from tests.helpers.finished_sweep import NAME, RECIPE, finished_sweep
+from tests.helpers.paths import ROOT
 from tests.helpers.recipe_data import recipe_data
 
 PLANNED = recipe_data(tokenizer={"train": {"vocabulary": 300}}, sweep={"new.replay": ["0%", "25%"]})
@@ -51,6 +56,29 @@ def test_everything_public_is_there_and_documented() -> None:
     assert all(getattr(raycl, name).__doc__ for name in raycl.__all__)
     with pytest.raises(AttributeError, match="no attribute 'sweeps'"):
         _ = raycl.sweeps  # type: ignore[attr-defined]
+
+
+PAGE = (ROOT / "docs" / "python.md").read_text()
+
+
+@pytest.mark.parametrize("kind", [Plan, Runs, Model])
+def test_the_page_names_all_that_is_public(kind: type) -> None:
+    public = {name for name in dir(kind) if not name.startswith("_")}
+    public |= {field.name for field in dataclasses.fields(kind) if not field.name.startswith("_")}
+    assert {name for name in public if not re.search(rf"`{name}[`(]", PAGE)} == set()
+
+
+@pytest.mark.parametrize("name", ["plan", "sweep", "load"])
+def test_the_page_has_the_signatures(name: str) -> None:
+    parameters = inspect.signature(getattr(raycl.api, name)).parameters.values()
+    written: list[str] = []
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in written:
+            written.append("*")
+        default = parameter.default
+        shown = "print" if default is print else repr(default)
+        written.append(parameter.name + ("" if default is parameter.empty else f"={shown}"))
+    assert f"`{name}({', '.join(written)})`" in PAGE
 
 
 def test_rooms_that_are_called_stay_modules() -> None:

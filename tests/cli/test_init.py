@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pty
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from raycl.cli.init import init
 from raycl.cli.main import main
 from raycl.recipe.definition import define
 from tests.helpers.checkpoints import CONFIG, small_tensors, write_checkpoint
 from tests.helpers.corpus_text import texts, write_lines
+from tests.helpers.paths import ROOT
 from tests.helpers.tokenizers import byte_level
 
 
@@ -79,6 +82,13 @@ def test_a_given_model_is_read_with_its_tokenizer_and_positions(
     recipe = define(folder / "my.yaml").recipe
     assert list(recipe.model.knows) == ["english"]
     assert recipe.baselines == ("union", "previous")
+
+
+def test_the_page_names_every_option() -> None:
+    page = (ROOT / "docs" / "init.md").read_text()
+    options = {name for name in inspect.signature(init).parameters if name != "file"}
+    flags = {f"--{name.replace('_', '-')}" for name in options} - {"--baselines"}
+    assert {flag for flag in flags if f"{flag}`" not in page} == set()
 
 
 def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
