@@ -91,41 +91,41 @@ def init(  # noqa: PLR0913 (each is an answer)
 
     _check_new(file)
     given = Given(
-        model,
-        random,
-        _joined(new),
-        text_field,
-        _joined(old),
-        old_text_field,
-        shift,
-        cluster,
-        gpus,
-        gpu,
-        storage,
-        max_lr,
-        more,
-        budget,
+        model=model,
+        random=random,
+        new=_joined(new),
+        text_field=text_field,
+        old=_joined(old),
+        old_text_field=old_text_field,
+        shift=shift,
+        cluster=cluster,
+        gpus=gpus,
+        gpu=gpu,
+        storage=storage,
+        max_lr=max_lr,
+        more=more,
+        budget=budget,
+        baselines=baselines,
+        sequence_length=sequence_length,
     )
     interview = Interview(asks=is_terminal() and not yes)
     if not interview.asks:
         _check_needed(given)
-    write_first_recipe(file, interview, given, (baselines, sequence_length))
+    write_first_recipe(file, interview, given)
 
 
-def write_first_recipe(
-    file: Path, interview: Interview, given: Given, sizes: tuple[bool, int | None]
-) -> None:
+def write_first_recipe(file: Path, interview: Interview, given: Given) -> None:
     """Ask what is not given, plan, write, and say what comes next. Raises InputError."""
     from raycl.cli.plan_view import print_plan
     from raycl.storage import Storage
 
     console = Console()
     try:
-        asked = _asked(file, interview, given, sizes)
+        asked = _asked(file, interview, given)
         answers, starter, found = _planned(file, *asked)
     except InputError:
         if interview.asks and interview.answers:
-            command = _command(file, interview, given, sizes)
+            command = _command(file, interview, given)
             console.print(f"\nThe answers so far: {command}", markup=False, soft_wrap=True)
         raise
     for sentence in found.warnings:
@@ -155,7 +155,7 @@ def next_command(file: Path, answers: Answers, storage: str) -> str:
 Asked = tuple["GivenModel", "GivenText", "GivenText | None", "Choices"]
 
 
-def _asked(file: Path, interview: Interview, given: Given, sizes: tuple[bool, int | None]) -> Asked:
+def _asked(file: Path, interview: Interview, given: Given) -> Asked:
     from raycl.cli import init_questions as ask
     from raycl.recipe.starter.compose import Choices
 
@@ -168,10 +168,18 @@ def _asked(file: Path, interview: Interview, given: Given, sizes: tuple[bool, in
     storage = ask.ask_storage(interview, given, place, file.stem)
     max_lr, more = ask.ask_rest(interview, given, has_weights)
     budget = ask.ask_budget(interview, given)
-    command = _command(file, interview, given, sizes)
-    baselines, length = sizes
+    command = _command(file, interview, given)
     choices = Choices(
-        file.stem, shift, budget, place, storage, max_lr, more, baselines, length, command
+        name=file.stem,
+        shift=shift,
+        budget=budget,
+        place=place,
+        storage=storage,
+        max_lr=max_lr,
+        more=more,
+        baselines=given.baselines,
+        sequence_length=given.sequence_length,
+        command=command,
     )
     return model, new, old, choices
 
@@ -207,7 +215,7 @@ def _planned(
     raise refusal or AssertionError("there is always a place")
 
 
-def _command(file: Path, interview: Interview, given: Given, sizes: tuple[bool, int | None]) -> str:
+def _command(file: Path, interview: Interview, given: Given) -> str:
     """The command that gives the same answers without a question."""
     words = ["raycl", "init", str(file)]
     for flag, answer in interview.answers.items():
@@ -216,8 +224,9 @@ def _command(file: Path, interview: Interview, given: Given, sizes: tuple[bool, 
         else:
             words += [flag, answer]
     words += ["--random"] if given.random else []
-    words += [] if sizes[0] else ["--no-baselines"]
-    words += [] if sizes[1] is None else ["--sequence-length", str(sizes[1])]
+    words += [] if given.baselines else ["--no-baselines"]
+    length = given.sequence_length
+    words += [] if length is None else ["--sequence-length", str(length)]
     return shlex.join([*words, "--yes"])
 
 

@@ -37,6 +37,8 @@ class Given:
     max_lr: str | None = None
     more: bool | None = None
     budget: str | None = None
+    baselines: bool = True
+    sequence_length: int | None = None
 
 
 NEEDED = {

@@ -53,18 +53,18 @@ def composed(model: GivenModel, new: GivenText, old: GivenText | None, choices: 
     """All answers, with tokens. Raises InputError where hours cannot become tokens."""
     rate = speed(choices.place) if choices.budget.kind == "seconds" else None
     if model.answer is not None and model.tokenizer is not None:
-        return _with(model.answer, model.tokenizer, new, old, (choices, rate))
+        return _with(model.answer, model.tokenizer, new, old, choices, rate)
     size = new.looked.bytes + (old.looked.bytes if old else 0)
     name = model.reference
     if name == RANDOM:
 
         def tokens(preset: ModelAnswer, bytes_per_token: float) -> float:
-            found = _with(preset, bytes_per_token, new, old, (choices, rate))
+            found = _with(preset, bytes_per_token, new, old, choices, rate)
             return min(found.tokens, GOOD_PASSES * found.new.tokens)
 
         name = suitable_preset(size, tokens)
     preset, bytes_per_token = preset_model(name, size)
-    return _with(preset, bytes_per_token, new, old, (choices, rate))
+    return _with(preset, bytes_per_token, new, old, choices, rate)
 
 
 def _with(
@@ -72,25 +72,25 @@ def _with(
     tokenizer: TextTokenizer | float,
     new: GivenText,
     old: GivenText | None,
-    chosen: tuple[Choices, Speed | None],
+    choices: Choices,
+    rate: Speed | None,
 ) -> Answers:
-    choices, rate = chosen
     learned = text_answer(new.seen, new.looked, tokenizer, ())
     before: TextAnswer | None = None
     if old is not None:
         before = text_answer(old.seen, old.looked, tokenizer, (learned.name,))
     answers = Answers(
-        choices.name,
-        model,
-        learned,
-        before,
-        choices.shift,
-        0,
-        choices.place,
-        choices.max_lr,
-        choices.more,
-        choices.baselines,
-        choices.sequence_length,
+        name=choices.name,
+        model=model,
+        new=learned,
+        old=before,
+        shift=choices.shift,
+        tokens=0,
+        place=choices.place,
+        max_lr=choices.max_lr,
+        more=choices.more,
+        baselines=choices.baselines,
+        sequence_length=choices.sequence_length,
         command=choices.command,
     )
     lengths = stage_lengths(answers)
