@@ -15,6 +15,7 @@ from raycl.cli import (
     export,
     extend,
     generate,
+    init,
     jobs,
     merge,
     models,
@@ -45,6 +46,7 @@ app = typer.Typer(
 # In the order in which --help lists them.
 for _command in (
     quickstart.quickstart,
+    init.init,
     recipes.recipes,
     plan.schema,
     plan.plan,

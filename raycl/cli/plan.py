@@ -6,7 +6,7 @@ import csv
 import json
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,7 +21,6 @@ from raycl.cli.options import (
     RecipeFile,
     Scale,
 )
-from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 
 
@@ -48,47 +47,28 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     Each line is a node: a run of steps that the recipes named share, trained once.
     """
     from raycl.cli.plan_view import print_merges, print_plan
-    from raycl.cluster.memory import worker_memory
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
-    from raycl.recipe.seed import seed_text
-    from raycl.recipe.stand_ins import knows_texts
-    from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
-    from raycl.recipe.trained_again import trained_again
-    from raycl.states.earlier import earlier_sentence
     from raycl.storage import Storage
-    from raycl.sweep.vocabulary import vocabulary_growth
-    from raycl.train.inspection.inspect_plan import inspected
-    from raycl.train.inspection.token_notes import token_notes
+    from raycl.sweep.preview import preview
 
     machine = machine_of(gpu, memory_per_gpu, gpus_per_host)
-    gpus = gpus or machine is not None
     place = Storage(storage) if storage else None
     definition = define(recipe, overrides or (), scale)
-    resolution = resolve_inputs((definition,), place, ClusterOptions(gpus=gpus).device)
-    made = inspected(plan_sweeps((definition,), place, resolution=resolution))
-    made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())
-    untrained = token_notes(made, place) if place is not None else []
-    grown = vocabulary_growth(made, place)
-    again = trained_again(made.stored, made.tree)
-    for sentence in [*made.notes, *untrained, earlier_sentence(made.states), *again]:
-        if sentence:
-            Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
+    found = preview(definition, place, gpus or machine is not None, machine)
+    made = found.plan
+    for sentence in found.warnings:
+        Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:
-        vocabulary = [model.as_data for model in grown]
-        more = {"steps_left": made.cost.steps_left, "vocabulary": vocabulary}
-        more["vocabulary_to_make"] = [asdict(found.tokens) for found in resolution.unmade]
+        more: dict[str, Any] = {"steps_left": made.cost.steps_left}
+        more["vocabulary"] = [model.as_data for model in found.grown]
+        more["vocabulary_to_make"] = [asdict(new.tokens) for new in made.resolution.unmade]
         print(json.dumps({**asdict(made.cost), **more}, indent=1))
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
         print_merges(made.sweeps[0].merges, made.cost, Console())
-        recipes = [variant.recipe for variant in definition.variants]
-        known = knows_texts(definition.recipe, recipes)
-        new_tokens = [found.sentence for found in resolution.unmade]
-        new_tokens += [sentence for model in grown for sentence in model.sentences]
-        for sentence in (*new_tokens, *known, seed_text(definition.recipe, recipes)):
-            if sentence:
-                Console().print(sentence, markup=False, soft_wrap=True)
+        for sentence in found.remarks:
+            Console().print(sentence, markup=False, soft_wrap=True)
 
 
 def steps(  # noqa: PLR0913 (each is an option of the command)

@@ -27,7 +27,7 @@ from raycl.recipe.packaged import find_recipe
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.scale import scaled
 from raycl.recipe.tokenizer_facts import planned_vocabulary
-from raycl.recipe.yaml import parse_document, read_document
+from raycl.recipe.yaml import Document, parse_document, read_document
 from raycl.storage import Storage, layout
 
 _MOST_STEPS = 10**8
@@ -59,7 +59,13 @@ def define(path: Path, overrides: Sequence[str] = (), scale: str | None = None) 
     `path` is that of its file, or the name of a recipe that comes with raycl. Raises InputError.
     """
     found = find_recipe(path)
-    document, where = read_document(found.file), found.where
+    return define_document(read_document(found.file), found.where, overrides, scale)
+
+
+def define_document(
+    document: Document, where: str, overrides: Sequence[str] = (), scale: str | None = None
+) -> Definition:
+    """The definition in a document with its overrides, at a scale. Raises InputError."""
     data = fields_of(document, where)
     for override in overrides:
         data = _overridden(data, override)

@@ -11,13 +11,10 @@ from collections.abc import Collection
 import pandas as pd
 
 from raycl.errors import InputError
-from raycl.recipe.resolution import stored_resolution
-from raycl.recipe.stored_recipe import read_recipe
-from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan, plan_sweeps
-from raycl.results.gather import gather
+from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan
 from raycl.results.outcome import BASELINES
 from raycl.results.report.table import averages_are_alike
-from raycl.results.stored_states import StoredStates
+from raycl.results.stored_results import outcomes_of, stored_plan
 from raycl.results.table import results_table
 from raycl.states.earlier import earlier_names
 from raycl.states.tree_record import TreeRecord, find_tree_record
@@ -26,25 +23,39 @@ from raycl.storage import Storage
 _BY_LABEL = "Name a recipe by its label, or a state"
 
 
-def best_recipe(storage: Storage, sweep: str, tree: TreeRecord) -> tuple[str, str]:
+def best_recipe(
+    storage: Storage, sweep: str, tree: TreeRecord, by: str = "average"
+) -> tuple[str, str]:
     """Label and last state of the finished recipe, no baseline, with the lowest AVG.
 
-    It may be a merged model. Of equal ones it is the first in the table. Raises InputError where no
-    recipe is finished, or where their averages do not exist or do not compare.
+    `by` names another column of the results table, or a corpus for its loss; the lowest value is
+    the best. It may be a merged model. Of equal ones it is the first in the table. Raises
+    InputError where no recipe is finished, where there is no such number, and where averages do not
+    exist or do not compare.
     """
     where = f"'best' of the sweep {sweep!r}"
     if _has_earlier_names(tree):
         problem = "an earlier version of raycl named its states, and their losses are not found"
         raise InputError(where, problem, _BY_LABEL)
-    own = _own_rows(_table(_plan(storage, sweep), storage))
+    own = _own_rows(_table(stored_plan(storage, sweep), storage))
     finished = own[own["status"] == "finished"]
     if finished.empty:
         problem = f"none of its {len(own)} recipes is finished"
         raise InputError(where, problem, "Run `raycl sweep` with its recipe again")
-    if (unknown := _not_compared(finished)) is not None:
+    column = "average" if by == "average" else _column(finished, by, where)
+    if column == "average" and (unknown := _not_compared(finished)) is not None:
         raise InputError(where, *unknown)
-    best = finished.sort_values("average", kind="stable").iloc[0]
+    best = finished.sort_values(column, kind="stable").iloc[0]
     return str(best["recipe"]), str(best["state"])
+
+
+def _column(finished: pd.DataFrame, by: str, where: str) -> str:
+    """The column of the table that is meant. Raises InputError where it holds no numbers."""
+    for name in (f"loss/{by}", by):
+        if name in finished.select_dtypes("number") and finished[name].notna().any():
+            return name
+    known = ", ".join(map(str, finished.select_dtypes("number")))
+    raise InputError(f"{where} by {by!r}", "no numbers of this name", f"Known: {known}")
 
 
 def states_to_keep(storage: Storage, sweep: str) -> frozenset[str]:
@@ -58,7 +69,7 @@ def states_to_keep(storage: Storage, sweep: str) -> frozenset[str]:
     tree = find_tree_record(storage, sweep)
     if _has_earlier_names(tree):
         return frozenset(tree.states)
-    plan = _plan(storage, sweep)
+    plan = stored_plan(storage, sweep)
     own = _own_rows(_table(plan, storage))
     finished = own[own["status"] == "finished"]
     best, others = finished, own[own["status"] != "finished"]
@@ -98,19 +109,6 @@ def _not_compared(finished: pd.DataFrame) -> tuple[str, str] | None:
     return None
 
 
-def _plan(storage: Storage, sweep: str) -> SweepPlan:
-    """The plan of a stored sweep.
-
-    Raises InputError where its recipe is missing or cannot be resolved any more.
-    """
-    try:
-        definition = read_recipe(storage, sweep)
-    except FileNotFoundError as error:
-        where = f"sweep {sweep!r} in {storage.url}"
-        raise InputError(where, "its recipe is not stored", "Run `raycl sweep` with it") from error
-    return plan_sweeps((definition,), storage, resolution=stored_resolution(storage, sweep))
-
-
 def _table(plan: SweepPlan, storage: Storage) -> pd.DataFrame:
     """The results table of a planned sweep, computed from the states that storage holds."""
-    return results_table(gather(plan.sweeps[0], StoredStates(storage, plan.states)))
+    return results_table(outcomes_of(plan, storage))

@@ -1,0 +1,1 @@
+"""A first recipe from a few answers: what `raycl init` writes."""

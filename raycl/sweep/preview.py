@@ -1,0 +1,59 @@
+"""A sweep before it is run: its plan with all checks and sentences, and no cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raycl.cluster.memory import worker_memory
+from raycl.cluster.options import ClusterOptions
+from raycl.plan.scaling import Machine
+from raycl.recipe.definition import Definition
+from raycl.recipe.seed import seed_text
+from raycl.recipe.stand_ins import knows_texts
+from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps, resolve_inputs
+from raycl.recipe.trained_again import trained_again
+from raycl.states.earlier import earlier_sentence
+from raycl.storage import Storage
+from raycl.sweep.vocabulary import ModelGrowth, Replaced, vocabulary_growth
+from raycl.train.inspection.inspect_plan import inspected
+from raycl.train.inspection.token_notes import token_notes
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The plan of a sweep, and what to know of it."""
+
+    plan: SweepPlan
+    warnings: tuple[str, ...]
+    """Sentences on checkpoints and storage that somebody should know before it is run."""
+    remarks: tuple[str, ...]
+    """Sentences on what the recipe means: new tokens, stand-ins, the seed."""
+    grown: tuple[ModelGrowth | Replaced, ...]
+
+
+def preview(
+    definition: Definition,
+    storage: Storage | None = None,
+    gpus: bool = False,
+    machine: Machine | None = None,
+) -> Preview:
+    """The plan of a definition over what storage holds, on CPUs, on GPUs or on known GPUs.
+
+    Raises InputError where something in the recipe cannot be trained, or not on such machines.
+    """
+    resolution = resolve_inputs((definition,), storage, ClusterOptions(gpus=gpus).device)
+    made = inspected(plan_sweeps((definition,), storage, resolution=resolution))
+    made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())
+    untrained = token_notes(made, storage) if storage is not None else []
+    grown = tuple(vocabulary_growth(made, storage))
+    again = trained_again(made.stored, made.tree)
+    recipes = [variant.recipe for variant in definition.variants]
+    new_tokens = [found.sentence for found in resolution.unmade]
+    new_tokens += [sentence for model in grown for sentence in model.sentences]
+    said = (
+        *new_tokens,
+        *knows_texts(definition.recipe, recipes),
+        seed_text(definition.recipe, recipes),
+    )
+    warned = (*made.notes, *untrained, earlier_sentence(made.states), *again)
+    return Preview(made, tuple(filter(None, warned)), tuple(filter(None, said)), grown)
