@@ -50,6 +50,8 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.cluster.memory import worker_memory
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
+    from raycl.recipe.epochs import repetition_text, repetitions
+    from raycl.recipe.one_order import read_in_one_order
     from raycl.recipe.seed import seed_text
     from raycl.recipe.stand_ins import knows_texts
     from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
@@ -69,13 +71,15 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())
     untrained = token_notes(made, place) if place is not None else []
     grown = vocabulary_growth(made, place)
-    again = trained_again(made.stored, made.tree)
+    again = [read_in_one_order(made.states, made.tree), *trained_again(made.stored, made.tree)]
+    repeated = repetitions(training.chain for training in made.tree.recipes.values())
     for sentence in [*made.notes, *untrained, earlier_sentence(made.states), *again]:
         if sentence:
             Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:
         vocabulary = [model.as_data for model in grown]
         more = {"steps_left": made.cost.steps_left, "vocabulary": vocabulary}
+        more["read_again"] = [found.as_data for found in repeated]
         more["vocabulary_to_make"] = [asdict(found.tokens) for found in resolution.unmade]
         print(json.dumps({**asdict(made.cost), **more}, indent=1))
     else:
@@ -85,7 +89,8 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
         known = knows_texts(definition.recipe, recipes)
         new_tokens = [found.sentence for found in resolution.unmade]
         new_tokens += [sentence for model in grown for sentence in model.sentences]
-        for sentence in (*new_tokens, *known, seed_text(definition.recipe, recipes)):
+        told = (repetition_text(repeated), seed_text(definition.recipe, recipes))
+        for sentence in (*new_tokens, *known, *told):
             if sentence:
                 Console().print(sentence, markup=False, soft_wrap=True)
 

@@ -34,12 +34,26 @@ def rows_at(start: int, stop: int, rows: int, seed: int) -> Rows:
     """The rows at the positions start … stop − 1 of a corpus of `rows` rows."""
     parts = [np.zeros(0, dtype=np.int64)]
     while start < stop:
-        epoch, place = divmod(start, rows)
-        count = min(stop - start, rows - place)
-        places = np.arange(place, place + count)
-        parts.append(_rows_of(places, rows, _key(seed, epoch)) if epoch else places)
+        count = min(stop - start, rows - start % rows)
+        parts.append(
+            reordered(start, count, rows, seed)[0] if start >= rows else _range(start, count)
+        )
         start += count
     return np.concatenate(parts)
+
+
+def reordered(start: int, count: int, rows: int, seed: int) -> tuple[Rows, Rows]:
+    """The rows at `count` positions of a later epoch, and for each the number of its block.
+
+    Rows with one number lie within as many rows as a block has. No two epochs have a number in
+    common. The positions are within one epoch.
+    """
+    epoch, place = divmod(start, rows)
+    key = _key(seed, epoch)
+    turned, block = _turned(_range(place, count), rows, key)
+    behind = turned >= rows  # a block that is cut by the corpus' end is two
+    number = 2 * (epoch * (rows + 1) + block) + behind
+    return turned % rows, number
 
 
 def order_word(rows: int, seed: int) -> int:
@@ -47,8 +61,12 @@ def order_word(rows: int, seed: int) -> int:
     return -1 - (_digest(f"order of later epochs 1: {rows} rows, seed {seed}") >> 1)
 
 
-def _rows_of(places: Rows, rows: int, key: int) -> Rows:
-    """The rows at places of a later epoch, whose key is given."""
+def _range(first: int, count: int) -> Rows:
+    return np.arange(first, first + count, dtype=np.int64)
+
+
+def _turned(places: Rows, rows: int, key: int) -> tuple[Rows, Rows]:
+    """The rows at places of a later epoch, not yet modulo `rows`, and their blocks."""
     size = max(1, min(MOST_BLOCK_ROWS, isqrt(rows)))
     whole = rows // size
     keys, numbers = np.array([key], dtype=np.uint64), places.astype(np.uint64)
@@ -60,7 +78,7 @@ def _rows_of(places: Rows, rows: int, key: int) -> Rows:
     inside[~last] = permuted(inside[~last], size, own[~last])
     inside[last] = permuted(inside[last], max(rows - whole * size, 1), own[last])
     turned = (block * np.uint64(size) + inside).astype(np.int64) + key % rows
-    return turned % rows
+    return turned, block.astype(np.int64)
 
 
 @lru_cache(maxsize=1024)

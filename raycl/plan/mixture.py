@@ -21,13 +21,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from raycl.plan.bisection import last_where
 from raycl.plan.changing import Change, ChangingShares
-from raycl.plan.epochs import rows_at
+from raycl.plan.epochs import reordered
 from raycl.plan.pairing import Pair, Top, pair_up, split_pair
 from raycl.plan.rounding import Counts, round_to_total, rounded
 
@@ -51,8 +51,9 @@ class Source:
     limit: int = 0
     """Rows that may be read: all of the corpus, or for replay those already seen."""
     at_end: AtEnd = "error"
-    seed: int = 0
-    """Of the order of new data in later epochs."""
+    seed: int | None = 0
+    """Of the order of new data in later epochs; None: that of the first one, as versions had it
+    that did not know another."""
     end: int | None = None
     """Position at which new data end; None: `limit`, or nowhere where the corpus repeats."""
     later: Fraction | None = None
@@ -65,6 +66,11 @@ class Source:
             return None
         return self.limit if self.end is None else self.end
 
+    @property
+    def order_seed(self) -> int | None:
+        """The seed of the order of its later epochs; None where it has one order."""
+        return None if self.replay else self.seed
+
 
 @dataclass(frozen=True)
 class Run:
@@ -73,6 +79,8 @@ class Run:
     corpus: str
     first: int
     count: int
+    block: int | None = None
+    """Runs of later epochs with the same number lie near each other; None: of no block."""
 
 
 _MOST_ROWS = 2**50
@@ -175,6 +183,15 @@ class Mixture:
             runs.extend(_runs(source, int(start), int(stop)))
         return runs
 
+    def row_counts(self, step: int) -> dict[str, int]:
+        """The number of rows of each corpus in the global batch of a step."""
+        before, after = self.supplied(np.array([step, step + 1])).T
+        counts: dict[str, int] = {}
+        for source, rows in zip(self.sources, (after - before).tolist(), strict=True):
+            if rows:
+                counts[source.corpus] = counts.get(source.corpus, 0) + rows
+        return counts
+
     def steps_until_end(self, steps: int) -> dict[str, int]:
         """Per source whose rows end: the whole steps, up to `steps`, that they allow."""
         allowed: dict[str, int] = {}
@@ -211,20 +228,19 @@ def _runs(source: Source, start: int, stop: int) -> list[Run]:
     while start < stop:
         epoch, first = divmod(source.first + start, source.limit)
         count = min(stop - start, source.limit - first)
-        if epoch and not source.replay:
-            runs += _reordered(source, source.first + start, count)
+        if epoch and source.order_seed is not None:
+            runs += _reordered(source, source.order_seed, source.first + start, count)
         else:
             runs.append(Run(source.corpus, first, count))
         start += count
     return runs
 
 
-def _reordered(source: Source, position: int, count: int) -> list[Run]:
+def _reordered(source: Source, seed: int, position: int, count: int) -> list[Run]:
     """The rows of `count` positions of a later epoch; neighbours are one run."""
-    rows = rows_at(position, position + count, source.limit, source.seed)
-    begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
+    rows, blocks = reordered(position, count, source.limit, seed)
+    apart = (np.diff(rows, prepend=-2) != 1) | (np.diff(blocks, prepend=-1) != 0)
+    begins = np.flatnonzero(apart)
     lengths = np.diff(begins, append=count)
-    return [
-        Run(source.corpus, first, length)
-        for first, length in zip(rows[begins].tolist(), lengths.tolist(), strict=True)
-    ]
+    parts = zip(rows[begins].tolist(), lengths.tolist(), blocks[begins].tolist(), strict=True)
+    return [Run(source.corpus, *part) for part in parts]

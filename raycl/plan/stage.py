@@ -93,9 +93,10 @@ def _source_words(source: Source, positions: Counts, counts: Counts) -> Counts:
     first = positions % max(source.limit, 1)
     wrap = np.where(first + counts > source.limit, source.limit, 0)
     again = positions + counts > source.limit
-    if not source.replay and again[-1:].any():  # positions never fall
+    seed = source.order_seed
+    if seed is not None and again[-1:].any():  # positions never fall
         first = np.where(again, positions, first)
-        wrap = np.where(again, order_word(source.limit, source.seed), wrap)
+        wrap = np.where(again, order_word(source.limit, seed), wrap)
     return np.stack([first, counts, wrap], axis=1)
 
 

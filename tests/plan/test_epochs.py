@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raycl.plan.epochs import MOST_BLOCK_ROWS, order_word, rows_at
+from raycl.plan.epochs import MOST_BLOCK_ROWS, order_word, reordered, rows_at
 
 ROWS = st.one_of(st.integers(1, 300), st.integers(4000, 9000))
 SEEDS = st.integers(0, 2**63 - 1)
@@ -67,3 +67,13 @@ def test_orders_are_what_they_were() -> None:
     assert rows_at(10, 20, 10, 0).tolist() == [3, 1, 2, 9, 7, 8, 5, 4, 6, 0]
     assert rows_at(10_000, 10_005, 10_000, 3).tolist() == [4755, 4729, 4694, 4740, 4720]
     assert order_word(10, 0) == -600401691929308859
+
+
+@given(ROWS, SEEDS, st.integers(1, 50))
+def test_rows_of_a_block_lie_near_each_other(rows: int, seed: int, epoch: int) -> None:
+    found, blocks = reordered(epoch * rows, rows, rows, seed)
+    for number in set(blocks.tolist()):
+        block = found[blocks == number]
+        assert block.max() - block.min() < MOST_BLOCK_ROWS
+    later = reordered((epoch + 1) * rows, rows, rows, seed)[1]
+    assert not set(blocks.tolist()) & set(later.tolist())
