@@ -79,8 +79,8 @@ class ChangingShares:
             split_pair(top, count, counts)
         if self._common:
             parts = [exact.parts(self._shares[i]) for i in self._common]
-            left = rows - counts.sum(axis=0)
-            counts[self._common] = completed(*zip(*parts, strict=True), left)
+            floors, remainders = zip(*parts, strict=True)
+            counts[self._common] = completed(floors, remainders, rows - counts.sum(axis=0))
         return counts
 
     def _rare_parts(self, exact: _Exact, rows: Counts) -> Iterator[tuple[Pair | int, Counts]]:

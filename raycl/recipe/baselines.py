@@ -101,7 +101,7 @@ def _with_stand_ins(base: Recipe, union: Stage) -> Stage:
     as replay, again from the beginning where they end. Raises InputError where nothing is new.
     """
     knows = base.model.knows
-    fresh = {corpus: share for corpus, share in union.mixture.items() if corpus not in knows}
+    fresh = {corpus: share for corpus, share in shares(union).items() if corpus not in knows}
     if not fresh:
         raise InputError(
             "baselines 'union'",

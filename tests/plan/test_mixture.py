@@ -226,7 +226,7 @@ def positions_read(source: Source, start: int, stop: int) -> list[int]:
     """The rows at some positions: old data in their order, new data in that of each epoch."""
     if source.replay:
         return [position % source.limit for position in range(start, stop)]
-    return rows_at(start, stop, source.limit, source.seed).tolist()
+    return list(map(int, rows_at(start, stop, source.limit, source.seed or 0)))
 
 
 def test_new_data_are_read_in_another_order_in_each_epoch_and_old_data_are_not() -> None:

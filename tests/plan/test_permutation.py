@@ -17,7 +17,7 @@ def key(number: int) -> np.ndarray:
 
 
 def order(size: int, number: int) -> list[int]:
-    return permuted(np.arange(size, dtype=np.uint64), size, key(number)).tolist()
+    return list(map(int, permuted(np.arange(size, dtype=np.uint64), size, key(number))))
 
 
 @given(st.integers(1, 3000), KEYS)
