@@ -62,6 +62,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     if as_json:
         more: dict[str, Any] = {"steps_left": made.cost.steps_left}
         more["vocabulary"] = [model.as_data for model in found.grown]
+        more["read_again"] = [one.as_data for one in found.repeated]
         more["vocabulary_to_make"] = [asdict(new.tokens) for new in made.resolution.unmade]
         print(json.dumps({**asdict(made.cost), **more}, indent=1))
     else:

@@ -17,6 +17,9 @@ from raycl.plan.disk import DiskUse
 from raycl.recipe.merges import PlannedMerge
 from raycl.units import format_bytes, format_count
 
+_MOST_RUNS = 4
+"""Runs of rows that a table shows; CSV has them all."""
+
 
 def print_plan(plan: Plan, console: Console, prepared: bool) -> None:
     """Print the nodes, indented by their depth in the tree, and the cost of all."""
@@ -190,8 +193,16 @@ def print_steps(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print the lines of `step_lines` as a table."""
     table = Table(*lines[0], box=None, pad_edge=False)
     for line in lines:
-        table.add_row(*(f"{v:.6g}" if isinstance(v, float) else str(v) for v in line.values()))
+        table.add_row(*map(_cell, line.values()))
     console.print(table)
+
+
+def _cell(value: Any) -> str:
+    """A value of a line; of many runs of rows, as later epochs have them, the first alone."""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    runs = text.split()
+    hidden = len(runs) - _MOST_RUNS
+    return f"{' '.join(runs[:_MOST_RUNS])} … {hidden} more" if hidden > 1 else text
 
 
 def print_status(name: str, nodes: Sequence[Mapping[str, Any]], console: Console) -> None:

@@ -26,7 +26,7 @@ def rank_runs(runs: Sequence[Run], rank: int, world: int) -> list[Run]:
     for run in runs:
         first, stop = max(share.start - begin, 0), min(share.stop - begin, run.count)
         if first < stop:
-            mine.append(Run(run.corpus, run.first + first, stop - first))
+            mine.append(Run(run.corpus, run.first + first, stop - first, run.block))
         begin += run.count
     return mine
 
@@ -75,22 +75,34 @@ class RankReader:
 
     @staticmethod
     def _fill(rows: np.ndarray, reader: CorpusReader, places: list[tuple[int, Run]]) -> None:
-        """Read the runs of a corpus and copy them to their places in `rows`.
-
-        Runs that follow each other in the corpus are read by one request.
-        """
-        begin = 0
-        while begin < len(places):
-            end, first = begin + 1, places[begin][1].first
-            stop = first + places[begin][1].count
-            while end < len(places) and places[end][1].first == stop:
-                stop += places[end][1].count
-                end += 1
+        """Read the runs of a corpus and copy them to their places in `rows`."""
+        for request in _requests(places):
+            first = min(run.first for _, run in request)
+            stop = max(run.first + run.count for _, run in request)
             data = reader.read(first, stop - first)
-            for place, run in places[begin:end]:
+            for place, run in request:
                 offset = run.first - first
                 rows[place : place + run.count] = data[offset : offset + run.count]
-            begin = end
+
+
+def _requests(places: Sequence[tuple[int, Run]]) -> list[list[tuple[int, Run]]]:
+    """The runs of a corpus, each with its place, by the request that reads them.
+
+    Runs that follow each other in the corpus are read by one request. So are those of a block of a
+    later epoch, with the rows between them: a few rows take less time than a request.
+    """
+    requests: list[list[tuple[int, Run]]] = []
+    blocks: dict[int, list[tuple[int, Run]]] = {}
+    stop = -1
+    for place, run in places:
+        if run.block is not None:
+            blocks.setdefault(run.block, []).append((place, run))
+            continue
+        if run.first != stop:
+            requests.append([])
+        requests[-1].append((place, run))
+        stop = run.first + run.count
+    return [*requests, *blocks.values()]
 
 
 def rank_reader(training: Training, storage: Storage, rank: int, world: int) -> RankReader:

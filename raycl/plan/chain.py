@@ -89,6 +89,11 @@ class Chain:
         index = self.stage_index(step)
         return self.stages[index].mixture.rows(step - self.starts[index])
 
+    def row_counts(self, step: int) -> dict[str, int]:
+        """The number of rows of each corpus in the global batch of a step."""
+        index = self.stage_index(step)
+        return self.stages[index].mixture.row_counts(step - self.starts[index])
+
     def resets_optimizer(self, step: int) -> bool:
         """Whether the optimizer state starts anew before the update of `step` (a hand-off)."""
         if not 0 < step < self.steps:

@@ -11,106 +11,95 @@ step 10^6 costs what step 0 costs. Guarantees, with N = t × batch rows delivere
   their exact share (a pair's larger half is a pair only below 2/3 of it, so errors stay below 3/2
   down the pairs, and a last split adds at most 1/2);
 - the counts of a step are never negative and sum to the batch.
+
+Where the shares of the new data change inside the stage, `changing` splits that group.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from raycl.plan.bisection import last_where
+from raycl.plan.changing import Change, ChangingShares
+from raycl.plan.epochs import reordered
+from raycl.plan.pairing import Pair, Top, pair_up, split_pair
+from raycl.plan.rounding import Counts, round_to_total, rounded
 
-Counts = NDArray[np.int64]
 AtEnd = Literal["repeat", "stop", "error"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """One corpus as a stage reads it: from row `first`, inside rows [0, limit)."""
+    """One corpus as a stage reads it: rows [0, limit), which positions count over and over.
+
+    New data are read again in another order in each epoch (see `epochs`), old data always in the
+    order in which they are stored, in which they were first read.
+    """
 
     corpus: str
     weight: Fraction
     """Share of its group (new data or replay); a group's weights sum to 1."""
     replay: bool = False
     first: int = 0
+    """Position at which the stage begins to read. New data count on over all epochs."""
     limit: int = 0
     """Rows that may be read: all of the corpus, or for replay those already seen."""
     at_end: AtEnd = "error"
+    seed: int | None = 0
+    """Of the order of new data in later epochs; None: that of the first one, as versions had it
+    that did not know another."""
+    end: int | None = None
+    """Position at which new data end; None: `limit`, or nowhere where the corpus repeats."""
+    later: Fraction | None = None
+    """The weight after the change of a mixture that changes; None: the same."""
+
+    @property
+    def end_position(self) -> int | None:
+        """The position at which its rows end for the stage; None where they never do."""
+        if self.end is None and (self.replay or self.at_end == "repeat"):
+            return None
+        return self.limit if self.end is None else self.end
+
+    @property
+    def order_seed(self) -> int | None:
+        """The seed of the order of its later epochs; None where it has one order."""
+        return None if self.replay else self.seed
 
 
 @dataclass(frozen=True)
 class Run:
-    """Rows [first, first + count) of a corpus; it never wraps."""
+    """Rows [first, first + count) of a corpus, in this order; it never wraps."""
 
     corpus: str
     first: int
     count: int
-
-
-@dataclass(frozen=True)
-class _Pair:
-    left: _Pair | int
-    right: _Pair | int
-    left_share: Fraction
+    block: int | None = None
+    """Runs of later epochs with the same number lie near each other; None: of no block."""
 
 
 _MOST_ROWS = 2**50
 
 
-def _divide(counts: Counts, share: Fraction) -> tuple[Counts, Any]:
-    """⌊counts × share⌋ and the remainder in units of 1/denominator; both are exact."""
-    numerator, denominator = share.numerator, share.denominator
-    if denominator >= 2**60:
-        product = counts.astype(object) * numerator
-        return np.asarray(product // denominator, dtype=np.int64), product % denominator
-    # Below 2^50 rows the floating-point quotient is at most one off. The remainder tells: it is
-    # less than 2^62, so 64-bit arithmetic, exact modulo 2^64, finds it though the products wrap.
-    guess = np.floor(counts * (numerator / denominator)).astype(np.int64)
-    rest = counts * numerator - guess * denominator
-    correction = rest // denominator
-    return guess + correction, rest - correction * denominator
-
-
-def _rounded(counts: Counts, share: Fraction, half_up: bool = True) -> Counts:
-    """The whole numbers nearest to counts × share, exact."""
-    floor, rest = _divide(counts, share)
-    up = 2 * rest >= share.denominator if half_up else 2 * rest > share.denominator
-    nearest: Counts = floor + up.astype(np.int64)
-    return nearest
-
-
-def _round_to_total(rows: Counts, shares: Sequence[Fraction], totals: Counts) -> list[Counts]:
-    """⌊rows × share⌋ for each share; what is missing to `totals` goes to the largest remainders."""
-    parts = [_divide(rows, share) for share in shares]
-    floors = np.stack([floor for floor, _ in parts])
-    remainders = np.stack(
-        [
-            np.asarray(rest / share.denominator, dtype=np.float64)
-            for (_, rest), share in zip(parts, shares, strict=True)
-        ]
-    )
-    missing = totals - floors.sum(axis=0)
-    # A stable sort breaks ties by position, the same way at every step.
-    order = np.argsort(-remainders, axis=0, kind="stable")
-    rank = np.empty_like(order)
-    np.put_along_axis(rank, order, np.arange(len(shares))[:, None], axis=0)
-    return list(floors + (rank < missing))
-
-
 class Mixture:
     """The rows of every step of one stage. Raises ValueError for ill-weighted sources."""
 
-    def __init__(self, sources: Sequence[Source], global_batch: int, replay: Fraction) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        global_batch: int,
+        replay: Fraction,
+        change: Change | None = None,
+    ) -> None:
         self.sources = tuple(sources)
         self.global_batch = global_batch
         self.replay = replay
+        self.change = change
         if global_batch < 1 or not 0 <= replay <= 1 or any(s.weight < 0 for s in self.sources):
             raise ValueError("a batch below 1, a replay share outside 0 … 1, or a negative weight")
         self._groups: list[tuple[Fraction, list[int]]] = []
@@ -122,25 +111,29 @@ class Mixture:
                 raise ValueError(f"weights of the {'replay' if is_replay else 'new'} data: not 1")
             self._groups.append((share, members))
         self._tops = [self._pair_up(share, members) for share, members in self._groups]
+        self._changing = self._changing_shares(change) if change and replay < 1 else None
 
-    def _pair_up(self, share: Fraction, members: list[int]) -> list[tuple[Fraction, _Pair | int]]:
+    def _pair_up(self, share: Fraction, members: list[int]) -> list[Top]:
         """Pair the rarest sources until at most one of what is left gives less than a row a step.
 
         A source that gives a row a step is never paired.
         """
-        heap: list[tuple[Fraction, int, _Pair | int]] = [
-            (self.sources[i].weight * share, i, i) for i in members if self.sources[i].weight > 0
-        ]
-        heapq.heapify(heap)
-        while len(heap) > 1:
-            first, second = heapq.heappop(heap), heapq.heappop(heap)
-            if second[0] * self.global_batch >= 1:
-                heap += [first, second]
-                break
-            weight = first[0] + second[0]
-            pair = _Pair(second[2], first[2], second[0] / weight)
-            heapq.heappush(heap, (weight, min(first[1], second[1]), pair))
-        return [(weight, top) for weight, _, top in sorted(heap, key=lambda entry: entry[1])]
+        weights = [(self.sources[i].weight * share, i) for i in members]
+        return pair_up(weights, Fraction(1, self.global_batch))
+
+    def _changing_shares(self, change: Change) -> ChangingShares:
+        new = [source for source in self.sources if not source.replay]
+        shares = [(s.weight, s.weight if s.later is None else s.later) for s in new]
+        after = [last for _, last in shares]
+        if any(last < 0 for last in after) or sum(after, Fraction(0)) != 1:
+            raise ValueError("weights after the change: negative, or not 1")
+        return ChangingShares(shares, change, (1 - self.replay) * self.global_batch)
+
+    def weight(self, source: Source, steps: int) -> Fraction:
+        """The exact share of a source in its group over the first `steps` steps of the stage."""
+        if self.change is None or source.later is None:
+            return source.weight
+        return source.weight + (source.later - source.weight) * self.change.mean(steps)
 
     def supplied(self, steps: Counts) -> Counts:
         """Rows of each source [sources, len(steps)] in the first `steps` steps of the stage.
@@ -151,41 +144,36 @@ class Mixture:
             raise OverflowError(f"more than {_MOST_ROWS} rows")
         rows = np.asarray(steps, dtype=np.int64) * self.global_batch
         counts = np.zeros((len(self.sources), *rows.shape), dtype=np.int64)
-        replayed = _rounded(rows, self.replay)
+        replayed = rounded(rows, self.replay)
         totals = {False: rows - replayed, True: replayed}
         for (_, members), tops in zip(self._groups, self._tops, strict=True):
             is_replay = self.sources[members[0]].replay
+            if self._changing is not None and not is_replay:
+                counts[members] = self._changing.split(totals[False])
+                continue
             for top, count in self._split_group(tops, rows, totals[is_replay], is_replay):
-                self._split_pair(top, count, counts)
+                split_pair(top, count, counts)
         return counts
 
     def _split_group(
-        self, tops: list[tuple[Fraction, _Pair | int]], rows: Counts, total: Counts, half_up: bool
-    ) -> list[tuple[_Pair | int, Counts]]:
+        self, tops: list[Top], rows: Counts, total: Counts, half_up: bool
+    ) -> list[tuple[Pair | int, Counts]]:
         """Rows of each of a group's tops, which sum to `total`.
 
         A top that gives less than a row a step takes its rounded share first, with halves rounded
         like the group's: so the others' total is less than one row from their exact sum, and
         floors and ceilings of their shares can make it up.
         """
-        split: list[tuple[_Pair | int, Counts]] = []
+        split: list[tuple[Pair | int, Counts]] = []
         common = [(weight, top) for weight, top in tops if weight * self.global_batch >= 1]
         for weight, top in tops:
             if common and weight * self.global_batch < 1:
-                count = _rounded(rows, weight, half_up)
+                count = rounded(rows, weight, half_up)
                 split.append((top, count))
                 total = total - count
         common = common or tops
-        counts = _round_to_total(rows, [weight for weight, _ in common], total)
+        counts = round_to_total(rows, [weight for weight, _ in common], total)
         return [*split, *zip((top for _, top in common), counts, strict=True)]
-
-    def _split_pair(self, top: _Pair | int, count: Counts, counts: Counts) -> None:
-        if isinstance(top, int):
-            counts[top] = count
-            return
-        left = _rounded(count, top.left_share)
-        self._split_pair(top.left, left, counts)
-        self._split_pair(top.right, count - left, counts)
 
     def rows(self, step: int) -> list[Run]:
         """The global batch of a step: runs in batch order, whose counts sum to the batch."""
@@ -195,13 +183,22 @@ class Mixture:
             runs.extend(_runs(source, int(start), int(stop)))
         return runs
 
+    def row_counts(self, step: int) -> dict[str, int]:
+        """The number of rows of each corpus in the global batch of a step."""
+        before, after = self.supplied(np.array([step, step + 1])).T
+        counts: dict[str, int] = {}
+        for source, rows in zip(self.sources, (after - before).tolist(), strict=True):
+            if rows:
+                counts[source.corpus] = counts.get(source.corpus, 0) + rows
+        return counts
+
     def steps_until_end(self, steps: int) -> dict[str, int]:
-        """Per source that does not repeat: the whole steps, up to `steps`, that its rows allow."""
+        """Per source whose rows end: the whole steps, up to `steps`, that they allow."""
         allowed: dict[str, int] = {}
         ends = self.supplied(np.array([steps]))[:, 0]
         for index, source in enumerate(self.sources):
-            if source.at_end != "repeat" and not source.replay:
-                available = source.limit - source.first
+            if source.end_position is not None:
+                available = source.end_position - source.first
                 enough = steps
                 # Nearly always the rows suffice for all steps, which one look at the end tells.
                 if ends[index] > available:
@@ -215,17 +212,35 @@ class Mixture:
 
 
 @lru_cache(maxsize=1024)
-def mixture_of(sources: tuple[Source, ...], global_batch: int, replay: Fraction) -> Mixture:
+def mixture_of(
+    sources: tuple[Source, ...],
+    global_batch: int,
+    replay: Fraction,
+    change: Change | None = None,
+) -> Mixture:
     """The mixture of these sources: the same object for equal ones. Raises as `Mixture` does."""
-    return Mixture(sources, global_batch, replay)
+    return Mixture(sources, global_batch, replay, change)
 
 
 def _runs(source: Source, start: int, stop: int) -> list[Run]:
-    """Rows start … stop − 1 that the source supplies, cut where it begins again."""
+    """Rows start … stop − 1 that the source supplies, as runs in the order of reading."""
     runs = []
     while start < stop:
-        first = (source.first + start) % source.limit
+        epoch, first = divmod(source.first + start, source.limit)
         count = min(stop - start, source.limit - first)
-        runs.append(Run(source.corpus, first, count))
+        if epoch and source.order_seed is not None:
+            runs += _reordered(source, source.order_seed, source.first + start, count)
+        else:
+            runs.append(Run(source.corpus, first, count))
         start += count
     return runs
+
+
+def _reordered(source: Source, seed: int, position: int, count: int) -> list[Run]:
+    """The rows of `count` positions of a later epoch; neighbours are one run."""
+    rows, blocks = reordered(position, count, source.limit, seed)
+    apart = (np.diff(rows, prepend=-2) != 1) | (np.diff(blocks, prepend=-1) != 0)
+    begins = np.flatnonzero(apart)
+    lengths = np.diff(begins, append=count)
+    parts = zip(rows[begins].tolist(), lengths.tolist(), blocks[begins].tolist(), strict=True)
+    return [Run(source.corpus, *part) for part in parts]

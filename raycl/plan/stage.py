@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from raycl.errors import InputError
 from raycl.plan.anneal import Annealed
-from raycl.plan.mixture import Mixture
+from raycl.plan.epochs import order_word
+from raycl.plan.mixture import Mixture, Source
+from raycl.plan.rounding import Counts
 from raycl.plan.schedule import BaseSchedule
 from raycl.plan.trained import ALL, Trains
 
@@ -55,7 +57,7 @@ def step_words(
     """Words that are hashed of the stage's steps start … stop − 1, and how many each step has.
 
     The words of a step: whether the optimizer is reset, with which weights are trained where it is
-    not all of them; the bits of the rate; and for each source (corpus, first row, rows, wrap). A
+    not all of them; the bits of the rate; and the words of each source (see `_source_words`). A
     source without rows in a step has no words there, and sources stand in batch order. So the words
     of two steps are equal exactly when the steps train the same.
     `resets` says whether the optimizer is reset before the stage's first step.
@@ -68,12 +70,10 @@ def step_words(
     table[:, 1] = _usable(stage, start, stage.rates(start, stop, tokens_per_step)).view(np.int64)
     counts = np.diff(supplied)
     for number, source in enumerate(sources):
-        begin = (source.first + supplied[number, :-1]) % max(source.limit, 1)
-        count, column = counts[number], 2 + 4 * number
+        column = 2 + 4 * number
         table[:, column] = _corpus_word(fingerprints[source.corpus])
-        table[:, column + 1] = begin
-        table[:, column + 2] = count
-        table[:, column + 3] = np.where(begin + count > source.limit, source.limit, 0)
+        positions = source.first + supplied[number, :-1]
+        table[:, column + 1 : column + 4] = _source_words(source, positions, counts[number])
     present = counts.T > 0
     lengths = 2 + 4 * present.sum(axis=1)
     if present.all():
@@ -81,6 +81,23 @@ def step_words(
     keep = np.ones_like(table, dtype=bool)
     keep[:, 2:] = np.repeat(present, 4, axis=1)
     return table[keep], lengths
+
+
+def _source_words(source: Source, positions: Counts, counts: Counts) -> Counts:
+    """(first row, rows, wrap) of a source in each step, by the positions at which steps begin.
+
+    Where old data begin again in a step, `wrap` is the row behind the last one. A step with new
+    data of a later epoch has its position, its rows and a word of the order of later epochs, which
+    is negative. Versions before it wrapped new data as old ones, under the words of these.
+    """
+    first = positions % max(source.limit, 1)
+    wrap = np.where(first + counts > source.limit, source.limit, 0)
+    again = positions + counts > source.limit
+    seed = source.order_seed
+    if seed is not None and again[-1:].any():  # positions never fall
+        first = np.where(again, positions, first)
+        wrap = np.where(again, order_word(source.limit, seed), wrap)
+    return np.stack([first, counts, wrap], axis=1)
 
 
 def _usable(stage: ChainStage, start: int, rates: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,8 +15,9 @@ from raycl.recipe.ending import (
     never_falls,
     trunk_steps,
 )
-from raycl.recipe.lengths import shares, trained_steps
-from raycl.recipe.schema import Model, Recipe, Stage, Workers
+from raycl.recipe.lengths import trained_steps
+from raycl.recipe.mixtures import changing_at_steps, mean_shares, shares
+from raycl.recipe.schema import ChangingMixture, Model, Recipe, Stage, Workers
 from raycl.recipe.stand_ins import stand_in_weights
 
 Baseline = Literal["union", "scratch", "previous"]
@@ -55,7 +56,7 @@ def _of_stages(base: Recipe, stages: tuple[Stage, ...]) -> Recipe:
 
 def _before_last(base: Recipe) -> Stage:
     """The stage before the last one, annealed as its own branches are, or else as the last is."""
-    stage, last = base.stages[-2:]
+    stage, last = changing_at_steps(base, base.stages[-2]), base.stages[-1]
     own = stage if stage.anneal is not None else last
     tail = falling_part(base, own) if own.anneal is not None else None
     if tail is None or not never_falls(stage):
@@ -74,10 +75,10 @@ def _union(base: Recipe) -> Stage:
     total = sum(lengths)
     mixture: dict[str, Fraction] = {}
     for stage, steps in zip(base.stages, lengths, strict=True):
-        for corpus, share in shares(stage).items():
+        for corpus, share in mean_shares(base, stage, steps).items():
             mixture[corpus] = mixture.get(corpus, Fraction(0)) + share * Fraction(steps, total)
     first = base.stages[0]
-    repeats = any(stage.at_end == "repeat" for stage in base.stages)
+    repeats = any(stage.at_end == "repeat" or stage.max_epochs for stage in base.stages)
     union = first.model_copy(
         update={
             "name": "union",
@@ -85,6 +86,7 @@ def _union(base: Recipe) -> Stage:
             "mixture": frozen(mixture),
             "stop_after": None,
             "at_end": "repeat" if repeats else first.at_end,
+            "max_epochs": None,
             "workers": _most_workers(base),
         }
     )
@@ -99,7 +101,7 @@ def _with_stand_ins(base: Recipe, union: Stage) -> Stage:
     as replay, again from the beginning where they end. Raises InputError where nothing is new.
     """
     knows = base.model.knows
-    fresh = {corpus: share for corpus, share in union.mixture.items() if corpus not in knows}
+    fresh = {corpus: share for corpus, share in shares(union).items() if corpus not in knows}
     if not fresh:
         raise InputError(
             "baselines 'union'",
@@ -135,14 +137,17 @@ def _scratch(base: Recipe) -> Stage:
 
     The first stage starts there too, so its schedule is the one that fits.
     """
-    last = base.stages[-1]
-    mixture = shares(last)
+    last = changing_at_steps(base, base.stages[-1])
+    changes = isinstance(last.mixture, ChangingMixture)
     update = {
-        "mixture": frozen(mixture),
+        "mixture": last.mixture if changes else frozen(shares(last)),
         "replay": Fraction(0),
         "schedule": base.stages[0].schedule,
         "trains": ALL,  # random weights that are frozen would stay random
     }
+    if last.max_epochs and last.at_end != "stop":
+        # Without replay it reads more of the corpus, as many tokens as the recipe has in all.
+        update |= {"at_end": "repeat", "max_epochs": None}
     scratch, tail = last.model_copy(update=update), falling_part(base, last)
     if last.anneal is None and (tail is None or not never_falls(scratch)):
         return scratch

@@ -135,6 +135,7 @@ def facts_from(definition: Definition, manifests: Mapping[str, Manifest]) -> dic
             manifest.row_length,
             manifest.vocabulary,
             manifest.fingerprint,
+            manifest.seed,
         )
         tokenizers[manifest.tokenizer] = name
     if len(tokenizers) > 1:
@@ -208,6 +209,5 @@ def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) 
 
 def _unprepared(recipe: Recipe, name: str, folder: str, vocabulary: int) -> CorpusFacts:
     length = recipe.sequence_length + 1
-    return CorpusFacts(
-        folder, _UNKNOWN_ROWS, _UNKNOWN_ROWS, length, vocabulary, name.encode().hex() + "0" * 16
-    )
+    fingerprint, seed = name.encode().hex() + "0" * 16, recipe.corpora[name].seed
+    return CorpusFacts(folder, _UNKNOWN_ROWS, _UNKNOWN_ROWS, length, vocabulary, fingerprint, seed)

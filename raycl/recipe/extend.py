@@ -116,6 +116,8 @@ def _new_stages(before: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[
 
 def _defaults(last: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:
     found = {field: last[field] for field in _INHERITED if field in last}
+    if "max_epochs" in last and not isinstance(last["max_epochs"], Mapping):
+        found["max_epochs"] = last["max_epochs"]  # else it names corpora of the last stage
     if "steps" not in stage and "tokens" not in stage:
         found |= {field: last[field] for field in ("steps", "tokens") if field in last}
     if "schedule" in stage:

@@ -1,4 +1,4 @@
-"""The length and the mixture of one stage, which its own fields say without the other stages."""
+"""The length of one stage, which its own fields say without the other stages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from fractions import Fraction
 
 from raycl.errors import InputError
 from raycl.recipe.schema import Recipe, Stage
-from raycl.units import format_number
 
 
 def whole_steps(recipe: Recipe, stage: Stage) -> int:
@@ -37,27 +36,3 @@ def trained_steps(recipe: Recipe, stage: Stage) -> int:
             f"Give 1 … {whole} steps",
         )
     return steps
-
-
-def shares(stage: Stage) -> dict[str, Fraction]:
-    """Each corpus' share of the stage's new data, which sum to 1.
-
-    Values of 1 or less are shares; values that are all above 1 (tokens, say) are divided by
-    their sum. Raises InputError where shares do not sum to 1.
-    """
-    mixture = dict(stage.mixture) or {stage.name: Fraction(1)}
-    total = sum(mixture.values(), Fraction(0))
-    if all(value > 1 for value in mixture.values()):
-        return {corpus: value / total for corpus, value in mixture.items()}
-    if any(value < 0 for value in mixture.values()):
-        raise InputError(
-            f"stages.{stage.name}.mixture", "a share is negative", "Leave the corpus out"
-        )
-    if total != 1:
-        excess = "exceed" if total > 1 else "do not reach"
-        raise InputError(
-            f"stages.{stage.name}.mixture",
-            f"the shares {excess} 1: they sum to {format_number(total)}",
-            "Make them sum to 100%, or give tokens as weights (all above 1)",
-        )
-    return mixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, Literal
 
 from raycl.errors import InputError, within
@@ -18,6 +17,7 @@ from raycl.plan.layout import chosen_layout
 from raycl.plan.model_fields import refuse_noise, trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.recipe.lengths import whole_steps
+from raycl.recipe.mixtures import named_corpora
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.schema import Model, Recipe, Stage
 from raycl.recipe.stage_rows import CorpusFacts, Past, stage_steps
@@ -198,7 +198,7 @@ def _initialization(config: Mapping[str, Any]) -> Literal["gpt-neox", "transform
 def _check_corpora(recipe: Recipe, corpora: Mapping[str, CorpusFacts]) -> None:
     """Raise InputError where a stage names no corpus of the recipe, or rows have other lengths."""
     for stage in recipe.stages:
-        for corpus in stage.mixture or {stage.name: Fraction(1)}:
+        for corpus in named_corpora(stage):
             if corpus not in recipe.corpora:
                 raise InputError(
                     f"stages.{stage.name}.mixture",

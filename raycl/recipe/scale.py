@@ -27,6 +27,10 @@ _FIXED = (*_SIZES, "tokenizer", "validation", "execution", "corpora")
 """Fields of a recipe that the scale decides, so that a sweep over them has no meaning."""
 
 
+_OF_A_CHANGE = (["mixture", "at"], ["mixture", "how"])
+"""Fields of a mixture that are no shares."""
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -223,7 +227,7 @@ def _check_swept(field: str, name: str) -> None:
     first, *rest = field.split(".")
     if first in _FIXED or (first == "model" and rest != ["preset"]):
         raise InputError("", f"scale {name!r} fixes it", "Sweep it at full size")
-    if rest[:-1] and rest[-2] in ("mixture", "replay"):
+    if rest[:-1] and rest[-2] in ("mixture", "replay") and rest[-2:] not in _OF_A_CHANGE:
         raise InputError(
             "",
             "a scale merges corpora, so one share alone cannot be scaled",

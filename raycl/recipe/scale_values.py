@@ -8,12 +8,15 @@ from fractions import Fraction
 from typing import Any
 
 from raycl.plan.schedule import PARENT, PRESETS
+from raycl.recipe.schema.mixture import is_changing
 from raycl.units import Length, format_number, parse_length, parse_number
 
 # A field's last word tells what kind of value it has, in whatever part of a recipe it stands.
 _RATES = ("max_lr", "min_lr", "constant_lr", "start_lr")
 _LENGTHS = ("warmup", "decay", "cooldown", "anneal", "at", "length", "stop_after")
 _SHARES = ("mixture", "replay")
+_ENDS = ("from", "to")
+"""The two mixtures of one that changes."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,9 @@ def scaled_field(field: str, value: Any, factors: Factors) -> Any:
         value = PRESETS[value]  # the preset's rates are written out, since the scale changes them
     if field == "workers":
         return 1
-    if isinstance(value, Mapping) and field in _SHARES:
+    if isinstance(value, Mapping) and (
+        field in _ENDS or (field in _SHARES and not is_changing(value))
+    ):
         return _merged(value, factors.corpora)
     if isinstance(value, Mapping):
         return {name: scaled_field(name, inner, factors) for name, inner in value.items()}

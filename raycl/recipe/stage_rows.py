@@ -14,7 +14,9 @@ from raycl.plan.anneal import Annealed
 from raycl.plan.chain import ChainStage
 from raycl.plan.mixture import Mixture, Source, mixture_of
 from raycl.plan.schedule import BaseSchedule
-from raycl.recipe.lengths import shares, tokens_per_step, trained_steps, whole_steps
+from raycl.recipe.epochs import check_named, end_position, too_many_epochs
+from raycl.recipe.lengths import tokens_per_step, trained_steps, whole_steps
+from raycl.recipe.mixtures import change_of, later_shares, named_corpora, shares
 from raycl.recipe.schema import Recipe, Stage
 from raycl.recipe.stage_schedule import annealed, check_phases, end_rate, known_schedule
 from raycl.units import Length, format_number
@@ -35,6 +37,8 @@ class CorpusFacts:
     row_length: int
     vocabulary: int
     fingerprint: str
+    seed: int = 0
+    """The seed with which it was shuffled, and by which later epochs are."""
 
 
 @dataclass
@@ -87,7 +91,7 @@ def stage_steps(
     Raises InputError for what cannot be read or scheduled.
     """
     _check_carried(stage, history.latest)
-    mixture = _mixture(recipe, stage, shares(stage), corpora, history)
+    mixture = _mixture(recipe, stage, corpora, history)
     parent = None
     if history.latest is not None and not stage.schedule.known:
         parent = end_rate(history.latest, tokens_per_step(recipe))
@@ -139,26 +143,37 @@ def _check_carried(stage: Stage, latest: ChainStage | None) -> None:
 
 
 def _mixture(
-    recipe: Recipe,
-    stage: Stage,
-    new: Mapping[str, Fraction],
-    corpora: Mapping[str, CorpusFacts],
-    history: Past,
+    recipe: Recipe, stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past
 ) -> Mixture:
-    sources = []
-    for corpus, share in new.items():
-        rows = corpora[corpus].rows
-        if rows == 0:
-            raise InputError(
-                f"stages.{stage.name}.mixture.{corpus}",
-                "the corpus has no training rows",
-                "Give it more text",
-            )
-        first = history.next_new.get(corpus, 0)
-        first = first % rows if stage.at_end == "repeat" else first
-        sources.append(Source(corpus, share, False, first, rows, stage.at_end))
+    check_named(stage)
+    later = later_shares(stage)
+    sources = [
+        Source(
+            corpus,
+            share,
+            first=history.next_new.get(corpus, 0),
+            limit=_rows_of(stage, corpus, corpora),
+            at_end=stage.at_end,
+            seed=corpora[corpus].seed,
+            end=end_position(stage, corpus, corpora[corpus].rows),
+            later=later[corpus] if later is not None else None,
+        )
+        for corpus, share in shares(stage).items()
+    ]
     sources += _replay_sources(stage, corpora, history)
-    return mixture_of(tuple(sources), recipe.rows_per_step, stage.replay_share)
+    change = change_of(recipe, stage)
+    return mixture_of(tuple(sources), recipe.rows_per_step, stage.replay_share, change)
+
+
+def _rows_of(stage: Stage, corpus: str, corpora: Mapping[str, CorpusFacts]) -> int:
+    """The corpus' training rows. Raises InputError where it has none."""
+    if corpora[corpus].rows == 0:
+        raise InputError(
+            f"stages.{stage.name}.mixture.{corpus}",
+            "the corpus has no training rows",
+            "Give it more text",
+        )
+    return corpora[corpus].rows
 
 
 def _replay_sources(
@@ -202,7 +217,7 @@ def _check_read_once(stage: Stage, corpus: str, history: Past) -> None:
 
     Nothing of it was read yet, so that as new data and as replay it begins at the same row.
     """
-    if corpus in shares(stage) and corpus in history.seen and corpus not in history.next_new:
+    if corpus in named_corpora(stage) and corpus in history.seen and corpus not in history.next_new:
         raise InputError(
             f"stages.{stage.name}.replay",
             f"the mixture has {corpus!r} already, which stands in for what the model knows: the "
@@ -232,6 +247,8 @@ def _allowed_steps(
     corpus = min(allowed, key=lambda name: allowed[name])
     if stage.at_end == "stop" and allowed[corpus] > 0:
         return allowed[corpus]
+    if stage.max_epochs is not None:
+        raise too_many_epochs(stage, mixture, corpus, (steps, allowed[corpus]))
     raise InputError(
         f"stages.{stage.name}",
         f"{steps} steps need more rows than corpus {corpus!r} "
@@ -249,7 +266,7 @@ def _check_supplied(stage: Stage, mixture: Mixture, supplied: Sequence[int], ste
     replayed = sum(n for s, n in zip(mixture.sources, supplied, strict=True) if s.replay)
     for source, rows in zip(mixture.sources, supplied, strict=True):
         if (replayed if source.replay and by_rule else rows) == 0:
-            share = source.weight * (mixture.replay if source.replay else 1 - mixture.replay)
+            share = _share(mixture, source, steps)
             field_name = "replay" if source.replay else f"mixture.{source.corpus}"
             raise InputError(
                 f"stages.{stage.name}.{field_name} {format_number(share)}",
@@ -258,11 +275,17 @@ def _check_supplied(stage: Stage, mixture: Mixture, supplied: Sequence[int], ste
             )
 
 
+def _share(mixture: Mixture, source: Source, steps: int) -> Fraction:
+    """A source's exact share of the batches of a stage of so many steps."""
+    group = mixture.replay if source.replay else 1 - mixture.replay
+    return mixture.weight(source, steps) * group
+
+
 def _remember(history: Past, mixture: Mixture, supplied: Sequence[int], steps: int) -> None:
     """Add to the history what a stage has read."""
     mix: dict[str, Fraction] = {}
     for source, rows in zip(mixture.sources, supplied, strict=True):
-        share = source.weight * (mixture.replay if source.replay else 1 - mixture.replay)
+        share = _share(mixture, source, steps)
         mix[source.corpus] = mix.get(source.corpus, Fraction(0)) + share
         cursors = history.next_replay if source.replay else history.next_new
         cursors[source.corpus] = source.first + rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 
 from raycl.data.manifest import Manifest
 from raycl.evaluation.store import read_tasks
@@ -45,10 +46,12 @@ def _on_rows(
 ) -> list[OnRows]:
     bytes_per_token = _bytes_per_token(sweep.manifests)
     wanted = rows_of(sweep.facts, rows)
-    return [
+    corpus_rows = {name: facts.rows for name, facts in sweep.facts.items()}
+    found = [
         _outcome(variant, sweep.trainings[variant.label], states, wanted, bytes_per_token, failed)
         for variant in sweep.definition.variants
     ]
+    return [replace(o, outcome=replace(o.outcome, corpus_rows=corpus_rows)) for o in found]
 
 
 def _outcome(
@@ -113,7 +116,10 @@ def _stage_facts(training: Training) -> list[StageFact]:
             replay_share=float(stage.mixture.replay),
             max_lr=stage.schedule.peak,
             schedule=str(getattr(stage.schedule, "kind", "anneal")),
-            shares=tuple(float(source.weight) for source in _sources(stage, replay=False)),
+            shares=tuple(
+                float(stage.mixture.weight(source, stage.steps))
+                for source in _sources(stage, replay=False)
+            ),
             replayed=tuple(source.corpus for source in _sources(stage, replay=True)),
             trains=stage.trains.text,
         )

@@ -108,6 +108,8 @@ class RecipeOutcome:
     knows: Mapping[str, int | None] = field(default_factory=dict)
     """Corpora that stand in for what the start was trained on, and the tokens that it saw of each;
     None where they are not known."""
+    corpus_rows: Mapping[str, int] = field(default_factory=dict)
+    """Training rows that each corpus has."""
     notes: tuple[str, ...] = ()
     """Sentences on what is missing from the numbers of this recipe, and how to get it."""
 

@@ -26,6 +26,8 @@ from raycl.plan.cost import Plan, check_machine
 from raycl.plan.machines import MACHINES
 from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
+from raycl.recipe.epochs import repetition_text, repetitions
+from raycl.recipe.one_order import read_in_one_order
 from raycl.recipe.resolution import check_starts, store_starts, write_resolution
 from raycl.recipe.stand_ins import knows_texts
 from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps, resolve_inputs
@@ -159,8 +161,11 @@ def _looked_into(
         if sentence:
             report(sentence)
     plan = _without_damaged(plan, storage, report)
-    for sentence in trained_again(plan.stored, plan.tree):
-        report(sentence)
+    again = [read_in_one_order(plan.states, plan.tree), *trained_again(plan.stored, plan.tree)]
+    repeated = repetitions(training.chain for training in plan.tree.recipes.values())
+    for sentence in [*again, repetition_text(repeated)]:
+        if sentence:
+            report(sentence)
     return plan
 
 

@@ -8,6 +8,8 @@ from raycl.cluster.memory import worker_memory
 from raycl.cluster.options import ClusterOptions
 from raycl.plan.scaling import Machine
 from raycl.recipe.definition import Definition
+from raycl.recipe.epochs import Repetition, repetition_text, repetitions
+from raycl.recipe.one_order import read_in_one_order
 from raycl.recipe.seed import seed_text
 from raycl.recipe.stand_ins import knows_texts
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps, resolve_inputs
@@ -29,6 +31,8 @@ class Preview:
     remarks: tuple[str, ...]
     """Sentences on what the recipe means: new tokens, stand-ins, the seed."""
     grown: tuple[ModelGrowth | Replaced, ...]
+    repeated: tuple[Repetition, ...]
+    """What is read more than once, by stage and corpus."""
 
 
 def preview(
@@ -46,14 +50,17 @@ def preview(
     made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())
     untrained = token_notes(made, storage) if storage is not None else []
     grown = tuple(vocabulary_growth(made, storage))
-    again = trained_again(made.stored, made.tree)
+    again = [read_in_one_order(made.states, made.tree), *trained_again(made.stored, made.tree)]
+    repeated = repetitions(training.chain for training in made.tree.recipes.values())
     recipes = [variant.recipe for variant in definition.variants]
     new_tokens = [found.sentence for found in resolution.unmade]
     new_tokens += [sentence for model in grown for sentence in model.sentences]
     said = (
         *new_tokens,
         *knows_texts(definition.recipe, recipes),
+        repetition_text(repeated),
         seed_text(definition.recipe, recipes),
     )
     warned = (*made.notes, *untrained, earlier_sentence(made.states), *again)
-    return Preview(made, tuple(filter(None, warned)), tuple(filter(None, said)), grown)
+    sentences = tuple(filter(None, warned)), tuple(filter(None, said))
+    return Preview(made, *sentences, grown, tuple(repeated))

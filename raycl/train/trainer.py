@@ -218,10 +218,7 @@ class Trainer:
         return not_finite(self.history, steps, good.name if good else None)
 
     def _rows_read(self, step: int) -> Counter[str]:
-        counts: Counter[str] = Counter()
-        for run in self._task.chain.rows(step):
-            counts[run.corpus] += run.count
-        return counts
+        return Counter(self._task.chain.row_counts(step))
 
     def validation_due(self) -> bool:
         """Whether to validate now; see `validates_after`."""

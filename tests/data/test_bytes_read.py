@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,18 @@ def test_the_count_would_notice_small_reads(counting: CountingStorage) -> None:
         pass
     with pytest.raises(AssertionError):
         check(counting.reads())
+
+
+@pytest.mark.parametrize(("world", "most_requests", "most_bytes"), [(1, 4.1, 1.05), (8, 1.1, 2.1)])
+def test_later_epochs_are_read_by_blocks_and_not_by_rows(
+    counting: CountingStorage, world: int, most_requests: float, most_bytes: float
+) -> None:
+    """A step has 4 blocks of 64 rows; a rank of eight has 32 rows, all of one or two blocks."""
+    twice = fakes.make_training(2 * STEPS, BATCH, LENGTH, ROWS, replay="0")
+    reader = rank_reader(replace(twice, start=STEPS), counting, world // 2, world)
+    before = len(counting.reads())
+    for start, stop in block_bounds(STEPS, 2 * STEPS, reader.step_bytes):
+        reader.read(start, stop)
+    reads = counting.reads()[before:]
+    assert len(reads) <= most_requests * STEPS
+    assert sum(reads) <= most_bytes * (ROWS // world) * LENGTH * 2

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raycl.plan.epochs import rows_at
 from raycl.plan.mixture import Mixture, Run, Source
 
 settings.register_profile("unhurried", deadline=None)  # other tests may load the machine
@@ -208,22 +209,73 @@ def test_runs_wrap_around(mixture: Mixture, step: int, limits: list[int]) -> Non
     runs = wrapped.rows(step)
     got = [(run.corpus, row) for run in runs for row in range(run.first, run.first + run.count)]
     expected = [
-        (s.corpus, (s.first + k) % s.limit)
+        (s.corpus, row)
         for s, start, stop in zip(sources, before, after, strict=True)
-        for k in range(int(start), int(stop))
+        for row in positions_read(s, s.first + int(start), s.first + int(stop))
     ]
     assert got == expected
     by_corpus = {s.corpus: s for s in sources}
     for run in runs:
         assert run.count > 0
         assert 0 <= run.first < run.first + run.count <= by_corpus[run.corpus].limit
-    for one, two in pairwise(runs):  # a run is cut only where the source begins again
-        assert one.corpus != two.corpus or two.first == 0
+    for one, two in pairwise(runs):  # a run of old data is cut only where the source begins again
+        assert one.corpus != two.corpus or one.corpus.startswith("n") or two.first == 0
+
+
+def positions_read(source: Source, start: int, stop: int) -> list[int]:
+    """The rows at some positions: old data in their order, new data in that of each epoch."""
+    if source.replay:
+        return [position % source.limit for position in range(start, stop)]
+    return list(map(int, rows_at(start, stop, source.limit, source.seed or 0)))
+
+
+def test_new_data_are_read_in_another_order_in_each_epoch_and_old_data_are_not() -> None:
+    half = Fraction(1, 2)
+    new, old = (Source("a", Fraction(1), replay, limit=100) for replay in (False, True))
+    mixture = Mixture([new, old], 20, half)
+    read: dict[bool, list[int]] = {False: [], True: []}
+    for step in range(40):
+        for number, run in enumerate(sorted_runs(mixture, step)):
+            read[bool(number)] += run
+    epochs = [read[False][first : first + 100] for first in range(0, 400, 100)]
+    assert epochs[0] == list(range(100))
+    assert all(sorted(epoch) == list(range(100)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+    assert read[True] == 4 * list(range(100))
+
+
+def sorted_runs(mixture: Mixture, step: int) -> list[list[int]]:
+    """The rows of new data and of old data, ten of each."""
+    rows = [row for run in mixture.rows(step) for row in range(run.first, run.first + run.count)]
+    return [rows[:10], rows[10:]]
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 5000), st.integers(0, 10**6), st.integers(0, 9))
+def test_neighbouring_rows_of_later_epochs_are_one_run(limit: int, step: int, seed: int) -> None:
+    runs = Mixture([Source("a", Fraction(1), limit=limit, seed=seed)], 64, Fraction(0)).rows(step)
+    rows = [row for run in runs for row in range(run.first, run.first + run.count)]
+    assert rows == rows_at(64 * step, 64 * step + 64, limit, seed).tolist()
+    for one, two in pairwise(runs):
+        inside = (64 * step + rows.index(two.first)) % limit
+        assert one.first + one.count != two.first or limit <= 64 or inside == 0
 
 
 def test_a_batch_may_hold_a_small_corpus_several_times() -> None:
     mixture = Mixture([Source("a", Fraction(1), first=1, limit=3)], 7, Fraction(0))
-    assert mixture.rows(0) == [Run("a", 1, 2), Run("a", 0, 3), Run("a", 0, 2)]
+    read = [row for run in mixture.rows(0) for row in range(run.first, run.first + run.count)]
+    assert mixture.rows(0)[0] == Run("a", 1, 2)
+    assert [sorted(read[:2]), sorted(read[2:5])] == [[1, 2], [0, 1, 2]]
+    old = Mixture([Source("a", Fraction(1), True, first=1, limit=3)], 7, Fraction(1))
+    assert old.rows(0) == [Run("a", 1, 2), Run("a", 0, 3), Run("a", 0, 2)]
+
+
+def test_steps_until_the_end_of_some_epochs() -> None:
+    source = Source("a", Fraction(1), first=150, limit=100, at_end="repeat")
+    assert Mixture([source], 10, Fraction(0)).steps_until_end(99) == {}
+    bounded = Mixture([replace(source, end=325)], 10, Fraction(0))
+    assert bounded.steps_until_end(99) == {"a": 17}
+    assert bounded.steps_until_end(5) == {"a": 5}
 
 
 @given(mixtures(), st.integers(0, 400), st.integers(0, 5000), st.integers(0, 100))

@@ -57,6 +57,11 @@ def test_stages_say_their_mixture_and_their_replay(outcomes: dict[str, RecipeOut
     assert outcomes["union"].stages[0].mixture == pytest.approx({"old": 0.6, "new": 0.4}, abs=0.03)
 
 
+def test_outcomes_know_how_many_rows_corpora_have(outcomes: dict[str, RecipeOutcome]) -> None:
+    for outcome in outcomes.values():
+        assert outcome.corpus_rows == {"old": 400, "new": 400}
+
+
 def test_branches_say_how_long_they_anneal(outcomes: dict[str, RecipeOutcome]) -> None:
     branch = outcomes["anneal"].branch
     assert branch is not None

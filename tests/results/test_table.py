@@ -16,6 +16,7 @@ from raycl.errors import InputError
 from raycl.results.metrics import final_loss
 from raycl.results.metrics.registry import METRICS, per_corpus
 from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
+from raycl.results.report.notes import notes
 from raycl.results.table import (
     file_name,
     read_results,
@@ -100,6 +101,23 @@ def test_every_recipe_has_its_rows_of_every_corpus() -> None:
     assert rows.iloc[2].isna().all()
 
 
+def test_epochs_are_rows_read_by_rows_there_are() -> None:
+    known = {"english": 5, "german": 12}
+    never = replayed("never", history=pd.DataFrame(), status="failed", corpus_rows=known)
+    table = results_table([replayed(corpus_rows=known), never])
+    assert table[["epochs/english", "epochs/german"]].iloc[0].tolist() == [2, 0.5]
+    assert table[["epochs/english", "epochs/german"]].iloc[1].isna().all()
+    assert "epochs/english" not in results_table([replayed()]).columns
+
+
+def test_what_was_read_more_than_once_is_told() -> None:
+    known = {"english": 5, "german": 12}
+    outcomes = [replayed(corpus_rows=known), replayed(corpus_rows=known | {"english": 4})]
+    said = [note for note in notes(outcomes) if "more than once" in note]
+    assert said == ["Read more than once, replay included: english 2 to 2.5 times."]
+    assert not [note for note in notes([replayed()]) if "more than once" in note]
+
+
 def test_every_column_is_defined_and_every_definition_is_a_column() -> None:
     results, _ = ROOT.joinpath("docs/metrics.md").read_text().split("\n## While it trains\n")
     lines = results.splitlines()
@@ -112,6 +130,7 @@ def test_every_column_is_defined_and_every_definition_is_a_column() -> None:
         branch=branch,
         notes=("a note",),
         knows={"english": None},
+        corpus_rows={"english": 5},
     )
     table = results_table([whole, back_again(), union()])
     patterns = [re.sub(r"/.*", "/<corpus>", name) for name in table.columns]

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from raycl.errors import FieldError
+from raycl.errors import FieldError, shown
 from raycl.plan.anneal import Anneal
 from raycl.plan.configuration import Configuration
 from raycl.plan.frozen import FrozenDict
@@ -27,15 +27,17 @@ from raycl.recipe.schema.common import (
     FrozenMapping,
     or_shorter,
 )
+from raycl.recipe.schema.mixture import StageMixture
 from raycl.units import (
     Count,
     PhaseLength,
-    Weight,
     format_number,
+    parse_number,
     parse_share,
 )
 
 _MOST_WORKERS = 10**5
+_MOST_EPOCHS = 10**6
 
 
 def _replay(value: Any) -> Fraction | dict[str, Fraction]:
@@ -53,7 +55,7 @@ def _replay(value: Any) -> Fraction | dict[str, Fraction]:
     return shares
 
 
-def _written_replay(value: Fraction | Mapping[str, Fraction]) -> Any:
+def _written(value: Fraction | Mapping[str, Fraction]) -> Any:
     if isinstance(value, Fraction):
         return format_number(value)
     return {corpus: format_number(share) for corpus, share in value.items()}
@@ -62,11 +64,39 @@ def _written_replay(value: Fraction | Mapping[str, Fraction]) -> Any:
 Replay = Annotated[
     Fraction | FrozenMapping[Fraction],
     BeforeValidator(_replay),
-    PlainSerializer(_written_replay),
+    PlainSerializer(_written),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": ["number", "string"], "examples": ["5%"]},
+                {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
+            ]
+        }
+    ),
+]
+
+
+def _epochs(value: Any) -> Fraction | dict[str, Fraction]:
+    """A number of epochs for every corpus of the mixture, or one for each that is named."""
+    numbers = value.values() if isinstance(value, Mapping) else [value]
+    found = [parse_number(number) for number in numbers]
+    if not found or not all(0 < number <= _MOST_EPOCHS for number in found):
+        raise FieldError(
+            f"{shown(value)} is not a number of epochs", f"Give one above 0, up to {_MOST_EPOCHS:,}"
+        )
+    return (
+        dict(zip(map(str, value), found, strict=True)) if isinstance(value, Mapping) else found[0]
+    )
+
+
+MaxEpochs = Annotated[
+    Fraction | FrozenMapping[Fraction],
+    BeforeValidator(_epochs),
+    PlainSerializer(_written),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["number", "string"], "examples": [4]},
                 {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
             ]
         }
@@ -102,9 +132,10 @@ class Stage(Configuration):
         max_length=LONGEST_NAME,
         description="by which sweeps and results know it",
     )
-    mixture: FrozenMapping[Weight] = Field(
+    mixture: StageMixture = Field(
         default_factory=FrozenDict,
-        description="share of each corpus in the new data; default: the corpus named as the stage",
+        description="share of each corpus in the new data, or two mixtures and how one becomes the "
+        "other; default: the corpus named as the stage",
     )
     replay: Replay = Field(
         default=Fraction(0),
@@ -137,6 +168,11 @@ class Stage(Configuration):
     )
     at_end: Literal["repeat", "stop", "error"] = Field(
         default="error", description="when a corpus has no more rows"
+    )
+    max_epochs: MaxEpochs | None = Field(
+        default=None,
+        description="how often a corpus is read as new data at most, earlier stages included; or "
+        "a number for each corpus that is named",
     )
     workers: Workers = Field(
         default=Workers(min=1, max=1),

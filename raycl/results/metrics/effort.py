@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from raycl.results.metrics.registry import Columns, per_recipe, register
+from raycl.results.metrics.registry import Columns, per_corpus, per_recipe, register
 from raycl.results.outcome import ROWS, RecipeOutcome, StageFact, new_in
 
 
@@ -24,6 +24,13 @@ def rows_by_corpus(outcomes: Sequence[RecipeOutcome], corpora: Sequence[str]) ->
         ROWS + name: [float(rows.get(name, 0)) if rows else math.nan for rows in read]
         for name in names
     }
+
+
+@per_corpus("epochs")
+def epochs(outcome: RecipeOutcome, corpus: str) -> float:
+    """How often the recipe read the corpus: rows read, new and replayed, by its training rows."""
+    rows, read = outcome.corpus_rows.get(corpus, 0), rows_read(outcome)
+    return read.get(corpus, 0) / rows if rows and read else math.nan
 
 
 @per_recipe("tokens", always=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from raycl.plan.chain import ChainStage
 from raycl.plan.execution import precision_on
+from raycl.plan.mixture import Source
 from raycl.recipe.seed import seed_text
 from raycl.results.model_card.origin import Origin
 from raycl.results.report.number_text import rate_text, share_text
@@ -76,7 +77,15 @@ def _sources(stage: ChainStage, replay: bool) -> str:
     chosen = [source for source in stage.mixture.sources if source.replay == replay]
     if len(chosen) == 1:
         return chosen[0].corpus
-    return ", ".join(f"{s.corpus} {share_text(float(s.weight))}" for s in chosen)
+    return ", ".join(f"{source.corpus} {_weight(stage, source)}" for source in chosen)
+
+
+def _weight(stage: ChainStage, source: Source) -> str:
+    """The share of a source: `90%`, or `90% → 20%` where the mixture changes inside the stage."""
+    shares = [source.weight]
+    if stage.mixture.change is not None and source.later not in (None, source.weight):
+        shares.append(source.later)
+    return " → ".join(share_text(float(share)) for share in shares)
 
 
 def _corpora(mark: StateMark) -> Iterator[str]:

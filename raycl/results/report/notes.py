@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from raycl.results.metrics.effort import epochs
 from raycl.results.metrics.sides import Weights, differ, sides_of
 from raycl.results.outcome import RecipeOutcome, corpora_of, learned_corpora
 from raycl.results.report.number_text import share_text
@@ -12,7 +13,7 @@ from raycl.results.report.number_text import share_text
 def notes(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     """What the averages are over, on which rows losses are, and what is missing."""
     found = [_of_stand_ins(outcomes), _of_union(outcomes), _of_average(outcomes)]
-    found += [_of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes)]
+    found += [_of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes), _of_epochs(outcomes)]
     found += _of_parts(outcomes)
     found += [note for outcome in outcomes for note in outcome.notes]
     return list(dict.fromkeys(note for note in found if note))
@@ -100,6 +101,17 @@ def _of_tokens(outcomes: Sequence[RecipeOutcome]) -> str:
         "More tokens than the union that they are compared with, by up to "
         f"{share_text(max(more.values()))}: {'; '.join(more)}."
     )
+
+
+def _of_epochs(outcomes: Sequence[RecipeOutcome]) -> str:
+    """Which corpora were read more than once, and how often."""
+    texts = []
+    for corpus in dict.fromkeys(name for outcome in outcomes for name in outcome.corpus_rows):
+        read = sorted(times for o in outcomes if (times := epochs(o, corpus)) > 1)
+        if read:
+            low, high = f"{read[0]:.3g}", f"{read[-1]:.3g}"
+            texts.append(f"{corpus} {low if low == high else f'{low} to {high}'} times")
+    return f"Read more than once, replay included: {'; '.join(texts)}." if texts else ""
 
 
 def _of_rows(outcomes: Sequence[RecipeOutcome]) -> str:
