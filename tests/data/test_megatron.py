@@ -311,11 +311,16 @@ def test_tokens_of_another_tokenizer_are_refused(tmp_path: Path) -> None:
             tokenizer_config={"eos_token": "</s>"},
         ),
     )
-    path = write_megatron(tmp_path / "a", [[other.encode(text)] for text in prose()])
+    path = write_megatron(tmp_path / "a", [[[*other.encode(text), other.end]] for text in prose()])
     source = megatron(path)
     assert check_token_sample(source, find_files(source), other) == prose()[0][:100]
     with pytest.raises(InputError, match="its tokens are not of this tokenizer"):
         check_token_sample(source, find_files(source), own)
+    foreign = write_megatron(
+        tmp_path / "c", [[[*other.encode(text), other.end - 1]] for text in prose()]
+    )
+    with pytest.raises(InputError, match=r"end with '<s>', and the tokenizer ends .* '</s>'"):
+        check_token_sample(megatron(foreign), find_files(megatron(foreign)), other)
     empty = megatron(write_megatron(tmp_path / "b", [[[]]]))
     with pytest.raises(InputError, match="there is no document in it"):
         check_token_sample(empty, find_files(empty), own)

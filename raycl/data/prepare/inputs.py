@@ -202,7 +202,8 @@ def _unknown_suffix(url: str, suffix: str) -> InputError:
     known = ", ".join(suffix for known in READERS.values() for suffix in known.suffixes)
     problem = f"unknown suffix {suffix!r}" if suffix else "its name has no suffix"
     remedy = f"Use {known} (also with {', '.join(COMPRESSIONS)}), or set `format`"
-    return ForeignFileError(url, problem, f"{remedy} to one of {', '.join(READERS)}")
+    of_text = (name for name, reader in READERS.items() if reader.suffixes)
+    return ForeignFileError(url, problem, f"{remedy} to one of {', '.join(of_text)}")
 
 
 def plan_units(

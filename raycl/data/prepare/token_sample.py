@@ -13,6 +13,8 @@ from raycl.data.prepare.sample import SAMPLE_BYTES, SAMPLED_FILES, spread
 from raycl.data.prepare.source import InputFile, TextSource, TokenDocument
 from raycl.data.prepare.token_documents import TokenDocuments, read_tokens
 from raycl.data.tokenizer import TextTokenizer
+from raycl.data.tokenizer.definition import token_ids
+from raycl.data.tokenizer.roles import all_control_tokens
 from raycl.errors import InputError
 
 _COMPARED = 2**16
@@ -33,7 +35,9 @@ def check_token_sample(source: TextSource, files: list[InputFile], tokenizer: Te
     """
     made, shown, found = TokenDocuments(tokenizer), "", False
     for file in spread(files, 2 * SAMPLED_FILES):
-        parts = list(_first(made.parts(_documents(source, file))))
+        documents = list(_beginning(source, file))
+        parts = [ids[:_COMPARED] for ids in made.parts(documents)]
+        _check_ends(tokenizer, file.url, documents)
         texts = [made.text.spelled(ids).decode(errors="replace") for ids in parts]
         found = found or bool(parts)
         shown = shown or "".join(texts[:1])[:_SHOWN]
@@ -44,20 +48,30 @@ def check_token_sample(source: TextSource, files: list[InputFile], tokenizer: Te
     return shown
 
 
-def _documents(source: TextSource, file: InputFile) -> Iterator[TokenDocument]:
+def _beginning(source: TextSource, file: InputFile) -> Iterator[TokenDocument]:
+    """The first documents of a file, of `_COMPARED` tokens together; none of a `.bin` file."""
     units, _ = plan_units(source, [file], SAMPLE_BYTES)
-    for unit in units:
-        yield from read_tokens(unit)
-
-
-def _first(parts: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The first `_COMPARED` ids, of as many documents as they are."""
-    left = _COMPARED
-    for ids in parts:
-        yield ids[:left]
-        left -= len(ids)
-        if left <= 0:
+    size = 0
+    for document in (document for unit in units for document in read_tokens(unit)):
+        yield document
+        size += len(document.ids)
+        if size >= _COMPARED:
             return
+
+
+def _check_ends(tokenizer: TextTokenizer, url: str, documents: Sequence[TokenDocument]) -> None:
+    """Raise InputError where all documents end with a control token that is not the end."""
+    last = {int(document.ids[-1]) for document in documents if len(document.ids)}
+    spelled = {number: token for token, number in token_ids(tokenizer.definition).items()}
+    token = spelled.get(*last) if len(last) == 1 else None
+    if token == tokenizer.policy.end or token not in all_control_tokens(tokenizer):
+        return
+    raise InputError(
+        url,
+        f"its documents end with {token!r}, and the tokenizer ends them with "
+        f"{tokenizer.policy.end!r}, so that each would have two ends",
+        f"Set the token in the recipe: tokenizer: {{load: …, end_of_document: '{token}'}}",
+    )
 
 
 def _check_equal(
