@@ -33,49 +33,63 @@ Similar = Mapping[tuple[int, int], float]
 """Pairs of documents, the smaller number first, and their similarity."""
 
 
+Place = tuple[int, int]
+"""The numbers of a part and of that whose documents it repeats."""
+
+
 def summarize(documents: StoredDocuments, sizes: Sizes, similar: Similar) -> list[Overlap]:
     """For each part, what it repeats of the training text of every corpus."""
-    repeating: dict[tuple[int, int], dict[int, int]] = {}
-    for (one, other), _ in sorted(similar.items(), key=lambda item: (-item[1], item[0])):
-        first, second = int(sizes.parts[one]), int(sizes.parts[other])
-        # Within a part the later document repeats the earlier one.
-        repeating.setdefault((second, first), {}).setdefault(other, one)
-        if first != second:
-            repeating.setdefault((first, second), {}).setdefault(one, other)
-    parts = documents.parts
-    compared = [
+    repeating, parts = _repeating(sizes, similar), documents.parts
+    places = [
         (number, into)
         for number in range(len(parts))
         for into, other in enumerate(parts)
         if other.split == "train"
     ]
-    shown = [
-        pair for place in compared for pair in list(repeating.get(place, {}).items())[:_EXAMPLES]
-    ]
-    read = documents.read(sizes.begins, [number for pair in shown for number in pair])
-    text = TextOfTokens(documents.tokenizer)
-
-    def beginning(number: int) -> str:
-        return text.spelled(read[number][:_SHOWN_TOKENS])[:_SHOWN].decode(errors="replace")
-
-    def example(one: int, other: int) -> Example:
-        similarity = similar[min(one, other), max(one, other)]
-        return Example(similarity=round(similarity, 4), text=beginning(one), other=beginning(other))
-
+    first = {place: list(repeating.get(place, {}).items())[:_EXAMPLES] for place in places}
+    texts = _beginnings(documents, sizes, {n for pairs in first.values() for p in pairs for n in p})
     found = []
-    for place in compared:
-        pairs = repeating.get(place, {})
-        own, numbers = sizes.parts == place[0], np.array(sorted(pairs), np.int64)
+    for place in places:
+        own = sizes.parts == place[0]
+        numbers = np.array(sorted(repeating.get(place, {})), np.int64)
+        examples = [
+            Example(
+                similarity=round(similar[min(pair), max(pair)], 4),
+                text=texts[pair[0]],
+                other=texts[pair[1]],
+            )
+            for pair in first[place]
+        ]
         found.append(
             Overlap(
                 corpus=parts[place[0]].corpus,
                 split=parts[place[0]].split,
                 other=parts[place[1]].corpus,
-                documents=len(pairs),
+                documents=len(numbers),
                 bytes=int(sizes.bytes[numbers].sum()),
                 of_documents=int(own.sum()),
                 of_bytes=int(sizes.bytes[own].sum()),
-                examples=[example(*pair) for pair in list(pairs.items())[:_EXAMPLES]],
+                examples=examples,
             )
         )
     return found
+
+
+def _repeating(sizes: Sizes, similar: Similar) -> dict[Place, dict[int, int]]:
+    """For each place the documents that repeat others, each with the one that is most alike."""
+    found: dict[Place, dict[int, int]] = {}
+    for one, other in sorted(similar, key=lambda pair: (-similar[pair], pair)):
+        first, second = int(sizes.parts[one]), int(sizes.parts[other])
+        # Within a part the later document repeats the earlier one.
+        found.setdefault((second, first), {}).setdefault(other, one)
+        if first != second:
+            found.setdefault((first, second), {}).setdefault(one, other)
+    return found
+
+
+def _beginnings(documents: StoredDocuments, sizes: Sizes, numbers: set[int]) -> dict[int, str]:
+    text = TextOfTokens(documents.tokenizer)
+    return {
+        number: text.spelled(ids[:_SHOWN_TOKENS])[:_SHOWN].decode(errors="replace")
+        for number, ids in documents.read(sizes.begins, sorted(numbers)).items()
+    }
