@@ -1,28 +1,13 @@
-"""The held-out documents of a prepared corpus, made again from its validation shards.
-
-A shard is one stream of documents, each followed by the end token, cut into rows that overlap by
-one token and shuffled by a known seed (raycl/data/prepare/pack.py). All of this can be undone.
-"""
+"""The held-out documents of a prepared corpus, made again from its validation shards."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
-import numpy as np
-
-from raycl.data.manifest import Manifest, Shard, load_manifest
-from raycl.data.shards import CorpusReader
-from raycl.data.tokenizer import TextTokenizer, read_tokenizer
-from raycl.errors import InputError
+from raycl.data.manifest import load_manifest
+from raycl.data.shard_documents import shard_documents
+from raycl.data.tokenizer import read_tokenizer
 from raycl.storage import Storage, layout
-
-_MOST_EMPTY_BUCKETS = 64
-"""The most training buckets without a row that are tried.
-
-Such a bucket has no shard, but it counts in the seeds of the buckets that follow it.
-"""
 
 
 def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:
@@ -35,52 +20,9 @@ def held_out_documents(storage: Storage, corpus: str) -> Iterator[str]:
     """
     manifest = load_manifest(storage, layout.corpus(corpus))
     tokenizer = read_tokenizer(storage, manifest.tokenizer)
-    first = 0
-    reader = CorpusReader(storage, layout.corpus(corpus), manifest, "validation")
-    for shard in manifest.validation.shards:
-        stream = _stream(manifest, shard, reader.read(first, shard.rows), storage)
-        first += shard.rows
-        for tokens in _documents(stream, tokenizer):
+    for place in range(len(manifest.validation.shards)):
+        for ids in shard_documents(storage, manifest, "validation", place, tokenizer):
+            tokens = ids.tolist()
             text = tokenizer.decode(tokens)
             if tokenizer.encode(text) == tokens:
                 yield text
-
-
-def join_rows(rows: np.ndarray, seed: tuple[int, ...]) -> np.ndarray | None:
-    """The stream that rows [count, length + 1] were cut from and shuffled with `seed`.
-
-    None if neighbouring rows do not share a token: they were shuffled with another seed.
-    """
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-    ordered = np.empty_like(rows)
-    ordered[generator.permutation(len(rows))] = rows
-    if not (ordered[:-1, -1] == ordered[1:, 0]).all():
-        return None
-    return np.concatenate([ordered[0, :1], ordered[:, 1:].ravel()])
-
-
-def _stream(manifest: Manifest, shard: Shard, rows: np.ndarray, storage: Storage) -> np.ndarray:
-    number, least = int(PurePosixPath(shard.file).stem), len(manifest.train.shards)
-    for train_buckets in range(least, least + _MOST_EMPTY_BUCKETS):
-        stream = join_rows(rows, (manifest.seed, train_buckets + number))
-        if stream is not None:
-            return stream
-    raise InputError(
-        storage.full_path(f"{layout.corpus(manifest.name)}/{shard.file}"),
-        "its rows were not shuffled by raycl, so that they cannot be put in order",
-        "Prepare the corpus with raycl, or give tasks of your own",
-    )
-
-
-def _documents(stream: np.ndarray, tokenizer: TextTokenizer) -> Iterator[list[int]]:
-    """Token ids between end tokens, without the one that begins a document.
-
-    The document after the last end is not whole.
-    """
-    places = np.flatnonzero(stream == tokenizer.end)
-    for before, stop in itertools.pairwise(places):
-        first = before + 1
-        if first < stop and stream[first] == tokenizer.begin:
-            first += 1
-        if first < stop:
-            yield stream[first:stop].tolist()

@@ -66,8 +66,9 @@ def parse_recipe(data: Mapping[str, Any], where: str, document: Document | None 
             raise input_error(error, mark.written if mark else None) from error
     with within(where):
         for name, corpus in recipe.corpora.items():
-            for url in corpus.text:
-                refuse_secret(url, f"corpora.{name}.text")
+            for field, urls in (("text", corpus.text), ("tokens", corpus.tokens)):
+                for url in urls:
+                    refuse_secret(url, f"corpora.{name}.{field}")
     return recipe
 
 

@@ -15,6 +15,7 @@ EXTENSION_REQUESTS = f"{STARTS}/extensions"
 EVALUATIONS = "evaluations"
 BINDINGS = "bindings"
 SWEEPS = "sweeps"
+OVERLAPS = "overlaps"
 
 STATE_MARK = "state.json"
 """The file of a state that is written last: a folder without it is no state."""
@@ -87,6 +88,11 @@ def document_hashes(folder: str, key: str, bucket: int) -> str:
 def packed_bucket(spool_folder: str, bucket: int) -> str:
     """The result of packing a bucket of a spool."""
     return f"{spool_folder}/packed-{bucket:05d}.json"
+
+
+def overlaps(recipe: str) -> str:
+    """What the corpora of a recipe repeat of each other (`raycl overlap`)."""
+    return f"{OVERLAPS}/{recipe}.json"
 
 
 def binding(corpus_name: str) -> str:

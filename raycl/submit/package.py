@@ -13,7 +13,9 @@ from pathlib import Path
 
 import raycl
 from raycl.data.prepare.inputs import search_files
+from raycl.data.prepare.readers import reader_named
 from raycl.errors import InputError
+from raycl.recipe import Corpus
 from raycl.recipe.definition import Definition
 from raycl.recipe.packaged import find_recipe, recipe_folder
 from raycl.units import format_memory
@@ -94,11 +96,17 @@ def named_paths(definition: Definition) -> list[str]:
     words: list[str] = []
     for variant in definition.variants:
         recipe = variant.recipe
-        words += [word for corpus in recipe.corpora.values() for word in corpus.text]
+        words += [word for corpus in recipe.corpora.values() for word in files_named(corpus)]
         changed = recipe.model.vocabulary.tokenizer if recipe.model.vocabulary else None
         named = (recipe.tokenizer.load, recipe.model.pretrained, changed)
         words += [word for word in named if word]
     return [word for word in dict.fromkeys(words) if "://" not in word]
+
+
+def files_named(corpus: Corpus) -> tuple[str, ...]:
+    """The files and patterns that a corpus of a recipe names."""
+    tokens = reader_named("megatron").files
+    return (*corpus.text, *(file for word in corpus.tokens for file in tokens(word)))
 
 
 def _code(package: Path) -> dict[str, Path]:

@@ -21,6 +21,7 @@ from raycl.data.prepare import (
     without_hashes,
 )
 from raycl.data.prepare.sample import Sample, check_sample_written, read_sample
+from raycl.data.prepare.token_sample import check_token_sample
 from raycl.data.prepare.unwritten import check_unwritten, described, recorded
 from raycl.data.tokenizer import (
     TextTokenizer,
@@ -62,10 +63,11 @@ def check_corpora(
     """
     for name, corpus in recipe.corpora.items():
         _check_source(corpus, f"{where}: corpora.{name}")
+        _check_tokens(recipe, corpus, f"{where}: corpora.{name}.tokens")
         spec = corpus_spec(recipe, name, text_source(corpus))
         manifest = manifests.get(name)
         if manifest is None:
-            _check_placeholder(corpus, f"{where}: corpora.{name}.text")
+            _check_placeholder(corpus, f"{where}: corpora.{name}.{_field(corpus)}")
         elif manifest.source:  # shards from elsewhere do not say what they were made from
             check_origin(storage, spec, manifest, _wanted_tokenizer(recipe, manifest, own))
             check_unwritten(name, recorded(manifest), spec.unknown)
@@ -74,11 +76,12 @@ def check_corpora(
 
 
 def _check_source(corpus: Corpus, where: str) -> None:
-    if bool(corpus.text) == bool(corpus.fetch):
+    if [bool(corpus.text), bool(corpus.tokens), bool(corpus.fetch)].count(True) != 1:
         raise InputError(
             where,
-            "needs either `text` or `fetch`",
-            "Give the files of your text, or a corpus that raycl can fetch",
+            "needs either `text`, `tokens` or `fetch`",
+            "Give the files of your text, data sets of Megatron-LM, or a corpus that raycl can "
+            "fetch",
         )
     if corpus.fetch and corpus.fetch not in corpora.names():
         raise InputError(
@@ -86,8 +89,21 @@ def _check_source(corpus: Corpus, where: str) -> None:
         )
 
 
+def _check_tokens(recipe: Recipe, corpus: Corpus, where: str) -> None:
+    if corpus.tokens and recipe.tokenizer.train is not None:
+        raise InputError(
+            where,
+            "tokens belong to the tokenizer that made them, and this recipe trains another one",
+            "Name that tokenizer: tokenizer: ./my-tokenizer",
+        )
+
+
+def _field(corpus: Corpus) -> str:
+    return "tokens" if corpus.tokens else "text"
+
+
 def _check_placeholder(corpus: Corpus, where: str) -> None:
-    for text in corpus.text:
+    for text in (*corpus.text, *corpus.tokens):
         if _PLACEHOLDER in text:
             raise InputError(
                 f"{where} {text!r}",
@@ -122,7 +138,9 @@ def _check_prepared(storage: Storage, manifest: Manifest, own: TokenizerFiles) -
 
 
 def text_source(corpus: Corpus) -> TextSource:
-    """Where the text of a corpus is, or will be when it is fetched."""
+    """Where the text of a corpus is, or will be when it is fetched; or its tokens."""
+    if corpus.tokens:
+        return TextSource(corpus.tokens, format="megatron")
     files = (str(text_cache() / f"{corpus.fetch}.jsonl"),) if corpus.fetch else corpus.text
     return TextSource(files, corpus.text_field, corpus.format, corpus.document_separator)
 
@@ -151,11 +169,24 @@ def ready_text(
         with within(where):
             tokenizer = _loaded(recipe, storage, own)
     for name in missing:
-        sample = _checked_text(sources[name], f"{where}: corpora.{name}.text", name, report)
+        field = f"{where}: corpora.{name}.{_field(recipe.corpora[name])}"
+        if recipe.corpora[name].tokens:
+            assert tokenizer is not None, "check_corpora refuses tokens without a tokenizer"
+            _check_token_files(sources[name], field, name, tokenizer, report)
+            continue
+        sample = _checked_text(sources[name], field, name, report)
         if tokenizer is not None:
             with within(where):
                 check_sample_written(name, sample, tokenizer, recipe.tokenizer.unknown)
     return sources
+
+
+def _check_token_files(
+    source: TextSource, where: str, name: str, tokenizer: TextTokenizer, report: Report
+) -> None:
+    with within(where):
+        shown = check_token_sample(source, find_inputs(source).files, tokenizer)
+    report(f"corpus {name}: its tokens begin with {shown!r}")
 
 
 def _loaded(recipe: Recipe, storage: Storage, own: TokenizerFiles | None) -> TextTokenizer:

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raycl.cli.main import main
-from raycl.data.held_out import held_out_documents, join_rows
+from raycl.data.held_out import held_out_documents
 from raycl.data.manifest import load_manifest, write_manifest
 from raycl.data.prepare.pack import cut_rows
+from raycl.data.shard_documents import join_rows
 from raycl.data.shards import CorpusReader
 from raycl.errors import InputError
 from raycl.evaluation.cloze import CHOICES, cloze_items

@@ -23,6 +23,7 @@ FOLDERS = [
     layout.EVALUATIONS,
     layout.BINDINGS,
     layout.SWEEPS,
+    layout.OVERLAPS,
 ]
 FILES = ["state.json", "history.parquet", "manifest.json", "tree.json", "recipe.yaml"]
 FILES += ["losses.json", "seconds.json", "tokenizer.json", ".spool", "packed-"]

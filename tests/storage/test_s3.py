@@ -21,12 +21,14 @@ from raycl.data.prepare.digests import digests
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.inputs import find_files, find_inputs, plan_units
 from raycl.data.prepare.source import TextSource
+from raycl.data.prepare.token_documents import read_tokens
 from raycl.errors import InputError
 from raycl.storage import Storage
 from raycl.storage.retries import GaveUpError, Retries
 from raycl.storage.s3 import client as s3_client
 from raycl.storage.s3 import writes as s3_writes
 from raycl.storage.s3.files import S3Files
+from tests.helpers.megatron_files import write_megatron
 from tests.helpers.paths import ROOT
 from tests.helpers.s3_server import SECRET_KEY, S3Server
 
@@ -337,6 +339,16 @@ def test_raw_text_comes_from_the_same_store(storage: Storage) -> None:
     assert [text for unit in units for text in read_documents(source, unit)] == ["of a", "of b"]
     with pytest.raises(InputError, match=r"no files match|cannot be listed"):
         find_files(TextSource(("s3://no-such-bucket/*.jsonl",)))
+
+
+def test_tokens_come_from_the_same_store_by_ranges(storage: Storage, tmp_path: Path) -> None:
+    local = write_megatron(tmp_path / "a", [[[1, 2], [3]], [[4]], []], "int32")
+    for suffix in ("idx", "bin"):
+        storage.write_bytes(f"ids/a.{suffix}", Path(f"{local}.{suffix}").read_bytes())
+    source = TextSource((f"{storage.url}/ids/a",), format="megatron")
+    units, _ = plan_units(source, find_files(source), 8)
+    assert len(units) == 2
+    assert [d.ids.tolist() for unit in units for d in read_tokens(unit)] == [[1, 2, 3], [4], []]
 
 
 def test_names_and_patterns_of_raw_text(storage: Storage) -> None:

@@ -10,6 +10,7 @@ import pytest
 from raycl.cluster.options import ClusterOptions
 from raycl.data.corpora import names
 from raycl.errors import InputError
+from raycl.recipe import Recipe
 from raycl.recipe.definition import define
 from raycl.reproduction.experiments import load_experiments
 from raycl.reproduction.run import train_experiments
@@ -17,8 +18,10 @@ from raycl.storage import Storage
 from raycl.sweep.pipeline import sweep
 from raycl.sweep.prepare_corpora import check_corpora, ready_text
 from tests.helpers.fakes import make_corpus
+from tests.helpers.megatron_files import write_megatron
 from tests.helpers.paths import ROOT
 from tests.helpers.recipe_data import defined
+from tests.helpers.tokenizers import byte_level, prose, write_tokenizer
 
 PAPER = ROOT / "configs" / "paper"
 
@@ -87,3 +90,39 @@ def test_a_model_folder_without_a_tokenizer(storage: Storage, tmp_path: Path) ->
     with pytest.raises(InputError, match=r"my\.yaml: tokenizer .*/base has no tokenizer"):
         sweep(recipe, storage)
     assert storage.list() == []
+
+
+def tokens(folder: Path, tokenizer: object, **old: object) -> Recipe:
+    corpora = {"old": {"tokens": str(folder / "old_document"), **old}, "new": {"fetch": "german"}}
+    return defined(corpora=corpora, tokenizer=tokenizer).recipe
+
+
+def test_tokens_and_the_tokenizer_that_made_them(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raycl.data.corpora.fetch", lambda *_: None)
+    made_with = byte_level()
+    ids = [[made_with.encode(text).ids] for text in prose()]
+    write_megatron(tmp_path / "old_document", ids)
+    folder = write_tokenizer(tmp_path / "t", made_with)
+    trained = tokens(tmp_path, {"train": {"vocabulary": 300}})
+    with pytest.raises(InputError, match=r"corpora\.old\.tokens: tokens belong to the tokenizer"):
+        check_corpora(trained, storage, "my.yaml", {})
+    both = tokens(tmp_path, folder, text="a.jsonl")
+    with pytest.raises(InputError, match="needs either `text`, `tokens` or `fetch`"):
+        check_corpora(both, storage, "my.yaml", {})
+    told: list[str] = []
+    only = tokens(tmp_path, folder)
+    only = only.model_copy(update={"corpora": {"old": only.corpora["old"]}})
+    check_corpora(only, storage, "my.yaml", {})
+    assert ready_text(only, storage, "my.yaml", told.append)["old"].format == "megatron"
+    assert told == [f"corpus old: its tokens begin with {prose()[0][:100]!r}"]
+    (tmp_path / "old_document.bin").write_bytes(b"\xff\xff")
+    with pytest.raises(InputError, match=r"my.yaml: corpora.old.tokens: .*old_document.idx"):
+        ready_text(only, storage, "my.yaml", print)
+
+
+@pytest.mark.parametrize("field", ["format", "text_field", "document_separator"])
+def test_fields_of_text_beside_tokens_are_refused(tmp_path: Path, field: str) -> None:
+    with pytest.raises(InputError, match=f"`{field}` is for text, and this corpus is `tokens`"):
+        tokens(tmp_path, "t", **{field: "text"})

@@ -64,3 +64,14 @@ def open_file_system(url: str) -> tuple[arrow_fs.FileSystem, str]:
             f"input {url!r}", str(error), "Give a local path, or an s3:// or gs:// URL"
         ) from error
     return file_system, f"{root}/{key}" if key else root
+
+
+def open_for_ranges(url: str) -> pa.NativeFile:
+    """A file of which ranges are read; of this machine it is mapped into memory.
+
+    Raises OSError and pyarrow's errors.
+    """
+    file_system, path = open_file_system(url)
+    if is_local(url):
+        file_system = arrow_fs.LocalFileSystem(use_mmap=True)
+    return file_system.open_input_file(path)

@@ -26,6 +26,7 @@ from raycl.errors import InputError
 
 UNIT_BYTES = 32 * 2**20
 _PACKED_TOGETHER = (".zip", ".tar", ".tgz", ".7z", ".rar")
+_TOKENS = (".idx", ".bin")
 
 
 class ForeignFileError(InputError):
@@ -55,12 +56,10 @@ def find_inputs(source: TextSource) -> Inputs:
     """
     if not source.files:
         raise InputError("files []", "a corpus needs input", "Give at least one file")
-    if source.format != "auto":
-        reader_named(source.format)
     found: dict[tuple[object, ...], tuple[str, FoundFile]] = {}
     ignored: list[str] = []
     folders: list[str] = []
-    for pattern in source.files:
+    for pattern in _patterns(source):
         search = search_files(pattern)
         if not search.found:
             raise _no_match(pattern, search)
@@ -75,6 +74,13 @@ def find_inputs(source: TextSource) -> Inputs:
     files = [_input_file(source, url, file) for url, file in found.values()]
     files.sort(key=lambda file: file.url)
     return Inputs(files, sorted(set(ignored)), sorted(set(folders)))
+
+
+def _patterns(source: TextSource) -> list[str]:
+    if source.format == "auto":
+        return list(source.files)
+    reader = reader_named(source.format)
+    return [pattern for word in source.files for pattern in reader.files(word)]
 
 
 def search_files(pattern: str) -> Search:
@@ -190,10 +196,14 @@ def _unknown_suffix(url: str, suffix: str) -> InputError:
         return ForeignFileError(
             url, "an archive, not a file of text", "Unpack it and name its files"
         )
+    if suffix.lower() in _TOKENS:
+        remedy = "Name it under `tokens` in place of `text`, without .idx and .bin"
+        return ForeignFileError(url, "tokens of Megatron-LM or GPT-NeoX, not text", remedy)
     known = ", ".join(suffix for known in READERS.values() for suffix in known.suffixes)
     problem = f"unknown suffix {suffix!r}" if suffix else "its name has no suffix"
     remedy = f"Use {known} (also with {', '.join(COMPRESSIONS)}), or set `format`"
-    return ForeignFileError(url, problem, f"{remedy} to one of {', '.join(READERS)}")
+    of_text = (name for name, reader in READERS.items() if reader.suffixes)
+    return ForeignFileError(url, problem, f"{remedy} to one of {', '.join(of_text)}")
 
 
 def plan_units(

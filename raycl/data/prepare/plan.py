@@ -11,6 +11,7 @@ from fractions import Fraction
 from raycl.data.prepare.digests import digests
 from raycl.data.prepare.inputs import find_files, plan_units
 from raycl.data.prepare.origin import ReadFile, read_files, settings_of
+from raycl.data.prepare.readers.reader import TYPICAL_BYTES_PER_TOKEN
 from raycl.data.prepare.source import Unit
 from raycl.data.prepare.spec import CorpusSpec
 from raycl.data.prepare.spool import SPOOL_FORMAT, Buckets, Spool
@@ -19,9 +20,6 @@ from raycl.storage import Storage, layout
 
 Progress = Callable[[str, int, int], None]
 """Hears of (phase, tasks done, all tasks) whenever a task is done."""
-
-# The number of shards has to be known before anything is tokenised, so that it is estimated.
-_TYPICAL_BYTES_PER_TOKEN = 4
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,9 @@ def plan_preparation(
     units, text_bytes = plan_units(spec.source, [read.file for read in files], unit_bytes)
     share = Fraction(spec.validation)
 
+    # The number of shards has to be known before anything is tokenised, so that it is estimated.
     def buckets(part: Fraction) -> int:
-        return max(1, round(part * text_bytes / _TYPICAL_BYTES_PER_TOKEN / spec.shard_tokens))
+        return max(1, round(part * text_bytes / TYPICAL_BYTES_PER_TOKEN / spec.shard_tokens))
 
     # Paths depend on all of it, so that nothing is taken up that other input or settings have
     # left, and nothing that another preparation wrote is replaced.

@@ -23,7 +23,7 @@ from raycl.data.prepare.pack_buckets import pack_buckets
 from raycl.data.prepare.plan import Job, PreparationPlan, Progress, plan_preparation
 from raycl.data.prepare.sharing import hashes_of, sharing_of
 from raycl.data.prepare.spec import CorpusSpec
-from raycl.data.prepare.tokenise import tokenise_units
+from raycl.data.prepare.tokenise import found_in_tokens, tokenise_units
 from raycl.data.prepare.unwritten import Unwritten, check_unwritten, total
 from raycl.data.tokenizer import TextTokenizer, load_tokenizer, store_tokenizer
 from raycl.errors import InputError
@@ -114,7 +114,7 @@ def _prepare(
     keys = {n: str(m.source["key"]) for n, m in finished.items() if "key" in m.source}
     keys |= {name: plan.job.key for name, plan in plans.items()}
     for name, plan in plans.items():
-        sharing = sharing_of(agreement, name, keys)
+        sharing = {**sharing_of(agreement, name, keys), **found_in_tokens(plan)}
         facts = _Facts(sharing, unwritten[name])
         finished[name] = _finish(plan, agreement.moves[name], facts, _of(report, name))
     for spec in specs:
@@ -127,6 +127,7 @@ class _Facts:
     """What is known of a corpus' text once it is tokenised, for its manifest."""
 
     sharing: dict[str, Any]
+    """What it shares with other corpora, and what was found in it where it was tokens."""
     unwritten: Unwritten
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from raycl.data.document_hashes import HashedCorpus
 from raycl.data.manifest import Manifest
 from raycl.data.prepare.agreement import Agreement, agree
+from raycl.data.prepare.token_facts import token_sentences
 from raycl.errors import InputError
 from raycl.storage import Storage, layout
 
@@ -87,8 +88,9 @@ def without_hashes(manifests: Mapping[str, Manifest]) -> list[str]:
 
 
 def sentences(manifest: Manifest) -> Iterator[str]:
-    """What to tell about repeated and shared documents; nothing where there are none."""
+    """What to tell about documents: of tokens, repeated and shared ones."""
     source, name = manifest.source, manifest.name
+    yield from token_sentences(manifest)
     if source.get("duplicates"):
         yield (
             f"corpus {name}: {source['duplicates']:,} documents are repetitions, which were left "

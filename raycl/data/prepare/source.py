@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from raycl.errors import InputError
 
 
@@ -60,6 +62,22 @@ class Piece:
     file: InputFile
     start: int
     stop: int
+
+
+@dataclass(frozen=True)
+class TokenDocument:
+    """A document that is tokens already."""
+
+    url: str
+    number: int
+    """Counted from 0 within its file."""
+    ids: np.ndarray
+    """Whole numbers [tokens], as they lie there."""
+
+    @property
+    def place(self) -> str:
+        """Where it lies, for errors."""
+        return f"{self.url} document {self.number}"
 
 
 Unit = tuple[Piece, ...]

@@ -86,7 +86,9 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class _Document:
+class SpooledDocument:
+    """A tokenised document, as it goes to the spool."""
+
     bucket: int
     key: bytes
     hash: bytes
@@ -106,7 +108,7 @@ class _Counts:
     of_bytes: int = 0
     example: str = ""
 
-    def add(self, document: _Document) -> None:
+    def add(self, document: SpooledDocument) -> None:
         self.of_bytes += document.text_bytes
         if document.lost:
             self.documents += 1
@@ -140,6 +142,10 @@ class Spool:
     def _hashes(self, unit: int) -> str:
         return f"{self.folder}/{unit:06d}.hashes"
 
+    def token_facts(self, unit: int) -> str:
+        """The path of what was found in a unit whose documents were tokens already."""
+        return f"{self.folder}/{unit:06d}.tokens"
+
     def unwritten(self) -> Iterator[Unwritten]:
         """What could not be written of each unit that is complete, in their order."""
         with ThreadPoolExecutor(max_workers=8) as pool:
@@ -153,11 +159,15 @@ class Spool:
 
     def write_unit(self, unit: int, texts: Iterable[str], tokenizer: TextTokenizer) -> None:
         """Tokenise the unit's documents and write them to its spool files."""
+        self.write_documents(unit, _tokenise(texts, tokenizer, self.dtype, self.buckets))
+
+    def write_documents(self, unit: int, documents: Iterable[SpooledDocument]) -> None:
+        """Write the unit's documents to its spool files, and mark it as complete."""
         parts = size = 0
-        pending: list[_Document] = []
+        pending: list[SpooledDocument] = []
         counts = _Counts()
         hashes: tuple[list[bytes], list[bytes]] = [], []
-        for document in _tokenise(texts, tokenizer, self.dtype, self.buckets):
+        for document in documents:
             pending.append(document)
             counts.add(document)
             hashes[document.bucket >= self.buckets.train].append(document.hash)
@@ -179,7 +189,7 @@ class Spool:
     def move_part(self, source: str, target: str, moves: SplitHashes) -> None:
         """Write the spool file `source` to `target` with some documents in other buckets."""
         documents = [
-            _Document(
+            SpooledDocument(
                 self.buckets.moved(bucket, int(found.hashes[index]), moves),
                 found.keys[index].tobytes(),
                 found.hashes[index].tobytes(),
@@ -195,7 +205,7 @@ class Spool:
         ]
         self._write_part(target, documents)
 
-    def _write_part(self, path: str, documents: list[_Document]) -> None:
+    def _write_part(self, path: str, documents: list[SpooledDocument]) -> None:
         documents.sort(key=lambda document: document.bucket)
         table = np.zeros((self.buckets.count, 3), dtype="<i8")
         segments: list[bytes] = []
@@ -246,7 +256,7 @@ def _holds(ordered: np.ndarray, document: int) -> bool:
 
 def _tokenise(
     texts: Iterable[str], tokenizer: TextTokenizer, dtype: str, buckets: Buckets
-) -> Iterator[_Document]:
+) -> Iterator[SpooledDocument]:
     for batch in _batches(texts):
         pieces = [list(_cut(text)) for text in batch]
         flat = [piece for cut in pieces for piece in cut]
@@ -256,7 +266,7 @@ def _tokenise(
             ids = [piece.ids for piece in encoded]
             data = text.encode()
             bucket, key = buckets.place(data)
-            yield _Document(
+            yield SpooledDocument(
                 bucket=bucket,
                 key=key,
                 hash=hash_document(data),
@@ -295,7 +305,7 @@ def _cut(text: str) -> Iterator[str]:
     yield text[begin:]
 
 
-def _segment(documents: list[_Document]) -> bytes:
+def _segment(documents: list[SpooledDocument]) -> bytes:
     """The documents of one bucket as `_read_segment` reads them: keys, hashes, numbers, tokens."""
     lengths = [len(document.tokens) for document in documents]
     text_bytes = [document.text_bytes for document in documents]

@@ -10,8 +10,12 @@ from typing import Any
 from raycl.data.prepare import ray_tasks
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.plan import Job, PreparationPlan, Progress
+from raycl.data.prepare.source import Unit
+from raycl.data.prepare.token_documents import TokenDocuments, holds_tokens, read_tokens
+from raycl.data.prepare.token_facts import FOUND_IN_TOKENS, TokenFacts, total_facts
 from raycl.data.tokenizer import TextTokenizer, read_tokenizer
 from raycl.storage import Storage
+from raycl.storage.record import read_record, write_record
 
 
 def tokenise_units(plan: PreparationPlan, report: Progress) -> None:
@@ -32,9 +36,32 @@ def _spool_unit(job: Job, item: dict[str, Any]) -> dict[str, Any]:
     # Ray runs one task on each CPU; threads within a task would only compete with the others.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     tokenizer = _tokenizer(job.storage, job.tokenizer)
-    texts = read_documents(job.spec.source, pickle.loads(item["pieces"]))
-    job.spool.write_unit(item["unit"], texts, tokenizer)
+    unit, pieces = item["unit"], pickle.loads(item["pieces"])
+    if holds_tokens(job.spec.source):
+        _spool_tokens(job, unit, pieces, tokenizer)
+    else:
+        job.spool.write_unit(unit, read_documents(job.spec.source, pieces), tokenizer)
     return {}
+
+
+def _spool_tokens(job: Job, number: int, unit: Unit, tokenizer: TextTokenizer) -> None:
+    def finished(facts: TokenFacts) -> None:
+        write_record(job.storage, job.spool.token_facts(number), facts)
+
+    spooled = TokenDocuments(tokenizer).spooled(
+        read_tokens(unit), job.spool.dtype, job.spool.buckets, finished
+    )
+    job.spool.write_documents(number, spooled)
+
+
+def found_in_tokens(plan: PreparationPlan) -> dict[str, Any]:
+    """What a manifest records of documents that were tokens; nothing where they were text."""
+    if not holds_tokens(plan.job.spec.source):
+        return {}
+    spool = plan.job.spool
+    paths = [spool.token_facts(unit) for unit in range(len(plan.units))]
+    facts = total_facts(read_record(plan.job.storage, path, TokenFacts) for path in paths)
+    return {FOUND_IN_TOKENS: facts.model_dump()}
 
 
 @lru_cache(maxsize=2)

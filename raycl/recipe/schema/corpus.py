@@ -1,4 +1,4 @@
-"""The corpora of a recipe: text, and how it is read and held out."""
+"""The corpora of a recipe: text or tokens, and how they are read and held out."""
 
 from __future__ import annotations
 
@@ -27,19 +27,25 @@ def _known_format(name: str) -> str:
     # Imported here: most recipes leave the format to the suffixes.
     from raycl.data.prepare.readers import READERS
 
-    if name not in ("auto", *READERS):
-        raise FieldError(
-            f"there is no format {name!r}", f"Use one of auto, {', '.join(sorted(READERS))}"
-        )
+    # Tokens have a field of their own, in place of `text`.
+    formats = sorted(name for name, reader in READERS.items() if reader.suffixes)
+    if name not in ("auto", *formats):
+        raise FieldError(f"there is no format {name!r}", f"Use one of auto, {', '.join(formats)}")
     return name
 
 
 class Corpus(Configuration):
-    """A corpus: text to prepare, or a real corpus that raycl can fetch for a first run."""
+    """A corpus: text or tokens to prepare, or a corpus that raycl can fetch for a first run."""
 
     text: tuple[Text, ...] = Field(
         default=(),
         description="files, folders or globs: text, JSON lines, JSON, Parquet",
+        json_schema_extra=or_shorter({"type": "string"}),
+    )
+    tokens: tuple[Text, ...] = Field(
+        default=(),
+        description="data sets of Megatron-LM or GPT-NeoX, each named by the path that its .bin "
+        "and .idx share; globs too",
         json_schema_extra=or_shorter({"type": "string"}),
     )
     fetch: Text | None = Field(default=None, description="a corpus that `raycl fetch` knows")
@@ -62,6 +68,16 @@ class Corpus(Configuration):
     @model_validator(mode="before")
     @classmethod
     def _single_file(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("text"), str):
-            return {**data, "text": [data["text"]]}
+        if isinstance(data, dict):
+            single = {f: [data[f]] for f in ("text", "tokens") if isinstance(data.get(f), str)}
+            return {**data, **single}
         return data
+
+    @model_validator(mode="after")
+    def _of_text(self) -> Corpus:
+        given = sorted(self.model_fields_set & {"text_field", "format", "document_separator"})
+        if self.tokens and given:
+            raise FieldError(
+                f"`{given[0]}` is for text, and this corpus is `tokens`", "Leave it out"
+            )
+        return self

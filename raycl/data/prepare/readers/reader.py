@@ -6,9 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
+from typing_extensions import override
+
 from raycl.data.prepare.readers.compression import expected_bytes
-from raycl.data.prepare.source import InputFile, Piece, TextSource
+from raycl.data.prepare.source import InputFile, Piece, TextSource, TokenDocument
 from raycl.errors import InputError
+
+TYPICAL_BYTES_PER_TOKEN = 4
+"""Of text; it only decides the number of shards."""
 
 
 class Reader(ABC):
@@ -23,6 +28,10 @@ class Reader(ABC):
     """Suffixes of the format's files, such as `.jsonl`, without the suffix of a compression."""
     reads_compressed: ClassVar[bool] = True
     """Whether its files may be compressed as a whole."""
+
+    def files(self, word: str) -> tuple[str, ...]:
+        """The files or patterns that a word of the recipe stands for."""
+        return (word,)
 
     def pieces(
         self,
@@ -44,6 +53,23 @@ class Reader(ABC):
         Raises InputError that names the file and the line of a document that is not text; OSError
         and pyarrow's errors where the file cannot be read.
         """
+
+
+class TokenReader(Reader):
+    """Reads documents that are tokens already, of the tokenizer that the recipe names."""
+
+    @abstractmethod
+    def tokens(self, piece: Piece) -> Iterator[TokenDocument]:
+        """Every document of a piece, empty ones too. Raises InputError where it is damaged."""
+
+    @override
+    def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:
+        """Raises InputError: text is needed, and there is none."""
+        raise InputError(
+            piece.file.url,
+            "it holds tokens, where text is needed",
+            "Name a corpus that is text, or give the tokenizer instead of training one",
+        )
 
 
 READERS: dict[str, Reader] = {}
