@@ -34,7 +34,7 @@ SMALL = {
     "english.workers": "1",
     "validation": "{rows: 8}",
     "baselines": "[]",
-    "sweep": "{german.replay: [0%, 25%]}",
+    "sweep": "{german.replay: [25%]}",
 }
 
 
@@ -92,6 +92,6 @@ def test_the_quickstart_trains(installed: Environment, tmp_path: Path) -> None:
     code, out, err = installed.run("raycl", "quickstart", "--storage", str(tmp_path), *changes)
     assert code == 0, out + err
     table = pd.read_parquet(tmp_path / "sweeps/quickstart/results.parquet")
-    assert list(table["status"]) == ["finished", "finished"]
+    assert list(table["status"]) == ["finished"]
     assert "raycl recipes quickstart > my.yaml" in out
     assert sorted(path.name for path in installed.home.iterdir()) == ["text"]
