@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from tests.helpers.paths import CONFIGS, ROOT
+from tests.helpers.paths import CONFIGS
 from tests.helpers.wheel import Environment, new_environment
 
 pytestmark = pytest.mark.slow
@@ -22,19 +20,6 @@ COMMANDS = {
     "plan quickstart": "steps trained",
     "plan paper/e5": "steps trained",
     "plan e5 --scale tiny": "steps trained",
-}
-DOCUMENTS = "{text: 'text/*.txt', validation: 20%}"
-SMALL = {
-    "corpora": f"{{english: {DOCUMENTS}, german: {DOCUMENTS.replace('*', '[a-m]*')}}}",
-    "tokenizer": "{train: {vocabulary: 512, sample_bytes: 200K}}",
-    "sequence_length": "32",
-    "global_batch": "8",
-    "english.steps": "2",
-    "german.steps": "2",
-    "english.workers": "1",
-    "validation": "{rows: 8}",
-    "baselines": "[]",
-    "sweep": "{german.replay: [0%, 25%]}",
 }
 
 
@@ -79,19 +64,3 @@ def test_what_is_missing_is_named_with_a_remedy(installed: Environment) -> None:
     code, _, err = installed.run("raycl", "plan", "quikstart")
     assert code == 2
     assert "Did you mean 'quickstart'?" in err
-
-
-@pytest.mark.ray
-def test_the_quickstart_trains(installed: Environment, tmp_path: Path) -> None:
-    """Small, and on documents of its own: what is fetched is tested elsewhere."""
-    texts = installed.home / "text"
-    texts.mkdir()
-    for file in (ROOT / "raycl/recipe").glob("*.py"):
-        shutil.copy(file, texts / f"{file.stem}.txt")
-    changes = [word for field, value in SMALL.items() for word in ("--set", f"{field}={value}")]
-    code, out, err = installed.run("raycl", "quickstart", "--storage", str(tmp_path), *changes)
-    assert code == 0, out + err
-    table = pd.read_parquet(tmp_path / "sweeps/quickstart/results.parquet")
-    assert list(table["status"]) == ["finished", "finished"]
-    assert "raycl recipes quickstart > my.yaml" in out
-    assert sorted(path.name for path in installed.home.iterdir()) == ["text"]

@@ -15,6 +15,7 @@ import numpy as np
 
 from raycl.data.overlap.shingles import mixed
 from raycl.errors import InputError
+from raycl.libraries import how_to_install
 
 _NUMBERS = 128
 """Of a signature, at most."""
@@ -52,7 +53,9 @@ class Bands:
             from datasketch import MinHash
         except ImportError as error:
             raise InputError(
-                "raycl overlap", "datasketch is not installed", "pip install 'raycl[overlap]'"
+                "raycl overlap",
+                "datasketch is not installed",
+                f"Run {how_to_install('datasketch')}",
             ) from error
         return MinHash(num_perm=self.bands * self.rows, hashfunc=int, scheme="affine32")
 

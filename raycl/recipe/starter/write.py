@@ -71,7 +71,7 @@ def _head(answers: Answers) -> list[str]:
         *(comment(f"Written by: {answers.command}") if answers.command else []),
         *comment(
             '"The paper" is Ibrahim et al. 2024, Simple and Scalable Strategies to Continually '
-            "Pre-train Large Language Models (arXiv 2403.08763). docs/recipes.md has every field."
+            "Pre-train Large Language Models (arXiv 2403.08763). `raycl schema` prints every field."
         ),
         *line("name", answers.name, "Results go to <storage>/sweeps under this name."),
         *line("seed", 1, "Draws random weights, and nothing else."),
