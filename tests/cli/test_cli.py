@@ -17,9 +17,11 @@ import yaml
 
 from raycl.cli.main import app, main
 from raycl.recipe.definition import corpus_facts, define, trainings
+from raycl.storage import Storage
 from tests.helpers.documented_recipes import documented_recipes
+from tests.helpers.fakes import make_corpus
 from tests.helpers.paths import ROOT
-from tests.helpers.recipe_data import recipe_data, write_recipe
+from tests.helpers.recipe_data import changed, recipe_data, write_recipe
 
 QUICKSTART = ROOT / "configs" / "quickstart.yaml"
 COMMANDS = sorted(c.name or c.callback.__name__ for c in app.registered_commands if c.callback)
@@ -77,6 +79,42 @@ def test_steps_as_table(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert code == 0
     assert len(out.splitlines()) == 4
+
+
+@pytest.fixture
+def repeating(tmp_path: Path) -> list[Any]:
+    """A recipe that reads 160 rows of a corpus of 100, and the storage of its corpora."""
+    storage = Storage(tmp_path)
+    for name, rows in (("old", 100), ("new", 400)):
+        make_corpus(storage, name, rows)
+    model = {"model_type": "gpt_neox", "hidden_size": 8, "num_hidden_layers": 1}
+    config = {**model, "num_attention_heads": 1, "intermediate_size": 8}
+    data = changed(0, at_end="repeat") | {"model": {"config": config}}
+    return [write_recipe(tmp_path, data), "--storage", tmp_path]
+
+
+def test_plan_tells_what_is_read_more_than_once_and_refuses_too_much(
+    capsys: pytest.CaptureFixture[str], repeating: list[Any]
+) -> None:
+    _, out, _ = run(capsys, "plan", *repeating)
+    assert "Read again: old 1.6 times by the end of stage old." in out
+    _, out, _ = run(capsys, "plan", *repeating, "--json")
+    (told,) = json.loads(out)["read_again"]
+    assert (told["stage"], told["corpus"], told["most"]) == ("old", "old", 1.6)
+    code, _, err = run(capsys, "plan", *repeating, "--set", "old.max_epochs=1.5")
+    assert code == 2
+    assert "enough for 18 steps" in err
+
+
+def test_steps_of_later_epochs_are_cut_in_a_table_and_whole_in_csv(
+    capsys: pytest.CaptureFixture[str], repeating: list[Any]
+) -> None:
+    asked = [*repeating, "--recipe", "small", "--stage", "old", "--from", "14", "--to", "15"]
+    _, table, _ = run(capsys, "steps", *asked)
+    assert re.search(r"more\s*$", table)
+    _, whole, _ = run(capsys, "steps", *asked, "--csv")
+    (line,) = csv.DictReader(io.StringIO(whole))
+    assert sum(int(run.partition("+")[2]) for run in line["old first"].split()) == 8
 
 
 def test_the_schema_accepts_recipes_and_refuses_slips(capsys: pytest.CaptureFixture[str]) -> None:
