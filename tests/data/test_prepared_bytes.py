@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,8 @@ def digest(storage: Storage, manifest: Manifest) -> str:
 def test_they_stay(
     tmp_path: Path, case: str, unit_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("raycl.data.prepare.spool._ENCODED_AT_ONCE", 300)
-    monkeypatch.setattr("raycl.data.prepare.spool._BATCH_BYTES", 1_000)
+    monkeypatch.setattr("raycl.data.prepare.encode._ENCODED_AT_ONCE", 300)
+    monkeypatch.setattr("raycl.data.prepare.encode._BATCH_BYTES", 1_000)
     make, choice = CASES[case]
     shared, other = texts(150), texts(60, seed=5)
     write_lines(tmp_path / "a.jsonl", shared + ODD)
@@ -87,7 +88,7 @@ def test_they_stay(
     folder = write_tokenizer(tmp_path / "tokenizer", make())
     fingerprint = store_tokenizer(storage, load_tokenizer(storage, folder, choice))
     source = TextSource((f"{tmp_path}/a.jsonl",))
-    a = CorpusSpec("a", source, 16, 0.1, seed=3, shard_tokens=2_000, unknown=1)
+    a = CorpusSpec("a", source, 16, 0.1, seed=3, shard_tokens=2_000, unknown=Fraction(1))
     b = dataclasses.replace(a, name="b", source=TextSource((f"{tmp_path}/b.jsonl",)), seed=8)
     made = prepare_corpora(storage, [a, b], layout.tokenizer(fingerprint), unit_bytes=unit_bytes)
     assert made["a"].source["held_out_with_another"] > 0

@@ -29,10 +29,12 @@ def checked_text(value: Any, text_field: str) -> str:
         raise BadDocumentError(
             f"field {text_field!r} is {kind}, not text", "Correct or drop this document"
         )
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
         raise BadDocumentError(
             f"field {text_field!r} holds half of a surrogate pair", "Correct or drop this document"
-        )
+        ) from error
     return value
 
 
