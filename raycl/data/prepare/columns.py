@@ -44,8 +44,8 @@ class Documents:
 
     def begins(self) -> np.ndarray:
         """Where the tokens of each document begin."""
-        stops: np.ndarray = np.cumsum(self.lengths, dtype=np.int64)
-        return stops - self.lengths
+        begins: np.ndarray = np.cumsum(self.lengths, dtype=np.int64) - self.lengths
+        return begins
 
 
 def copy_runs(

@@ -6,7 +6,7 @@ from typing import Any
 
 from raycl.errors import InputError
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip, not text"}
 
 
@@ -44,7 +44,7 @@ def decode(data: bytes, offset: int = 0) -> str:
     `offset` is the place of the bytes in their file, for the error.
     """
     try:
-        return data.removeprefix(_BYTE_ORDER_MARK).decode()
+        return data.removeprefix(BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError as error:
         # The error's own object is what was decoded: without the mark.
         start = error.start + len(data) - len(error.object)
