@@ -32,12 +32,18 @@ class Measured:
 
     wall: float
     """Seconds from its start to its end."""
+    other_cpu: float = 0.0
+    """Seconds of CPU that were counted otherwise."""
     processes: dict[tuple[int, float], Use] = field(default_factory=dict)
 
     @property
     def cpu(self) -> float:
         """Seconds of CPU of all its processes."""
-        return sum(use.cpu for use in self.processes.values())
+        return self.other_cpu + self.cpu_of("")
+
+    def cpu_of(self, part: str) -> float:
+        """Seconds of CPU of the processes whose command has `part` in it."""
+        return sum(use.cpu for use in self.processes.values() if part in use.command)
 
     def peak(self, part: str) -> int:
         """The largest peak among the processes whose command has `part` in it; 0 where none has."""
