@@ -96,6 +96,8 @@ def megatron(files: Sequence[str], tokenizer: str, cpus: int) -> Measured:
     """All processes, from the pool's start to its end."""
     began = time.perf_counter()
     before = _cpu()
+    import transformers  # noqa: F401 (once, for all processes of the pool)
+
     with tempfile.TemporaryFile() as target:
         pool = multiprocessing.get_context("fork").Pool(cpus, _load, (tokenizer,))
         for ids in pool.imap(_encode_line, lines_of(files), _CHUNK):
