@@ -7,7 +7,7 @@ hashes (uint64) follow, each kind sorted and without repetitions.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,11 @@ Range = tuple[int, int]
 def hash_document(text: bytes) -> bytes:
     """The hash of a document: the same in every corpus, whatever its seed."""
     return hashlib.blake2b(text, digest_size=HASH_BYTES).digest()
+
+
+def hash_documents(texts: Iterable[bytes]) -> np.ndarray:
+    """The hashes of several documents, as numbers."""
+    return np.frombuffer(b"".join(map(hash_document, texts)), _KIND)
 
 
 @dataclass(frozen=True)

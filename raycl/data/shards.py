@@ -42,7 +42,7 @@ def write_shard(
     """
     file = f"{split}/{key}/{number:05d}.npy" if key else f"{split}/{number:05d}.npy"
     little_endian = np.ascontiguousarray(rows, dtype=rows.dtype.newbyteorder("<"))
-    data = _header(little_endian) + little_endian.tobytes()
+    data = b"".join([_header(little_endian), little_endian.data])
     checksums = io.BytesIO()
     np.save(checksums, _row_checksums(little_endian))
     storage.write_bytes(_checksum_path(f"{folder}/{file}"), checksums.getvalue())

@@ -22,9 +22,10 @@ from raycl.data.prepare import (
     prepare_corpus,
     train_tokenizer,
 )
+from raycl.data.prepare.columns import Documents
+from raycl.data.prepare.encode import _cut
 from raycl.data.prepare.origin import prepared
 from raycl.data.prepare.pack import cut_rows, pack_bucket
-from raycl.data.prepare.spool import Bucket, _cut
 from raycl.data.shards import CorpusReader, verify_corpus
 from raycl.data.tokenizer import load_tokenizer
 from raycl.errors import InputError
@@ -39,9 +40,9 @@ END = 0  # the end of a document in the tests of packing
 documents_strategy = st.lists(st.lists(st.integers(1, 50), max_size=12), max_size=15)
 
 
-def bucket_of(documents: list[list[int]], keys: list[int]) -> Bucket:
+def bucket_of(documents: list[list[int]], keys: list[int]) -> Documents:
     """A bucket whose documents carry these numbers as keys."""
-    return Bucket(
+    return Documents(
         keys=np.frombuffer(
             b"".join(key.to_bytes(16, "big") for key in keys), dtype=np.uint8
         ).reshape(-1, 16),
@@ -94,7 +95,7 @@ def test_repetitions_are_dropped_and_counted() -> None:
 
 
 def test_a_long_text_is_cut_at_lines_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("raycl.data.prepare.spool._ENCODED_AT_ONCE", 10)
+    monkeypatch.setattr("raycl.data.prepare.encode._ENCODED_AT_ONCE", 10)
     text = "one two\nthree four five six seven\neight\n\nnine"
     pieces = list(_cut(text))
     assert "".join(pieces) == text

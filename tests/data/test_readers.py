@@ -8,6 +8,7 @@ import json
 import lzma
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -240,3 +241,26 @@ def test_no_files_match(tmp_path: Path) -> None:
     for pattern in (f"{tmp_path}/*.txt", f"{tmp_path}/missing.txt", f"{tmp_path}/no/**/*.txt"):
         with pytest.raises(InputError, match="no files match"):
             find_files(TextSource((pattern,)))
+
+
+@pytest.mark.parametrize("before", [b"", b"\n \n" * 3000, b"\xef\xbb\xbf"])
+def test_the_kind_of_a_json_file_is_known_from_its_beginning(
+    tmp_path: Path, before: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = [{"text": f"{n} " + "x" * 9000} for n in range(300)]
+    (tmp_path / "list.json").write_bytes(before + json.dumps(long).encode())
+    lines = "".join(json.dumps(record) + "\n" for record in long).encode()
+    (tmp_path / "lines.json").write_bytes(before + lines)
+    lengths: list[int] = []
+    loads = json.loads
+
+    def noting(data: bytes) -> Any:
+        lengths.append(len(data))
+        return loads(data)
+
+    monkeypatch.setattr("raycl.data.prepare.readers.json_document.json.loads", noting)
+    for name, pieces in (("list", 1), ("lines", 3)):
+        source = TextSource((f"{tmp_path}/{name}.json",))
+        units, _ = plan_units(source, find_files(source), 2**20)
+        assert sum(map(len, units)) == pieces
+    assert max(lengths) < 10_000

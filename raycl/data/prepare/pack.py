@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raycl.data.prepare.spool import Bucket
+from raycl.data.prepare.columns import Documents, copy_runs
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Packed:
 
 
 def pack_bucket(
-    bucket: Bucket,
+    bucket: Documents,
     end_of_document: int,
     sequence_length: int,
     seed: tuple[int, ...],
@@ -58,7 +58,7 @@ def _distinct(keys: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def join_documents(
-    bucket: Bucket, order: np.ndarray, end_of_document: int, begin_of_document: int | None = None
+    bucket: Documents, order: np.ndarray, end_of_document: int, begin_of_document: int | None = None
 ) -> np.ndarray:
     """The tokens of the documents in this order, with an end token after each document.
 
@@ -67,19 +67,14 @@ def join_documents(
     One more end token begins the stream, so that the first token of the first document is predicted
     from an end token, as that of every other document is.
     """
-    ends = np.cumsum(bucket.lengths)
-    begins = 0 if begin_of_document is None else 1
-    size = 1 + int(bucket.lengths[order].sum()) + (begins + 1) * len(order)
-    stream = np.full(size, end_of_document, bucket.tokens.dtype)
-    position = 1
-    for index in order:
-        length = int(bucket.lengths[index])
-        stop = int(ends[index])
-        if begin_of_document is not None:
-            stream[position] = begin_of_document
-            position += 1
-        stream[position : position + length] = bucket.tokens[stop - length : stop]
-        position += length + 1
+    lengths = bucket.lengths[order].astype(np.int64)
+    around = 1 if begin_of_document is None else 2
+    stops = np.cumsum(lengths + around)
+    stream = np.full(1 + int(stops[-1]) if len(order) else 1, end_of_document, bucket.tokens.dtype)
+    places = stops - lengths
+    if begin_of_document is not None:
+        stream[places - 1] = begin_of_document
+    copy_runs(bucket.tokens, bucket.begins()[order], lengths, stream, places)
     return stream
 
 

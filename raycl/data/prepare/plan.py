@@ -8,18 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from raycl.data.prepare.buckets import Buckets
 from raycl.data.prepare.digests import digests
-from raycl.data.prepare.inputs import find_files, plan_units
+from raycl.data.prepare.inputs import UNIT_BYTES, find_files, plan_units
 from raycl.data.prepare.origin import ReadFile, read_files, settings_of
+from raycl.data.prepare.readers.compression import expected_bytes
 from raycl.data.prepare.readers.reader import TYPICAL_BYTES_PER_TOKEN
 from raycl.data.prepare.source import Unit
 from raycl.data.prepare.spec import CorpusSpec
-from raycl.data.prepare.spool import SPOOL_FORMAT, Buckets, Spool
+from raycl.data.prepare.spool import SPOOL_FORMAT, Spool
 from raycl.data.tokenizer import TextTokenizer
 from raycl.storage import Storage, layout
 
 Progress = Callable[[str, int, int], None]
 """Hears of (phase, tasks done, all tasks) whenever a task is done."""
+
+_UNITS = 64
+_LEAST_UNIT_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,14 @@ class PreparationPlan:
 
 
 def plan_preparation(
-    storage: Storage, spec: CorpusSpec, tokenizer: TextTokenizer, unit_bytes: int
+    storage: Storage, spec: CorpusSpec, tokenizer: TextTokenizer, unit_bytes: int | None = None
 ) -> PreparationPlan:
     """Cut the input into units of `unit_bytes` and decide into how many shards it goes.
 
     Raises InputError where there is no input.
     """
     found = find_files(spec.source)
+    unit_bytes = unit_bytes or unit_size(sum(map(expected_bytes, found)))
     files = read_files(found, digests(found))
     # The order is that of contents, so that a preparation goes on where the text was moved.
     units, text_bytes = plan_units(spec.source, [read.file for read in files], unit_bytes)
@@ -79,6 +85,14 @@ def plan_preparation(
     fingerprint, end, begin = tokenizer.fingerprint, tokenizer.end, tokenizer.begin
     job = Job(storage, spec, spool, key, fingerprint, end, begin)
     return PreparationPlan(job, tokenizer.vocabulary, files, units)
+
+
+def unit_size(text_bytes: int) -> int:
+    """Bytes of text that a task reads: a small corpus too has work for many CPUs.
+
+    It depends on the text alone, so that a preparation goes on where there are other CPUs.
+    """
+    return min(max(text_bytes // _UNITS, _LEAST_UNIT_BYTES), UNIT_BYTES)
 
 
 def key_of(facts: object) -> str:

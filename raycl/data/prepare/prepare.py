@@ -16,7 +16,6 @@ from raycl.data.prepare.agreement import agree
 from raycl.data.prepare.claim import claimed
 from raycl.data.prepare.describe import describe_corpus
 from raycl.data.prepare.digests import check_unchanged
-from raycl.data.prepare.inputs import UNIT_BYTES
 from raycl.data.prepare.move import move_documents, spool_is_gone
 from raycl.data.prepare.origin import check_origin, prepared
 from raycl.data.prepare.pack_buckets import pack_buckets
@@ -38,7 +37,7 @@ def prepare_corpus(
     spec: CorpusSpec,
     tokenizer_reference: str,
     progress: Progress | None = None,
-    unit_bytes: int = UNIT_BYTES,
+    unit_bytes: int | None = None,
 ) -> Manifest:
     """Prepare one corpus that is used with no other; see `prepare_corpora`."""
     report = (lambda _, *rest: progress(*rest)) if progress else None
@@ -50,14 +49,15 @@ def prepare_corpora(
     specs: Sequence[CorpusSpec],
     tokenizer_reference: str,
     progress: CorpusProgress | None = None,
-    unit_bytes: int = UNIT_BYTES,
+    unit_bytes: int | None = None,
 ) -> dict[str, Manifest]:
     """Tokenise, shuffle and pack the corpora of a recipe that are not there yet. Needs a Ray.
 
     A document that several of them hold is held out of all of them or of none. `progress` hears of
-    every finished task. `unit_bytes` is how much text one task reads; the result does not depend on
-    it. Raises InputError where the text cannot be read, is too little, the tokenizer cannot write
-    too much of it, or a corpus of this name was made from other text, or is being made from it.
+    every finished task. `unit_bytes` is how much text one task reads (by default as `unit_size`
+    says); the result does not depend on it. Raises InputError where the text cannot be read, is too
+    little, the tokenizer cannot write too much of it, or a corpus of this name was made from other
+    text, or is being made from it.
     """
     tokenizer = load_tokenizer(storage, tokenizer_reference)
     fingerprint = store_tokenizer(storage, tokenizer)
@@ -81,7 +81,7 @@ def _prepare(
     specs: Sequence[CorpusSpec],
     tokenizer: TextTokenizer,
     report: CorpusProgress,
-    unit_bytes: int,
+    unit_bytes: int | None,
     claims: ExitStack,
 ) -> dict[str, Manifest]:
     fingerprint = tokenizer.fingerprint

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.inputs import plan_units
 from raycl.data.prepare.source import InputFile, TextSource
@@ -67,12 +69,12 @@ def check_sample_written(
 
     What is lost in the sample alone then is more than the share `allowed` of the whole text.
     """
-    encoded = list(tokenizer.encode_batch(sample.texts, "uint32"))
+    encoded = tokenizer.encode_batch(sample.texts, "uint32")
     lost = Unwritten(
-        documents=sum(1 for piece in encoded if piece.lost),
-        bytes=sum(piece.lost for piece in encoded),
+        documents=int(np.count_nonzero(encoded.lost)),
+        bytes=int(encoded.lost.sum()),
         of_bytes=sample.text_bytes,
-        example=next((piece.example for piece in encoded if piece.example), ""),
+        example=encoded.example,
     )
     check_unwritten(corpus, lost, allowed)
 

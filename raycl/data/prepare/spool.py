@@ -8,18 +8,17 @@ write.
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from fractions import Fraction
+from dataclasses import dataclass
 
 import numpy as np
 
-from raycl.data.document_hashes import HASH_BYTES, HashedCorpus, SplitHashes, hash_document
-from raycl.data.manifest import SplitName
-from raycl.data.prepare.unwritten import Unwritten
+from raycl.data.document_hashes import HASH_BYTES, HashedCorpus, SplitHashes
+from raycl.data.prepare.buckets import Buckets
+from raycl.data.prepare.columns import KEY_BYTES, Documents
+from raycl.data.prepare.encode import EncodedBatch, encode_documents
+from raycl.data.prepare.unwritten import Unwritten, total
 from raycl.data.tokenizer import TextTokenizer
 from raycl.storage import Storage
 from raycl.storage.record import read_record, write_record
@@ -27,93 +26,8 @@ from raycl.storage.record import read_record, write_record
 SPOOL_FORMAT = 3
 """Spool files of another format are not taken up."""
 PART_BYTES = 64 * 2**20
-_BATCH_BYTES = 2**20
-_ENCODED_AT_ONCE = 4 * 2**20
-_KEY_BYTES = 16
-_HEAD_BYTES = _KEY_BYTES + HASH_BYTES + 8
+_HEAD_BYTES = KEY_BYTES + HASH_BYTES + 8
 """Of each document in a segment: its key, its hash, its numbers of tokens and of bytes."""
-
-
-@dataclass(frozen=True)
-class Buckets:
-    """Decides the bucket of a document by a hash of seed and text, so that order plays no part."""
-
-    seed: int
-    validation: Fraction
-    train: int
-    """Buckets of the training split."""
-    held_out: int
-    """Buckets of the validation split."""
-
-    @property
-    def count(self) -> int:
-        """Buckets of both splits; the training split's come first."""
-        return self.train + self.held_out
-
-    def split_of(self, bucket: int) -> tuple[SplitName, int]:
-        """The split that a bucket belongs to, and its number there."""
-        if bucket < self.train:
-            return "train", bucket
-        return "validation", bucket - self.train
-
-    def place(self, text: bytes) -> tuple[int, bytes]:
-        """The bucket of a document, and the key by which it is sorted there."""
-        digest = hashlib.sha256(b"%d:" % self.seed + text).digest()
-        # Three independent parts of the digest: split, bucket, place within it.
-        share, number = int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big")
-        if share * self.validation.denominator < self.validation.numerator << 64:
-            return self.train + number % self.held_out, digest[16:]
-        return number % self.train, digest[16:]
-
-    def moved(self, bucket: int, document: int, moves: SplitHashes) -> int:
-        """The bucket of a document by its hash, once corpora have agreed on the splits."""
-        if bucket < self.train and _holds(moves.held_out, document):
-            return self.train + document % self.held_out
-        if bucket >= self.train and _holds(moves.train, document):
-            return document % self.train
-        return bucket
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """Documents of one bucket, in no particular order."""
-
-    keys: np.ndarray  # uint8 [documents, 16]
-    hashes: np.ndarray  # uint64, of the text alone
-    lengths: np.ndarray  # uint32, tokens
-    text_bytes: np.ndarray  # uint32
-    tokens: np.ndarray
-
-
-@dataclass(frozen=True)
-class SpooledDocument:
-    """A tokenised document, as it goes to the spool."""
-
-    bucket: int
-    key: bytes
-    hash: bytes
-    text_bytes: int
-    tokens: np.ndarray
-    lost: int
-    """Bytes of the text that the tokenizer could not write."""
-    example: str
-
-
-@dataclass
-class _Counts:
-    """The fields of `Unwritten`, while they are counted."""
-
-    documents: int = 0
-    bytes: int = 0
-    of_bytes: int = 0
-    example: str = ""
-
-    def add(self, document: SpooledDocument) -> None:
-        self.of_bytes += document.text_bytes
-        if document.lost:
-            self.documents += 1
-            self.bytes += document.lost
-            self.example = self.example or document.example
 
 
 @dataclass(frozen=True)
@@ -159,28 +73,25 @@ class Spool:
 
     def write_unit(self, unit: int, texts: Iterable[str], tokenizer: TextTokenizer) -> None:
         """Tokenise the unit's documents and write them to its spool files."""
-        self.write_documents(unit, _tokenise(texts, tokenizer, self.dtype, self.buckets))
+        self.write_batches(unit, encode_documents(texts, tokenizer, self.dtype, self.buckets))
 
-    def write_documents(self, unit: int, documents: Iterable[SpooledDocument]) -> None:
+    def write_batches(self, unit: int, batches: Iterable[EncodedBatch]) -> None:
         """Write the unit's documents to its spool files, and mark it as complete."""
-        parts = size = 0
-        pending: list[SpooledDocument] = []
-        counts = _Counts()
-        hashes: tuple[list[bytes], list[bytes]] = [], []
-        for document in documents:
-            pending.append(document)
-            counts.add(document)
-            hashes[document.bucket >= self.buckets.train].append(document.hash)
-            size += document.text_bytes
-            if size >= PART_BYTES:
-                self._write_part(self.part(unit, parts), pending)
-                parts, pending, size = parts + 1, [], 0
-        if pending:
-            self._write_part(self.part(unit, parts), pending)
-            parts += 1
-        found = SplitHashes.of(*(np.frombuffer(b"".join(split), "<u8") for split in hashes))
+        parts = 0
+        counted: list[Unwritten] = []
+        hashes: tuple[list[np.ndarray], list[np.ndarray]] = [], []
+        for parts, part in enumerate(_parts(batches), start=1):
+            documents = Documents.joined([batch.documents for batch in part])
+            buckets = np.concatenate([batch.buckets for batch in part])
+            counted.append(total(batch.unwritten for batch in part))
+            held_out = buckets >= self.buckets.train
+            hashes[0].append(documents.hashes[~held_out])
+            hashes[1].append(documents.hashes[held_out])
+            self._write_part(self.part(unit, parts - 1), buckets, documents)
+        none = np.empty(0, "<u8")
+        found = SplitHashes.of(*(np.concatenate([none, *split]) for split in hashes))
         self.storage.write_bytes(self._hashes(unit), found.to_bytes())
-        self.finish(unit, parts, Unwritten(**asdict(counts)))
+        self.finish(unit, parts, total(counted))
 
     def finish(self, unit: int, parts: int, unwritten: Unwritten) -> None:
         """Mark a unit, of which so many spool files are written, as complete."""
@@ -188,60 +99,47 @@ class Spool:
 
     def move_part(self, source: str, target: str, moves: SplitHashes) -> None:
         """Write the spool file `source` to `target` with some documents in other buckets."""
-        documents = [
-            SpooledDocument(
-                self.buckets.moved(bucket, int(found.hashes[index]), moves),
-                found.keys[index].tobytes(),
-                found.hashes[index].tobytes(),
-                int(found.text_bytes[index]),
-                tokens,
-                lost=0,  # counted already
-                example="",
-            )
-            for bucket in range(self.buckets.count)
-            for found in [self._read_segment(source, bucket)]
-            for index, tokens in enumerate(np.split(found.tokens, np.cumsum(found.lengths)[:-1]))
-            if len(found.lengths)
-        ]
-        self._write_part(target, documents)
+        segments = [self._read_segment(source, n) for n in range(self.buckets.count)]
+        documents = Documents.joined(segments)
+        buckets = np.repeat(
+            np.arange(self.buckets.count), [len(segment.lengths) for segment in segments]
+        )
+        moved = self.buckets.moved(buckets, documents.hashes, moves)
+        self._write_part(target, moved, documents)
 
-    def _write_part(self, path: str, documents: list[SpooledDocument]) -> None:
-        documents.sort(key=lambda document: document.bucket)
+    def _write_part(self, path: str, buckets: np.ndarray, documents: Documents) -> None:
+        order = np.argsort(buckets, kind="stable")
+        ordered, buckets = documents.take(order), buckets[order]
         table = np.zeros((self.buckets.count, 3), dtype="<i8")
-        segments: list[bytes] = []
-        offset = table.nbytes
-        for bucket, group in itertools.groupby(documents, key=lambda document: document.bucket):
-            members = list(group)
-            tokens = sum(len(document.tokens) for document in members)
-            table[bucket] = offset, len(members), tokens
-            segments.append(_segment(members))
-            offset += len(segments[-1])
-        data = b"".join([table.tobytes(), *segments])
-        self.storage.write_bytes(path, data)
+        segments: list[bytes | memoryview] = []
+        offset, first_token = table.nbytes, 0
+        present, firsts = np.unique(buckets, return_index=True)
+        for bucket, first, stop in zip(present, firsts, [*firsts[1:], len(buckets)], strict=True):
+            tokens = int(ordered.lengths[first:stop].sum(dtype=np.int64))
+            table[bucket] = offset, stop - first, tokens
+            segments += _segment(ordered, slice(first, stop))
+            segments.append(ordered.tokens[first_token : first_token + tokens].data)
+            first_token += tokens
+            offset += (int(stop) - int(first)) * _HEAD_BYTES + tokens * ordered.tokens.itemsize
+        self.storage.write_bytes(path, b"".join([table.tobytes(), *segments]))
 
-    def read_bucket(self, parts: Sequence[str], bucket: int) -> Bucket:
+    def read_bucket(self, parts: Sequence[str], bucket: int) -> Documents:
         """All documents of a bucket, from the spool files at the paths `parts`."""
         with ThreadPoolExecutor(max_workers=8) as pool:
             segments = list(pool.map(lambda part: self._read_segment(part, bucket), parts))
-        return Bucket(
-            keys=np.concatenate([segment.keys for segment in segments]),
-            hashes=np.concatenate([segment.hashes for segment in segments]),
-            lengths=np.concatenate([segment.lengths for segment in segments]),
-            text_bytes=np.concatenate([segment.text_bytes for segment in segments]),
-            tokens=np.concatenate([segment.tokens for segment in segments]),
-        )
+        return Documents.joined(segments)
 
-    def _read_segment(self, part: str, bucket: int) -> Bucket:
+    def _read_segment(self, part: str, bucket: int) -> Documents:
         kind = np.dtype(self.dtype)
         entry = np.frombuffer(self.storage.read_range(part, bucket * 24, 24), dtype="<i8")
         offset, documents, tokens = (int(number) for number in entry)
         size = documents * _HEAD_BYTES + tokens * kind.itemsize
         data = self.storage.read_range(part, offset, size) if documents else b""
-        keys = np.frombuffer(data, np.uint8, documents * _KEY_BYTES)
-        after_keys = documents * _KEY_BYTES
+        keys = np.frombuffer(data, np.uint8, documents * KEY_BYTES)
+        after_keys = documents * KEY_BYTES
         numbers = np.frombuffer(data, "<u4", 2 * documents, after_keys + documents * HASH_BYTES)
-        return Bucket(
-            keys=keys.reshape(documents, _KEY_BYTES),
+        return Documents(
+            keys=keys.reshape(documents, KEY_BYTES),
             hashes=np.frombuffer(data, "<u8", documents, after_keys),
             lengths=numbers[:documents],
             text_bytes=numbers[documents:],
@@ -249,67 +147,25 @@ class Spool:
         )
 
 
-def _holds(ordered: np.ndarray, document: int) -> bool:
-    place = int(np.searchsorted(ordered, np.uint64(document)))
-    return place < len(ordered) and int(ordered[place]) == document
-
-
-def _tokenise(
-    texts: Iterable[str], tokenizer: TextTokenizer, dtype: str, buckets: Buckets
-) -> Iterator[SpooledDocument]:
-    for batch in _batches(texts):
-        pieces = [list(_cut(text)) for text in batch]
-        flat = [piece for cut in pieces for piece in cut]
-        encodings = tokenizer.encode_batch(flat, dtype)
-        for text, cut in zip(batch, pieces, strict=True):
-            encoded = [next(encodings) for _ in cut]
-            ids = [piece.ids for piece in encoded]
-            data = text.encode()
-            bucket, key = buckets.place(data)
-            yield SpooledDocument(
-                bucket=bucket,
-                key=key,
-                hash=hash_document(data),
-                text_bytes=len(data),
-                tokens=ids[0] if len(ids) == 1 else np.concatenate(ids),
-                lost=sum(piece.lost for piece in encoded),
-                example=next((piece.example for piece in encoded if piece.example), ""),
-            )
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in lists of about a megabyte, which the tokenizer encodes together."""
-    batch: list[str] = []
+def _parts(batches: Iterable[EncodedBatch]) -> Iterator[list[EncodedBatch]]:
+    """The batches of one spool file after another."""
+    part: list[EncodedBatch] = []
     size = 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+    for batch in batches:
+        part.append(batch)
+        size += batch.unwritten.of_bytes
+        if size >= PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
-def _cut(text: str) -> Iterator[str]:
-    """A very long text in pieces that end at line ends, where there are any.
-
-    The tokenizer takes some fifty times the memory of the text that it encodes at once.
-    """
-    begin = 0
-    while len(text) - begin > _ENCODED_AT_ONCE:
-        line_end = text.rfind("\n", begin, begin + _ENCODED_AT_ONCE)
-        stop = line_end if line_end > begin else begin + _ENCODED_AT_ONCE
-        yield text[begin:stop]
-        begin = stop
-    yield text[begin:]
-
-
-def _segment(documents: list[SpooledDocument]) -> bytes:
-    """The documents of one bucket as `_read_segment` reads them: keys, hashes, numbers, tokens."""
-    lengths = [len(document.tokens) for document in documents]
-    text_bytes = [document.text_bytes for document in documents]
-    keys = b"".join(document.key for document in documents)
-    hashes = b"".join(document.hash for document in documents)
-    numbers = np.array([lengths, text_bytes], dtype="<u4").tobytes()
-    return b"".join([keys, hashes, numbers, *(document.tokens.tobytes() for document in documents)])
+def _segment(documents: Documents, some: slice) -> list[bytes]:
+    """What comes before the tokens of a bucket, as `_read_segment` reads it."""
+    numbers = (documents.lengths, documents.text_bytes)
+    return [
+        documents.keys[some].tobytes(),
+        documents.hashes[some].astype("<u8").tobytes(),
+        *(column[some].astype("<u4").tobytes() for column in numbers),
+    ]

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from raycl.data.document_hashes import hash_document
+from raycl.data.document_hashes import hash_documents
+from raycl.data.prepare.buckets import Buckets
+from raycl.data.prepare.columns import Documents
+from raycl.data.prepare.encode import EncodedBatch
 from raycl.data.prepare.readers import reader_named
 from raycl.data.prepare.readers.reader import TokenReader
 from raycl.data.prepare.source import TextSource, TokenDocument, Unit
-from raycl.data.prepare.spool import Buckets, SpooledDocument
 from raycl.data.prepare.token_facts import TokenFacts
+from raycl.data.prepare.unwritten import Unwritten
 from raycl.data.tokenizer import TextTokenizer
 from raycl.data.tokenizer.coverage import Complete
 from raycl.data.tokenizer.definition import token_ids, unknown_token
@@ -25,6 +28,7 @@ from raycl.errors import InputError
 
 _BY_TOKENS = b"\0tokens\0"
 """Begins what a document is known by where its text is not sure; no text begins like this."""
+_BATCH_BYTES = 2**20
 
 
 def holds_tokens(source: TextSource) -> bool:
@@ -38,6 +42,37 @@ def read_tokens(unit: Unit) -> Iterator[TokenDocument]:
         reader = reader_named(piece.file.format)
         assert isinstance(reader, TokenReader), "all files of a source have one format"
         yield from reader.tokens(piece)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A document of tokens, and what there is to know of it."""
+
+    known_by: bytes
+    ids: np.ndarray
+    text_bytes: int
+    lost: int
+    """Bytes of the text that the tokenizer could not write, one for each unknown token."""
+    example: str
+
+
+def _batch(found: list[_Found], dtype: str, buckets: Buckets) -> EncodedBatch:
+    known = [document.known_by for document in found]
+    chosen, keys = buckets.places(known)
+    documents = Documents(
+        keys,
+        hash_documents(known),
+        np.array([len(document.ids) for document in found], dtype="<u4"),
+        np.array([document.text_bytes for document in found], dtype="<u4"),
+        np.concatenate([document.ids for document in found]).astype(dtype),
+    )
+    unwritten = Unwritten(
+        documents=sum(document.lost > 0 for document in found),
+        bytes=sum(document.lost for document in found),
+        of_bytes=sum(document.text_bytes for document in found),
+        example=next((document.example for document in found if document.example), ""),
+    )
+    return EncodedBatch(documents, chosen, unwritten)
 
 
 @dataclass
@@ -72,14 +107,27 @@ class TokenDocuments:
                 ids = ids[:-1]
             yield from self._divided(ids)
 
-    def spooled(
+    def batches(
         self,
         documents: Iterable[TokenDocument],
         dtype: str,
         buckets: Buckets,
         finished: Callable[[TokenFacts], None],
-    ) -> Iterator[SpooledDocument]:
+    ) -> Iterator[EncodedBatch]:
         """The documents for the spool; `finished` hears what was found when all are made."""
+        batch: list[_Found] = []
+        size = 0
+        for found in self._found(documents):
+            batch.append(found)
+            size += found.text_bytes
+            if size >= _BATCH_BYTES:
+                yield _batch(batch, dtype, buckets)
+                batch, size = [], 0
+        if batch:
+            yield _batch(batch, dtype, buckets)
+        finished(self.facts)
+
+    def _found(self, documents: Iterable[TokenDocument]) -> Iterator[_Found]:
         for ids in self.parts(documents):
             exact = self.text.exact(ids)
             data = self.text.spelled(ids) if exact is None else exact
@@ -90,18 +138,9 @@ class TokenDocuments:
                 self._count("by_tokens")
             # A document of text with these bytes is the same one.
             known_by = _BY_TOKENS + ids.astype("<u4").tobytes() if exact is None else exact
-            bucket, key = buckets.place(known_by)
             lost = 0 if self._unknown is None else int((ids == self._unknown).sum())
-            yield SpooledDocument(
-                bucket=bucket,
-                key=key,
-                hash=hash_document(known_by),
-                text_bytes=len(data),
-                tokens=ids.astype(dtype),
-                lost=lost,
-                example=data[:80].decode(errors="replace") if lost else "",
-            )
-        finished(self.facts)
+            example = data[:80].decode(errors="replace") if lost else ""
+            yield _Found(known_by, ids, len(data), lost, example)
 
     def _divided(self, ids: np.ndarray) -> Iterator[np.ndarray]:
         ends = np.flatnonzero(ids == self.tokenizer.end)

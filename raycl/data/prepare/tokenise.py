@@ -48,10 +48,10 @@ def _spool_tokens(job: Job, number: int, unit: Unit, tokenizer: TextTokenizer) -
     def finished(facts: TokenFacts) -> None:
         write_record(job.storage, job.spool.token_facts(number), facts)
 
-    spooled = TokenDocuments(tokenizer).spooled(
+    batches = TokenDocuments(tokenizer).batches(
         read_tokens(unit), job.spool.dtype, job.spool.buckets, finished
     )
-    job.spool.write_documents(number, spooled)
+    job.spool.write_batches(number, batches)
 
 
 def found_in_tokens(plan: PreparationPlan) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import chain
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -45,13 +46,16 @@ _EXAMPLE = 20
 
 @dataclass(frozen=True)
 class Encoded:
-    """The ids of a text, without end and beginning."""
+    """The ids of several texts, without end and beginning."""
 
     ids: np.ndarray
-    lost: int
-    """UTF-8 bytes of the text that no id stands for."""
+    """Those of all texts, one text after another."""
+    lengths: np.ndarray
+    """The number of ids of each text (int64)."""
+    lost: np.ndarray
+    """UTF-8 bytes of each text that no id stands for (int64)."""
     example: str
-    """Some text around such a place; it may be of another text of the same batch."""
+    """Some text around the first such place; empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +95,23 @@ class TextTokenizer:
         ids: list[int] = self.encoder.encode(text, add_special_tokens=False).ids
         return ids
 
-    def encode_batch(self, texts: Sequence[str], dtype: str) -> Iterator[Encoded]:
-        """The ids of several texts, and what could not be written of each.
-
-        Only the first that is not whole has an example: looking for a place takes long.
-        """
+    def encode_batch(self, texts: Sequence[str], dtype: str) -> Encoded:
+        """The ids of several texts as one array of `dtype`, and what could not be written."""
         encodings = self.encoder.encode_batch_fast(list(texts), add_special_tokens=False)
+        lengths = np.array([len(encoding) for encoding in encodings], np.int64)
+        every = chain.from_iterable(encoding.ids for encoding in encodings)
+        ids = np.fromiter(every, dtype, int(lengths.sum()))
+        lost = np.zeros(len(lengths), np.int64)
         example = ""
-        for text, encoding in zip(texts, encodings, strict=True):
-            ids = np.array(encoding.ids, dtype=dtype)
-            lost = self.coverage.lost(text, ids)
-            if lost and not example:
-                example = _around(text, next(self.coverage.places(text, ids), 0))
-            yield Encoded(ids, lost, example if lost else "")
+        if not isinstance(self.coverage, Complete):
+            stops = np.cumsum(lengths)
+            each = [ids[stop - length : stop] for stop, length in zip(stops, lengths, strict=True)]
+            lost[:] = [self.coverage.lost(*pair) for pair in zip(texts, each, strict=True)]
+            if lost.any():  # one example: looking for a place takes long
+                first = int(np.flatnonzero(lost)[0])
+                place = next(self.coverage.places(texts[first], each[first]), 0)
+                example = _around(texts[first], place)
+        return Encoded(ids, lengths, lost, example)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; control tokens are spelled as tokenizer.json spells them."""

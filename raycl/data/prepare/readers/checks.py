@@ -6,7 +6,7 @@ from typing import Any
 
 from raycl.errors import InputError
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x1f\x8b": "gzip, not text"}
 
 
@@ -29,10 +29,12 @@ def checked_text(value: Any, text_field: str) -> str:
         raise BadDocumentError(
             f"field {text_field!r} is {kind}, not text", "Correct or drop this document"
         )
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
         raise BadDocumentError(
             f"field {text_field!r} holds half of a surrogate pair", "Correct or drop this document"
-        )
+        ) from error
     return value
 
 
@@ -42,7 +44,7 @@ def decode(data: bytes, offset: int = 0) -> str:
     `offset` is the place of the bytes in their file, for the error.
     """
     try:
-        return data.removeprefix(_BYTE_ORDER_MARK).decode()
+        return data.removeprefix(BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError as error:
         # The error's own object is what was decoded: without the mark.
         start = error.start + len(data) - len(error.object)

@@ -6,11 +6,12 @@ shows its first line: JSON lines begin with an object that ends on its line.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from raycl.data.prepare.readers.checks import BadDocumentError
+from raycl.data.prepare.readers.checks import BYTE_ORDER_MARK, BadDocumentError
 from raycl.data.prepare.readers.compression import UNREADABLE, open_unpacked, unreadable
 from raycl.data.prepare.readers.json_lines import JsonLinesReader
 from raycl.data.prepare.readers.json_text import parse_json, text_of
@@ -18,6 +19,7 @@ from raycl.data.prepare.readers.reader import Reader, register
 from raycl.data.prepare.source import InputFile, Piece, TextSource
 
 _LINES = JsonLinesReader()
+_BEGINNING = 4096
 
 
 class JsonReader(Reader):
@@ -57,13 +59,25 @@ def _has_lines(file: InputFile) -> bool:
     """Whether the first line that is not blank is an object by itself."""
     try:
         with open_unpacked(file) as stream:
-            first = next((line for line in stream if not line.isspace()), b"")
+            first = _first_line(stream)
     except UNREADABLE as error:
         raise unreadable(file.url, error) from error
     try:
         return isinstance(json.loads(first), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def _first_line(stream: io.BufferedReader) -> bytes:
+    """The first line that is not blank; of one that is no object only its beginning.
+
+    A list may be one line that is as long as the file.
+    """
+    while (line := stream.readline(_BEGINNING)).isspace():
+        pass
+    if line.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"{") and not line.endswith(b"\n"):
+        line += stream.readline()
+    return line
 
 
 def _whole(file: InputFile) -> bytes:

@@ -15,7 +15,7 @@ def parse_json(data: bytes, offset: int = 0) -> Any:
     """The JSON value in the bytes, which lie at `offset` of their file. Raises BadDocumentError."""
     text = decode(data, offset)
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        return _DECODER.decode(text)
     except RecursionError as error:
         problem = "its lists or objects are nested too deeply to be read"
         raise BadDocumentError(problem, "Correct or drop this document") from error
@@ -57,3 +57,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     repeated = _Repeated(made)
     repeated.repeated = frozenset(name for name, count in counts.items() if count > 1)
     return repeated
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)  # json.loads would make one for each line
