@@ -20,6 +20,7 @@ from raycl.data.prepare import (
     train_tokenizer,
     without_hashes,
 )
+from raycl.data.prepare.passed_over import told
 from raycl.data.prepare.sample import Sample, check_sample_written, read_sample
 from raycl.data.prepare.unwritten import check_unwritten, described, recorded
 from raycl.data.tokenizer import (
@@ -124,7 +125,13 @@ def _check_prepared(storage: Storage, manifest: Manifest, own: TokenizerFiles) -
 def text_source(corpus: Corpus) -> TextSource:
     """Where the text of a corpus is, or will be when it is fetched."""
     files = (str(text_cache() / f"{corpus.fetch}.jsonl"),) if corpus.fetch else corpus.text
-    return TextSource(files, corpus.text_field, corpus.format, corpus.document_separator)
+    return TextSource(
+        files,
+        corpus.text_field,
+        corpus.format,
+        corpus.document_separator,
+        corpus.on_bad_record,
+    )
 
 
 def ready_text(
@@ -229,7 +236,7 @@ def prepare_all(
         counted = recorded(manifest)
         if counted.bytes:
             report(f"corpus {name}: {described(counted)}, as in {counted.example!r}")
-        for sentence in sentences(manifest):
+        for sentence in (*told(manifest), *sentences(manifest)):
             report(sentence)
     old = without_hashes(manifests)
     if old and len(manifests) > 1:

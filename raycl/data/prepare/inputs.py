@@ -178,7 +178,7 @@ def _input_file(source: TextSource, url: str, file: FoundFile) -> InputFile:
         raise InputError(
             url,
             f"a {reader.name} file inside {compression}, which cannot be read in parts",
-            "Unpack the file: Parquet compresses its own pages",
+            "Unpack the file: this format compresses its own parts",
         )
     return InputFile(
         url, reader.name, compression, file.size, file.modified, file.changed, file.inode

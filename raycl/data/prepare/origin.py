@@ -10,6 +10,7 @@ from raycl.data.binding import is_bound
 from raycl.data.manifest import Manifest, has_manifest, load_manifest
 from raycl.data.prepare.digests import digests, is_settled
 from raycl.data.prepare.inputs import ForeignFileError, find_files
+from raycl.data.prepare.passed_over import PASSED_OVER
 from raycl.data.prepare.source import InputFile, TextSource
 from raycl.data.prepare.spec import CorpusSpec
 from raycl.errors import InputError
@@ -74,6 +75,12 @@ def check_origin(
         for key in wanted
         if wanted[key] != made_from[key]
     ]
+    passed_over = sum(manifest.source.get(PASSED_OVER, {}).get("records", {}).values())
+    if passed_over and spec.source.on_bad_record != "skip":
+        differences.append(
+            f"on_bad_record ('skip', which passed over {passed_over:,} records, now "
+            f"{spec.source.on_bad_record!r})"
+        )
     remedies: list[str] = []
     (files, all_there), recorded = _found(spec.source), manifest.source.get("files") or []
     if all_there and _has_times_only(recorded):
@@ -106,6 +113,7 @@ def record_of(spec: CorpusSpec, files: list[ReadFile]) -> dict[str, Any]:
         **settings_of(spec),
         "patterns": list(spec.source.files),
         "format": spec.source.format,
+        "on_bad_record": spec.source.on_bad_record,
         "files": [file.recorded() for file in files],
     }
 

@@ -20,6 +20,8 @@ class TextSource:
     format: str = "auto"
     """The name of a reader, such as `jsonl`; `auto`: each file's suffix tells."""
     document_separator: str | None = None
+    on_bad_record: str = "error"
+    """What a record does that cannot be read: `error`, or `skip`, which passes it over."""
 
     def __post_init__(self) -> None:
         if isinstance(self.files, str):

@@ -19,6 +19,7 @@ import numpy as np
 
 from raycl.data.document_hashes import HASH_BYTES, HashedCorpus, SplitHashes, hash_document
 from raycl.data.manifest import SplitName
+from raycl.data.prepare.passed_over import PassedOver
 from raycl.data.prepare.unwritten import Unwritten
 from raycl.data.tokenizer import TextTokenizer
 from raycl.storage import Storage
@@ -147,6 +148,21 @@ class Spool:
 
     def _unit_unwritten(self, unit_and_parts: tuple[int, int]) -> Unwritten:
         return read_record(self.storage, self._done_file(*unit_and_parts), Unwritten)
+
+    def write_passed_over(self, unit: int, counted: PassedOver) -> None:
+        """Keep what a unit passed over, if it is anything."""
+        if counted != PassedOver():
+            write_record(self.storage, self._passed_over_file(unit), counted)
+
+    def passed_over(self) -> Iterator[PassedOver]:
+        """What each unit that is complete passed over, in their order; not those with nothing."""
+        names, done = self.storage.list(self.folder), self.done()
+        found = (int(n.removesuffix(".passed")) for n in names if n.endswith(".passed"))
+        for unit in sorted(done.keys() & set(found)):
+            yield read_record(self.storage, self._passed_over_file(unit), PassedOver)
+
+    def _passed_over_file(self, unit: int) -> str:
+        return f"{self.folder}/{unit:06d}.passed"
 
     def _done_file(self, unit: int, parts: int) -> str:
         return f"{self.folder}/{unit:06d}-{parts:04d}.done"

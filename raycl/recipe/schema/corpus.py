@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -43,7 +43,11 @@ class Corpus(Configuration):
         json_schema_extra=or_shorter({"type": "string"}),
     )
     fetch: Text | None = Field(default=None, description="a corpus that `raycl fetch` knows")
-    text_field: Text = Field(default="text", description="field of JSON or column of Parquet")
+    text_field: Text = Field(
+        default="text",
+        description="field of JSON or column of Parquet; `text.body` is the field `body` within "
+        "`text` unless a field has this very name",
+    )
     format: Annotated[str, AfterValidator(_known_format)] = Field(
         default="auto",
         description="how the files are read: `text`, `jsonl`, `json` or `parquet`; `auto`: as "
@@ -52,6 +56,11 @@ class Corpus(Configuration):
     document_separator: Text | None = Field(
         default=None,
         description="where the documents in a file of plain text end; by default at its end",
+    )
+    on_bad_record: Literal["error", "skip"] = Field(
+        default="error",
+        description="what a record does that cannot be read: end the preparation, or be passed "
+        "over and counted",
     )
     validation: Share = Field(
         default=Fraction(1, 200), gt=0, lt=1, description="share of documents held out"

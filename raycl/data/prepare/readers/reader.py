@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
+from raycl.data.prepare.readers.bad_record import BadRecord
 from raycl.data.prepare.readers.compression import expected_bytes
 from raycl.data.prepare.source import InputFile, Piece, TextSource
 from raycl.errors import InputError
@@ -38,11 +39,11 @@ class Reader(ABC):
         yield Piece(file, 0, file.size), expected_bytes(file)
 
     @abstractmethod
-    def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:
-        """Every document of a piece, blank ones too.
+    def documents(self, source: TextSource, piece: Piece) -> Iterator[str | BadRecord]:
+        """Every document of a piece, blank ones too, and a BadRecord for each that is not text.
 
-        Raises InputError that names the file and the line of a document that is not text; OSError
-        and pyarrow's errors where the file cannot be read.
+        A BadRecord is an error unless the corpus passes such records over. Raises InputError,
+        OSError and pyarrow's errors where the file cannot be read.
         """
 
 
