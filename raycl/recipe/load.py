@@ -67,6 +67,8 @@ def parse_recipe(data: Mapping[str, Any], where: str, document: Document | None 
         for name, corpus in recipe.corpora.items():
             for url in corpus.text:
                 refuse_secret(url, f"corpora.{name}.text")
+            if corpus.dataset:
+                refuse_secret(corpus.dataset, f"corpora.{name}.dataset")
     return recipe
 
 

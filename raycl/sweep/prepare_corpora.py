@@ -20,8 +20,10 @@ from raycl.data.prepare import (
     train_tokenizer,
     without_hashes,
 )
+from raycl.data.prepare.named_dataset import dataset_pattern
 from raycl.data.prepare.passed_over import told
 from raycl.data.prepare.sample import Sample, check_sample_written, read_sample
+from raycl.data.prepare.source import DatasetChoice
 from raycl.data.prepare.unwritten import check_unwritten, described, recorded
 from raycl.data.tokenizer import (
     TextTokenizer,
@@ -75,11 +77,11 @@ def check_corpora(
 
 
 def _check_source(corpus: Corpus, where: str) -> None:
-    if bool(corpus.text) == bool(corpus.fetch):
+    if sum(map(bool, (corpus.text, corpus.dataset, corpus.fetch))) != 1:
         raise InputError(
             where,
-            "needs either `text` or `fetch`",
-            "Give the files of your text, or a corpus that raycl can fetch",
+            "needs either `text`, `dataset` or `fetch`",
+            "Give the files of your text, a Hugging Face dataset, or a corpus that raycl can fetch",
         )
     if corpus.fetch and corpus.fetch not in corpora.names():
         raise InputError(
@@ -125,13 +127,23 @@ def _check_prepared(storage: Storage, manifest: Manifest, own: TokenizerFiles) -
 def text_source(corpus: Corpus) -> TextSource:
     """Where the text of a corpus is, or will be when it is fetched."""
     files = (str(text_cache() / f"{corpus.fetch}.jsonl"),) if corpus.fetch else corpus.text
+    choice = None
+    if corpus.dataset:
+        files = (dataset_pattern(corpus.dataset),)
+        choice = DatasetChoice(corpus.split, corpus.config, corpus.revision)
     return TextSource(
         files,
         corpus.text_field,
         corpus.format,
         corpus.document_separator,
         corpus.on_bad_record,
+        choice,
     )
+
+
+def source_field(corpus: Corpus) -> str:
+    """The field of a corpus that names its text, for errors."""
+    return "dataset" if corpus.dataset else "text"
 
 
 def ready_text(
@@ -158,7 +170,8 @@ def ready_text(
         with within(where):
             tokenizer = _loaded(recipe, storage, own)
     for name in missing:
-        sample = _checked_text(sources[name], f"{where}: corpora.{name}.text", name, report)
+        place = f"{where}: corpora.{name}.{source_field(recipe.corpora[name])}"
+        sample = _checked_text(sources[name], place, name, report)
         if tokenizer is not None:
             with within(where):
                 check_sample_written(name, sample, tokenizer, recipe.tokenizer.unknown)

@@ -9,13 +9,15 @@ import pytest
 
 from raycl.cluster.options import ClusterOptions
 from raycl.data.corpora import names
+from raycl.data.prepare.source import DatasetChoice, TextSource
 from raycl.errors import InputError
 from raycl.recipe.definition import define
 from raycl.reproduction.experiments import load_experiments
 from raycl.reproduction.run import train_experiments
 from raycl.storage import Storage
 from raycl.sweep.pipeline import sweep
-from raycl.sweep.prepare_corpora import check_corpora, ready_text
+from raycl.recipe.schema.corpus import Corpus
+from raycl.sweep.prepare_corpora import check_corpora, ready_text, text_source
 from tests.helpers.fakes import make_corpus
 from tests.helpers.paths import ROOT
 from tests.helpers.recipe_data import defined
@@ -87,3 +89,30 @@ def test_a_model_folder_without_a_tokenizer(storage: Storage, tmp_path: Path) ->
     with pytest.raises(InputError, match=r"my\.yaml: tokenizer .*/base has no tokenizer"):
         sweep(recipe, storage)
     assert storage.list() == []
+
+
+def test_a_corpus_is_text_or_a_dataset(storage: Storage, tmp_path: Path) -> None:
+    recipe = texts(tmp_path, "old")
+    recipe["corpora"]["new"]["dataset"] = "owner/name"
+    with pytest.raises(
+        InputError, match=r"corpora\.new: needs either `text`, `dataset` or `fetch`"
+    ):
+        sweep(defined(**recipe), storage)
+    recipe["corpora"]["new"] = {"dataset": str(tmp_path / "missing")}
+    with pytest.raises(
+        InputError, match=r"corpora\.new\.dataset: .* no dataset that `save_to_disk`"
+    ):
+        sweep(defined(**recipe), storage)
+    recipe["corpora"]["new"] = {"text": "a.txt", "split": "train"}
+    with pytest.raises(InputError, match=r"corpora\.new: `split` is a part of a `dataset`"):
+        defined(**recipe)
+
+
+def test_where_the_text_of_a_dataset_is() -> None:
+    corpus = Corpus(dataset="owner/name", split="train", config="de", on_bad_record="skip")
+    assert text_source(corpus) == TextSource(
+        ("hf://datasets/owner/name",),
+        on_bad_record="skip",
+        dataset=DatasetChoice("train", "de"),
+    )
+    assert text_source(Corpus(text=("a.txt",))) == TextSource(("a.txt",))

@@ -8,6 +8,13 @@ from typing import Any
 
 from raycl.data.binding import is_bound
 from raycl.data.manifest import Manifest, has_manifest, load_manifest
+from raycl.data.prepare.dataset_origin import (
+    DATASET,
+    commit_of,
+    is_pinned,
+    is_the_same_choice,
+    recorded_choice,
+)
 from raycl.data.prepare.digests import digests, is_settled
 from raycl.data.prepare.inputs import ForeignFileError, find_files
 from raycl.data.prepare.passed_over import PASSED_OVER
@@ -82,7 +89,8 @@ def check_origin(
             f"{spec.source.on_bad_record!r})"
         )
     remedies: list[str] = []
-    (files, all_there), recorded = _found(spec.source), manifest.source.get("files") or []
+    recorded = manifest.source.get("files") or []
+    files, all_there = ([], False) if is_pinned(spec.source, manifest) else _found(spec.source)
     if all_there and _has_times_only(recorded):
         reader, then = spec.source.format, manifest.source.get("format", "auto")
         differences += [f"format ({then!r}, now {reader!r})"] if reader != then else []
@@ -91,6 +99,10 @@ def check_origin(
         differences += _different_files(files, recorded)
     elif files and not _has_times_only(recorded):
         differences += _different_content(files, recorded)
+    elif not files and spec.source.dataset and not is_the_same_choice(spec.source, manifest):
+        differences.append(f"the dataset (it cannot be looked up: {spec.source.files[0]})")
+    if differences and (commit := commit_of(manifest)):
+        remedies.append(f"Its text is that of `revision: {commit}`")
     if differences:
         raise _other_corpus(storage, spec, differences, remedies)
 
@@ -114,6 +126,7 @@ def record_of(spec: CorpusSpec, files: list[ReadFile]) -> dict[str, Any]:
         "patterns": list(spec.source.files),
         "format": spec.source.format,
         "on_bad_record": spec.source.on_bad_record,
+        DATASET: recorded_choice(spec.source),
         "files": [file.recorded() for file in files],
     }
 

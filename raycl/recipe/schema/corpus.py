@@ -42,6 +42,18 @@ class Corpus(Configuration):
         description="files, folders or globs: text, JSON lines, JSON, Parquet",
         json_schema_extra=or_shorter({"type": "string"}),
     )
+    dataset: Text | None = Field(
+        default=None,
+        description="a Hugging Face dataset: a folder that `save_to_disk` wrote, or a name on the "
+        "hub, `owner/name`",
+    )
+    split: Text | None = Field(default=None, description="of a `dataset`; by default its only one")
+    config: Text | None = Field(
+        default=None, description="of a `dataset`: the configuration, or subset"
+    )
+    revision: Text | None = Field(
+        default=None, description="of a `dataset` on the hub: a branch, tag or commit"
+    )
     fetch: Text | None = Field(default=None, description="a corpus that `raycl fetch` knows")
     text_field: Text = Field(
         default="text",
@@ -67,6 +79,16 @@ class Corpus(Configuration):
     )
     shard_tokens: Count = Field(default=2**25, gt=0, description="tokens per shard, about")
     seed: Count = Field(default=0, description="of the shuffle and the held-out documents")
+
+    @model_validator(mode="after")
+    def _parts_of_a_dataset(self) -> Corpus:
+        for field in ("split", "config", "revision"):
+            if getattr(self, field) is not None and self.dataset is None:
+                raise FieldError(
+                    f"`{field}` is a part of a `dataset`, and there is none",
+                    "Give `dataset: owner/name` or a folder, or leave it out",
+                )
+        return self
 
     @model_validator(mode="before")
     @classmethod
