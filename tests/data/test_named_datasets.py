@@ -7,16 +7,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import HfFileSystem
 
 from raycl.data.manifest import Manifest
 from raycl.data.prepare import CorpusSpec, TextSource, check_origin, prepare_corpus
 from raycl.data.prepare.dataset_origin import commit_of, is_pinned
 from raycl.data.prepare.folders import FoundFile
+from raycl.data.prepare.hub_files import HubFiles
 from raycl.data.prepare.inputs import find_files
 from raycl.data.prepare.named_dataset import dataset_pattern
 from raycl.data.prepare.source import DatasetChoice
@@ -57,6 +60,7 @@ def repository(top: Path, **more: str) -> Path:
 READ = """
 import json, sys
 from raycl.data.prepare.digests import digests
+from raycl.data.prepare.hub_files import HubFiles
 from raycl.data.prepare.inputs import find_files
 from raycl.data.prepare.source import DatasetChoice, TextSource
 from raycl.errors import InputError
@@ -143,6 +147,16 @@ def test_a_folder_with_the_layout_of_the_hub(tmp_path: Path) -> None:
         read_all(replace(source("train", "en"), text_field="body"))
 
 
+def test_a_folder_without_a_card(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    (tmp_path / "train.jsonl").write_text('{"text": "a"}\n')
+    assert read_all(TextSource((str(tmp_path),), dataset=DatasetChoice())) == ["a"]
+    (tmp_path / "test.jsonl").write_text('{"text": "b"}\n')
+    assert read_all(TextSource((str(tmp_path),), dataset=DatasetChoice("test"))) == ["b"]
+    with pytest.raises(InputError, match="the splits train, test"):
+        read_all(TextSource((str(tmp_path),), dataset=DatasetChoice()))
+
+
 def test_no_code_of_a_data_set_runs(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     mark = tmp_path / "ran"
@@ -150,6 +164,19 @@ def test_no_code_of_a_data_set_runs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"scripts are no longer supported.* runs no code of data"):
         read_all(TextSource((str(folder),), dataset=DatasetChoice("train", "en")))
     assert not mark.exists()
+
+
+def test_a_hub_that_fails_is_a_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("connection lost")
+
+    opened = SimpleNamespace(cache=SimpleNamespace(fetcher=refuse))
+    monkeypatch.setattr(HfFileSystem, "_open", lambda *_: opened)
+    with pytest.raises(OSError, match="RuntimeError: connection lost"):
+        HubFiles()._open("datasets/owner/name@main/a.txt").cache.fetcher(0, 1)
+    monkeypatch.setattr(HfFileSystem, "_open", refuse)
+    with pytest.raises(OSError, match="RuntimeError: connection lost"):
+        HubFiles()._open("datasets/owner/name@main/a.txt")
 
 
 def test_what_a_reference_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,11 @@ from raycl.data.corpora import names
 from raycl.data.prepare.source import DatasetChoice, TextSource
 from raycl.errors import InputError
 from raycl.recipe.definition import define
+from raycl.recipe.schema.corpus import Corpus
 from raycl.reproduction.experiments import load_experiments
 from raycl.reproduction.run import train_experiments
 from raycl.storage import Storage
 from raycl.sweep.pipeline import sweep
-from raycl.recipe.schema.corpus import Corpus
 from raycl.sweep.prepare_corpora import check_corpora, ready_text, text_source
 from tests.helpers.fakes import make_corpus
 from tests.helpers.paths import ROOT

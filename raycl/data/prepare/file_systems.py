@@ -37,9 +37,9 @@ def _s3_store(options: S3Options) -> arrow_fs.FileSystem:
 def hub_file_system() -> Any:
     """The Hugging Face hub as a file system of fsspec."""
     # Imported here: few corpora lie there, and the client takes half a second to import.
-    from huggingface_hub import HfFileSystem
+    from raycl.data.prepare.hub_files import HubFiles
 
-    return HfFileSystem()
+    return HubFiles()
 
 
 @cache

@@ -64,7 +64,7 @@ def _resolved(name: str, choice: DatasetChoice) -> dict[str, Iterable[Any]]:
     if getattr(builder.config, "field", None):
         problem = f"its documents are in the field {builder.config.field!r} of whole JSON files"
         raise InputError(where, problem, "Write it as JSON lines or Parquet, and give these files")
-    return dict(builder.config.data_files or {})
+    return {str(split): files for split, files in (builder.config.data_files or {}).items()}
 
 
 def _remedy(problem: str) -> str:

@@ -39,7 +39,7 @@ class Corpus(Configuration):
 
     text: tuple[Text, ...] = Field(
         default=(),
-        description="files, folders or globs: text, JSON lines, JSON, Parquet",
+        description="files, folders or globs: text, JSON lines, JSON, Parquet, Arrow",
         json_schema_extra=or_shorter({"type": "string"}),
     )
     dataset: Text | None = Field(
@@ -62,8 +62,8 @@ class Corpus(Configuration):
     )
     format: Annotated[str, AfterValidator(_known_format)] = Field(
         default="auto",
-        description="how the files are read: `text`, `jsonl`, `json` or `parquet`; `auto`: as "
-        "their suffixes say",
+        description="how the files are read: `text`, `jsonl`, `json`, `parquet` or `arrow`; "
+        "`auto`: as their suffixes say",
     )
     document_separator: Text | None = Field(
         default=None,
