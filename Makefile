@@ -58,7 +58,7 @@ test-machines: $(VENV)/.installed-evaluation ## several machines that come and g
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m machines
 
 docs: $(VENV)/.installed-docs ## the pages of docs/ as a site in build/site
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean: ## remove the virtual environment, runs/ and build/
 	rm -rf $(VENV) runs build

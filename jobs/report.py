@@ -1,4 +1,4 @@
-"""`python -m jobs.report STORAGE`: `raycl report` as a job."""
+"""`python -m jobs.report --storage URL`: `raycl report` as a job."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from raycl.cli.options import StorageUrl
+from raycl.cli.options import State, StorageUrl, SweepName
 from raycl.errors import InputError
 from raycl.units import parse_whole
 
@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 
 def export(  # noqa: PLR0913 (each is an option of the command)
     storage: StorageUrl,
-    state: Annotated[
-        str, typer.Argument(help="A state's name or beginning, a recipe's label, or `best`.")
-    ],
-    folder: Annotated[Path | None, typer.Argument(help="A new folder.")] = None,
+    state: State,
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="A new folder.")] = None,
     to: Annotated[Path | None, typer.Option(help="The folder, as an option.", hidden=True)] = None,
-    sweep: Annotated[str | None, typer.Option(help="The sweep of the label or of `best`.")] = None,
+    sweep: SweepName = None,
     dtype: Annotated[
         Literal["original", "float32", "bfloat16", "float16"],
         typer.Option(
@@ -71,7 +69,11 @@ def export(  # noqa: PLR0913 (each is an option of the command)
 
 def _one_folder(folder: Path | None, to: Path | None) -> Path:
     if (folder is None) == (to is None):
-        raise InputError("raycl export", "one folder is needed", "Write: raycl export STATE DIR")
+        raise InputError(
+            "raycl export",
+            "one folder is needed",
+            "Write: raycl export STATE DIR --storage STORAGE",
+        )
     return folder or to or Path()
 
 

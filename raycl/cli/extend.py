@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from raycl.cli.options import Label, StorageUrl, SweepName
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def extend(
-    storage: Annotated[str, typer.Argument(help="Storage of the finished sweep.")],
+    storage: StorageUrl,
     new: Annotated[Path, typer.Option("--with", help="YAML with the new corpora and stages.")],
-    recipe: Annotated[str, typer.Option(help="A finished recipe's label, or `best`.")] = "best",
-    sweep: Annotated[str | None, typer.Option(help="Its sweep; default: the only one.")] = None,
+    label: Label = "best",
+    sweep: SweepName = None,
 ) -> None:
     """Print the recipe of the next stage, made from a finished recipe's own values.
 
@@ -38,25 +39,25 @@ def extend(
     from raycl.storage import Storage
 
     place = Storage(storage)
-    named = named_state(place, recipe, sweep)
+    named = named_state(place, label, sweep)
     if named.sweep is None or named.label is None:
         raise InputError(
-            f"--recipe {recipe!r}",
+            f"--label {label!r}",
             "a state, of which no recipe is known",
             f"Name a recipe by its label. {_continued(place, named.state)}",
         )
     if (merge := _merge(place, named.sweep, named.label)) is not None:
         raise InputError(
-            f"--recipe {recipe!r}",
+            f"--label {label!r}",
             f"{named.label!r} is a merged model, and no stage of a recipe goes on from a merge",
             f"{_continued(place, named.state)}. Or extend the recipe whose merge it is: "
-            f"--recipe {shlex.quote(merge.recipe)}",
+            f"--label {shlex.quote(merge.recipe)}",
         )
     definition = read_recipe(place, named.sweep)
     variant = next(v for v in definition.variants if v.label == named.label)
     if variant.kind not in ("sweep", "anneal"):
         problem = f"a baseline ({variant.kind}), whose only stage is made of those of the recipe"
-        raise InputError(f"--recipe {recipe!r}", problem, "Name a recipe of the sweep, or `best`")
+        raise InputError(f"--label {label!r}", problem, "Name a recipe of the sweep, or `best`")
     device = stored_resolution(place, named.sweep).device
     before = written_recipe(definition, variant, device)
     data = extended(before, read_yaml(new), str(new))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from raycl.cli.options import State, StorageUrl, SweepName
 from raycl.errors import InputError
 
 _LEAST = 1e-3
@@ -15,15 +16,13 @@ _LEAST = 1e-3
 
 
 def generate(  # noqa: PLR0913 (each is an option of the command)
-    storage: Annotated[str, typer.Argument(metavar="STORAGE", help="Storage of the state.")],
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A state, the label of a recipe, or `best`.")
-    ],
+    storage: StorageUrl,
+    state: State,
     prompts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="PROMPT…", help="Texts; default: each line of the input."),
+        typer.Argument(metavar="PROMPT", help="Texts; default: each line of the input."),
     ] = None,
-    sweep: Annotated[str | None, typer.Option(help="Sweep of the recipe or of `best`.")] = None,
+    sweep: SweepName = None,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens to add, at most.")] = 64,
     temperature: Annotated[
         float, typer.Option(min=0.0, help="0 takes the likeliest token; else tokens are drawn.")
@@ -39,10 +38,14 @@ def generate(  # noqa: PLR0913 (each is an option of the command)
     from raycl.storage import Storage
 
     place = Storage(storage)
-    name = named_state(place, model, sweep).state
+    name = named_state(place, state, sweep).state
     asked = list(prompts or ()) or _lines()
     if not asked:
-        raise InputError("PROMPT", "there is none", 'Give a text: raycl generate … "Once upon"')
+        raise InputError(
+            "PROMPT",
+            "there is none",
+            'Give a text: raycl generate STATE "Once upon" --storage STORAGE',
+        )
     if not math.isfinite(temperature) or 0 < temperature < _LEAST:
         problem = "no distribution to draw from"
         raise InputError(f"--temperature {temperature:g}", problem, f"Give 0, or {_LEAST} or more")

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from raycl.cli.command import Command
 from raycl.cli.options import (
     Accelerator,
     Concurrent,
@@ -21,6 +22,7 @@ from raycl.cli.options import (
     Overrides,
     RecipeFile,
     Scale,
+    StorageUrl,
     Variables,
 )
 from raycl.cluster.options import ClusterOptions
@@ -37,9 +39,7 @@ jobs = typer.Typer(no_args_is_help=True, help="Look at the jobs of a cluster, an
 
 def submit(  # noqa: PLR0913 (each is an option of the command)
     recipe: RecipeFile,
-    storage: Annotated[
-        str, typer.Option(help="s3:// or gs:// URL, or a folder that all nodes share.")
-    ],
+    storage: StorageUrl,
     address: Address = ADDRESS,
     wait: Annotated[bool, typer.Option(help="Follow the job's output until it ends.")] = True,
     concurrent: Concurrent = None,
@@ -109,7 +109,7 @@ def check_reachable(storage: str) -> None:
         )
 
 
-@jobs.command("list")
+@jobs.command("list", cls=Command)
 def list_jobs(address: Address = ADDRESS) -> None:
     """List the cluster's jobs, the newest last."""
     table = Table("job", "status", "started", "command", box=None, pad_edge=False)
@@ -120,9 +120,9 @@ def list_jobs(address: Address = ADDRESS) -> None:
     Console().print(table)
 
 
-@jobs.command()
+@jobs.command(cls=Command)
 def status(job: Job, address: Address = ADDRESS) -> None:
-    """Print a job's status. `raycl status STORAGE` shows how much of its sweep is done."""
+    """Print a job's status; `raycl status` shows how much of its sweep is done."""
     found = ClusterJobs(address).details(job)
     print(f"{found.status.value} since {_time(found.end_time or found.start_time)}")
     print(found.entrypoint)
@@ -130,7 +130,7 @@ def status(job: Job, address: Address = ADDRESS) -> None:
         print(found.message)
 
 
-@jobs.command()
+@jobs.command(cls=Command)
 def logs(
     job: Job,
     address: Address = ADDRESS,
@@ -145,7 +145,7 @@ def logs(
         _write(cluster.log(job))
 
 
-@jobs.command()
+@jobs.command(cls=Command)
 def stop(job: Job, address: Address = ADDRESS) -> None:
     """Stop a job. Its stored states stay, so that submitting it again resumes the sweep."""
     cluster = ClusterJobs(address)

@@ -25,6 +25,7 @@ from raycl.cli import (
     storage,
     sweep,
 )
+from raycl.cli.command import Command
 from raycl.cli.output import write_any_text
 from raycl.errors import InputError
 
@@ -60,7 +61,7 @@ for _command in (
     storage.states,
     storage.prune,
 ):
-    app.command()(_command)
+    app.command(cls=Command)(_command)
 app.add_typer(jobs.jobs, name="jobs")
 app.add_typer(models.models, name="models")
 

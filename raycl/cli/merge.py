@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from raycl.cli.options import StorageUrl
+from raycl.cli.options import States, StorageUrl, SweepName
 from raycl.cli.states import Rows, print_losses
 from raycl.errors import InputError, within
 from raycl.plan.merge_method import KINDS, START, Kind, MergeMethod, ties
@@ -22,7 +22,7 @@ _DENSITY = ("20%",)
 
 def merge(  # noqa: PLR0913 (each is an option of the command)
     storage: StorageUrl,
-    states: Annotated[list[str], typer.Argument(metavar="STATE…", help="States to merge.")],
+    states: States,
     base: Annotated[
         str, typer.Option(help="The state from which they were trained, or `start`: the model.")
     ] = "start",
@@ -51,6 +51,7 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
         list[str] | None, typer.Option("--corpus", help="Measure merged states and states on it.")
     ] = None,
     rows: Rows = None,
+    sweep: SweepName = None,
 ) -> None:
     """Merge states with the state or the model from which they were trained, into new states.
 
@@ -65,8 +66,8 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
     from raycl.weights.merge import merge_states
 
     place = Storage(storage)
-    states = [named_state(place, reference).state for reference in states]
-    base = base if base == START else named_state(place, base).state
+    states = [named_state(place, reference, sweep).state for reference in states]
+    base = base if base == START else named_state(place, base, sweep).state
     for corpus in corpora or ():
         validation_manifest(place, corpus)  # raises for an unknown corpus before anything is merged
     identifier = _kept(place, instruct, base, states) if instruct else None

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raycl.cli.options import StorageUrl
+from raycl.cli.command import Command
+from raycl.cli.options import StorageUrl, SweepName
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 models = typer.Typer(no_args_is_help=True, help="Pretrained models in a storage.")
 
 
-@models.command()
+@models.command(cls=Command)
 def add(
     model: Annotated[
         str,
@@ -27,7 +28,7 @@ def add(
         ),
     ],
     storage: StorageUrl,
-    sweep: Annotated[str | None, typer.Option(help="The sweep of the label or of `best`.")] = None,
+    sweep: SweepName = None,
 ) -> None:
     """Copy a model into a storage and print its identifier, for `model.pretrained` of recipes.
 
@@ -88,7 +89,7 @@ def _add_state(storage: Storage, reference: str) -> str:
     return start.identifier
 
 
-@models.command()
+@models.command(cls=Command)
 def extend(  # noqa: PLR0913 (each is an option of the command)
     model: Annotated[str, typer.Argument(help="Folder of a model, or its hub name.")],
     to: Annotated[Path, typer.Option(help="A new folder for the model.")],

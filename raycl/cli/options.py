@@ -13,8 +13,44 @@ from rich.markup import escape
 SHORT_NAME = 18
 """Nine digits of steps and eight of the hash: enough to name a state, and to fit a terminal."""
 
-RecipeFile = Annotated[Path, typer.Argument(help="Recipe file (YAML); see docs/recipes.md.")]
-StorageUrl = Annotated[str, typer.Option(help="Local folder, or s3:// or gs:// URL.")]
+RecipeFile = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="Recipe file (YAML); see docs/recipes.md.")
+]
+STORAGE_VARIABLE = "RAYCL_STORAGE"
+StorageUrl = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        envvar=STORAGE_VARIABLE,
+        metavar="STORAGE",
+        help="Local folder, or s3:// or gs:// URL.",
+    ),
+]
+OptionalStorage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar=STORAGE_VARIABLE,
+        metavar="STORAGE",
+        help="Show what exists already in this folder or s3:// or gs:// URL.",
+    ),
+]
+SweepName = Annotated[
+    str | None,
+    typer.Option("--sweep", metavar="NAME", help="Sweep in the storage; default: the only one."),
+]
+Label = Annotated[
+    str,
+    typer.Option(metavar="LABEL", help="One recipe of the sweep: a row of its table, or `best`."),
+]
+State = Annotated[
+    str,
+    typer.Argument(metavar="STATE", help="A state's name or beginning, a label, or `best`."),
+]
+States = Annotated[
+    list[str],
+    typer.Argument(metavar="STATE", help="Names or beginnings of states, labels, or `best`."),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a field: --set german.replay=5% --set seed=2."),

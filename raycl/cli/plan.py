@@ -16,6 +16,7 @@ from raycl.cli.options import (
     Gpus,
     GpusPerHost,
     MemoryPerGpu,
+    OptionalStorage,
     Overrides,
     RecipeFile,
     Scale,
@@ -33,7 +34,7 @@ def schema() -> None:
 
 def plan(  # noqa: PLR0913 (each is an option of the command)
     recipe: RecipeFile,
-    storage: Annotated[str | None, typer.Option(help="Show what exists already here.")] = None,
+    storage: OptionalStorage = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     gpus: Gpus = False,
     gpu: Gpu = None,
@@ -92,11 +93,11 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
 
 def steps(  # noqa: PLR0913 (each is an option of the command)
     recipe: RecipeFile,
-    label: Annotated[str, typer.Option("--recipe", help="Label of the recipe, as in the plan.")],
+    label: Annotated[str, typer.Option(metavar="LABEL", help="Label of a recipe, as in the plan.")],
     stage: Annotated[str, typer.Option(help="Name of the stage.")],
     first: Annotated[int, typer.Option("--from", help="First step, counted in the stage.")] = 0,
     last: Annotated[int | None, typer.Option("--to", help="Step after the last.")] = None,
-    storage: Annotated[str | None, typer.Option(help="Where the corpora are prepared.")] = None,
+    storage: OptionalStorage = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
     overrides: Overrides = None,
     scale: Scale = None,
@@ -116,7 +117,7 @@ def steps(  # noqa: PLR0913 (each is an option of the command)
     whole = trainings(definition, corpus_facts(definition, place), resolution)
     if label not in whole:
         known = "; ".join(whole)
-        raise InputError(f"--recipe {label!r}", "no such recipe", f"Recipes here: {known}")
+        raise InputError(f"--label {label!r}", "no such recipe", f"Labels here: {known}")
     lines = step_lines(whole[label].chain, stage, first, last)
     if as_csv:
         writer = csv.DictWriter(sys.stdout, fieldnames=list(lines[0]))

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from raycl.cli.options import SHORT_NAME, StorageUrl
+from raycl.cli.options import SHORT_NAME, States, StorageUrl
 from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores
@@ -28,14 +28,17 @@ Rows = Annotated[
 
 def evaluate(  # noqa: PLR0913 (each is an option of the command)
     storage: StorageUrl,
-    states: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="STATE…", help="Names or beginnings of states, recipes, or `best`."),
-    ] = None,
-    sweep: Annotated[str | None, typer.Option(help="All states of this sweep's nodes.")] = None,
-    recipe: Annotated[
+    states: States = [],  # noqa: B006 (typer reads it and hands out a copy)
+    sweep: Annotated[
         str | None,
-        typer.Option(help="With --sweep: the end of this recipe, or of the `best`, alone."),
+        typer.Option(
+            metavar="NAME",
+            help="Sweep of the labels; default: the only one. With neither state nor label: the "
+            "states at the ends of all its nodes.",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="The end of this recipe, or of `best`.")
     ] = None,
     corpora: Corpora = None,
     rows: Rows = None,
@@ -63,7 +66,7 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
     rows than training used as soon as every finished recipe of a sweep has them.
     """
     place = Storage(storage)
-    names = _named(place, states or (), sweep, recipe)
+    names = _named(place, states, sweep, label)
     # Tasks come first, so that a wrong name does not cost the measurement of losses.
     scores: Mapping[str, Mapping[str, TaskScores]] = {}
     if tasks:
@@ -88,7 +91,7 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
 
 
 def tasks(
-    storage: Annotated[str, typer.Argument(help="Storage of the corpora.")],
+    storage: StorageUrl,
     to: Annotated[Path, typer.Option(help="Folder for the tasks.")],
     corpora: Annotated[list[str], typer.Option("--corpus", help="Corpus; repeat it.")],
     items: Annotated[int, typer.Option(min=1, help="Cloze items a corpus, at most.")] = 500,
@@ -168,21 +171,21 @@ def print_losses(
 
 
 def _named(
-    storage: Storage, references: Sequence[str], sweep: str | None, recipe: str | None
+    storage: Storage, references: Sequence[str], sweep: str | None, label: str | None
 ) -> list[str]:
     """Full names of the states that the arguments mean, each once. Raises InputError for none."""
     from raycl.results.named_state import named_state
     from raycl.states.lookup import swept_states
 
-    if recipe is not None and sweep is None:
-        raise InputError(f"--recipe {recipe!r}", "its sweep is not named", "Give --sweep NAME too")
     names = [named_state(storage, reference, sweep).state for reference in references]
-    if recipe is not None:
-        names.append(named_state(storage, recipe, sweep).state)
-    elif sweep is not None:
+    if label is not None:
+        names.append(named_state(storage, label, sweep).state)
+    elif sweep is not None and not names:
         names += swept_states(storage, sweep)
     if not names:
-        raise InputError("evaluate", "no state is named", "Give states, or --sweep NAME")
+        raise InputError(
+            "evaluate", "no state is named", "Give states, --label LABEL, or --sweep NAME"
+        )
     return list(dict.fromkeys(names))
 
 

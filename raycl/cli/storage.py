@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from raycl.cli.options import SHORT_NAME, exit_if_damaged
+from raycl.cli.options import SHORT_NAME, StorageUrl, exit_if_damaged
 from raycl.cli.output import LastingConsole
 from raycl.cli.reduce import reduce_states, reducible_states
 from raycl.errors import InputError
@@ -23,8 +23,6 @@ from raycl.storage import Storage
 from raycl.units import format_bytes, format_count, format_seconds, parse_duration
 
 _SHOWN_RECIPES = 2
-
-StorageUrl = Annotated[str, typer.Argument(metavar="STORAGE", help="Storage of the states.")]
 
 
 def states(

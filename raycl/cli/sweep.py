@@ -16,6 +16,7 @@ from raycl.cli.options import (
     RecipeFile,
     Scale,
     StorageUrl,
+    SweepName,
     Variables,
     Workers,
     exit_if_damaged,
@@ -27,6 +28,7 @@ from raycl.cluster.variables import parse_variables
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
+    from raycl.storage import Storage
     from raycl.sweep.results import SweepResult
 
 
@@ -65,53 +67,52 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     exit_if_failed(result.failed, console)
 
 
-def status(storage: Annotated[str, typer.Argument(help="Storage of the sweeps.")]) -> None:
+def status(
+    storage: StorageUrl,
+    name: Annotated[
+        str | None,
+        typer.Option("--sweep", metavar="NAME", help="Sweep in the storage; default: all."),
+    ] = None,
+) -> None:
     """Show how far the sweeps in a storage are; read from the storage alone."""
     from raycl.cli.plan_view import print_merges_left, print_status
     from raycl.states.references import no_tree
-    from raycl.states.tree_record import stored_sweeps
     from raycl.storage import Storage
     from raycl.sweep.description import merges_left, progress
 
     place, console = Storage(storage), Console()
-    names = stored_sweeps(place)
-    if not names:
-        raise InputError(f"storage {storage!r}", "no sweep here", "Run `raycl sweep` first")
     damaged: dict[str, None] = {}  # each once, although sweeps share states
-    for name in names:
+    for each in _sweeps(place, name):
         try:
-            nodes, problems = progress(place, name)
-            left = merges_left(place, name)
+            nodes, problems = progress(place, each)
+            left = merges_left(place, each)
         except FileNotFoundError:
-            problems = [str(no_tree(place, name))]
+            problems = [str(no_tree(place, each))]
         except InputError as error:
             problems = [str(error)]
         else:
-            print_status(name, nodes, console)
+            print_status(each, nodes, console)
             print_merges_left(left, console)
         damaged.update(dict.fromkeys(problems))
     exit_if_damaged(tuple(damaged))
 
 
 def report(
-    storage: Annotated[str, typer.Argument(help="Storage of the sweeps.")],
-    name: Annotated[str | None, typer.Option(help="Sweep; default: the only one.")] = None,
+    storage: StorageUrl,
+    name: SweepName = None,
 ) -> None:
     """Write the results table and the report page anew from what the storage holds."""
     from raycl.recipe.resolution import stored_resolution
     from raycl.recipe.sweep_plan import plan_sweeps
-    from raycl.states.tree_record import stored_sweeps
     from raycl.storage import Storage, layout
     from raycl.sweep.description import check_names, stored_definition
     from raycl.sweep.results import write_all
 
     place = Storage(storage)
-    names = stored_sweeps(place)
-    if not names:
-        raise InputError(f"storage {storage!r}", "no sweep here", "Run `raycl sweep` first")
-    if not name and len(names) > 1:
-        raise InputError("--name", f"{len(names)} sweeps here", f"Name one of: {', '.join(names)}")
-    chosen = name or names[0]
+    names = _sweeps(place, name)
+    if len(names) > 1:
+        raise InputError("--sweep", f"{len(names)} sweeps here", f"Name one of: {', '.join(names)}")
+    chosen = names[0]
     check_names(place, chosen)
     definition, resolution = stored_definition(place, chosen), stored_resolution(place, chosen)
     result = write_all(plan_sweeps((definition,), place, resolution=resolution), place)
@@ -124,6 +125,19 @@ def report(
             "Restore what is missing, or run `raycl sweep` again; remove the file to have the "
             "results written without it",
         )
+
+
+def _sweeps(storage: Storage, name: str | None) -> list[str]:
+    """The sweep of this name, or all that are stored. Raises InputError where there is none."""
+    from raycl.states.tree_record import stored_sweeps
+
+    names = stored_sweeps(storage)
+    if not names:
+        raise InputError(f"storage {storage.url!r}", "no sweep here", "Run `raycl sweep` first")
+    if name is not None and name not in names:
+        where = f"--sweep {name!r}"
+        raise InputError(where, f"not in {storage.url}", f"Known sweeps: {', '.join(names)}")
+    return names if name is None else [name]
 
 
 def _print_result(result: SweepResult, console: Console) -> None:

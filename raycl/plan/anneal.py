@@ -30,7 +30,9 @@ class Anneal(BaseModel):
     )
     length: PhaseLength = Field(description="length of the anneal")
     min_lr: Floor = Field(description="final rate, or a percentage of the rate it begins with")
-    shape: Literal["exponential", "linear", "1-sqrt", "cosine"] = "exponential"
+    shape: Literal["exponential", "linear", "1-sqrt", "cosine"] = Field(
+        default="exponential", description="how the rate falls"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -35,11 +35,21 @@ Recomputation = Literal["auto", "none", "selective", "full"]
 class Execution(Configuration):
     """How steps are computed; nothing here changes which steps they are, except precision."""
 
-    precision: Precision = "auto"
-    attention: Literal["auto", "sdpa", "flash", "eager"] = "auto"
-    layout: Literal["auto"] | LayoutChoice = "auto"
-    compile: bool | Literal["auto"] = "auto"
-    activation_checkpointing: Recomputation = "auto"
+    precision: Precision = Field(
+        default="auto", description="of the computation; `auto`: bfloat16 on GPUs, else float32"
+    )
+    attention: Literal["auto", "sdpa", "flash", "eager"] = Field(
+        default="auto", description="kernel of attention; `auto`: the fastest that is right"
+    )
+    layout: Literal["auto"] | LayoutChoice = Field(
+        default="auto", description="how workers divide the model; `auto`: shards within a host"
+    )
+    compile: bool | Literal["auto"] = Field(
+        default="auto", description="torch.compile for each block; `auto`: on GPUs"
+    )
+    activation_checkpointing: Recomputation = Field(
+        default="auto", description="what the backward pass computes again, to save memory"
+    )
     deterministic: bool = Field(
         default=False, description="the same bits from the same step on GPUs too, at less speed"
     )

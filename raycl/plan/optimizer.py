@@ -25,10 +25,12 @@ The set never grows: with another field in it, no stored state would be found ag
 class Optimizer(Configuration):
     """AdamW and clipping; the defaults are the paper's (§2)."""
 
-    beta1: Real = Field(default=0.9, ge=0, lt=1)
-    beta2: Real = Field(default=0.95, ge=0, lt=1)
-    epsilon: Real = Field(default=1e-8, gt=0, le=1)
-    weight_decay: Real = Field(default=0.1, ge=0, le=100)
+    beta1: Real = Field(default=0.9, ge=0, lt=1, description="decay of the gradient's mean")
+    beta2: Real = Field(default=0.95, ge=0, lt=1, description="decay of the squared gradient's")
+    epsilon: Real = Field(default=1e-8, gt=0, le=1, description="added to the root of the latter")
+    weight_decay: Real = Field(
+        default=0.1, ge=0, le=100, description="decoupled from the gradient, of all matrices"
+    )
     gradient_clip: Real = Field(
         default=1.0, gt=0, description="the largest norm of a step's gradient; 1e9 clips none"
     )

@@ -56,7 +56,7 @@ def test_steps_as_csv_are_what_training_uses(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     recipe = write_recipe(tmp_path, recipe_data())
-    arguments = ["--recipe", "small", "--stage", "new", "--csv", "--set", "new.replay=5%"]
+    arguments = ["--label", "small", "--stage", "new", "--csv", "--set", "new.replay=5%"]
     code, out, _ = run(capsys, "steps", recipe, *arguments)
     assert code == 0
     lines = list(csv.DictReader(io.StringIO(out)))
@@ -73,7 +73,7 @@ def test_steps_as_csv_are_what_training_uses(
 
 def test_steps_as_table(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(
-        capsys, "steps", QUICKSTART, "--recipe", "replay 5%", "--stage", "german", "--to", 3
+        capsys, "steps", QUICKSTART, "--label", "replay 5%", "--stage", "german", "--to", 3
     )
     assert code == 0
     assert len(out.splitlines()) == 4
@@ -100,10 +100,10 @@ def test_the_schema_accepts_recipes_and_refuses_slips(capsys: pytest.CaptureFixt
         (["plan", "{recipe}", "--set", "sed=1"], "Did you mean 'seed'?"),
         (["plan", "{recipe}", "--set", "stages=[[/red]]"], "stages"),
         (["plan", "{recipe}", "--storage", "nosuch://bucket"], "s3:// or gs:// URL"),
-        (["steps", "{recipe}", "--recipe", "x", "--stage", "new"], "Recipes here: small"),
-        (["steps", "{recipe}", "--recipe", "small", "--stage", "nw"], "Stages: old, new"),
-        (["status", "{tmp}"], "no sweep here. Run `raycl sweep` first"),
-        (["report", "{tmp}"], "no sweep here. Run `raycl sweep` first"),
+        (["steps", "{recipe}", "--label", "x", "--stage", "new"], "Labels here: small"),
+        (["steps", "{recipe}", "--label", "small", "--stage", "nw"], "Stages: old, new"),
+        (["status", "--storage", "{tmp}"], "no sweep here. Run `raycl sweep` first"),
+        (["report", "--storage", "{tmp}"], "no sweep here. Run `raycl sweep` first"),
         (["sweep", "{recipe}", "--storage", "{recipe}/below"], "a file, not a folder"),
         (["prepare", "{recipe}", "--storage", "{recipe}/below"], "a file, not a folder"),
         (["fetch", "klingon", "--to", "{tmp}"], "klingon"),

@@ -53,7 +53,9 @@ def test_only_the_new_stage_is_left_to_train(
         stages=[{"name": "third", "steps": 7}],
         sweep={"third.replay": ["0%", "25%"]},
     )
-    code, out, err = said(capsys, "extend", storage.url, "--recipe", "replay 50%", "--with", new)
+    code, out, err = said(
+        capsys, "extend", "--storage", storage.url, "--label", "replay 50%", "--with", new
+    )
     assert (code, err) == (0, "")
     state = named_state(storage, "replay 50%").state
     assert out.startswith("# The next stage after the recipe 'replay 50%' of the sweep 'small'.")
@@ -84,7 +86,7 @@ def test_a_baseline_or_a_state_has_no_next_stage(
 ) -> None:
     state = named_state(storage, "replay 0%").state
     new = new_file(tmp_path, stages=[{"name": "third"}])
-    code, _, err = said(capsys, "extend", storage.url, "--recipe", state, "--with", new)
+    code, _, err = said(capsys, "extend", "--storage", storage.url, "--label", state, "--with", new)
     assert code == 2
     assert "a state, of which no recipe is known" in err
 
@@ -94,12 +96,12 @@ def test_it_says_what_is_trained_again_where_the_winner_has_no_weights_any_more(
 ) -> None:
     name = named_state(storage, "replay 50%").state
     new = new_file(tmp_path, stages=[{"name": "third"}])
-    command = ("extend", storage.url, "--recipe", "replay 50%", "--with", new)
+    command = ("extend", "--storage", storage.url, "--label", "replay 50%", "--with", new)
     whole = said(capsys, *command)
     chain = plan_sweeps((definition(),), storage).sweeps[0].trainings["replay 50%"].chain
     assert too_light_to_continue(storage, chain, resets_optimizer=True) == ""
     copy = Storage(shutil.copytree(storage.url, tmp_path / "copy"))
-    command = ("extend", copy.url, *command[2:])
+    command = ("extend", "--storage", copy.url, *command[3:])
     for light, steps, begin in (
         (chain.name(12), 6, "the state after step 6"),
         (chain.name(6), 12, "the start"),

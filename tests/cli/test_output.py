@@ -54,9 +54,9 @@ def test_any_encoding_of_the_output(
     assert "60 steps trained" in written(monkeypatch, encoding, "plan", recipe, *place)
     assert "report.html" in written(monkeypatch, encoding, "sweep", recipe, *place)
     for command in ("report", "status", "states"):
-        assert "small" in written(monkeypatch, encoding, command, storage.url)
+        assert "small" in written(monkeypatch, encoding, command, *place)
     label = "ölçü → 語 🙂, replay 25%"
-    steps = ["steps", recipe, "--recipe", label, "--stage", "new", "--to", "2", "--csv"]
+    steps = ["steps", recipe, "--label", label, "--stage", "new", "--to", "2", "--csv"]
     assert written(monkeypatch, encoding, *steps).count("\n") == 3
     assert label in pd.read_csv(tmp_path / "runs/sweeps/small/results.csv")["recipe"].tolist()
 
@@ -117,7 +117,7 @@ def test_output_that_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     recipe, storage = trained(tmp_path)
     place = ["--storage", storage.url]
     wrong = ["plan", "nowhere.yaml"]
-    for arguments in (["sweep", recipe, *place], ["states", storage.url], wrong):
+    for arguments in (["sweep", recipe, *place], ["states", "--storage", storage.url], wrong):
         monkeypatch.setattr(sys, "stdout", None)
         monkeypatch.setattr(sys, "stderr", None)
         with pytest.raises(SystemExit) as ended:

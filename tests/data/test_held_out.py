@@ -118,7 +118,17 @@ def test_the_command_writes_the_same_tasks_again(
 ) -> None:
     for folder in ("one", "two"):
         with pytest.raises(SystemExit) as ended:
-            main(["tasks", storage.url, "--to", str(tmp_path / folder), "--corpus", "prose"])
+            main(
+                [
+                    "tasks",
+                    "--storage",
+                    storage.url,
+                    "--to",
+                    str(tmp_path / folder),
+                    "--corpus",
+                    "prose",
+                ]
+            )
         assert not ended.value.code
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     tasks = ["bits_per_byte_prose", "cloze_prose"]
@@ -139,7 +149,7 @@ def test_the_command_writes_the_same_tasks_again(
     assert requests([str(tmp_path / "two")], storage, [], tmp_path)[0].digest != first[0].digest
     assert json.loads(lines[0]).keys() == asdict(cloze_items(texts(), 1, 0)[0]).keys()
     with pytest.raises(SystemExit):
-        main(["tasks", storage.url, "--to", str(tmp_path), "--corpus", "verse"])
+        main(["tasks", "--storage", storage.url, "--to", str(tmp_path), "--corpus", "verse"])
     assert "Corpora here: prose" in capsys.readouterr().err
 
 

@@ -111,14 +111,14 @@ def test_the_command_prints_prompts_with_what_is_added(
     storage, name = trained
     first, second = added(trained, PROMPT, "for", tokens=5)
     expected = f"{PROMPT}{first}\n\nfor{second}\n\n"
-    words = (storage.url, name[:14], "--tokens", "5")
+    words = (name[:14], "--storage", storage.url, "--tokens", "5")
     assert printed(capsys, *words, PROMPT, "for") == (0, expected, "")
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{PROMPT}\nfor\n"))
     assert printed(capsys, *words) == (0, expected, "")
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     code, _, error = printed(capsys, *words)
     assert (code, "there is none" in error) == (2, True)
-    code, _, error = printed(capsys, storage.url, "nothing", "a")
+    code, _, error = printed(capsys, "nothing", "a", "--storage", storage.url)
     assert (code, "nothing" in error) == (2, True)
 
 
@@ -141,7 +141,7 @@ def test_an_input_without_texts(
     monkeypatch.setattr("sys.stdin", None if given is None else stream)
     storage, state = trained
     with pytest.raises(SystemExit) as ended:
-        main(["generate", storage.url, state])
+        main(["generate", "--storage", storage.url, state])
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert ("the input: not UTF-8" if given == b"\xff\n" else "PROMPT: there is none") in said
@@ -153,6 +153,6 @@ def test_a_temperature_without_a_distribution_is_refused(
 ) -> None:
     storage, state = trained
     with pytest.raises(SystemExit) as ended:
-        main(["generate", storage.url, state, "a", "--temperature", temperature])
+        main(["generate", "--storage", storage.url, state, "a", "--temperature", temperature])
     assert ended.value.code == 2
     assert "Give 0, or 0.001 or more" in capsys.readouterr().err

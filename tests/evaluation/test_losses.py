@@ -149,9 +149,9 @@ def test_the_command(storage: Storage, capsys: pytest.CaptureFixture[str]) -> No
         (["1"], "no such complete state"),
         ([], "no state is named"),
         (["000000002", "--corpus", "nw"], "Corpora here: new, older"),
-        (["--recipe", "small"], "Give --sweep"),
+        (["--label", "small"], "no such complete state"),
         (["--sweep", "none"], "Known sweeps: none"),
-        (["--sweep", "none", "--recipe", "best"], "Known sweeps: none"),
+        (["--sweep", "none", "--label", "best"], "Known sweeps: none"),
     ):
         code, out = command(*arguments)
         assert (code, message in out) == (2, True), out

@@ -61,7 +61,7 @@ def test_losses_on_other_rows_are_left_out_until_they_are_measured(
         assert "validated on 4 rows of each corpus, not on 2" in note
         assert command in note
 
-    assert run("report", storage.url) == 0
+    assert run("report", "--storage", storage.url) == 0
     out = capsys.readouterr().out
     assert command in out
     assert "on 2 validation rows of each corpus" in " ".join(out.split())

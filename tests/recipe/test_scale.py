@@ -227,7 +227,7 @@ def test_the_commands_take_a_scale(tmp_path: Path, capsys: pytest.CaptureFixture
         main(["plan", path, "--scale", "tiny", "--json"])
     assert (done.value.code, json.loads(capsys.readouterr().out)["steps"]) == (0, 2 * HERE)
     with pytest.raises(SystemExit) as done:
-        main(["steps", path, "--recipe", "small", "--stage", "german", "--scale", "huge"])
+        main(["steps", path, "--label", "small", "--stage", "german", "--scale", "huge"])
     assert done.value.code == 2
     assert "Known: tiny" in capsys.readouterr().err
 

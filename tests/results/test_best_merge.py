@@ -85,7 +85,9 @@ def test_the_best_merge_and_what_it_was_made_of_stay_whole(
     merge = plan.sweeps[0].merges[0]
     before = plan.sweeps[0].definition
     table = outcomes_table(before, storage)
-    code, *_ = said(capsys, "prune", storage.url, "--older-than", "0s", "--to", "results", "--yes")
+    code, *_ = said(
+        capsys, "prune", "--storage", storage.url, "--older-than", "0s", "--to", "results", "--yes"
+    )
     assert code == 0
     whole = {name for name, holds in held(storage).items() if holds == "all"}
     assert whole == {merge.name, *merge.needs}
@@ -115,7 +117,9 @@ def test_the_merges_that_a_recipe_named_before_hold_less_too(
     plan = trained(storage)
     old = [merge.name for merge in plan.sweeps[0].merges]
     write_description(trained_recipe(storage, **{**RECIPE, "merge": []}), storage, plan.tree)
-    code, *_ = said(capsys, "prune", storage.url, "--older-than", "0s", "--to", "results", "--yes")
+    code, *_ = said(
+        capsys, "prune", "--storage", storage.url, "--older-than", "0s", "--to", "results", "--yes"
+    )
     assert code == 0
     assert {held(storage)[name] for name in old} == {"results"}
 
@@ -133,7 +137,7 @@ def test_what_a_merge_still_needs_stays_whole(
     plan = trained(storage, merged=False)
     needed = {name for merge in plan.sweeps[0].merges for name in merge.needs}
     for to, left in (("weights", "weights"), ("results", "results")):
-        said(capsys, "prune", storage.url, "--older-than", "0s", "--to", to, "--yes")
+        said(capsys, "prune", "--storage", storage.url, "--older-than", "0s", "--to", to, "--yes")
         for name, holds in held(storage).items():
             assert holds == ("weights" if name in needed else left)
     assert make_merges(plan, storage, ClusterOptions(), lambda _: None) == {}
@@ -210,12 +214,14 @@ def test_nothing_goes_on_from_a_merge(
     new = tmp_path / "new.yaml"
     new.write_text(yaml.safe_dump({"stages": [{"name": "third"}]}))
     for recipe in ("best", LABEL):
-        code, _, err = said(capsys, "extend", storage.url, "--recipe", recipe, "--with", new)
+        code, _, err = said(
+            capsys, "extend", "--storage", storage.url, "--label", recipe, "--with", new
+        )
         assert code == 2
         state = plan.sweeps[0].merges[0].name
         assert f"{LABEL!r} is a merged model, and no stage of a recipe goes on from" in err
         assert f"raycl models add {state} --storage {storage.url}" in err
-        assert "--recipe 'replay 0%'" in err
+        assert "--label 'replay 0%'" in err
 
 
 def test_the_next_recipe_has_merges_of_its_own(
@@ -226,7 +232,7 @@ def test_the_next_recipe_has_merges_of_its_own(
     fields = {"corpora": {"third": {"text": "third.jsonl"}}, "stages": [{"name": "third"}]}
     for merge in ({}, {"merge": {"with": "new"}}):
         new.write_text(yaml.safe_dump({**fields, **merge}))
-        command = ("extend", storage.url, "--recipe", "replay 0%", "--with", new)
+        command = ("extend", "--storage", storage.url, "--label", "replay 0%", "--with", new)
         code, out, err = said(capsys, *command)
         assert (code, err) == (0, "")
         assert {k: v for k, v in yaml.safe_load(out).items() if k == "merge"} == merge

@@ -222,19 +222,19 @@ def test_the_command_shows_and_removes_only_when_told(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(Path(storage.url).rglob("*"))
-    code, out = command(capsys, "prune", storage.url, "--older-than", "0s")
+    code, out = command(capsys, "prune", "--storage", storage.url, "--older-than", "0s")
     assert code == 0
     assert f"{name(12, 1)[:18]}" in out
     assert "of no stored sweep" in out
     assert "left over by a killed writer" in out
     assert "2 of 4 states" in out
     assert sorted(Path(storage.url).rglob("*")) == before
-    code, out = command(capsys, "prune", storage.url, "--older-than", "0s", "--yes")
+    code, out = command(capsys, "prune", "--storage", storage.url, "--older-than", "0s", "--yes")
     assert (code, "Removed 2 states" in out) == (0, True), out
     assert storage.list("states") == [name(4), name(8), "notes"]
-    code, out = command(capsys, "prune", storage.url, "--older-than", "0s", "--yes")
+    code, out = command(capsys, "prune", "--storage", storage.url, "--older-than", "0s", "--yes")
     assert "Nothing to remove" in out
-    code, out = command(capsys, "prune", storage.url, "--older-than", "soon")
+    code, out = command(capsys, "prune", "--storage", storage.url, "--older-than", "soon")
     assert (code, "--older-than 'soon'" in out) == (2, True)
 
 
@@ -368,7 +368,7 @@ def test_requests_are_three_listings_and_one_read_each(storage: Storage) -> None
 
 def test_the_listing(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
     storage.write_json(f"evaluations/{name(8)}/losses.json", [])
-    code, out = command(capsys, "states", storage.url, "--json")
+    code, out = command(capsys, "states", "--storage", storage.url, "--json")
     assert code == 0
     lines = {line["name"]: line for line in json.loads(out)}
     assert list(lines) == sorted([name(4), name(8), name(12, 1), name(9)])
@@ -382,7 +382,7 @@ def test_the_listing(storage: Storage, capsys: pytest.CaptureFixture[str]) -> No
     assert lines[name(9)]["kind"] == "left-over"
     assert lines[name(9)]["bytes"] == 4
     assert lines[name(12, 1)]["sweeps"] == {}
-    code, out = command(capsys, "states", storage.url)
+    code, out = command(capsys, "states", "--storage", storage.url)
     assert code == 0
     for words in (name(8)[:18], "left-over", "mine: a", "nothing", "4 states"):
         assert words in out

@@ -101,12 +101,12 @@ def test_results_are_the_same_after_all_but_the_best_was_pruned(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     storage = finished_sweep(tmp_path / "storage")
-    run("report", storage.url)
+    run("report", "--storage", storage.url)
     table = tmp_path / "storage" / "sweeps" / "small" / "results.csv"
     before = table.read_bytes()
     size = sum(storage.sizes("states").values())
     for to in ("weights", "results"):
-        command = ["prune", storage.url, "--older-than", "0s", "--to", to]
+        command = ["prune", "--storage", storage.url, "--older-than", "0s", "--to", to]
         run(*command)
         assert sum(storage.sizes("states").values()) == size  # nothing goes without --yes
         run(*command, "--yes")
@@ -114,13 +114,13 @@ def test_results_are_the_same_after_all_but_the_best_was_pruned(
         size = sum(storage.sizes("states").values())
         run(*command, "--yes")
         assert "Nothing to leave out" in capsys.readouterr().out
-    run("report", storage.url)
+    run("report", "--storage", storage.url)
     assert table.read_bytes() == before
     names = storage.list("states")
     assert [read_mark(storage, n).holds for n in names].count("weights") == 1  # the best
     assert [read_mark(storage, n).holds for n in names].count("results") == len(names) - 1
     capsys.readouterr()
-    run("states", storage.url, "--json")
+    run("states", "--storage", storage.url, "--json")
     kinds = {line["kind"] for line in json.loads(capsys.readouterr().out)}
     assert kinds == {"weights only", "results only"}
     assert plan_sweeps((definition(),), storage).is_trained

@@ -85,11 +85,11 @@ def commands(runs: Path) -> list[list[object]]:
     recipe = runs.parent / "small.yaml"
     return [
         ["plan", recipe, "--storage", runs],
-        ["status", runs],
-        ["states", runs],
-        ["states", runs, "--verify"],
-        ["prune", runs, "--older-than", "0s"],
-        ["report", runs],
+        ["status", "--storage", runs],
+        ["states", "--storage", runs],
+        ["states", "--storage", runs, "--verify"],
+        ["prune", "--storage", runs, "--older-than", "0s"],
+        ["report", "--storage", runs],
         ["sweep", recipe, "--storage", runs],
     ]
 
@@ -171,7 +171,11 @@ def test_no_command_fails_or_gives_other_results(
 def test_a_flipped_bit_is_named(runs: Path, capsys: pytest.CaptureFixture[str], file: str) -> None:
     path = next(runs.glob(FILES[file]))
     flip(path)
-    code, _, err = run(capsys, "report", runs) if file != "tree" else run(capsys, "status", runs)
+    code, _, err = (
+        run(capsys, "report", "--storage", runs)
+        if file != "tree"
+        else run(capsys, "status", "--storage", runs)
+    )
     assert code == 2
     assert path.name in err
 
@@ -179,21 +183,21 @@ def test_a_flipped_bit_is_named(runs: Path, capsys: pytest.CaptureFixture[str], 
 def test_one_damaged_state_hides_no_other(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = next(runs.glob(FILES["mark"]))
     path.write_text("null")
-    code, out, err = run(capsys, "states", runs, "--json")
+    code, out, err = run(capsys, "states", "--storage", runs, "--json")
     assert code == 2
     assert sorted(line["kind"] for line in json.loads(out)) == ["damaged", "kept", "kept"]
     assert str(path) in err
-    code, out, err = run(capsys, "status", runs)
+    code, out, err = run(capsys, "status", "--storage", runs)
     assert code == 2
     assert "small: 2 of 3 nodes finished" in out
     assert str(path) in err
-    assert run(capsys, "prune", runs, "--older-than", "0s")[0] == 2
+    assert run(capsys, "prune", "--storage", runs, "--older-than", "0s")[0] == 2
 
 
 def test_histories_of_two_states_exchanged(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (runs / RESULTS).read_bytes()
     exchange(next(runs.glob(FILES["history"])))
-    code, _, err = run(capsys, "report", runs)
+    code, _, err = run(capsys, "report", "--storage", runs)
     assert code == 2
     assert "history.parquet: it does not match its checksum" in err
     assert (runs / RESULTS).read_bytes() == before
@@ -218,7 +222,7 @@ def test_states_that_come_before_each_other(runs: Path, capsys: pytest.CaptureFi
     for file, before in ((one, other), (other, one)):
         mark = json.loads(file.read_text()) | {"previous": before.parent.name, "previous_step": 12}
         file.write_text(json.dumps(sealed(mark)))
-    code, _, err = run(capsys, "report", runs)
+    code, _, err = run(capsys, "report", "--storage", runs)
     assert code == 2
     assert "cannot come before it" in err
 
@@ -229,14 +233,14 @@ def test_a_tree_that_is_gone_or_empty_lets_nothing_go(
     tree = runs / "sweeps/small/tree.json"
     for damage in (lambda: tree.write_text("[]"), lambda: tree.write_text("{}"), tree.unlink):
         damage()
-        code, out, err = run(capsys, "prune", runs, "--older-than", "0s", "--yes")
+        code, out, err = run(capsys, "prune", "--storage", runs, "--older-than", "0s", "--yes")
         assert code == 2
         assert "nothing may go" in err
         assert "tree.json" in err
         assert not out
     assert len(list(runs.glob("states/*/state.json"))) == 3
     shutil.rmtree(runs / "sweeps/small")  # as docs/operations.md says, for a sweep not wanted
-    code, out, _ = run(capsys, "prune", runs, "--older-than", "0s")
+    code, out, _ = run(capsys, "prune", "--storage", runs, "--older-than", "0s")
     assert code == 0
     assert "of no stored sweep" in out
 
@@ -247,33 +251,33 @@ def test_good_results_stand_while_something_is_missing(
     before, manifest = (runs / RESULTS).read_bytes(), runs / "corpora/new/manifest.json"
     kept = manifest.read_bytes()
     manifest.unlink()
-    code, out, err = run(capsys, "report", runs)
+    code, out, err = run(capsys, "report", "--storage", runs)
     assert code == 2
     assert f"{manifest} is missing" in out
     assert "2 recipes are finished there" in err
     manifest.write_bytes(kept)
     states = runs / "states"
     states.rename(runs / "aside")
-    assert run(capsys, "report", runs)[0] == 2
+    assert run(capsys, "report", "--storage", runs)[0] == 2
     assert (runs / RESULTS).read_bytes() == before
     (runs / "aside").rename(states)
-    assert run(capsys, "report", runs)[0] == 0
+    assert run(capsys, "report", "--storage", runs)[0] == 0
 
 
 def test_a_parent_that_was_removed(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The report goes on with what is known, and keeps better results where they stand."""
     before, parent = (runs / RESULTS).read_bytes(), next(runs.glob("states/000000006-*"))
     shutil.rmtree(parent)
-    code, out, _ = run(capsys, "report", runs)
+    code, out, _ = run(capsys, "report", "--storage", runs)
     assert code == 0
     assert f"{parent} was removed" in out
     assert (runs / RESULTS).read_bytes() == before
     (runs / "sweeps/small/results.parquet").unlink()
-    code, out, _ = run(capsys, "report", runs)
+    code, out, _ = run(capsys, "report", "--storage", runs)
     assert code == 0
     assert out.count("(incomplete)") == 2
     train_plan(Storage(runs))
-    assert run(capsys, "report", runs)[0] == 0
+    assert run(capsys, "report", "--storage", runs)[0] == 0
     anew, old = pd.read_csv(runs / RESULTS), pd.read_csv(io.BytesIO(before))
     timed = [n for n in map(str, anew) if "seconds" in n or "tokens_per_second" in n]
     pd.testing.assert_frame_equal(anew.drop(columns=timed), old.drop(columns=timed))
@@ -288,7 +292,7 @@ def test_a_state_that_lacks_a_file_is_trained_again(
         os.truncate(shard, 100)
     else:
         shard.unlink()
-    assert str(shard) in run(capsys, "status", runs)[2]
+    assert str(shard) in run(capsys, "status", "--storage", runs)[2]
     code, out, _ = run(capsys, "sweep", runs.parent / "small.yaml", "--storage", runs)
     assert code == "ray"
     assert str(shard) in out.replace("\n", "")
@@ -306,7 +310,7 @@ def test_files_of_other_programs_are_passed_over(
         (runs / folder / "notes.txt").write_text("mine")
     (runs / "sweeps/empty").mkdir()
     assert [run(capsys, *command)[:2] for command in commands(runs)] == before
-    assert run(capsys, "prune", runs, "--older-than", "0s")[0] == 0
+    assert run(capsys, "prune", "--storage", runs, "--older-than", "0s")[0] == 0
 
 
 def test_a_recipe_that_was_edited_or_is_another_sweeps(
@@ -315,14 +319,14 @@ def test_a_recipe_that_was_edited_or_is_another_sweeps(
     recipe = runs / "sweeps/small/recipe.yaml"
     text = recipe.read_text()
     recipe.write_text(text.replace("50%", "5%"))
-    code, _, err = run(capsys, "report", runs)
+    code, _, err = run(capsys, "report", "--storage", runs)
     assert code == 2
     assert "recipe.yaml: it does not match its checksum" in err
     recipe.write_text(text.partition("\n")[2])  # as it was written before it had a checksum
-    assert run(capsys, "report", runs)[0] == 0
+    assert run(capsys, "report", "--storage", runs)[0] == 0
     recipe.write_text(text)
     (runs / "sweeps/small").rename(runs / "sweeps/other")
-    code, _, err = run(capsys, "report", runs)
+    code, _, err = run(capsys, "report", "--storage", runs)
     assert code == 2
     assert "of the sweep 'small'. The folder was renamed" in err
 

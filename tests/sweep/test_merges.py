@@ -92,7 +92,7 @@ def test_another_run_makes_nothing_and_report_finds_them(
     assert told == []
     pd.testing.assert_frame_equal(first, again)
     with pytest.raises(SystemExit) as ended:
-        main(["report", storage.url])
+        main(["report", "--storage", storage.url])
     assert ended.value.code in (None, 0)
     assert "merged" in capsys.readouterr().out
     reported = read_results(storage, "small").set_index("recipe")
@@ -111,7 +111,7 @@ def test_before_they_are_made_the_report_says_how(
     assert list(table["status"]) == ["finished", *["unfinished"] * 3]
     assert sum("makes them, and trains nothing again" in note for note in result.notes) == 1
     with pytest.raises(SystemExit):
-        main(["status", storage.url])
+        main(["status", "--storage", storage.url])
     assert [f"  to merge: {label}" in capsys.readouterr().out for label in ROWS[:1]] == [True]
 
 

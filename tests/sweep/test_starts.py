@@ -139,7 +139,7 @@ def test_results_are_written_from_any_folder_and_whatever_lies_at_the_path(
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     with pytest.raises(SystemExit):
-        main(["report", storage.url])
+        main(["report", "--storage", storage.url])
     assert "finished" in storage.read_bytes("sweeps/small/results.csv").decode()
     assert storage.read_bytes("sweeps/small/results.csv") == before
     capsys.readouterr()
@@ -199,7 +199,7 @@ def test_results_of_an_earlier_version_stay(
     }
     storage.write_json("sweeps/small/tree.json", [node])
     with pytest.raises(SystemExit) as end:
-        main(["report", storage.url])
+        main(["report", "--storage", storage.url])
     assert end.value.code == 2
     assert "results stay as they are" in " ".join(capsys.readouterr().err.split())
     assert storage.read_bytes("sweeps/small/results.csv") == before

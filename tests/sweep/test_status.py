@@ -35,7 +35,7 @@ def chain_name(storage: Storage, step: int) -> str:
 def status(storage: Storage, capsys: pytest.CaptureFixture[str]) -> list[str]:
     capsys.readouterr()
     with pytest.raises(SystemExit) as ended:
-        main(["status", storage.url])
+        main(["status", "--storage", storage.url])
     assert ended.value.code == 0
     return capsys.readouterr().out.splitlines()
 

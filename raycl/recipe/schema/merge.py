@@ -22,7 +22,9 @@ class Merge(Configuration):
         description="`start` (the pretrained model), the name of an earlier stage, or the whole "
         "name of a state",
     )
-    method: Literal["linear", "task-arithmetic", "ties"] = "linear"
+    method: Literal["linear", "task-arithmetic", "ties"] = Field(
+        default="linear", description="how the two models become one"
+    )
     weights: tuple[Weight, ...] = Field(
         default=(),
         description="linear: the share of the trained weights, the partner has the rest; "

@@ -127,7 +127,9 @@ class Tokenizer(Configuration):
     """The source of the tokenizer: `load` or `train`; by default the pretrained model's own."""
 
     load: Text | None = Field(default=None, description="tokenizer.json, its folder or a hub name")
-    train: TrainTokenizer | None = None
+    train: TrainTokenizer | None = Field(
+        default=None, description="train a byte-level BPE on the recipe's corpora"
+    )
     end_of_document: Text | None = Field(
         default=None, min_length=1, description="token after each document; default: its own"
     )

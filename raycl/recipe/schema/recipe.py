@@ -65,27 +65,37 @@ def _check_axis(name: str, values: tuple[Any, ...] | str) -> None:
 class Recipe(Configuration):
     """One file: a chain of stages, and the sweep over its fields."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        max_length=LONGEST_NAME,
+        description="results go to sweeps/<name> in the storage",
+    )
     seed: Count = Field(
         default=0,
         description="draws the initial weights and the first values of LoRA adapters, and nothing "
         "else: not the order of rows and not the held-out documents, which the seeds of corpora "
         "decide; without any effect on a pretrained model that has no adapters",
     )
-    model: Model
+    model: Model = Field(description="what is trained: a preset, a configuration, or weights")
     tokenizer: Tokenizer = Field(
         default=Tokenizer(), description="by default that of `model.pretrained`"
     )
-    sequence_length: Count = Field(gt=0, le=_LONGEST_SEQUENCE)
+    sequence_length: Count = Field(
+        gt=0, le=_LONGEST_SEQUENCE, description="tokens that a row predicts"
+    )
     global_batch: Annotated[int | str, BeforeValidator(_sequences_or_tokens)] = Field(
         description="sequences per step, or '2.26M tokens'"
     )
-    corpora: FrozenMapping[Corpus]
-    stages: tuple[Stage, ...] = Field(min_length=1)
-    optimizer: Optimizer = Optimizer()
-    validation: Validation = Validation()
-    execution: Execution = Execution()
-    baselines: tuple[Literal["union", "scratch", "previous"], ...] = ()
+    corpora: FrozenMapping[Corpus] = Field(description="text by name, for stages and validation")
+    stages: tuple[Stage, ...] = Field(min_length=1, description="trainings that follow each other")
+    optimizer: Optimizer = Field(default=Optimizer(), description="AdamW, of all stages")
+    validation: Validation = Field(default=Validation(), description="when, and on how many rows")
+    execution: Execution = Field(default=Execution(), description="how steps are computed")
+    baselines: tuple[Literal["union", "scratch", "previous"], ...] = Field(
+        default=(),
+        description="recipes to compare with: all data at once, the last stage's data alone, "
+        "the recipe without its last stage",
+    )
     merge: tuple[Merge, ...] = Field(
         default=(),
         description="merges of every recipe's end with another model, made and measured after the "

@@ -97,7 +97,11 @@ class Workers(Configuration):
 class Stage(Configuration):
     """A mixture of corpora, a replay share, a schedule and a number of tokens."""
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)
+    name: str = Field(
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
+        max_length=LONGEST_NAME,
+        description="by which sweeps and results know it",
+    )
     mixture: FrozenMapping[Weight] = Field(
         default_factory=FrozenDict,
         description="share of each corpus in the new data; default: the corpus named as the stage",
@@ -118,7 +122,10 @@ class Stage(Configuration):
         default=None,
         description="train only this first part of the stage; lengths refer to the whole",
     )
-    schedule: Schedule = Field(json_schema_extra=or_shorter({"enum": list(PRESETS)}))
+    schedule: Schedule = Field(
+        description="the learning rate of each step",
+        json_schema_extra=or_shorter({"enum": list(PRESETS)}),
+    )
     anneal: Anneal | None = Field(
         default=None, description="branches off this stage; the next one goes on without them"
     )
