@@ -262,6 +262,7 @@ def test_without_the_hub_an_equal_choice_is_taken_and_another_one_is_not(
     made, check = from_hub
     hub.commit = ""
     check("train")
+    assert hub.asked == 1
     check("train", None, ONE)
     for choice in (("test",), ("train", "en"), ("train", None, TWO)):
         with pytest.raises(InputError, match=r"the dataset \(it cannot be looked up: hf://"):

@@ -70,6 +70,11 @@ def _resolved(name: str, choice: DatasetChoice) -> dict[str, Iterable[Any]]:
 def _remedy(problem: str) -> str:
     if "Config" in problem:
         return "Set `config` to one of these"
+    if "Couldn't reach" in problem:
+        return (
+            "Try again with a network. A prepared corpus needs none where `revision` is the commit "
+            "that it was made from"
+        )
     if "scripts" in problem:
         return (
             "raycl runs no code of data sets. Set `revision: refs/convert/parquet`, where the hub "

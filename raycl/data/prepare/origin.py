@@ -141,6 +141,8 @@ def _found(source: TextSource) -> tuple[list[InputFile], bool]:
     except ForeignFileError:
         raise
     except InputError:
+        if source.dataset is not None:  # where no hub is, a second look waits as long again
+            return [], False
         there = tuple(pattern for pattern in source.files if _is_there(source, pattern))
         return (find_files(replace(source, files=there)) if there else []), False
 
