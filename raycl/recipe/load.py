@@ -69,6 +69,8 @@ def parse_recipe(data: Mapping[str, Any], where: str, document: Document | None 
             for field, urls in (("text", corpus.text), ("tokens", corpus.tokens)):
                 for url in urls:
                     refuse_secret(url, f"corpora.{name}.{field}")
+            if corpus.dataset:
+                refuse_secret(corpus.dataset, f"corpora.{name}.dataset")
     return recipe
 
 

@@ -69,7 +69,7 @@ class ArrowFiles(Files):
     @override
     def read(self, path: str) -> bytes:
         def read() -> bytes:
-            with self._fs.open_input_stream(self._at(path)) as stream:
+            with self._fs.open_input_stream(self._at(path), compression=None) as stream:
                 return bytes(stream.read())
 
         return self._run("reading", path, read)
@@ -92,7 +92,8 @@ class ArrowFiles(Files):
     def write_stream(self, path: str, content: Content, size: int) -> None:
         def write() -> None:
             # Not `with`: it would close the stream after an error too, and so publish half a file.
-            stream = self._fs.open_output_stream(self._at(path))
+            # By itself pyarrow packs a file whose name ends with `.gz`.
+            stream = self._fs.open_output_stream(self._at(path), compression=None)
             for piece in content():
                 stream.write(piece)
             stream.close()

@@ -97,6 +97,7 @@ def named_paths(definition: Definition) -> list[str]:
     for variant in definition.variants:
         recipe = variant.recipe
         words += [word for corpus in recipe.corpora.values() for word in files_named(corpus)]
+        words += [corpus.dataset for corpus in recipe.corpora.values() if corpus.dataset]
         changed = recipe.model.vocabulary.tokenizer if recipe.model.vocabulary else None
         named = (recipe.tokenizer.load, recipe.model.pretrained, changed)
         words += [word for word in named if word]

@@ -31,7 +31,7 @@ from raycl.recipe.definition import Definition
 from raycl.recipe.extensions import PlannedExtension, base_tokenizer
 from raycl.recipe.resolution import Resolution, with_extensions
 from raycl.storage import Storage, layout
-from raycl.sweep.prepare_corpora import Report, check_corpora, text_cache, text_source
+from raycl.sweep.prepare_corpora import Report, check_corpora, source_field, text_cache, text_source
 
 _SEED = 0
 _WHERE = "model.vocabulary"
@@ -83,7 +83,7 @@ def _texts(
         if corpus.fetch:
             corpora.fetch(corpus.fetch, text_cache(), report)
         source = text_source(corpus)
-        with within(f"{where}: corpora.{name}.text"):
+        with within(f"{where}: corpora.{name}.{source_field(corpus)}"):
             files = find_files(source)
             texts.extend(sample_texts(source, files, wanted, _SEED))
     return texts

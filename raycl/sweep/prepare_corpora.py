@@ -20,7 +20,10 @@ from raycl.data.prepare import (
     train_tokenizer,
     without_hashes,
 )
+from raycl.data.prepare.named_dataset import dataset_pattern
+from raycl.data.prepare.passed_over import told
 from raycl.data.prepare.sample import Sample, check_sample_written, read_sample
+from raycl.data.prepare.source import DatasetChoice
 from raycl.data.prepare.token_sample import check_token_sample
 from raycl.data.prepare.unwritten import check_unwritten, described, recorded
 from raycl.data.tokenizer import (
@@ -67,7 +70,7 @@ def check_corpora(
         spec = corpus_spec(recipe, name, text_source(corpus))
         manifest = manifests.get(name)
         if manifest is None:
-            _check_placeholder(corpus, f"{where}: corpora.{name}.{_field(corpus)}")
+            _check_placeholder(corpus, f"{where}: corpora.{name}.{source_field(corpus)}")
         elif manifest.source:  # shards from elsewhere do not say what they were made from
             check_origin(storage, spec, manifest, _wanted_tokenizer(recipe, manifest, own))
             check_unwritten(name, recorded(manifest), spec.unknown)
@@ -76,12 +79,12 @@ def check_corpora(
 
 
 def _check_source(corpus: Corpus, where: str) -> None:
-    if [bool(corpus.text), bool(corpus.tokens), bool(corpus.fetch)].count(True) != 1:
+    if [bool(given) for given in _given(corpus)].count(True) != 1:
         raise InputError(
             where,
-            "needs either `text`, `tokens` or `fetch`",
-            "Give the files of your text, data sets of Megatron-LM, or a corpus that raycl can "
-            "fetch",
+            "needs one of `text`, `dataset`, `tokens` and `fetch`",
+            "Give the files of your text, a Hugging Face dataset, data sets of Megatron-LM, or a "
+            "corpus that raycl can fetch",
         )
     if corpus.fetch and corpus.fetch not in corpora.names():
         raise InputError(
@@ -98,8 +101,8 @@ def _check_tokens(recipe: Recipe, corpus: Corpus, where: str) -> None:
         )
 
 
-def _field(corpus: Corpus) -> str:
-    return "tokens" if corpus.tokens else "text"
+def _given(corpus: Corpus) -> tuple[object, ...]:
+    return corpus.text, corpus.dataset, corpus.tokens, corpus.fetch
 
 
 def _check_placeholder(corpus: Corpus, where: str) -> None:
@@ -142,7 +145,23 @@ def text_source(corpus: Corpus) -> TextSource:
     if corpus.tokens:
         return TextSource(corpus.tokens, format="megatron")
     files = (str(text_cache() / f"{corpus.fetch}.jsonl"),) if corpus.fetch else corpus.text
-    return TextSource(files, corpus.text_field, corpus.format, corpus.document_separator)
+    choice = None
+    if corpus.dataset:
+        files = (dataset_pattern(corpus.dataset),)
+        choice = DatasetChoice(corpus.split, corpus.config, corpus.revision)
+    return TextSource(
+        files,
+        corpus.text_field,
+        corpus.format,
+        corpus.document_separator,
+        corpus.on_bad_record,
+        choice,
+    )
+
+
+def source_field(corpus: Corpus) -> str:
+    """The field of a corpus that names its text, for errors."""
+    return "tokens" if corpus.tokens else "dataset" if corpus.dataset else "text"
 
 
 def ready_text(
@@ -169,7 +188,7 @@ def ready_text(
         with within(where):
             tokenizer = _loaded(recipe, storage, own)
     for name in missing:
-        field = f"{where}: corpora.{name}.{_field(recipe.corpora[name])}"
+        field = f"{where}: corpora.{name}.{source_field(recipe.corpora[name])}"
         if recipe.corpora[name].tokens:
             assert tokenizer is not None, "check_corpora refuses tokens without a tokenizer"
             _check_token_files(sources[name], field, name, tokenizer, report)
@@ -260,7 +279,7 @@ def prepare_all(
         counted = recorded(manifest)
         if counted.bytes:
             report(f"corpus {name}: {described(counted)}, as in {counted.example!r}")
-        for sentence in sentences(manifest):
+        for sentence in (*told(manifest), *sentences(manifest)):
             report(sentence)
     old = without_hashes(manifests)
     if old and len(manifests) > 1:

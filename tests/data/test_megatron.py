@@ -20,7 +20,7 @@ from raycl.data.prepare import CorpusSpec, TextSource, prepare_corpora, prepare_
 from raycl.data.prepare.inputs import find_files, plan_units
 from raycl.data.prepare.origin import prepared
 from raycl.data.prepare.source import TokenDocument
-from raycl.data.prepare.spool import Buckets
+from raycl.data.prepare.buckets import Buckets
 from raycl.data.prepare.token_documents import TokenDocuments, read_tokens
 from raycl.data.prepare.token_sample import check_token_sample
 from raycl.data.shards import CorpusReader, verify_corpus
@@ -337,17 +337,18 @@ def test_a_beginning_is_not_doubled_and_unsure_text_is_known_by_tokens(tmp_path:
     word = tokenizer.encode("the river")
     documents = [[begin, *word, end], word, [begin, end], [*word, unknown]]
     made = TokenDocuments(tokenizer)
-    found = list(
-        made.spooled(
-            [TokenDocument("a.bin", n, np.array(ids)) for n, ids in enumerate(documents)],
-            "uint16",
-            Buckets(0, Fraction(1, 2), 1, 1),
-            lambda _: None,
-        )
+    (batch,) = made.batches(
+        [TokenDocument("a.bin", n, np.array(ids)) for n, ids in enumerate(documents)],
+        "uint16",
+        Buckets(0, Fraction(1, 2), 1, 1),
+        lambda _: None,
     )
-    assert [document.tokens.tolist() for document in found] == [word, word, [*word, unknown]]
-    assert found[0].key == found[1].key != found[2].key
-    assert [document.lost for document in found] == [0, 0, 1]
+    found = batch.documents
+    assert found.tokens.tolist() == [*word, *word, *word, unknown]
+    assert found.lengths.tolist() == [len(word), len(word), len(word) + 1]
+    first, second, third = (key.tobytes() for key in found.keys)
+    assert first == second != third
+    assert (batch.unwritten.documents, batch.unwritten.bytes) == (1, 1)
     facts = made.facts
     assert (facts.documents, facts.ended, facts.begun, facts.empty) == (4, 2, 2, 1)
     assert facts.by_tokens == 1

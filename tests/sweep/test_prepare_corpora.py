@@ -9,14 +9,16 @@ import pytest
 
 from raycl.cluster.options import ClusterOptions
 from raycl.data.corpora import names
+from raycl.data.prepare.source import DatasetChoice, TextSource
 from raycl.errors import InputError
 from raycl.recipe import Recipe
 from raycl.recipe.definition import define
+from raycl.recipe.schema.corpus import Corpus
 from raycl.reproduction.experiments import load_experiments
 from raycl.reproduction.run import train_experiments
 from raycl.storage import Storage
 from raycl.sweep.pipeline import sweep
-from raycl.sweep.prepare_corpora import check_corpora, ready_text
+from raycl.sweep.prepare_corpora import check_corpora, ready_text, text_source
 from tests.helpers.fakes import make_corpus
 from tests.helpers.megatron_files import write_megatron
 from tests.helpers.paths import ROOT
@@ -109,7 +111,7 @@ def test_tokens_and_the_tokenizer_that_made_them(
     with pytest.raises(InputError, match=r"corpora\.old\.tokens: tokens belong to the tokenizer"):
         check_corpora(trained, storage, "my.yaml", {})
     both = tokens(tmp_path, folder, text="a.jsonl")
-    with pytest.raises(InputError, match="needs either `text`, `tokens` or `fetch`"):
+    with pytest.raises(InputError, match="needs one of `text`, `dataset`, `tokens`"):
         check_corpora(both, storage, "my.yaml", {})
     told: list[str] = []
     only = tokens(tmp_path, folder)
@@ -126,3 +128,28 @@ def test_tokens_and_the_tokenizer_that_made_them(
 def test_fields_of_text_beside_tokens_are_refused(tmp_path: Path, field: str) -> None:
     with pytest.raises(InputError, match=f"`{field}` is for text, and this corpus is `tokens`"):
         tokens(tmp_path, "t", **{field: "text"})
+
+
+def test_a_corpus_is_text_or_a_dataset(storage: Storage, tmp_path: Path) -> None:
+    recipe = texts(tmp_path, "old")
+    recipe["corpora"]["new"]["dataset"] = "owner/name"
+    with pytest.raises(InputError, match=r"corpora\.new: needs one of `text`, `dataset`, `tokens`"):
+        sweep(defined(**recipe), storage)
+    recipe["corpora"]["new"] = {"dataset": str(tmp_path / "missing")}
+    with pytest.raises(
+        InputError, match=r"corpora\.new\.dataset: .* no dataset that `save_to_disk`"
+    ):
+        sweep(defined(**recipe), storage)
+    recipe["corpora"]["new"] = {"text": "a.txt", "split": "train"}
+    with pytest.raises(InputError, match=r"corpora\.new: `split` is a part of a `dataset`"):
+        defined(**recipe)
+
+
+def test_where_the_text_of_a_dataset_is() -> None:
+    corpus = Corpus(dataset="owner/name", split="train", config="de", on_bad_record="skip")
+    assert text_source(corpus) == TextSource(
+        ("hf://datasets/owner/name",),
+        on_bad_record="skip",
+        dataset=DatasetChoice("train", "de"),
+    )
+    assert text_source(Corpus(text=("a.txt",))) == TextSource(("a.txt",))

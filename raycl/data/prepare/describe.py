@@ -17,10 +17,10 @@ from raycl.errors import InputError
 def describe_corpus(
     plan: PreparationPlan,
     packed: list[PackedBucket],
-    sharing: Mapping[str, Any],
+    facts: Mapping[str, Any],
     unwritten: Unwritten,
 ) -> Manifest:
-    """The manifest of the packed corpus; `sharing` tells of documents that other corpora hold too.
+    """The manifest of the packed corpus; `facts` is what else it says of the text.
 
     `unwritten` counts what the tokenizer could not write. Raises InputError where a split has no
     row.
@@ -41,7 +41,7 @@ def describe_corpus(
         source={
             **record_of(spec, plan.files),
             **counts,
-            **sharing,
+            **facts,
             "documents": [bucket.hashes.model_dump() for bucket in packed],
         },
         train=_split(spec, "train", packed),

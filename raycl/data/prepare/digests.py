@@ -119,6 +119,8 @@ def remember(file: InputFile, digest: str) -> None:
 
 
 def _find(file: InputFile, recorded: Mapping[tuple[Any, ...], str]) -> str | None:
+    if file.sha256:
+        return file.sha256
     if file.modified == 0:
         return None
     key = _key(file)

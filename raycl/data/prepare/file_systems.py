@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from functools import cache
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs as arrow_fs
@@ -14,6 +15,8 @@ from raycl.storage.arrow import open_arrow
 from raycl.storage.options import S3Options, arrow_arguments, s3_options
 from raycl.storage.urls import refuse_secret
 
+HUB = "hf://datasets/"
+"""How the URL of a data set on the Hugging Face hub begins."""
 _ATTEMPTS = 10
 # A "?" is a wildcard as well, so that only what looks like options is taken for them.
 _QUERY = re.compile(r"\?[a-z_]+=[^?]*$")
@@ -28,6 +31,20 @@ def _object_store(scheme_and_bucket: str) -> tuple[arrow_fs.FileSystem, str]:
 def _s3_store(options: S3Options) -> arrow_fs.FileSystem:
     strategy = arrow_fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS)
     return arrow_fs.S3FileSystem(**arrow_arguments(options), retry_strategy=strategy)
+
+
+@cache
+def hub_file_system() -> Any:
+    """The Hugging Face hub as a file system of fsspec."""
+    # Imported here: few corpora lie there, and the client takes half a second to import.
+    from raycl.data.prepare.hub_files import HubFiles
+
+    return HubFiles()
+
+
+@cache
+def _hub() -> arrow_fs.FileSystem:
+    return arrow_fs.PyFileSystem(arrow_fs.FSSpecHandler(hub_file_system()))
 
 
 def is_local(url: str) -> bool:
@@ -49,6 +66,8 @@ def open_file_system(url: str) -> tuple[arrow_fs.FileSystem, str]:
     if is_local(url):
         local = os.path.expanduser(url.removeprefix("file://"))
         return arrow_fs.LocalFileSystem(), os.path.abspath(local)
+    if url.startswith(HUB):
+        return _hub(), url.removeprefix("hf://")
     refuse_secret(url, "input")
     plain, query = split_query(url)
     scheme, _, rest = plain.partition("://")

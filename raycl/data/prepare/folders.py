@@ -25,6 +25,8 @@ class FoundFile:
     """Local files: nanoseconds of the last change of content or name, which no program can set."""
     inode: int = 0
     device: int = 0
+    sha256: str = ""
+    """Of its bytes, where its place knows it unread; else empty."""
 
     @property
     def identity(self) -> tuple[object, ...]:

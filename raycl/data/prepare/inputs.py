@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 from pyarrow import fs as arrow_fs
 
-from raycl.data.prepare.file_systems import is_local, open_file_system, split_query
+from raycl.data.prepare.file_systems import HUB, is_local, open_file_system, split_query
 from raycl.data.prepare.folders import (
     Folder,
     FoundFile,
@@ -18,10 +18,12 @@ from raycl.data.prepare.folders import (
     look_up,
     stored_file,
 )
+from raycl.data.prepare.named_dataset import named_files
 from raycl.data.prepare.patterns import Search, has_wildcard
 from raycl.data.prepare.readers import READERS, reader_for_suffix, reader_named
 from raycl.data.prepare.readers.compression import COMPRESSIONS
-from raycl.data.prepare.source import InputFile, Piece, TextSource, Unit
+from raycl.data.prepare.saved_dataset import saved_files
+from raycl.data.prepare.source import DatasetChoice, InputFile, Piece, TextSource, Unit
 from raycl.errors import InputError
 
 UNIT_BYTES = 32 * 2**20
@@ -60,7 +62,7 @@ def find_inputs(source: TextSource) -> Inputs:
     ignored: list[str] = []
     folders: list[str] = []
     for pattern in _patterns(source):
-        search = search_files(pattern)
+        search = _searched(source, pattern)
         if not search.found:
             raise _no_match(pattern, search)
         ignored += search.ignored
@@ -81,6 +83,51 @@ def _patterns(source: TextSource) -> list[str]:
         return list(source.files)
     reader = reader_named(source.format)
     return [pattern for word in source.files for pattern in reader.files(word)]
+
+
+def _searched(source: TextSource, pattern: str) -> Search:
+    """The files that a pattern of the source names, or those of the dataset that it names."""
+    if pattern.startswith("hf://") and source.dataset is None:
+        remedy = "Give `dataset: owner/name`, with `config`, `split` and `revision`"
+        raise InputError(f"input {pattern!r}", "it lies on the Hugging Face hub", remedy)
+    if pattern.startswith(HUB):
+        return Search(found=named_files(pattern, source.dataset or DatasetChoice()))
+    saved = _saved(pattern, source.dataset)
+    if saved is not None:
+        return Search(found=[file for url in saved for file in _one_file(url)])
+    if source.dataset is None:
+        return search_files(pattern)
+    if not is_local(pattern) or not os.path.isdir(os.path.expanduser(pattern)):
+        problem = "no dataset that `save_to_disk` wrote"
+        raise InputError(f"dataset {pattern!r}", problem, "Give its folder, or its files as `text`")
+    named = named_files(pattern, source.dataset)
+    return Search(found=[found for file in named for found in _one_file(file.path)])
+
+
+def _saved(pattern: str, choice: DatasetChoice | None) -> list[str] | None:
+    """The files of a saved dataset; None where the pattern is no folder of one."""
+    if "\0" in pattern or not (choice or _may_be_folder(pattern)):
+        return None
+    try:
+        return saved_files(pattern, choice.split if choice else None)
+    except (OSError, pa.ArrowException):
+        return None  # the search says what is wrong with it
+
+
+def _may_be_folder(pattern: str) -> bool:
+    """Whether it is a folder here, or may be one in a store: then it is worth two requests."""
+    if is_local(pattern):
+        return os.path.isdir(os.path.expanduser(pattern.removeprefix("file://")))
+    suffix = os.path.splitext(split_query(pattern)[0])[1].lower()
+    known = suffix in COMPRESSIONS or reader_for_suffix(suffix) is not None
+    return not known and not has_wildcard(pattern)
+
+
+def _one_file(url: str) -> list[FoundFile]:
+    found = search_files(url).found
+    if not found:
+        raise InputError(url, "a file of a dataset is missing", "Restore it")
+    return found
 
 
 def search_files(pattern: str) -> Search:
@@ -184,10 +231,17 @@ def _input_file(source: TextSource, url: str, file: FoundFile) -> InputFile:
         raise InputError(
             url,
             f"a {reader.name} file inside {compression}, which cannot be read in parts",
-            "Unpack the file: Parquet compresses its own pages",
+            "Unpack the file: this format compresses its own parts",
         )
     return InputFile(
-        url, reader.name, compression, file.size, file.modified, file.changed, file.inode
+        url,
+        reader.name,
+        compression,
+        file.size,
+        file.modified,
+        file.changed,
+        file.inode,
+        file.sha256,
     )
 
 

@@ -20,6 +20,8 @@ _MARKERS = (
     "dataset_info.json",
     "dataset_dict.json",
     "state.json",
+    "cache-*.arrow",
+    "tmp*.arrow",
     # people
     "readme",
     "readme.*",

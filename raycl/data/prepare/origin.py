@@ -8,8 +8,16 @@ from typing import Any
 
 from raycl.data.binding import is_bound
 from raycl.data.manifest import Manifest, has_manifest, load_manifest
+from raycl.data.prepare.dataset_origin import (
+    DATASET,
+    commit_of,
+    is_pinned,
+    is_the_same_choice,
+    recorded_choice,
+)
 from raycl.data.prepare.digests import digests, is_settled
 from raycl.data.prepare.inputs import ForeignFileError, find_files
+from raycl.data.prepare.passed_over import PASSED_OVER
 from raycl.data.prepare.source import InputFile, TextSource
 from raycl.data.prepare.spec import CorpusSpec
 from raycl.errors import InputError
@@ -74,8 +82,15 @@ def check_origin(
         for key in wanted
         if wanted[key] != made_from[key]
     ]
+    passed_over = sum(manifest.source.get(PASSED_OVER, {}).get("records", {}).values())
+    if passed_over and spec.source.on_bad_record != "skip":
+        differences.append(
+            f"on_bad_record ('skip', which passed over {passed_over:,} records, now "
+            f"{spec.source.on_bad_record!r})"
+        )
     remedies: list[str] = []
-    (files, all_there), recorded = _found(spec.source), manifest.source.get("files") or []
+    recorded = manifest.source.get("files") or []
+    files, all_there = ([], False) if is_pinned(spec.source, manifest) else _found(spec.source)
     if all_there and _has_times_only(recorded):
         reader, then = spec.source.format, manifest.source.get("format", "auto")
         differences += [f"format ({then!r}, now {reader!r})"] if reader != then else []
@@ -84,6 +99,10 @@ def check_origin(
         differences += _different_files(files, recorded)
     elif files and not _has_times_only(recorded):
         differences += _different_content(files, recorded)
+    elif not files and spec.source.dataset and not is_the_same_choice(spec.source, manifest):
+        differences.append(f"the dataset (it cannot be looked up: {spec.source.files[0]})")
+    if differences and (commit := commit_of(manifest)):
+        remedies.append(f"Its text is that of `revision: {commit}`")
     if differences:
         raise _other_corpus(storage, spec, differences, remedies)
 
@@ -106,6 +125,8 @@ def record_of(spec: CorpusSpec, files: list[ReadFile]) -> dict[str, Any]:
         **settings_of(spec),
         "patterns": list(spec.source.files),
         "format": spec.source.format,
+        "on_bad_record": spec.source.on_bad_record,
+        DATASET: recorded_choice(spec.source),
         "files": [file.recorded() for file in files],
     }
 
@@ -120,6 +141,8 @@ def _found(source: TextSource) -> tuple[list[InputFile], bool]:
     except ForeignFileError:
         raise
     except InputError:
+        if source.dataset is not None:  # where no hub is, a second look waits as long again
+            return [], False
         there = tuple(pattern for pattern in source.files if _is_there(source, pattern))
         return (find_files(replace(source, files=there)) if there else []), False
 

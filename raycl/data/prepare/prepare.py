@@ -19,6 +19,12 @@ from raycl.data.prepare.digests import check_unchanged
 from raycl.data.prepare.move import move_documents, spool_is_gone
 from raycl.data.prepare.origin import check_origin, prepared
 from raycl.data.prepare.pack_buckets import pack_buckets
+from raycl.data.prepare.passed_over import (
+    PASSED_OVER,
+    PassedOver,
+    check_allowed,
+    total_passed_over,
+)
 from raycl.data.prepare.plan import Job, PreparationPlan, Progress, plan_preparation
 from raycl.data.prepare.sharing import hashes_of, sharing_of
 from raycl.data.prepare.spec import CorpusSpec
@@ -102,11 +108,14 @@ def _prepare(
     if not plans:
         return finished
     unwritten: dict[str, Unwritten] = {}
+    passed_over: dict[str, PassedOver] = {}
     for name, plan in plans.items():
         tokenise_units(plan, _of(report, name))
         _check_text(plan)
         unwritten[name] = total(plan.job.spool.unwritten())
         check_unwritten(name, unwritten[name], plan.job.spec.unknown)
+        passed_over[name] = total_passed_over(plan.job.spool.passed_over())
+        check_allowed(name, passed_over[name], plan.job.spec.source.on_bad_record)
     agreement = agree(
         {n: plan.job.spool.hashes(range(len(plan.units))) for n, plan in plans.items()},
         {n: found for n, m in finished.items() if (found := hashes_of(storage, m)) is not None},
@@ -115,7 +124,7 @@ def _prepare(
     keys |= {name: plan.job.key for name, plan in plans.items()}
     for name, plan in plans.items():
         sharing = {**sharing_of(agreement, name, keys), **found_in_tokens(plan)}
-        facts = _Facts(sharing, unwritten[name])
+        facts = _Facts(sharing, unwritten[name], passed_over[name])
         finished[name] = _finish(plan, agreement.moves[name], facts, _of(report, name))
     for spec in specs:
         storage.remove_folder(layout.spools(spec.folder))
@@ -129,13 +138,15 @@ class _Facts:
     sharing: dict[str, Any]
     """What it shares with other corpora, and what was found in it where it was tokens."""
     unwritten: Unwritten
+    passed_over: PassedOver
 
 
 def _finish(plan: PreparationPlan, moves: SplitHashes, facts: _Facts, report: Progress) -> Manifest:
     spec = plan.job.spec
     job, parts = move_documents(plan, moves, report)
     packed = pack_buckets(job, parts, report)
-    manifest = describe_corpus(plan, packed, facts.sharing, facts.unwritten)
+    known = {**facts.sharing, PASSED_OVER: facts.passed_over.recorded()}
+    manifest = describe_corpus(plan, packed, known, facts.unwritten)
     if create_manifest(job.storage, spec.folder, manifest):
         return manifest
     committed = load_manifest(job.storage, spec.folder)

@@ -10,6 +10,7 @@ import numpy as np
 
 from raycl.data.prepare.documents import read_documents
 from raycl.data.prepare.inputs import plan_units
+from raycl.data.prepare.passed_over import Tally
 from raycl.data.prepare.source import InputFile, TextSource
 from raycl.data.prepare.unwritten import Unwritten, check_unwritten
 from raycl.data.tokenizer import TextTokenizer
@@ -41,10 +42,11 @@ def read_sample(source: TextSource, files: list[InputFile]) -> Sample:
     """
     sampled = spread(files, SAMPLED_FILES)
     texts: list[str] = []
+    tally = Tally()
     kept, whole = 0, len(sampled) == len(files)
     for file in sampled:
         size = 0
-        for text in _documents(source, file):
+        for text in _documents(source, file, tally):
             size += len(text)
             if kept + len(text) <= _ENCODED_CHARACTERS:
                 texts.append(text)
@@ -56,7 +58,14 @@ def read_sample(source: TextSource, files: list[InputFile]) -> Sample:
                 break
     if whole and not texts:
         names = ", ".join(file.url for file in files[:3])
-        raise InputError(names, "there is no document in it", "Give files that hold text")
+        problem, counted = "there is no document in it", tally.counted()
+        if counted.records:
+            first = counted.first[0]
+            problem += (
+                f": {counted.records:,} records cannot be read, such as {first.place}: "
+                f"{first.problem}"
+            )
+        raise InputError(names, problem, "Give files that hold text")
     read = sum(len(text.encode()) for text in texts)
     # From sizes alone: to open every file of a large corpus would take minutes.
     return Sample(texts, read if whole else sum(map(_most_text_bytes, files)))
@@ -79,10 +88,10 @@ def check_sample_written(
     check_unwritten(corpus, lost, allowed)
 
 
-def _documents(source: TextSource, file: InputFile) -> Iterator[str]:
+def _documents(source: TextSource, file: InputFile, tally: Tally) -> Iterator[str]:
     units, _ = plan_units(source, [file], SAMPLE_BYTES)
     for unit in units:
-        yield from read_documents(source, unit)
+        yield from read_documents(source, unit, tally)
 
 
 def _most_text_bytes(file: InputFile) -> int:

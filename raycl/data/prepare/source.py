@@ -10,6 +10,16 @@ from raycl.errors import InputError
 
 
 @dataclass(frozen=True)
+class DatasetChoice:
+    """Which part of a Hugging Face dataset is meant; None leaves it to the dataset."""
+
+    split: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    """A branch, tag or commit of the hub."""
+
+
+@dataclass(frozen=True)
 class TextSource:
     """The documents of a corpus: files, globs or folders, local or on an object store.
 
@@ -22,6 +32,10 @@ class TextSource:
     format: str = "auto"
     """The name of a reader, such as `jsonl`; `auto`: each file's suffix tells."""
     document_separator: str | None = None
+    on_bad_record: str = "error"
+    """What a record does that cannot be read: `error`, or `skip`, which passes it over."""
+    dataset: DatasetChoice | None = None
+    """That the files are those of a Hugging Face dataset, whose folder or name is in `files`."""
 
     def __post_init__(self) -> None:
         if isinstance(self.files, str):
@@ -48,6 +62,8 @@ class InputFile:
     """Nanoseconds since 1970 of a local file's last change, which no program can set; else 0."""
     inode: int = 0
     """The number of a local file in its file system; 0 elsewhere."""
+    sha256: str = ""
+    """Of its bytes, where its place knows it; else empty."""
 
     @property
     def facts(self) -> tuple[str, int, int, int, int]:

@@ -18,6 +18,7 @@ from raycl.data.document_hashes import HASH_BYTES, HashedCorpus, SplitHashes
 from raycl.data.prepare.buckets import Buckets
 from raycl.data.prepare.columns import KEY_BYTES, Documents
 from raycl.data.prepare.encode import EncodedBatch, encode_documents
+from raycl.data.prepare.passed_over import PassedOver
 from raycl.data.prepare.unwritten import Unwritten, total
 from raycl.data.tokenizer import TextTokenizer
 from raycl.storage import Storage
@@ -67,6 +68,21 @@ class Spool:
 
     def _unit_unwritten(self, unit_and_parts: tuple[int, int]) -> Unwritten:
         return read_record(self.storage, self._done_file(*unit_and_parts), Unwritten)
+
+    def write_passed_over(self, unit: int, counted: PassedOver) -> None:
+        """Keep what a unit passed over, if it is anything."""
+        if counted != PassedOver():
+            write_record(self.storage, self._passed_over_file(unit), counted)
+
+    def passed_over(self) -> Iterator[PassedOver]:
+        """What each unit that is complete passed over, in their order; not those with nothing."""
+        names, done = self.storage.list(self.folder), self.done()
+        found = (int(n.removesuffix(".passed")) for n in names if n.endswith(".passed"))
+        for unit in sorted(done.keys() & set(found)):
+            yield read_record(self.storage, self._passed_over_file(unit), PassedOver)
+
+    def _passed_over_file(self, unit: int) -> str:
+        return f"{self.folder}/{unit:06d}.passed"
 
     def _done_file(self, unit: int, parts: int) -> str:
         return f"{self.folder}/{unit:06d}-{parts:04d}.done"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
 
 from raycl.data.prepare import ray_tasks
 from raycl.data.prepare.documents import read_documents
+from raycl.data.prepare.passed_over import Tally
 from raycl.data.prepare.plan import Job, PreparationPlan, Progress
 from raycl.data.prepare.source import Unit
 from raycl.data.prepare.token_documents import TokenDocuments, holds_tokens, read_tokens
@@ -40,7 +42,7 @@ def _spool_unit(job: Job, item: dict[str, Any]) -> dict[str, Any]:
     if holds_tokens(job.spec.source):
         _spool_tokens(job, unit, pieces, tokenizer)
     else:
-        job.spool.write_unit(unit, read_documents(job.spec.source, pieces), tokenizer)
+        job.spool.write_unit(unit, _counted(job, unit, pieces), tokenizer)
     return {}
 
 
@@ -62,6 +64,13 @@ def found_in_tokens(plan: PreparationPlan) -> dict[str, Any]:
     paths = [spool.token_facts(unit) for unit in range(len(plan.units))]
     facts = total_facts(read_record(plan.job.storage, path, TokenFacts) for path in paths)
     return {FOUND_IN_TOKENS: facts.model_dump()}
+
+
+def _counted(job: Job, number: int, unit: Unit) -> Iterator[str]:
+    """The unit's documents; when the last is read, what was passed over is in the spool too."""
+    tally = Tally()
+    yield from read_documents(job.spec.source, unit, tally)
+    job.spool.write_passed_over(number, tally.counted())
 
 
 @lru_cache(maxsize=2)

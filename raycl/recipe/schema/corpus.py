@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -39,7 +39,7 @@ class Corpus(Configuration):
 
     text: tuple[Text, ...] = Field(
         default=(),
-        description="files, folders or globs: text, JSON lines, JSON, Parquet",
+        description="files, folders or globs: text, JSON lines, JSON, Parquet, Arrow",
         json_schema_extra=or_shorter({"type": "string"}),
     )
     tokens: tuple[Text, ...] = Field(
@@ -48,22 +48,53 @@ class Corpus(Configuration):
         "and .idx share; globs too",
         json_schema_extra=or_shorter({"type": "string"}),
     )
+    dataset: Text | None = Field(
+        default=None,
+        description="a Hugging Face dataset: a folder that `save_to_disk` wrote, or a name on the "
+        "hub, `owner/name`",
+    )
+    split: Text | None = Field(default=None, description="of a `dataset`; by default its only one")
+    config: Text | None = Field(
+        default=None, description="of a `dataset`: the configuration, or subset"
+    )
+    revision: Text | None = Field(
+        default=None, description="of a `dataset` on the hub: a branch, tag or commit"
+    )
     fetch: Text | None = Field(default=None, description="a corpus that `raycl fetch` knows")
-    text_field: Text = Field(default="text", description="field of JSON or column of Parquet")
+    text_field: Text = Field(
+        default="text",
+        description="field of JSON or column of Parquet; `text.body` is the field `body` within "
+        "`text` unless a field has this very name",
+    )
     format: Annotated[str, AfterValidator(_known_format)] = Field(
         default="auto",
-        description="how the files are read: `text`, `jsonl`, `json` or `parquet`; `auto`: as "
-        "their suffixes say",
+        description="how the files are read: `text`, `jsonl`, `json`, `parquet` or `arrow`; "
+        "`auto`: as their suffixes say",
     )
     document_separator: Text | None = Field(
         default=None,
         description="where the documents in a file of plain text end; by default at its end",
+    )
+    on_bad_record: Literal["error", "skip"] = Field(
+        default="error",
+        description="what a record does that cannot be read: end the preparation, or be passed "
+        "over and counted",
     )
     validation: Share = Field(
         default=Fraction(1, 200), gt=0, lt=1, description="share of documents held out"
     )
     shard_tokens: Count = Field(default=2**25, gt=0, description="tokens per shard, about")
     seed: Count = Field(default=0, description="of the shuffle and the held-out documents")
+
+    @model_validator(mode="after")
+    def _parts_of_a_dataset(self) -> Corpus:
+        for field in ("split", "config", "revision"):
+            if getattr(self, field) is not None and self.dataset is None:
+                raise FieldError(
+                    f"`{field}` is a part of a `dataset`, and there is none",
+                    "Give `dataset: owner/name` or a folder, or leave it out",
+                )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
+from raycl.data.prepare.readers.bad_record import BadRecord
 from raycl.data.prepare.readers.checks import BYTE_ORDER_MARK, BadDocumentError
 from raycl.data.prepare.readers.compression import UNREADABLE, open_unpacked, unreadable
 from raycl.data.prepare.readers.json_lines import JsonLinesReader
@@ -37,8 +38,8 @@ class JsonReader(Reader):
         else:
             yield from super().pieces(source, file, unit_bytes)
 
-    def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:
-        """The text of every object."""
+    def documents(self, source: TextSource, piece: Piece) -> Iterator[str | BadRecord]:
+        """The text of every object. A document that is no JSON is a damaged file."""
         url = piece.file.url
         if _has_lines(piece.file):
             yield from _LINES.documents(source, piece)
@@ -46,12 +47,12 @@ class JsonReader(Reader):
         try:
             value = parse_json(_whole(piece.file))
         except BadDocumentError as bad:
-            raise bad.at(f"{url} line {1 + bad.lines_into_it}") from bad
+            raise bad.at(url, "line", 1).error() from bad
         for number, record in enumerate(value if isinstance(value, list) else [value], start=1):
             try:
-                text = text_of(record, source.text_field)
+                text: str | BadRecord = text_of(record, source.text_field)
             except BadDocumentError as bad:
-                raise bad.at(f"{url} item {number}") from bad
+                text = bad.at(url, "item", number)
             yield text
 
 

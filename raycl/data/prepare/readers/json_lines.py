@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from raycl.data.prepare.file_systems import open_file_system
+from raycl.data.prepare.readers.bad_record import BadRecord
 from raycl.data.prepare.readers.checks import BadDocumentError
 from raycl.data.prepare.readers.compression import (
     CHUNK_BYTES,
@@ -36,15 +37,18 @@ class JsonLinesReader(Reader):
             stop = min(start + unit_bytes, file.size)
             yield Piece(file, start, stop), stop - start
 
-    def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:
+    def documents(self, source: TextSource, piece: Piece) -> Iterator[str | BadRecord]:
         """The text of every line that begins within the piece; blank lines are passed over."""
         for line in _lines(piece):
             if line.data.isspace():
                 continue
             try:
-                text = text_of(parse_json(line.data, line.offset), source.text_field)
+                value = parse_json(line.data, line.offset)
+                text: str | BadRecord = text_of(value, source.text_field)
             except BadDocumentError as bad:
-                raise bad.at(f"{piece.file.url} line {_lines_before(piece) + line.number}") from bad
+                # A line of JSON is one line, whatever the parser counts within it.
+                bad.lines_into_it = 0
+                text = bad.at(piece.file.url, "line", line.number, piece.start)
             yield text
 
 
@@ -85,11 +89,6 @@ def _unnumbered(piece: Piece) -> Iterator[tuple[int, bytes]]:
         while position < piece.stop and (line := stream.readline()):
             yield position, line
             position += len(line)
-
-
-def _lines_before(piece: Piece) -> int:
-    """Lines that begin before the piece does; counted only to name a line in an error."""
-    return sum(1 for _ in _lines(Piece(piece.file, 0, piece.start))) if piece.start else 0
 
 
 register(JsonLinesReader())

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
-from raycl.data.prepare.readers.checks import BadDocumentError, checked_text, decode
+from raycl.data.prepare.readers.checks import (
+    NO_FIELD,
+    NOT_JSON,
+    BadDocumentError,
+    checked_text,
+    decode,
+)
 
 _MOST_NAMES, _LONGEST_NAME = 20, 60
 
@@ -18,29 +26,62 @@ def parse_json(data: bytes, offset: int = 0) -> Any:
         return _DECODER.decode(text)
     except RecursionError as error:
         problem = "its lists or objects are nested too deeply to be read"
-        raise BadDocumentError(problem, "Correct or drop this document") from error
+        raise BadDocumentError(NOT_JSON, problem, "Correct or drop this document") from error
     except ValueError as error:
         problem = f"not valid JSON ({error})"
         if "\0" in text:
             problem += "; it holds NUL bytes, as files do that were not written to their end"
         lines = getattr(error, "lineno", 1) - 1
-        raise BadDocumentError(problem, "Correct or drop this line", lines) from error
+        raise BadDocumentError(NOT_JSON, problem, "Correct or drop this line", lines) from error
 
 
 def text_of(record: Any, text_field: str) -> str:
-    """The text in a JSON value. Raises BadDocumentError."""
+    """The text in a JSON value. Raises BadDocumentError.
+
+    A field of this very name comes first; else `text.body` is the field `body` of the object
+    `text`.
+    """
     if not isinstance(record, dict):
-        raise BadDocumentError("not a JSON object", 'Give one {"text": "…"} a line')
-    if text_field not in record:
-        names = ", ".join(name[:_LONGEST_NAME] for name in list(record)[:_MOST_NAMES]) or "none"
+        raise BadDocumentError(NOT_JSON, "not a JSON object", 'Give one {"text": "…"} a line')
+    for holder, name in _meant(record, text_field):
+        if isinstance(holder, _Repeated) and name in holder.repeated:
+            problem = f"it has the field {name!r} twice"
+            raise BadDocumentError(
+                "a field twice", problem, "Keep one of them, or drop this document"
+            )
+    return checked_text(holder[name], text_field)
+
+
+def _meant(record: dict[str, Any], text_field: str) -> list[tuple[dict[str, Any], str]]:
+    """The way to a field: each object on it, with the name that is meant there."""
+    way = next(_ways(record, text_field), None)
+    if way is None:
+        names = [name[:_LONGEST_NAME] for name in islice(_names(record), _MOST_NAMES)]
         raise BadDocumentError(
-            f"there is no field {text_field!r} (it has {names})",
+            NO_FIELD,
+            f"there is no field {text_field!r} (it has {', '.join(names) or 'none'})",
             "Set `text_field` to the field that holds the text",
         )
-    if isinstance(record, _Repeated) and text_field in record.repeated:
-        problem = f"it has the field {text_field!r} twice"
-        raise BadDocumentError(problem, "Keep one of them, or drop this document")
-    return checked_text(record[text_field], text_field)
+    return way
+
+
+def _ways(record: dict[str, Any], path: str) -> Iterator[list[tuple[dict[str, Any], str]]]:
+    if path in record:
+        yield [(record, path)]
+    for dot in (place for place, letter in enumerate(path) if letter == "."):
+        below = record.get(path[:dot])
+        if isinstance(below, dict):
+            for rest in _ways(below, path[dot + 1 :]):
+                yield [(record, path[:dot]), *rest]
+
+
+def _names(record: dict[str, Any], above: str = "") -> Iterator[str]:
+    """The names of an object's fields, and of those within them, as `text_field` takes them."""
+    for name, value in record.items():
+        if isinstance(value, dict) and value:
+            yield from _names(value, f"{above}{name}.")
+        else:
+            yield above + name
 
 
 class _Repeated(dict[str, Any]):

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from raycl.data.prepare.readers.bad_record import BadRecord
 from raycl.data.prepare.readers.compression import expected_bytes
 from raycl.data.prepare.source import InputFile, Piece, TextSource, TokenDocument
 from raycl.errors import InputError
@@ -47,11 +48,11 @@ class Reader(ABC):
         yield Piece(file, 0, file.size), expected_bytes(file)
 
     @abstractmethod
-    def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:
-        """Every document of a piece, blank ones too.
+    def documents(self, source: TextSource, piece: Piece) -> Iterator[str | BadRecord]:
+        """Every document of a piece, blank ones too, and a BadRecord for each that is not text.
 
-        Raises InputError that names the file and the line of a document that is not text; OSError
-        and pyarrow's errors where the file cannot be read.
+        A BadRecord is an error unless the corpus passes such records over. Raises InputError,
+        OSError and pyarrow's errors where the file cannot be read.
         """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
+from raycl.data.prepare.readers.bad_record import BadRecord
 from raycl.data.prepare.readers.checks import BadDocumentError, decode, refuse_nul
 from raycl.data.prepare.readers.compression import (
     CHUNK_BYTES,
@@ -22,16 +23,15 @@ class TextReader(Reader):
     name = "text"
     suffixes = (".txt", ".text", ".md")
 
-    def documents(self, source: TextSource, piece: Piece) -> Iterator[str]:
+    def documents(self, source: TextSource, piece: Piece) -> Iterator[str | BadRecord]:
         """What stands between separators, or the whole text."""
         separator = (source.document_separator or "").encode()
         line, offset = 1, 0
         for document in _pieces_of_text(piece, separator):
             try:
-                text = decode(document, offset)
-                refuse_nul(text)
+                text: str | BadRecord = refuse_nul(decode(document, offset))
             except BadDocumentError as bad:
-                raise bad.at(f"{piece.file.url} line {line + bad.lines_into_it}") from bad
+                text = bad.at(piece.file.url, "line", line)
             yield text
             line += document.count(b"\n") + separator.count(b"\n")
             offset += len(document) + len(separator)
@@ -54,7 +54,8 @@ def _split(stream: io.BufferedReader, separator: bytes) -> Iterator[bytes]:
     while chunk := stream.read(CHUNK_BYTES):
         *documents, rest = (rest + chunk).split(separator)
         yield from documents
-    yield rest
+    if rest.strip():  # a file may end with a separator
+        yield rest
 
 
 register(TextReader())
