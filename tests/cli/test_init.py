@@ -164,6 +164,7 @@ class Terminal:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self.read, child = pty.openpty()
         self.text = ""
+        self._passed = 0
         self.process = subprocess.Popen(
             [sys.executable, "-m", "raycl", "init", *arguments],
             stdin=child,
@@ -175,15 +176,16 @@ class Terminal:
         os.close(child)
 
     def wait_for(self, words: str) -> None:
-        """Read until the words are there, behind what was read before."""
-        begin, limit = len(self.text), time.monotonic() + 120
-        while words not in self.text[begin:]:
+        """Read until the words are there, behind those that were waited for before."""
+        limit = time.monotonic() + 120
+        while (found := self.text.find(words, self._passed)) < 0:
             assert time.monotonic() < limit, self.text
             if select.select([self.read], [], [], 1)[0]:
                 try:
-                    self.text += os.read(self.read, 4096).decode()
+                    self.text += os.read(self.read, 4096).decode(errors="replace")
                 except OSError:
                     raise AssertionError(self.text) from None
+        self._passed = found + len(words)
 
     def answer(self, question: str, answer: str) -> None:
         """Wait for the question, and answer."""
