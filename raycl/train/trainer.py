@@ -16,6 +16,7 @@ from raycl.plan.training import Training
 from raycl.states.mark import StateMark, ValidationFacts
 from raycl.storage import Storage
 from raycl.train.batch import ExpectedRows
+from raycl.train.borders import find_borders
 from raycl.train.cadence import saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
@@ -104,7 +105,8 @@ class Trainer:
         """The model, of which this rank holds its share; `initialize` gives it first weights."""
         task = self._task
         attention = attention_choices(task.execution.attention, self._world.device, self._dtype)
-        model = empty_model(task.model, task.sequence_length, attention).train()
+        borders = find_borders(self._storage, task.documents, self._manifests.values())
+        model = empty_model(task.model, task.sequence_length, attention, borders).train()
         freeze_unreached(model, task.model)
         restrict(model, task.trains)
         kept = {"activation_checkpointing": self._micro_batch.checkpointing}
@@ -181,13 +183,14 @@ class Trainer:
 
         Where the device has no room, once more with half the rows at a time: nothing was updated.
         """
+        predicted = self._predicted(rows)
         while True:
             try:
                 return accumulate_gradients(
                     self.model,
                     cut(rows, self._micro_batch.rows, self._most_rows),
                     self._world,
-                    self._tokens_per_step,
+                    predicted,
                 )
             except torch.OutOfMemoryError as error:
                 self._micro_batch.halve(error, self._world)
@@ -196,6 +199,13 @@ class Trainer:
             self._optimizer.zero_grad(set_to_none=True)
             if self._world.device.type == "cuda":
                 torch.cuda.empty_cache()
+
+    def _predicted(self, rows: torch.Tensor) -> int | torch.Tensor:
+        """How many tokens all ranks predict in this step; `rows` are this rank's (collective)."""
+        if self.model.borders is None:
+            return self._tokens_per_step
+        counted = self._world.sum(self.model.predicted(rows))
+        return counted.clamp(min=1).float()  # below 2^24 exact, above it to 6e-8
 
     def resolve(self) -> None:
         """Read the losses of all steps so far into the history; waits for the device (collective).
@@ -288,6 +298,7 @@ class Trainer:
                 rows=self._task.validation.rows,
                 micro_batch=self._micro_batch.rows,
                 precision=precision_name(self._dtype),
+                documents=self._task.documents,
             ),
             transposed=is_transposed(self.model),
         )

@@ -14,15 +14,14 @@ from torch.nn import functional
 from raycl.models.configuration import check_positions
 from raycl.plan.training import ModelSpec
 from raycl.train.model.architecture import earlier_configuration, hugging_face_config
-from raycl.train.model.attention import built_with
+from raycl.train.model.attention import FLASH, built_with
+from raycl.train.model.documents import IGNORED, Borders, positions_of, targets_of
 from raycl.train.model.dropout import silence_configuration, silence_modules
 from raycl.train.model.empty import empty_causal_model
 from raycl.train.model.head import head_of
 from raycl.train.model.loss import summed_cross_entropy
 from raycl.train.model.quiet import silent
-
-_IGNORED = -1
-"""Tokens below 0 are padding, and no targets."""
+from raycl.train.model.within_documents import built_within
 
 
 class LanguageModel(nn.Module):
@@ -32,9 +31,11 @@ class LanguageModel(nn.Module):
     A parameter's name is `model.` followed by its Hugging Face name.
     """
 
-    def __init__(self, model: transformers.PreTrainedModel) -> None:
+    def __init__(self, model: transformers.PreTrainedModel, borders: Borders | None = None) -> None:
         super().__init__()
         self.model = model
+        self.borders = borders
+        """Where attention and loss stop; None: they go over the whole row."""
         self.vocabulary = vocabulary_of(model)
         self.keeps_gathered = False
         """Whether gathered weights stay from a step's first micro-batch to its last."""
@@ -47,14 +48,14 @@ class LanguageModel(nn.Module):
 
         A token below 0 is padding: as a target it is ignored, and as an input it is token 0.
         """
-        inputs, targets = rows[:, :-1].clamp(min=0), rows[:, 1:].reshape(-1)
+        inputs, targets = self._inputs(rows), targets_of(rows, self.borders).reshape(-1)
         if self._head is None:
-            logits = self.model(input_ids=inputs, use_cache=False).logits.flatten(0, 1)
-            targets = targets.clamp(min=_IGNORED)
+            logits = self.model(**inputs, use_cache=False).logits.flatten(0, 1)
+            targets = targets.clamp(min=IGNORED)
             return functional.cross_entropy(
-                logits.float(), targets, ignore_index=_IGNORED, reduction="sum"
+                logits.float(), targets, ignore_index=IGNORED, reduction="sum"
             )
-        hidden = self.model.base_model(input_ids=inputs, use_cache=False)[0].flatten(0, 1)
+        hidden = self.model.base_model(**inputs, use_cache=False)[0].flatten(0, 1)
         projection = self.model.get_output_embeddings()
         return summed_cross_entropy(
             hidden,
@@ -65,6 +66,23 @@ class LanguageModel(nn.Module):
             bias=getattr(projection, "bias", None),
         )
 
+    def predicted(self, rows: torch.Tensor) -> torch.Tensor:
+        """How many tokens of the rows are predicted, as an int64 scalar on their device."""
+        return (targets_of(rows, self.borders) >= 0).sum()
+
+    def _inputs(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Token ids, and where documents are kept apart their positions.
+
+        Flash attention finds documents by positions in a batch of one row alone.
+        """
+        ids = rows[:, :-1].clamp(min=0)
+        if self.borders is None:
+            return {"input_ids": ids}
+        given = {"input_ids": ids, "position_ids": positions_of(rows, self.borders)}
+        if self.model.config._attn_implementation != FLASH:
+            return given
+        return {name: tensor.reshape(1, -1) for name, tensor in given.items()}
+
 
 def vocabulary_of(model: transformers.PreTrainedModel) -> int:
     """Tokens that both the embedding and the output matrix have."""
@@ -73,20 +91,24 @@ def vocabulary_of(model: transformers.PreTrainedModel) -> int:
 
 
 def empty_model(
-    spec: ModelSpec, sequence_length: int, attention: Sequence[str] = ("sdpa", "eager")
+    spec: ModelSpec,
+    sequence_length: int,
+    attention: Sequence[str] = ("sdpa", "eager"),
+    borders: Borders | None = None,
 ) -> LanguageModel:
     """The float32 model, without dropout, whose parameters have no bytes (the meta device).
 
-    `attention` has transformers' names; the first that the model supports is taken. Buffers are
-    real and on the CPU. Raises InputError where the sequence is too long for the model, or the
-    configuration is not usable.
+    `attention` has transformers' names; the first that the model supports is taken. With `borders`
+    it has to stay within documents. Buffers are real and on the CPU. Raises InputError where the
+    sequence is too long for the model, or the configuration is not usable.
     """
     config = _configuration(spec)
-    model = built_with(config, attention, lambda name: empty_causal_model(config, name))
+    choose = built_with if borders is None else built_within
+    model = choose(config, attention, lambda name: empty_causal_model(config, name))
     silence_modules(model)
     check_positions(model.config.to_dict(), sequence_length)
     model.config.use_cache = False
-    return LanguageModel(model)
+    return LanguageModel(model, borders)
 
 
 def _configuration(spec: ModelSpec) -> transformers.PretrainedConfig:

@@ -17,14 +17,14 @@ def accumulate_gradients(
     model: LanguageModel,
     pieces: torch.Tensor,
     world: World,
-    global_tokens: int,
+    global_tokens: int | torch.Tensor,
 ) -> torch.Tensor:
     """Forward and backward over this rank's pieces [pieces, rows per piece, length + 1].
 
     Gradients become those of the mean over the global batch: every rank adds its sum divided by
-    `global_tokens`. Where a loss is not finite, on whichever rank, all gradients become NaN, so
-    that the reduced norm tells every rank. Returns Σ loss / global_tokens of this rank, a scalar
-    that is left on the device.
+    `global_tokens`, the tokens that all ranks predict in this step. Where a loss is not finite, on
+    whichever rank, all gradients become NaN, so that the reduced norm tells every rank. Returns
+    Σ loss / global_tokens of this rank, a scalar that is left on the device.
     """
     total = torch.zeros((), device=world.device)
     for number, piece in enumerate(pieces, 1):
