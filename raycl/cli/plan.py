@@ -50,6 +50,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.cluster.memory import worker_memory
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
+    from raycl.recipe.documents import documents_text
     from raycl.recipe.seed import seed_text
     from raycl.recipe.stand_ins import knows_texts
     from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
@@ -85,6 +86,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
         known = knows_texts(definition.recipe, recipes)
         new_tokens = [found.sentence for found in resolution.unmade]
         new_tokens += [sentence for model in grown for sentence in model.sentences]
+        new_tokens.append(documents_text(definition.recipe))
         for sentence in (*new_tokens, *known, seed_text(definition.recipe, recipes)):
             if sentence:
                 Console().print(sentence, markup=False, soft_wrap=True)
@@ -102,7 +104,7 @@ def steps(  # noqa: PLR0913 (each is an option of the command)
     scale: Scale = None,
 ) -> None:
     """Show each step's learning rate and rows, by the very functions that training uses."""
-    from raycl.cli.plan_view import print_steps, stage_trains, step_lines
+    from raycl.cli.plan_view import print_steps, stage_loss_weights, stage_trains, step_lines
     from raycl.recipe.definition import corpus_facts, define, trainings
     from raycl.recipe.sweep_plan import resolve_inputs
     from raycl.storage import Storage
@@ -126,3 +128,5 @@ def steps(  # noqa: PLR0913 (each is an option of the command)
         print_steps(lines, Console())
         if (trains := stage_trains(whole[label].chain, stage)) is not None:
             print(f"{stage} trains {trains}.")
+        if text := stage_loss_weights(whole[label].chain, stage):
+            print(f"{stage}: {text}.")

@@ -26,7 +26,7 @@ from raycl.plan.training import ModelSpec, Training
 from raycl.plan.validation import Validation
 from raycl.storage import Storage
 from raycl.train.loop import train
-from raycl.train.model.language_model import LanguageModel
+from raycl.train.model.language_model import LanguageModel, RowWeights
 from raycl.train.observers import Observer
 from tests.helpers.manifests import small_manifest
 
@@ -139,9 +139,11 @@ def poison(task: Training, storage: Storage, steps: Sequence[int], value: float)
     last = np.stack([next(stream(step))[-1] for step in steps]).astype(np.int64)
     marked = torch.from_numpy(last)
 
-    def poisoned(self: LanguageModel, rows: torch.Tensor) -> torch.Tensor:
+    def poisoned(
+        self: LanguageModel, rows: torch.Tensor, weights: RowWeights | None = None
+    ) -> torch.Tensor:
         found = (rows[:, None] == marked.to(rows.device)).all(-1).any()
-        loss = forward(self, rows)
+        loss = forward(self, rows, weights)
         if math.isfinite(value):
             return loss * torch.where(found, value, 1.0)
         return loss + torch.where(found, value, 0.0)

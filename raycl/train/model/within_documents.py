@@ -118,7 +118,8 @@ def _same_alone(
     model: transformers.PreTrainedModel, plain: transformers.PreTrainedModel, flat: bool
 ) -> bool:
     """Whether packed rows give the logits of each document alone, and plain rows do not."""
-    rows, documents = _rows(int(model.get_input_embeddings().weight.shape[0]))
+    embedding: Any = model.get_input_embeddings()
+    rows, documents = _rows(len(embedding.weight))
     ids, places = rows[:, :-1], positions_of(rows, Borders(end=0))
     given = (ids.reshape(1, -1), places.reshape(1, -1)) if flat else (ids, places)
     packed = _logits(model, given[0], position_ids=given[1]).flatten(0, 1)
