@@ -1,7 +1,7 @@
 """What keeping documents apart costs on one CPU thread: tokens a second with and without.
 
-`python -m benchmarks.documents_cost` prints a line for each row length: a GPT-NeoX of 1.3 million
-parameters (the quickstart's) and a Llama of 22 million, whose documents end at every 256th token
+`python -m benchmarks.documents_cost` prints a line for each row length: a GPT-NeoX of 2.9 million
+parameters and a Llama of 7 million, whose documents end at every 256th token
 on average. Each number is the best of `_ROUNDS` forward and backward passes, in CPU seconds.
 """
 
@@ -17,12 +17,12 @@ from raycl.plan.training import ModelSpec
 from raycl.train.model.documents import Borders
 from raycl.train.start.fill import whole_model
 
-_ROUNDS, _TOKENS, _END, _DOCUMENT = 5, 4096, 0, 256
+_ROUNDS, _TOKENS, _END, _DOCUMENT = 3, 2048, 0, 256
 _LLAMA = {
     "model_type": "llama",
     "vocab_size": 8192,
-    "hidden_size": 512,
-    "intermediate_size": 1408,
+    "hidden_size": 256,
+    "intermediate_size": 704,
     "num_hidden_layers": 4,
     "num_attention_heads": 8,
     "num_key_value_heads": 8,
@@ -30,7 +30,7 @@ _LLAMA = {
 }
 _MODELS: dict[str, dict[str, Any]] = {
     "gpt-neox-tiny": {**PRESETS["gpt-neox-tiny"], "vocab_size": 8192},
-    "llama 22M": _LLAMA,
+    "llama 7M": _LLAMA,
 }
 
 

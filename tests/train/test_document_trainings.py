@@ -115,6 +115,7 @@ CASES: dict[str, dict[str, Any]] = {
         "reset": False,
     },
     "parts of matrices": {**WITHIN, "config": configuration("llama"), "layout": {"tensor": 2}},
+    "weights of corpora": {**WITHIN, "loss_weights": (("older", 0.25),), "micro_batch": 1},
     "learned positions": {**WITHIN, "config": configuration("gpt2")},
 }
 

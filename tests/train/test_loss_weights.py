@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from raycl.plan.chain import Chain
-from raycl.plan.loss_weights import LossWeights
 from raycl.plan.training import ModelSpec, Training
 from raycl.storage import Storage
 from raycl.train import loop
@@ -101,12 +98,9 @@ def test_in_bfloat16_a_weight_is_not_rounded() -> None:
     assert ratio == pytest.approx(0.3, rel=1e-3)
 
 
-def weighed(task: Training, *weights: tuple[str, float]) -> Training:
-    """The task with weights of corpora in both of its stages."""
-    chain = task.chain
-    stages = [replace(stage, loss_weights=LossWeights(weights)) for stage in chain.stages]
-    made = Chain(chain.initial, stages, chain.fingerprints, chain.sequence_length)
-    return replace(task, chain=made)
+def weighed(*weights: tuple[str, float], **fields: Any) -> Training:
+    """A task with weights of corpora in both of its stages."""
+    return make_task(loss_weights=weights, **fields)
 
 
 def losses(storage: Storage, task: Training) -> list[dict[str, Any]]:
@@ -116,7 +110,7 @@ def losses(storage: Storage, task: Training) -> list[dict[str, Any]]:
 
 
 def test_rows_know_their_corpus_on_any_number_of_workers() -> None:
-    task = weighed(make_task(), ("older", 0.25))
+    task = weighed(("older", 0.25))
     everyone = row_weights(task.chain, 3, ALONE)
     assert everyone is not None
     runs, weights = task.chain.rows(3), {"older": 0.25, "new": 1.0}
@@ -131,7 +125,7 @@ def test_rows_know_their_corpus_on_any_number_of_workers() -> None:
 def test_the_loss_of_a_weighted_training_is_right(tmp_path: Path) -> None:
     """The first step, by hand: new rows alone where the older corpus has no weight."""
     storage = make_storage(tmp_path)
-    task = weighed(make_task(stop=1), ("older", 0.0))
+    task = weighed(("older", 0.0), stop=1)
     first = whole_model(task.model, LENGTH, task.seed)
     given = torch.from_numpy(next(make_batches(task, storage)(0)).astype(np.int64))
     new = sum(run.count for run in task.chain.rows(0) if run.corpus == "new")
@@ -141,7 +135,7 @@ def test_the_loss_of_a_weighted_training_is_right(tmp_path: Path) -> None:
 
 
 def test_a_step_without_any_weight_has_no_gradient(tmp_path: Path) -> None:
-    task = weighed(make_task(stop=1), ("older", 0.0), ("new", 0.0))
+    task = weighed(("older", 0.0), ("new", 0.0), stop=1)
     last = losses(make_storage(tmp_path), task)[-1]
     assert last["loss"] == 0.0
     assert last["gradient_norm"] == 0.0
@@ -149,11 +143,11 @@ def test_a_step_without_any_weight_has_no_gradient(tmp_path: Path) -> None:
 
 def test_names_of_steps_hold_weights_that_are_not_1() -> None:
     plain = make_task()
-    assert weighed(plain).chain.name(6) == plain.chain.name(6)
+    assert weighed().chain.name(6) == plain.chain.name(6)
     names = {
-        weighed(plain, *weights).chain.name(step)
+        weighed(*weights).chain.name(step)
         for step in (1, 6)
         for weights in [(("older", 0.5),), (("older", 0.25),), (("new", 0.5),), ()]
     }
     assert len(names) == 8
-    assert weighed(plain, ("older", 0.5)).chain.name(0) == plain.chain.name(0)
+    assert weighed(("older", 0.5)).chain.name(0) == plain.chain.name(0)

@@ -143,7 +143,8 @@ def _check_documents(training: Training, facts: ModelFacts | None, where: str) -
     from raycl.train.model.within_documents import check_within
 
     wanted = training.execution.attention
-    names = tuple(NAMES.values()) if wanted == "auto" else (NAMES[wanted],)
+    # Whether flash attention is installed on the workers is not known here.
+    names = (NAMES["sdpa"], NAMES["eager"]) if wanted == "auto" else (NAMES[wanted],)
     with within(where):
         check_within(training.model.config, facts.parameters, names)
 
