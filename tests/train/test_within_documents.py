@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
 
 from raycl.errors import InputError
 from raycl.plan.training import ModelSpec
@@ -106,9 +107,21 @@ def test_so_they_are_with_windows_soft_caps_and_shared_keys(
 
 
 @pytest.mark.parametrize("kind", ["gpt_neox", "llama", "gpt2", "qwen3"])
-def test_one_mask_serves_all_layers(kind: str) -> None:
-    model = empty_model(ModelSpec(configuration(kind)), LENGTH, borders=Borders(END))
+def test_one_mask_serves_all_layers(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of numbers as they are computed with, so that no layer makes and keeps one of its own."""
+    model = whole_model(ModelSpec(configuration(kind)), LENGTH, 0, borders=Borders(END))
     assert model.model.config._attn_implementation == WITH_ONE_MASK
+    attention, masks = functional.scaled_dot_product_attention, []
+
+    def noted(*given: Any, **fields: Any) -> torch.Tensor:
+        masks.append(fields["attn_mask"])
+        return attention(*given, **fields)
+
+    monkeypatch.setattr(functional, "scaled_dot_product_attention", noted)
+    model(rows())
+    first, second = masks
+    assert first.data_ptr() == second.data_ptr()
+    assert (first.dtype, first.shape) == (torch.float32, (3, 1, LENGTH, LENGTH))
 
 
 @pytest.mark.parametrize("kind", ["gpt_neox", "llama", "gpt2", "qwen3", "gemma2", "gemma3_text"])
