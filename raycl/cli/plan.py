@@ -84,7 +84,7 @@ def steps(  # noqa: PLR0913 (each is an option of the command)
     scale: Scale = None,
 ) -> None:
     """Show each step's learning rate and rows, by the very functions that training uses."""
-    from raycl.cli.plan_view import print_steps, stage_trains, step_lines
+    from raycl.cli.plan_view import print_steps, stage_loss_weights, stage_trains, step_lines
     from raycl.recipe.definition import corpus_facts, define, trainings
     from raycl.recipe.sweep_plan import resolve_inputs
     from raycl.storage import Storage
@@ -108,3 +108,5 @@ def steps(  # noqa: PLR0913 (each is an option of the command)
         print_steps(lines, Console())
         if (trains := stage_trains(whole[label].chain, stage)) is not None:
             print(f"{stage} trains {trains}.")
+        if text := stage_loss_weights(whole[label].chain, stage):
+            print(f"{stage}: {text}.")

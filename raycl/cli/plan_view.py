@@ -69,14 +69,15 @@ def print_plan_summary(plan: Plan, console: Console) -> None:
 
 
 def _partial(plan: Plan) -> list[str]:
-    """A sentence for each way in which a stage trains a part of the weights."""
+    """A sentence for each way in which a stage trains a part of the weights, or weighs its loss."""
     found = {}
     for node in plan.nodes:
         if node.trains != "all":
             trained = f": {node.trained_parameters:,} parameters" if node.trained_parameters else ""
             tied = f"; {node.tied}" if node.tied else ""
             found[node.stage, node.trains] = f"{node.stage} trains {node.trains}{trained}{tied}."
-    return list(found.values())
+    weighed = {f"{n.stage}: {n.loss_weights}." for n in plan.nodes if n.loss_weights}
+    return [*found.values(), *sorted(weighed)]
 
 
 def disk_text(disk: DiskUse) -> str:
@@ -170,6 +171,11 @@ def stage_trains(chain: Chain, stage: str) -> str | None:
     """What a stage trains, for people; None where it is every weight."""
     trains = next(entry.trains for entry in chain.stages if entry.name == stage)
     return None if trains.everything else trains.text
+
+
+def stage_loss_weights(chain: Chain, stage: str) -> str:
+    """How much tokens count in a stage's loss, for people; empty where all count alike."""
+    return next(entry.loss_weights_text for entry in chain.stages if entry.name == stage)
 
 
 def _row_columns(chain: Chain, step: int, corpora: Sequence[str]) -> dict[str, Any]:

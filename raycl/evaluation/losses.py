@@ -11,9 +11,11 @@ from raycl.data.manifest import Manifest, has_manifest, load_manifest
 from raycl.data.tokenizer import TextTokenizer, read_tokenizer
 from raycl.errors import InputError
 from raycl.evaluation.store import Measured, add_losses, read_losses
+from raycl.plan.documents import Documents
 from raycl.states.lookup import find_state
 from raycl.states.mark import ValidationFacts
 from raycl.storage import Storage, layout
+from raycl.train.borders import find_borders
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.kernels import kernels
@@ -36,12 +38,14 @@ class Measure:
     """Rows per forward pass. Another number would add losses in another order, and so give other
     last bits."""
     dtype: torch.dtype
+    documents: Documents
 
     @classmethod
     def of(cls, state: StoredState, world: World) -> Measure:
         """The way that the state's mark records, or the default where it records none."""
         kept = state.mark.validation or _UNKNOWN
-        return cls(kept.rows, kept.micro_batch, compute_dtype(kept.precision, world.device))
+        dtype = compute_dtype(kept.precision, world.device)
+        return cls(kept.rows, kept.micro_batch, dtype, kept.documents)
 
 
 def evaluate_state(
@@ -123,7 +127,8 @@ def _measure(
     # The model is built once, for the corpus with the longest rows.
     longest = max(manifests[corpus].row_length for corpus in wanted) - 1
     attention = attention_choices("auto", world.device, measure.dtype)
-    model = load_model(storage, state, longest, attention).to(world.device)
+    borders = find_borders(storage, measure.documents, manifests.values())
+    model = load_model(storage, state, longest, attention, borders).to(world.device)
     shard_model(model, world, measure.dtype)
     losses: dict[Measured, float] = {}
     # Each corpus is measured alone, because rows of corpora may differ in length and number.

@@ -173,7 +173,8 @@ def _key(stage: ChainStage) -> tuple[Any, ...]:
     # A mixture equals itself only. `mixture_of` makes one object of equal sources, so that stages
     # of one sweep share theirs; comparing sources here would cost more than it finds.
     length = stage.whole_steps or stage.steps
-    return (stage.schedule, length, stage.reset_optimizer, stage.mixture, stage.trains)
+    what = (stage.mixture, stage.trains, stage.loss_weights)
+    return (stage.schedule, length, stage.reset_optimizer, *what)
 
 
 def _existing_or(

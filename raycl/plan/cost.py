@@ -51,6 +51,8 @@ class NodePlan:
     """How many parameters that is; None where it is not known."""
     tied: str = ""
     """A sentence where a part is trained of a model whose head is the embedding."""
+    loss_weights: str = ""
+    """How much the tokens of corpora count in its loss, for people; empty where all count alike."""
 
     @property
     def exists(self) -> bool:
@@ -214,6 +216,9 @@ def _node_plan(node: Node, stored: StoredTree, size: _Size | None, place: Place)
         trains=training.trains.text,
         trained_parameters=size.trained if size else None,
         tied=size.tied if size else "",
+        loss_weights=training.chain.stages[
+            training.chain.stage_index(training.start)
+        ].loss_weights_text,
     )
 
 

@@ -98,6 +98,8 @@ class Computation:
     precision: Computed = "float32"
     device: Device = "cpu"
     attention: str = "auto"
+    within_documents: bool = False
+    """Whether documents are kept apart, for which attention needs a mask unless it is `flash`."""
     saves_between: bool = False
     """Whether states are written while training goes on. It matters on a CPU alone, as does `end`,
     since the copy of what is written lies in the host's memory."""
@@ -164,7 +166,8 @@ def step_memory(facts: MemoryFacts, layout: Layout, computation: Computation) ->
         gradients=4 * trained / parts,
         moments=8 * trained / parts,
         gathered=_gathered(facts, layout, computation),
-        activations=computation.micro_batch * _kept(kept, computation.checkpointing, layout.tensor),
+        activations=computation.micro_batch
+        * (_kept(kept, computation.checkpointing, layout.tensor) + _mask(facts, computation)),
         logits=_logits(facts, computation),
         exchange=_exchange(facts, layout, computation),
         working=computation.micro_batch * 2 * kept.working / layout.tensor,
@@ -207,6 +210,16 @@ def _kept(kept: Activations, checkpointing: Checkpointing, tensor: int) -> float
     if checkpointing == "selective":
         return kept.outside + kept.selective * factor + again
     return kept.outside + kept.inputs + again
+
+
+def _mask(facts: MemoryFacts, computation: Computation) -> float:
+    """Bytes of one row's mask: a number for each pair of places, which all layers share.
+
+    Models whose layers have windows of several kinds make one of each, and are counted with one.
+    """
+    if not computation.within_documents or computation.attention == "flash":
+        return 0.0
+    return float(computation.bytes_each * facts.sequence_length**2)
 
 
 def _logits(facts: MemoryFacts, computation: Computation) -> float:

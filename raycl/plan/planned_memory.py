@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from raycl.errors import InputError
+from raycl.plan.documents import WITHIN
 from raycl.plan.execution import Device, precision_on
 from raycl.plan.fit import Fit, best_layout, fit, hosts_of, roomy_layout, usable
 from raycl.plan.layout import Layout, chosen_layout
@@ -143,6 +144,7 @@ def _wanted(training: Training, layout: Layout, device: Device) -> Computation:
         precision=precision_on(execution.precision, device),
         device=device,
         attention=execution.attention,
+        within_documents=training.documents == WITHIN,
         **written_by(training, device),
     )
 

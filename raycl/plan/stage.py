@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from raycl.errors import InputError
 from raycl.plan.anneal import Annealed
 from raycl.plan.epochs import order_word
+from raycl.plan.loss_weights import PLAIN, LossWeights
 from raycl.plan.mixture import Mixture, Source
 from raycl.plan.rounding import Counts
 from raycl.plan.schedule import BaseSchedule
@@ -39,6 +40,17 @@ class ChainStage:
     """Length for which the schedule is made, where the stage stops earlier; None: `steps`."""
     trains: Trains = ALL
     """The weights that its steps update."""
+    loss_weights: LossWeights = PLAIN
+    """How much a token of each corpus counts in the loss."""
+
+    @property
+    def loss_weights_text(self) -> str:
+        """What the loss weights mean for the stage as a whole, for people; empty without any."""
+        if self.loss_weights.plain:
+            return ""
+        rows = self.mixture.supplied(np.array([self.steps]))[:, 0]
+        corpora = (source.corpus for source in self.mixture.sources)
+        return self.loss_weights.text(list(zip(corpora, map(int, rows), strict=True)))
 
     def rates(self, first: int, stop: int, tokens_per_step: int) -> NDArray[np.float64]:
         """Learning rates of the stage's updates first … stop − 1."""
@@ -57,7 +69,8 @@ def step_words(
     """Words that are hashed of the stage's steps start … stop − 1, and how many each step has.
 
     The words of a step: whether the optimizer is reset, with which weights are trained where it is
-    not all of them; the bits of the rate; and the words of each source (see `_source_words`). A
+    not all of them, and which weights corpora have in the loss where not all have 1; the bits of
+    the rate; and the words of each source (see `_source_words`). A
     source without rows in a step has no words there, and sources stand in batch order. So the words
     of two steps are equal exactly when the steps train the same.
     `resets` says whether the optimizer is reset before the stage's first step.
@@ -65,7 +78,7 @@ def step_words(
     sources = stage.mixture.sources
     supplied = _supplied(stage.mixture, start, stop)
     table = np.zeros((stop - start, 2 + 4 * len(sources)), dtype=np.int64)
-    table[:, 0] = stage.trains.word
+    table[:, 0] = stage.loss_weights.word(stage.trains.word, fingerprints)
     table[:1, 0] += resets and start == 0  # a slice, since the range may be empty
     table[:, 1] = _usable(stage, start, stage.rates(start, stop, tokens_per_step)).view(np.int64)
     counts = np.diff(supplied)

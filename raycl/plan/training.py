@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from raycl.plan.chain import Chain
+from raycl.plan.documents import ACROSS, Documents
 from raycl.plan.execution import Execution
 from raycl.plan.holding import Holding
 from raycl.plan.optimizer import Optimizer
@@ -52,6 +53,8 @@ class Training:
     """With `micro_batch` None, a worker takes as many rows at once as its memory holds. With
     `save_every` and `keep_every` None, only the end state is saved. The end state is always kept,
     whatever `keep_last` says."""
+    documents: Documents = ACROSS
+    """Whether attention and loss stop at the borders of documents, in validation as well."""
     end: Holding = "all"
     """What the end state is written with; every state before it is written whole."""
     least: Holding = "results"

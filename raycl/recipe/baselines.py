@@ -84,6 +84,7 @@ def _union(base: Recipe) -> Stage:
             "name": "union",
             "trains": first.trains if len({stage.trains for stage in base.stages}) == 1 else ALL,
             "mixture": frozen(mixture),
+            "loss_weight": frozen({}),  # stages may weigh one corpus differently
             "stop_after": None,
             "at_end": "repeat" if repeats else first.at_end,
             "max_epochs": None,
@@ -142,6 +143,7 @@ def _scratch(base: Recipe) -> Stage:
     update = {
         "mixture": last.mixture if changes else frozen(shares(last)),
         "replay": Fraction(0),
+        "loss_weight": frozen({}),
         "schedule": base.stages[0].schedule,
         "trains": ALL,  # random weights that are frozen would stay random
     }

@@ -19,6 +19,7 @@ _FIXED = {
     "corpora": "a storage holds each corpus once, by its name",
     "tokenizer": "the corpora of a storage are prepared with one tokenizer",
     "sequence_length": "the corpora of a storage are prepared with one length",
+    "documents": "losses within documents and across them are means over other tokens",
     "validation": "it changes no state, and losses on other rows do not compare",
     "baselines": "it is no field of one recipe",
     "merge": "every recipe is merged in the same ways, after its training",

@@ -11,6 +11,7 @@ from raycl.models.configuration import check_configuration, check_positions
 from raycl.models.start import Start
 from raycl.plan import presets
 from raycl.plan.chain import Chain, ChainStage
+from raycl.plan.documents import ACROSS
 from raycl.plan.execution import Device, Execution, precision_on
 from raycl.plan.frozen import thawed
 from raycl.plan.layout import chosen_layout
@@ -97,6 +98,7 @@ class Resolver:
             corpora=self._folders,
             validation=recipe.validation.of_each(len(recipe.corpora)),
             execution=execution,
+            documents=recipe.documents,
         )
 
     def _resolved_stages(self, recipe: Recipe, branch: Branch | None) -> list[ChainStage]:
@@ -130,6 +132,8 @@ def _initial_state(recipe: Recipe, model: ModelSpec, precision: str) -> dict[str
     depends on no path, and nothing that changes a step is missing. A further entry here would give
     every state another name, so that no stored state would be found again.
     """
+    # Only where it is used, so that all that was stored before keeps its name.
+    documents = {} if recipe.documents == ACROSS else {"documents": recipe.documents}
     return {
         "model": dict(model.config),
         "pretrained": model.pretrained,
@@ -138,6 +142,7 @@ def _initial_state(recipe: Recipe, model: ModelSpec, precision: str) -> dict[str
         "optimizer": recipe.optimizer.in_names(),
         "precision": precision,
         "sequence_length": recipe.sequence_length,
+        **documents,
     }
 
 

@@ -16,6 +16,7 @@ from raycl.plan.mixture import Mixture, Source, mixture_of
 from raycl.plan.schedule import BaseSchedule
 from raycl.recipe.epochs import check_named, end_position, too_many_epochs
 from raycl.recipe.lengths import tokens_per_step, trained_steps, whole_steps
+from raycl.recipe.loss_weights import loss_weights
 from raycl.recipe.mixtures import change_of, later_shares, named_corpora, shares
 from raycl.recipe.schema import Recipe, Stage
 from raycl.recipe.stage_schedule import annealed, check_phases, end_rate, known_schedule
@@ -123,6 +124,7 @@ def stage_steps(
         fewest_workers=stage.workers.min,
         whole_steps=whole,
         trains=stage.trains,
+        loss_weights=loss_weights(stage, (source.corpus for source in mixture.sources)),
     )
     _remember(history, mixture, supplied, steps)
     history.latest = made

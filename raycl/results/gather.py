@@ -122,6 +122,7 @@ def _stage_facts(training: Training) -> list[StageFact]:
             ),
             replayed=tuple(source.corpus for source in _sources(stage, replay=True)),
             trains=stage.trains.text,
+            loss_weights=stage.loss_weights_text,
         )
         for stage, first in zip(chain.stages, chain.starts, strict=False)
     ]

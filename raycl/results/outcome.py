@@ -40,6 +40,8 @@ class StageFact:
     """The corpora of its replay."""
     trains: str = "all"
     """What it trains, for people."""
+    loss_weights: str = ""
+    """How much tokens of corpora count in its loss, for people; empty where all count alike."""
 
     @property
     def mixture(self) -> dict[str, float]:

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from raycl.errors import InputError
+from raycl.plan.documents import ACROSS, Documents
 from raycl.plan.holding import Holding
 from raycl.plan.merge_method import Kind
 from raycl.plan.training import ModelSpec
@@ -50,6 +51,8 @@ class ValidationFacts(Part):
     micro_batch: int
     """Rows per forward pass, of training and of validation alike."""
     precision: Literal["auto", "float32", "bfloat16"]
+    documents: Documents = ACROSS
+    """Whether losses stop at the borders of documents; older marks do not say it, and do not."""
 
 
 class FileFacts(Part):

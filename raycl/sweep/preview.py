@@ -8,6 +8,7 @@ from raycl.cluster.memory import worker_memory
 from raycl.cluster.options import ClusterOptions
 from raycl.plan.scaling import Machine
 from raycl.recipe.definition import Definition
+from raycl.recipe.documents import documents_text
 from raycl.recipe.epochs import Repetition, repetition_text, repetitions
 from raycl.recipe.one_order import read_in_one_order
 from raycl.recipe.seed import seed_text
@@ -55,6 +56,7 @@ def preview(
     recipes = [variant.recipe for variant in definition.variants]
     new_tokens = [found.sentence for found in resolution.unmade]
     new_tokens += [sentence for model in grown for sentence in model.sentences]
+    new_tokens.append(documents_text(definition.recipe))
     said = (
         *new_tokens,
         *knows_texts(definition.recipe, recipes),

@@ -11,6 +11,7 @@ import torch
 from raycl.cluster.memory import worker_memory
 from raycl.errors import InputError
 from raycl.models.configuration import is_plain
+from raycl.plan.documents import WITHIN
 from raycl.plan.execution import Device
 from raycl.plan.fit import fit, usable
 from raycl.plan.memory import CHECKPOINTING, Checkpointing, Computation, MemoryFacts
@@ -101,6 +102,7 @@ def _fitting(
         precision=precision_name(dtype),
         device=device,
         attention=task.execution.attention,
+        within_documents=task.documents == WITHIN,
         **written_by(task, device),
     )
     found = fit(facts, world.layout, computation, room_of(world.device), policies)

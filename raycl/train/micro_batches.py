@@ -10,6 +10,13 @@ PADDING = -1
 """The token of a row that is none: as a target it is ignored, so its row has zero weight."""
 
 
+def cut_alike(values: torch.Tensor, pieces: torch.Tensor) -> torch.Tensor:
+    """A value [count] of each row as [pieces, rows], as `cut` has cut the rows; 0 for padding."""
+    padded = values.new_zeros(pieces.shape[0] * pieces.shape[1])
+    padded[: len(values)] = values
+    return padded.view(pieces.shape[:2])
+
+
 def cut(rows: torch.Tensor, micro_batch: int | None, most_rows: int) -> torch.Tensor:
     """Rows [count, length + 1] as equal pieces [pieces, ≤ micro_batch rows, length + 1].
 

@@ -16,6 +16,7 @@ from raycl.plan.training import Training
 from raycl.states.mark import StateMark, ValidationFacts
 from raycl.storage import Storage
 from raycl.train.batch import ExpectedRows
+from raycl.train.borders import find_borders
 from raycl.train.cadence import saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
@@ -25,10 +26,11 @@ from raycl.train.exchange import Exchange, Launched, Question
 from raycl.train.garbage import collect_between_steps, collect_in_pause
 from raycl.train.history import History, not_finite, without_validation
 from raycl.train.inspection.probe import freeze_unreached
+from raycl.train.loss_weights import row_weights
 from raycl.train.mark import HistoryStart, Reached, history_start, holding, training_mark
 from raycl.train.memory_in_use import restart_peak
 from raycl.train.micro_batch import choose_micro_batch
-from raycl.train.micro_batches import cut
+from raycl.train.micro_batches import cut, cut_alike
 from raycl.train.model.adapters import is_transposed, without_adapters
 from raycl.train.model.attention import attention_choices
 from raycl.train.model.empty import materialize
@@ -104,7 +106,8 @@ class Trainer:
         """The model, of which this rank holds its share; `initialize` gives it first weights."""
         task = self._task
         attention = attention_choices(task.execution.attention, self._world.device, self._dtype)
-        model = empty_model(task.model, task.sequence_length, attention).train()
+        borders = find_borders(self._storage, task.documents, self._manifests.values())
+        model = empty_model(task.model, task.sequence_length, attention, borders).train()
         freeze_unreached(model, task.model)
         restrict(model, task.trains)
         kept = {"activation_checkpointing": self._micro_batch.checkpointing}
@@ -181,14 +184,13 @@ class Trainer:
 
         Where the device has no room, once more with half the rows at a time: nothing was updated.
         """
+        weights = row_weights(self._task.chain, self.step, self._world)
+        predicted = self._predicted(rows, weights)
         while True:
+            pieces = cut(rows, self._micro_batch.rows, self._most_rows)
+            own = None if weights is None else cut_alike(weights, pieces)
             try:
-                return accumulate_gradients(
-                    self.model,
-                    cut(rows, self._micro_batch.rows, self._most_rows),
-                    self._world,
-                    self._tokens_per_step,
-                )
+                return accumulate_gradients(self.model, pieces, self._world, predicted, own)
             except torch.OutOfMemoryError as error:
                 self._micro_batch.halve(error, self._world)
             # Outside the handler the error, which holds the activations, is gone.
@@ -196,6 +198,17 @@ class Trainer:
             self._optimizer.zero_grad(set_to_none=True)
             if self._world.device.type == "cuda":
                 torch.cuda.empty_cache()
+
+    def _predicted(self, rows: torch.Tensor, weights: torch.Tensor | None) -> int | torch.Tensor:
+        """The tokens that all ranks predict in this step, each with its weight (collective).
+
+        `rows` and their weights are this rank's.
+        """
+        if self.model.borders is None and weights is None:
+            return self._tokens_per_step
+        counted = self._world.sum(self.model.predicted(rows, weights))
+        # A step without any has no gradient. Counts are exact below 2^24, and above it to 6e-8.
+        return torch.where(counted > 0, counted, 1).float()
 
     def resolve(self) -> None:
         """Read the losses of all steps so far into the history; waits for the device (collective).
@@ -285,6 +298,7 @@ class Trainer:
                 rows=self._task.validation.rows,
                 micro_batch=self._micro_batch.rows,
                 precision=precision_name(self._dtype),
+                documents=self._task.documents,
             ),
             transposed=is_transposed(self.model),
         )

@@ -55,17 +55,17 @@ def validation_losses(
     world: World,
     micro_batch: int,
 ) -> dict[str, float]:
-    """The mean loss of each corpus over all ranks, in nats per token (collective)."""
+    """The mean loss of each corpus over all ranks, in nats per predicted token (collective)."""
     model.eval()
-    sums = torch.zeros(len(rows), dtype=torch.float64, device=world.device)
+    sums = torch.zeros(2, len(rows), dtype=torch.float64, device=world.device)
     for index, part in enumerate(rows.values()):
-        for piece in _pieces(part, world, micro_batch):
-            sums[index] += model(piece.to(world.device)).double()
+        for piece in _pieces(part, world, micro_batch).to(world.device):
+            sums[0, index] += model(piece).double()
+            sums[1, index] += model.predicted(piece)
     model.train()
     reshard(model)
-    tokens = [part.total * (part.local.shape[1] - 1) for part in rows.values()]
-    summed = world.sum(sums).tolist()
-    return {corpus: summed[i] / tokens[i] for i, corpus in enumerate(rows)}
+    losses, tokens = world.sum(sums).tolist()
+    return {corpus: losses[i] / max(tokens[i], 1.0) for i, corpus in enumerate(rows)}
 
 
 def _pieces(part: ValidationRows, world: World, micro_batch: int) -> torch.Tensor:

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from raycl.data.manifest import Manifest
 from raycl.data.prepare import CorpusSpec, TextSource, prepare_corpora, prepare_corpus, sentences
+from raycl.data.prepare.buckets import Buckets
 from raycl.data.prepare.inputs import find_files, plan_units
 from raycl.data.prepare.origin import prepared
 from raycl.data.prepare.source import TokenDocument
-from raycl.data.prepare.buckets import Buckets
 from raycl.data.prepare.token_documents import TokenDocuments, read_tokens
 from raycl.data.prepare.token_sample import check_token_sample
 from raycl.data.shards import CorpusReader, verify_corpus

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from raycl.data.shards import CorpusReader, write_shard
 from raycl.plan.chain import Chain, ChainStage
 from raycl.plan.configuration import Configuration
 from raycl.plan.execution import Execution
+from raycl.plan.loss_weights import LossWeights
 from raycl.plan.mixture import Mixture, Source
 from raycl.plan.optimizer import Optimizer
 from raycl.plan.schedule import Constant
@@ -26,7 +28,7 @@ from raycl.plan.training import ModelSpec, Training
 from raycl.plan.validation import Validation
 from raycl.storage import Storage
 from raycl.train.loop import train
-from raycl.train.model.language_model import LanguageModel
+from raycl.train.model.language_model import LanguageModel, RowWeights
 from raycl.train.observers import Observer
 from tests.helpers.manifests import small_manifest
 
@@ -55,8 +57,8 @@ def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> T
     """Steps of a chain of two stages; a hand-off resets the optimizer before step FIRST_STAGE.
 
     `fields` are those of `Training`, and without a prefix those of `Execution` and `Optimizer`;
-    those of `Validation` are called `validation_<field>`. `config` is the model's, and `trains` has
-    what each of the two stages trains, as a recipe writes it.
+    those of `Validation` are called `validation_<field>`. `config` is the model's, `trains` has
+    what each of the two stages trains, as a recipe writes it, and `loss_weights` are those of both.
     """
     optimizer = Optimizer(**_taken(fields, Optimizer))
     validation = Validation(**_taken(fields, Validation, "validation_"))
@@ -73,12 +75,13 @@ def make_task(stop: int = 6, start: int = 0, steps: int = 8, **fields: Any) -> T
     reset, rates = fields.pop("reset", True), fields.pop("rates", (1e-2, 3e-3))
     config = fields.pop("config", CONFIG)
     one, two = (Trains.model_validate(t) for t in fields.pop("trains", ("all", "all")))
+    second = steps - FIRST_STAGE
     stages = [
         ChainStage("one", FIRST_STAGE, Constant(max_lr=rates[0]), mixture, trains=one),
-        ChainStage(
-            "two", steps - FIRST_STAGE, Constant(max_lr=rates[1]), mixture, reset, trains=two
-        ),
+        ChainStage("two", second, Constant(max_lr=rates[1]), mixture, reset, trains=two),
     ]
+    weights = LossWeights(fields.pop("loss_weights", ()))
+    stages = [replace(stage, loss_weights=weights) for stage in stages]
     fingerprints = {"new": "0" * 16, "older": "1" * 16}
     chain = Chain({"seed": 1}, stages, fingerprints, LENGTH)
     return Training(
@@ -139,9 +142,11 @@ def poison(task: Training, storage: Storage, steps: Sequence[int], value: float)
     last = np.stack([next(stream(step))[-1] for step in steps]).astype(np.int64)
     marked = torch.from_numpy(last)
 
-    def poisoned(self: LanguageModel, rows: torch.Tensor) -> torch.Tensor:
+    def poisoned(
+        self: LanguageModel, rows: torch.Tensor, weights: RowWeights | None = None
+    ) -> torch.Tensor:
         found = (rows[:, None] == marked.to(rows.device)).all(-1).any()
-        loss = forward(self, rows)
+        loss = forward(self, rows, weights)
         if math.isfinite(value):
             return loss * torch.where(found, value, 1.0)
         return loss + torch.where(found, value, 0.0)

@@ -17,6 +17,7 @@ from raycl.plan.memory import (
     CHECKPOINTING,
     Checkpointing,
     Computation,
+    Computed,
     MemoryFacts,
     StepMemory,
     state_memory,
@@ -223,3 +224,15 @@ def test_a_machine_that_cannot_hold_one_row_is_refused() -> None:
     with pytest.raises(InputError, match=r"1 worker of 18\d\.\d GiB and more, and this machine"):
         check_host(training, FACTS, 2**34, "recipe")
     check_host(training, FACTS, 2**38, "recipe")
+
+
+def test_a_mask_between_documents_is_counted_but_for_flash() -> None:
+    """One number for each pair of places of each row, which all layers share."""
+    cases: list[tuple[Computed, int]] = [("float32", 4), ("bfloat16", 2)]
+    for precision, each in cases:
+        plain = replace(WANTED, rows=4, micro_batch=2, precision=precision)
+        more = replace(plain, within_documents=True)
+        before, after = (step_memory(FACTS, Layout(), c).activations for c in (plain, more))
+        assert after - before == 2 * each * 2048**2
+        flash = replace(more, attention="flash")
+        assert step_memory(FACTS, Layout(), flash).activations == before

@@ -13,6 +13,7 @@ from pydantic import (
 
 from raycl.errors import FieldError, shown
 from raycl.plan.configuration import Configuration
+from raycl.plan.documents import ACROSS, Documents
 from raycl.plan.execution import Execution
 from raycl.plan.frozen import thawed
 from raycl.plan.optimizer import Optimizer
@@ -85,6 +86,11 @@ class Recipe(Configuration):
     )
     global_batch: Annotated[int | str, BeforeValidator(_sequences_or_tokens)] = Field(
         description="sequences per step, or '2.26M tokens'"
+    )
+    documents: Documents = Field(
+        default=ACROSS,
+        description="whether attention goes over a whole row of documents, or stops with the loss "
+        "at the border of each, where positions begin again; in training and in validation",
     )
     corpora: FrozenMapping[Corpus] = Field(description="text by name, for stages and validation")
     stages: tuple[Stage, ...] = Field(min_length=1, description="trainings that follow each other")

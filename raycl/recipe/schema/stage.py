@@ -27,6 +27,7 @@ from raycl.recipe.schema.common import (
     FrozenMapping,
     or_shorter,
 )
+from raycl.recipe.schema.loss_weight import LossWeight
 from raycl.recipe.schema.mixture import StageMixture
 from raycl.units import (
     Count,
@@ -165,6 +166,11 @@ class Stage(Configuration):
     )
     trains: Trains = Field(
         default=ALL, description="the weights that it trains; the others stay as they are"
+    )
+    loss_weight: FrozenMapping[LossWeight] = Field(
+        default_factory=FrozenDict,
+        description="how much a token of a corpus counts in the loss, whatever its share of the "
+        "rows; 1 where a corpus is not named, and only ratios matter",
     )
     at_end: Literal["repeat", "stop", "error"] = Field(
         default="error", description="when a corpus has no more rows"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from raycl.plan.chain import ChainStage
+from raycl.plan.documents import ACROSS
 from raycl.plan.execution import precision_on
 from raycl.plan.mixture import Source
 from raycl.recipe.seed import seed_text
@@ -69,6 +70,11 @@ def _stages(origin: Origin) -> Iterator[str]:
     yield f"A step has {batch}. AdamW: {optimizer}. {seed_text(recipe)}"
     precision = precision_on(recipe.execution.precision, origin.plan.resolution.device)
     yield f"Training computed in {precision} and kept its weights in float32."
+    for stage in chain.stages:
+        if stage.loss_weights_text:
+            yield f"{stage.name}: {stage.loss_weights_text}."
+    if recipe.documents != ACROSS:
+        yield "Attention and loss stopped at the borders of documents."
     if any(stage.trains.lora for stage in chain.stages):
         yield "Adapters (lora) are merged into the weights: the model has none beside them."
 

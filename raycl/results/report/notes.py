@@ -15,6 +15,7 @@ def notes(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     found = [_of_stand_ins(outcomes), _of_union(outcomes), _of_average(outcomes)]
     found += [_of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes), _of_epochs(outcomes)]
     found += _of_parts(outcomes)
+    found += _of_loss_weights(outcomes)
     found += [note for outcome in outcomes for note in outcome.notes]
     return list(dict.fromkeys(note for note in found if note))
 
@@ -82,6 +83,20 @@ def _of_parts(outcomes: Sequence[RecipeOutcome]) -> list[str]:
             if stage.trains != "all" and what not in outcome.label:
                 recipes.setdefault(f"{stage.name} {what}", []).append(outcome.label)
     return [f"{what}: {'; '.join(labels)}." for what, labels in recipes.items()]
+
+
+def _of_loss_weights(outcomes: Sequence[RecipeOutcome]) -> list[str]:
+    """In which recipes tokens count differently while they are learned; losses here do not."""
+    recipes: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        for stage in outcome.stages:
+            if stage.loss_weights:
+                what = f"{stage.name}: {stage.loss_weights}"
+                recipes.setdefault(what, []).append(outcome.label)
+    return [
+        f"{what} while it learns (validation losses have no weights): {'; '.join(labels)}."
+        for what, labels in recipes.items()
+    ]
 
 
 def _of_tokens(outcomes: Sequence[RecipeOutcome]) -> str:

@@ -24,6 +24,7 @@ from raycl.train.checkpoint.merged import add_products
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.checkpoint.stored_tensors import StoredTensors
 from raycl.train.checkpoint.tensors import named_tensors, restore_step_count
+from raycl.train.model.documents import Borders
 from raycl.train.model.language_model import LanguageModel
 from raycl.train.parallel.world import World
 from raycl.train.start.fill import whole_model
@@ -122,11 +123,12 @@ def load_model(
     state: StoredState,
     sequence_length: int,
     attention: Sequence[str] = ("sdpa", "eager"),
+    borders: Borders | None = None,
 ) -> LanguageModel:
     """The state's whole model in float32 on the CPU, for rows of `sequence_length` tokens.
 
     Raises InputError where a file is damaged or missing, or where the model has fewer positions.
     """
-    model = whole_model(state.mark.model, sequence_length, None, attention)
+    model = whole_model(state.mark.model, sequence_length, None, attention, borders)
     load_state(storage, state, model, None, World(0, 1, torch.device("cpu")))
     return model

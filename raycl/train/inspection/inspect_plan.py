@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from raycl.errors import InputError, within
 from raycl.models.configuration import is_plain
 from raycl.models.start import Start
+from raycl.plan.documents import ACROSS
 from raycl.plan.execution import Device
 from raycl.plan.model_facts import ModelFacts, facts_key
 from raycl.plan.training import ModelSpec, Training
@@ -41,6 +42,7 @@ def inspected(plan: SweepPlan) -> SweepPlan:
                     start = plan.resolution.start(given) if given is not None else None
                     found[key] = _inspect(model, start, length, vocabulary, where)
                 _check_execution(training, found[key], where)
+            _check_documents(training, found.get(key), where)
             _inspect_stages(training, found, where)
     _check_workers(plan.tree.nodes, found, plan.sweeps[0].definition.where)
     return plan.with_models(found)
@@ -131,6 +133,20 @@ def _check_execution(training: Training, facts: ModelFacts, where: str) -> None:
             "the model cannot compute its activations again",
             "Set it to none, and execution.micro_batch to fewer rows",
         )
+
+
+def _check_documents(training: Training, facts: ModelFacts | None, where: str) -> None:
+    """Check that attention can be kept within documents; that of plain models can (tested)."""
+    if training.documents == ACROSS or facts is None:
+        return
+    from raycl.train.model.attention import NAMES
+    from raycl.train.model.within_documents import check_within
+
+    wanted = training.execution.attention
+    # Whether flash attention is installed on the workers is not known here.
+    names = (NAMES["sdpa"], NAMES["eager"]) if wanted == "auto" else (NAMES[wanted],)
+    with within(where):
+        check_within(training.model.config, facts.parameters, names)
 
 
 def _check_workers(nodes: Iterable[Node], found: Mapping[str, ModelFacts], where: str) -> None:

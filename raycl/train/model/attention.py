@@ -11,12 +11,12 @@ import transformers
 
 from raycl.errors import InputError
 from raycl.train.model.causal_attention import NAME as WITHOUT_MASK
-from raycl.train.model.causal_attention import needs_no_mask
+from raycl.train.model.causal_attention import WITH_ONE_MASK, has_one_part, needs_no_mask
 
 Attention = Literal["auto", "sdpa", "flash", "eager"]
 FIELD = "execution.attention"
-_FLASH = "flash_attention_2"
-NAMES: Mapping[str, str] = {"sdpa": "sdpa", "flash": _FLASH, "eager": "eager"}
+FLASH = "flash_attention_2"
+NAMES: Mapping[str, str] = {"sdpa": "sdpa", "flash": FLASH, "eager": "eager"}
 """From values of `execution.attention` to names in transformers."""
 
 
@@ -35,31 +35,39 @@ def attention_choices(
         )
     if attention != "auto":
         return (NAMES[attention],)
-    return (_FLASH, "sdpa", "eager") if usable else ("sdpa", "eager")
+    return (FLASH, "sdpa", "eager") if usable else ("sdpa", "eager")
 
 
 def built_with(
     config: transformers.PretrainedConfig,
     choices: Sequence[str],
     build: Callable[[str], transformers.PreTrainedModel],
+    within: bool = False,
 ) -> transformers.PreTrainedModel:
     """The model with the first of the choices that it supports. Raises InputError.
 
-    In place of `sdpa` it gets the same function without masks, where it needs none.
+    In place of `sdpa` it gets the same function without masks, where it needs none. With `within`
+    it makes masks from positions, which stop at the borders of documents.
     """
     problems = []
     for choice in choices:
         if choice == "sdpa" and has_soft_cap(config):
             problems.append("it would leave out the soft cap of the model's attention")
             continue
-        without_mask = choice == "sdpa" and needs_no_mask(config)
         try:
-            return build(WITHOUT_MASK if without_mask else choice)
+            return build(_variant(config, within) if choice == "sdpa" else choice)
         except (ValueError, ImportError) as error:  # transformers names what is not supported
             problems.append(str(error).strip().split("\n")[0])
     if "attention" not in problems[-1]:
         raise InputError("model.config", problems[-1], "Give the configuration of a causal model")
     raise InputError(f"{FIELD} {choices[0]}", problems[0], "Take auto or eager")
+
+
+def _variant(config: transformers.PretrainedConfig, within: bool) -> str:
+    """The form of `sdpa` that makes as few masks as possible."""
+    if within:
+        return WITH_ONE_MASK if has_one_part(config) else "sdpa"
+    return WITHOUT_MASK if needs_no_mask(config) else "sdpa"
 
 
 def has_soft_cap(config: transformers.PretrainedConfig) -> bool:

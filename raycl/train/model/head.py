@@ -18,7 +18,7 @@ from torch.nn import functional
 from raycl.train.model.dropout import silence_configuration, silence_modules
 from raycl.train.model.loss import Head
 from raycl.train.model.quiet import silent
-from raycl.train.model.shrink import built_for_trial, in_small
+from raycl.train.model.shrink import built_for_trial, draw_common_weights, in_small
 
 _SOFT_CAPS = ("final_logit_softcapping", "logits_soft_cap", "output_logit_soft_cap")
 _FACTORS = ("logit_scale", "lm_head_multiplier", "output_multiplier")
@@ -73,7 +73,7 @@ def _has(model: transformers.PreTrainedModel, head: Head) -> bool:
     projection = model.get_output_embeddings()
     if projection is None or model.base_model is model:
         return False
-    _draw(model)
+    draw_common_weights(model)
     largest = 3 * head.soft_cap if head.soft_cap is not None else _LARGE_LOGIT
     ids = torch.randint(0, projection.weight.shape[0], (2, _LENGTH))
     for _ in range(3):  # where the embedding is tied, hidden states change with the head
@@ -84,14 +84,6 @@ def _has(model: transformers.PreTrainedModel, head: Head) -> bool:
     if not telling or found.shape != logits.shape:
         return False
     return bool(((found - logits).abs() <= _NOISE * logits.abs().max()).all())
-
-
-def _draw(model: transformers.PreTrainedModel) -> None:
-    """Weights of a common size: a class may begin with zeros, which would hide what follows."""
-    for parameter in model.parameters():
-        parameter.normal_(0.0, 0.1)
-        if parameter.ndim < 2:
-            parameter.add_(1.0)
 
 
 def _product(model: transformers.PreTrainedModel, ids: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.autograd.function import once_differentiable
 CPU_CHUNK, CUDA_CHUNK = 512, 8192
 
 
-def summed_cross_entropy(
+def summed_cross_entropy(  # noqa: PLR0913 (each is a part of the formula)
     hidden: torch.Tensor,
     weight: torch.Tensor,
     targets: torch.Tensor,
@@ -22,23 +23,45 @@ def summed_cross_entropy(
     soft_cap: float | None = None,
     scale: float = 1.0,
     bias: torch.Tensor | None = None,
+    weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Σ cross entropy (nats): [tokens, h], [V, h], [tokens] int64 and bias [V] to a float32 scalar.
 
     Logits are `scale · (hidden @ weight.T + bias)`, then `soft_cap · tanh(logits / soft_cap)`.
-    Targets below 0 are ignored. The product is taken in autocast's type, else in that of `hidden`;
-    logits and loss are float32 (float64 for float64), and exist for one chunk of tokens at a time.
-    The forward pass forms the gradients as well, where they are asked for: that of the weight is
-    summed over chunks in float32. A second derivative raises RuntimeError.
+    Targets below 0 are ignored; `weights` [tokens] in float32 multiply the others. The product is
+    taken in autocast's type, else in that of `hidden`; logits and loss are float32 (float64 for
+    float64), and exist for one chunk of tokens at a time. The forward pass forms the gradients as
+    well, where they are asked for: that of the weight is summed over chunks in float32. A second
+    derivative raises RuntimeError.
     """
     head = Head(soft_cap, scale)
     parts = [part for part in (hidden, weight, bias) if part is not None]
     if torch.is_grad_enabled() and any(part.requires_grad for part in parts):
         total: torch.Tensor = _SummedCrossEntropy.apply(  # type: ignore[no-untyped-call]
-            hidden, weight, bias, targets, head
+            hidden, weight, bias, Targets(targets, weights), head
         )
         return total
-    return _formed(hidden, weight, bias, targets, head, (False, False, False))[0]
+    return _formed(hidden, weight, bias, Targets(targets, weights), head, (False, False, False))[0]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Token ids [tokens], those below 0 ignored, and how much each counts; None: all alike."""
+
+    ids: torch.Tensor
+    weights: torch.Tensor | None = None
+
+    def split(self, size: int) -> Iterator[Targets]:
+        """In chunks of so many tokens."""
+        ids = self.ids.split(size)
+        weights = [None] * len(ids) if self.weights is None else self.weights.split(size)
+        return map(Targets, ids, weights)
+
+    @property
+    def counted(self) -> torch.Tensor:
+        """[tokens, 1]: whether each counts, or how much."""
+        counted = (self.ids >= 0).unsqueeze(1)
+        return counted if self.weights is None else counted * self.weights.unsqueeze(1)
 
 
 @dataclass(frozen=True)
@@ -75,7 +98,7 @@ class _SummedCrossEntropy(torch.autograd.Function):
         hidden: torch.Tensor,
         weight: torch.Tensor,
         bias: torch.Tensor | None,
-        targets: torch.Tensor,
+        targets: Targets,
         head: Head,
     ) -> torch.Tensor:
         total, gradients = _formed(hidden, weight, bias, targets, head, ctx.needs_input_grad[:3])
@@ -92,7 +115,7 @@ def _formed(
     hidden: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None,
-    targets: torch.Tensor,
+    targets: Targets,
     head: Head,
     wanted: tuple[bool, bool, bool],
 ) -> tuple[torch.Tensor, _Gradients]:
@@ -126,14 +149,14 @@ class _Sums:
         self._by_weight = weight.new_zeros(weight.shape if self._of_weight else (0,), dtype=wide)
         self._by_bias = weight.new_zeros(weight.shape[:1] if self._of_bias else (0,), dtype=wide)
 
-    def add(self, hidden: torch.Tensor, targets: torch.Tensor) -> None:
+    def add(self, hidden: torch.Tensor, targets: Targets) -> None:
         """Take in a chunk of tokens."""
         logits = _product(hidden, self._weight.t())
         if self._bias is not None:
             logits += self._bias
         logits = self._head.logits(logits)
-        counted = (targets >= 0).unsqueeze(1)
-        wanted = targets.clamp(min=0).unsqueeze(1)
+        counted = targets.counted
+        wanted = targets.ids.clamp(min=0).unsqueeze(1)
         logarithms = torch.log_softmax(logits, dim=1)
         found = logarithms.gather(1, wanted)
         self.total -= (found * counted).sum()
@@ -148,14 +171,14 @@ class _Sums:
     ) -> None:
         """Add the gradients of a chunk: `errors` [tokens, V] are those by the scaled product."""
         # An ignored token is taken out of the narrow factors: its row of errors is wide.
-        counted = counted.to(hidden.dtype)
         if self._of_hidden:
-            by_hidden = (errors @ self._weight).mul_(counted)
+            by_hidden = _times(errors @ self._weight, counted)
             self._hidden.append(by_hidden.mul_(self._head.scale).to(self._hidden_type))
         if self._of_weight:
-            _add_product(self._by_weight, errors.t(), hidden * counted)
+            _add_product(self._by_weight, errors.t(), _times(hidden, counted))
         if self._of_bias:
-            _add_product(self._by_bias.unsqueeze(1), errors.t(), counted)
+            kind = errors.dtype if counted.dtype == torch.bool else counted.dtype
+            _add_product(self._by_bias.unsqueeze(1), errors.t().to(kind), counted.to(kind))
 
     def gradients(
         self, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
@@ -170,6 +193,13 @@ class _Sums:
             self._by_weight.to(weight.dtype) if self._of_weight else None,
             self._by_bias.to(bias.dtype) if bias is not None and self._of_bias else None,
         )
+
+
+def _times(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    """The product in the type of the values; weights are multiplied in their own, as `_scaled`."""
+    if counted.dtype == torch.bool:
+        return values * counted.to(values.dtype)
+    return _scaled(values, counted)
 
 
 def _scaled(gradient: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:

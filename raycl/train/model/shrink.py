@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -80,8 +80,15 @@ def in_small(
     return trial(made)
 
 
-def built_for_trial(config: transformers.PretrainedConfig) -> transformers.PreTrainedModel:
-    """A float32 model of the configuration, with weights that its class draws."""
+def built_for_trial(
+    config: transformers.PretrainedConfig,
+    choices: Sequence[str] = ("sdpa", "eager"),
+    within: bool = False,
+) -> transformers.PreTrainedModel:
+    """A float32 model of the configuration, with weights that its class draws.
+
+    `choices` and `within` are those of `built_with`.
+    """
 
     def build(attention: str) -> transformers.PreTrainedModel:
         model: transformers.PreTrainedModel = transformers.AutoModelForCausalLM.from_config(
@@ -89,7 +96,15 @@ def built_for_trial(config: transformers.PretrainedConfig) -> transformers.PreTr
         )
         return model
 
-    return built_with(config, ("sdpa", "eager"), build)
+    return built_with(config, choices, build, within)
+
+
+def draw_common_weights(model: transformers.PreTrainedModel) -> None:
+    """Weights of a common size: a class may begin with zeros, which would hide what follows."""
+    for parameter in model.parameters():
+        parameter.normal_(0.0, 0.1)
+        if parameter.ndim < 2:
+            parameter.add_(1.0)
 
 
 def shrunk(config: Mapping[str, Any], made: transformers.PretrainedConfig) -> dict[str, Any]:

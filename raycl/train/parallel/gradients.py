@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
 
-from raycl.train.model.language_model import LanguageModel
+from raycl.train.model.language_model import LanguageModel, RowWeights
 from raycl.train.parallel.world import World
 
 
@@ -17,19 +17,22 @@ def accumulate_gradients(
     model: LanguageModel,
     pieces: torch.Tensor,
     world: World,
-    global_tokens: int,
+    global_tokens: int | torch.Tensor,
+    weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Forward and backward over this rank's pieces [pieces, rows per piece, length + 1].
 
     Gradients become those of the mean over the global batch: every rank adds its sum divided by
-    `global_tokens`. Where a loss is not finite, on whichever rank, all gradients become NaN, so
-    that the reduced norm tells every rank. Returns Σ loss / global_tokens of this rank, a scalar
-    that is left on the device.
+    `global_tokens`, the tokens that all ranks predict in this step; with `weights` [pieces, rows],
+    both sums are weighted by row. Where a loss is not finite, on whichever rank, all gradients
+    become NaN, so that the reduced norm tells every rank. Returns Σ loss / global_tokens of this
+    rank, a scalar that is left on the device.
     """
     total = torch.zeros((), device=world.device)
     for number, piece in enumerate(pieces, 1):
         with gradient_reduction(model, last=number == len(pieces)):
-            loss = model(piece) / global_tokens
+            given = () if weights is None else (RowWeights(weights[number - 1]),)
+            loss = model(piece, *given) / global_tokens
             one_or_nan = 1 + 0 * loss.detach()  # a loss of ∞ can have finite gradients
             loss.backward(one_or_nan)
         total += loss.detach()

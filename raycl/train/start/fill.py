@@ -10,6 +10,7 @@ from raycl.models.store import start_weights
 from raycl.models.weight_files import WeightFiles
 from raycl.plan.training import ModelSpec
 from raycl.storage import Storage
+from raycl.train.model.documents import Borders
 from raycl.train.model.empty import materialize
 from raycl.train.model.language_model import LanguageModel, empty_model
 from raycl.train.parallel.world import World
@@ -45,6 +46,7 @@ def whole_model(
     sequence_length: int,
     source: Source | None,
     attention: Sequence[str] = ("sdpa", "eager"),
+    borders: Borders | None = None,
 ) -> LanguageModel:
     """The whole model in float32 on the CPU of one process, made as the workers make theirs.
 
@@ -54,7 +56,7 @@ def whole_model(
     if isinstance(source, int) and spec.pretrained is not None:
         raise ValueError("a pretrained model needs the files of its weights")
     cpu = torch.device("cpu")
-    model = empty_model(spec, sequence_length, attention)
+    model = empty_model(spec, sequence_length, attention, borders)
     materialize(model, cpu)
     if source is not None:
         fill(model, spec, source, World(0, 1, cpu))
