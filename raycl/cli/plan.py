@@ -57,6 +57,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.cluster.memory import worker_memory
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
+    from raycl.recipe.rates import rate_notes
     from raycl.recipe.seed import seed_text
     from raycl.recipe.stand_ins import knows_texts
     from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
@@ -76,8 +77,9 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())
     untrained = token_notes(made, place) if place is not None else []
     grown = vocabulary_growth(made, place)
+    large = rate_notes(variant.recipe for variant in definition.variants)
     again = trained_again(made.stored, made.tree)
-    for sentence in [*made.notes, *untrained, earlier_sentence(made.states), *again]:
+    for sentence in [*made.notes, *untrained, earlier_sentence(made.states), *again, *large]:
         if sentence:
             Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:

@@ -23,6 +23,7 @@ from raycl.recipe import (
 )
 from raycl.recipe.checks import check_fields
 from raycl.recipe.load import fields_of
+from raycl.recipe.rates import check_rates
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.scale import scaled
 from raycl.recipe.tokenizer_facts import planned_vocabulary
@@ -61,8 +62,11 @@ def define(path: Path, overrides: Sequence[str] = (), scale: str | None = None) 
     recipe = parse_recipe(data, str(path), document)
     check_fields(recipe, str(path), [override.partition("=")[0].strip() for override in overrides])
     if scale is None:
-        return definition_of(data, str(path))
-    return definition_of(scaled(data, scale, str(path)), f"{path} --scale {scale}")
+        made = definition_of(data, str(path))
+    else:
+        made = definition_of(scaled(data, scale, str(path)), f"{path} --scale {scale}")
+    check_rates((variant.recipe for variant in made.variants), made.where)
+    return made
 
 
 def _overridden(data: Mapping[str, Any], override: str) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
     model_validator,
 )
@@ -17,6 +18,7 @@ from raycl.recipe.schema.common import (
     Text,
     or_shorter,
 )
+from raycl.recipe.schema.short_forms import corpus_form
 from raycl.units import (
     Count,
     Share,
@@ -59,9 +61,10 @@ class Corpus(Configuration):
     shard_tokens: Count = Field(default=2**25, gt=0, description="tokens per shard, about")
     seed: Count = Field(default=0, description="of the shuffle and the held-out documents")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _single_file(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("text"), str):
-            return {**data, "text": [data["text"]]}
-        return data
+    model_config = ConfigDict(
+        json_schema_extra=or_shorter(
+            {"type": ["string", "array"], "items": {"type": "string"}},
+        )
+    )
+
+    _text_alone = model_validator(mode="before")(corpus_form)

@@ -27,6 +27,7 @@ from raycl.recipe.schema.common import (
     FrozenMapping,
     or_shorter,
 )
+from raycl.recipe.schema.short_forms import mixture_form
 from raycl.units import (
     Count,
     PhaseLength,
@@ -98,9 +99,10 @@ class Stage(Configuration):
     """A mixture of corpora, a replay share, a schedule and a number of tokens."""
 
     name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=LONGEST_NAME)
-    mixture: FrozenMapping[Weight] = Field(
+    mixture: Annotated[FrozenMapping[Weight], BeforeValidator(mixture_form)] = Field(
         default_factory=FrozenDict,
         description="share of each corpus in the new data; default: the corpus named as the stage",
+        json_schema_extra=or_shorter({"type": "string"}),
     )
     replay: Replay = Field(
         default=Fraction(0),
