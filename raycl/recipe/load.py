@@ -158,8 +158,9 @@ def input_error(error: ValidationError, written: str | None = None) -> InputErro
     if first["type"] == "union_tag_not_found":
         return InputError(field, "`kind` is missing", f"Give {', '.join(KINDS)}")
     if first["type"] == "union_tag_invalid":
-        kind = first["ctx"]["tag"]
-        return InputError(f"{field}.kind is {shown(kind)}", "not known", f"Give {', '.join(KINDS)}")
+        tags = first["ctx"]
+        remedy = f"Give {tags['expected_tags']}"
+        return InputError(f"{field}.kind is {shown(tags['tag'])}", "not known", remedy)
     # A whole mapping would bury the message; any other value helps to find the mistake.
     place = field if isinstance(value, dict) else f"{field} is {shown(value)}"
     problem, remedy = problem_of(first)

@@ -55,8 +55,9 @@ def advice(name: str, location: Sequence[str], wanted: Sequence[str] = ()) -> st
         or _called(name, known)
         or _like(name, known, _CLOSE)
         or _deeper(name, models)
-        or _at_the_top(name)
+        or (name in Recipe.model_fields and _at_the_top(name))
         or _like(name, known, _NEAR)
+        or _at_the_top(name)
     )
     if meant:
         return f"Did you mean {meant}?"

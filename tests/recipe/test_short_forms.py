@@ -99,7 +99,7 @@ def test_an_override_inside_a_schedule_by_name_keeps_its_other_fields() -> None:
         (recipe_data(stages=["old"]), "Write - {name: old, steps: 1000, schedule: rewarm}"),
         (changed(0, mixture=["old", "new"]), "Give each corpus its share: {old: 50%, new: 50%}"),
         (changed(0, schedule="cosine"), "Write {kind: cosine, max_lr: 3e-4}"),
-        (changed(0, schedule={"kind": "cos", "max_lr": 1}), "Give cosine, linear"),
+        (changed(0, schedule={"kind": "cos", "max_lr": 1}), "Give 'cosine', 'linear'"),
     ],
 )
 def test_what_is_no_short_form_is_answered(data: dict[str, Any], message: str) -> None:
