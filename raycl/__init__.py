@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from raycl.errors import InputError
+from raycl.version import VERSION
 
 if TYPE_CHECKING:
     from raycl.api import Model, Plan, Runs, SweepFailed, load, plan, sweep
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = ["InputError", "Model", "Plan", "Runs", "SweepFailed", "load", "plan", "sweep"]
 
 

@@ -38,6 +38,8 @@ def export(  # noqa: PLR0913 (each is an option of the command)
     """Write a model as a Hugging Face folder: weights, configuration, tokenizer and model card.
 
     transformers loads it with nothing of raycl installed. It is whole, or not there at all.
+
+    Example: `raycl export best my-model --storage runs/my`
     """
     from raycl.results.model_card import Weights, card_files
     from raycl.results.named_state import named_state

@@ -27,6 +27,8 @@ def extend(
     """Print the recipe of the next stage, made from a finished recipe's own values.
 
     `raycl sweep` of it in the same storage trains the new stages alone.
+
+    Example: `raycl extend --storage runs/my --label best --with new.yaml > next.yaml`
     """
     from raycl.recipe.extend import extended
     from raycl.recipe.load import read_yaml

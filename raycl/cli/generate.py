@@ -33,6 +33,8 @@ def generate(  # noqa: PLR0913 (each is an option of the command)
     """Let a stored model continue texts, for a first look; each is printed with what is added.
 
     A text begins as a document of the training does, and ends where the model ends a document.
+
+    Example: `raycl generate best "Once upon a time" --storage runs/my`
     """
     from raycl.results.named_state import named_state
     from raycl.storage import Storage

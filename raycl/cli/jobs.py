@@ -25,6 +25,7 @@ from raycl.cli.options import (
     StorageUrl,
     Variables,
 )
+from raycl.cli.output import print_whole
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.variables import parse_variables
 from raycl.errors import InputError
@@ -34,7 +35,10 @@ from raycl.submit.client import ADDRESS, ClusterJobs
 Address = Annotated[str, typer.Option(help="The head's dashboard, or a tunnel to it.")]
 Job = Annotated[str, typer.Argument(help="Job, as `raycl submit` and `raycl jobs list` name it.")]
 
-jobs = typer.Typer(no_args_is_help=True, help="Look at the jobs of a cluster, and stop them.")
+jobs = typer.Typer(
+    no_args_is_help=True,
+    help="Look at the jobs of a cluster, and stop them.\n\nExample: `raycl jobs list`",
+)
 
 
 def submit(  # noqa: PLR0913 (each is an option of the command)
@@ -52,6 +56,8 @@ def submit(  # noqa: PLR0913 (each is an option of the command)
     """Run a sweep as a job of a cluster. Ctrl-C stops watching, not the job.
 
     The same command again watches the job while it runs, and resumes the sweep after it has ended.
+
+    Example: `raycl submit my.yaml --storage s3://bucket/my --gpus`
     """
     from raycl.recipe.definition import define
     from raycl.submit.package import make_package
@@ -111,18 +117,26 @@ def check_reachable(storage: str) -> None:
 
 @jobs.command("list", cls=Command)
 def list_jobs(address: Address = ADDRESS) -> None:
-    """List the cluster's jobs, the newest last."""
+    """List the cluster's jobs, the newest last.
+
+    Example: `raycl jobs list --address http://127.0.0.1:8265`
+    """
     table = Table("job", "status", "started", "command", box=None, pad_edge=False)
+    for column in table.columns[:3]:
+        column.no_wrap = True
     for job in ClusterJobs(address).all():
         table.add_row(
             job.submission_id, job.status.value, _time(job.start_time), escape(job.entrypoint)
         )
-    Console().print(table)
+    print_whole(Console(), table)
 
 
 @jobs.command(cls=Command)
 def status(job: Job, address: Address = ADDRESS) -> None:
-    """Print a job's status; `raycl status` shows how much of its sweep is done."""
+    """Print a job's status; `raycl status` shows how much of its sweep is done.
+
+    Example: `raycl jobs status JOB`
+    """
     found = ClusterJobs(address).details(job)
     print(f"{found.status.value} since {_time(found.end_time or found.start_time)}")
     print(found.entrypoint)
@@ -136,7 +150,10 @@ def logs(
     address: Address = ADDRESS,
     follow: Annotated[bool, typer.Option(help="Go on until the job ends.")] = True,
 ) -> None:
-    """Print a job's output."""
+    """Print a job's output.
+
+    Example: `raycl jobs logs JOB --no-follow`
+    """
     cluster = ClusterJobs(address)
     cluster.details(job)
     if follow:
@@ -147,7 +164,10 @@ def logs(
 
 @jobs.command(cls=Command)
 def stop(job: Job, address: Address = ADDRESS) -> None:
-    """Stop a job. Its stored states stay, so that submitting it again resumes the sweep."""
+    """Stop a job. Its stored states stay, so that submitting it again resumes the sweep.
+
+    Example: `raycl jobs stop JOB`
+    """
     cluster = ClusterJobs(address)
     cluster.details(job)  # raises InputError for an unknown job
     print("stopping" if cluster.stop(job) else "it had ended already")

@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 something failed, 2 bad usage or input, 130 interrupted.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -31,6 +31,7 @@ from raycl.cli import (
 )
 from raycl.cli.command import Command
 from raycl.cli.output import write_any_text
+from raycl.cli.version import print_version
 from raycl.errors import InputError
 
 _INTERRUPTED = 130
@@ -44,6 +45,23 @@ app = typer.Typer(
     "Start with `raycl plan quickstart`, then `raycl quickstart` trains it. "
     "`raycl recipes quickstart > my.yaml` writes its recipe, for your own text.",
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=print_version,
+            help="Show the versions of raycl, Python, torch, ray and transformers, and exit.",
+        ),
+    ] = False,
+) -> None:
+    """What holds for all commands."""
+
+
 # In the order in which --help lists them.
 for _command in (
     quickstart.quickstart,

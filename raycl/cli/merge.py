@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from raycl.cli import complete
 from raycl.cli.options import States, StorageUrl, SweepName
 from raycl.cli.states import Rows, print_losses
 from raycl.errors import InputError, within
@@ -24,7 +25,11 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
     storage: StorageUrl,
     states: States,
     base: Annotated[
-        str, typer.Option(help="The state from which they were trained, or `start`: the model.")
+        str,
+        typer.Option(
+            autocompletion=complete.states,
+            help="The state from which they were trained, or `start`: the model.",
+        ),
     ] = "start",
     method: Annotated[
         str | None,
@@ -59,6 +64,8 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
     ties: Yadav et al. 2023. With --instruct: the state + w·(instruct model − base).
 
     The new states can be measured, exported and merged again like any other.
+
+    Example: `raycl merge best --storage runs/my --weight 50% --corpus german`
     """
     methods = _methods(method, weights, density, scale, instruct)
     from raycl.evaluation.losses import evaluate_state, validation_manifest
@@ -91,7 +98,7 @@ def _kept(storage: Storage, instruct: str, base: str, states: Sequence[str]) -> 
         raise InputError("--instruct", f"{len(states)} states are named", "Name one")
     identifier = keep_instruct(storage, instruct, base, states[0])
     print(
-        f"instruct model: {identifier[:12]}. An export has the state's tokenizer, and this model's "
+        f"instruct model: {identifier}. An export has the state's tokenizer, and this model's "
         "chat template and generation settings."
     )
     return identifier

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from raycl.cli import complete
 from raycl.cli.command import Command
 from raycl.cli.options import StorageUrl, SweepName
 from raycl.errors import InputError
@@ -15,7 +16,10 @@ from raycl.errors import InputError
 if TYPE_CHECKING:
     from raycl.storage import Storage
 
-models = typer.Typer(no_args_is_help=True, help="Pretrained models in a storage.")
+models = typer.Typer(
+    no_args_is_help=True,
+    help="Pretrained models in a storage.\n\nExample: `raycl models add ./base --storage runs/my`",
+)
 
 
 @models.command(cls=Command)
@@ -23,8 +27,9 @@ def add(
     model: Annotated[
         str,
         typer.Argument(
+            autocompletion=complete.states,
             help="Folder of a model, its hub name, or of the storage: a state's name or beginning, "
-            "a recipe's label, or `best`."
+            "a recipe's label, or `best`.",
         ),
     ],
     storage: StorageUrl,
@@ -35,6 +40,8 @@ def add(
     Sweeps do this by themselves for folders and hub names. It is of use before `raycl submit`,
     whose jobs run elsewhere, and to start from a stored state: its weights are copied as they were
     trained, so that the state may go afterwards.
+
+    Example: `raycl models add HuggingFaceTB/SmolLM2-135M --storage runs/my`
     """
     from raycl.models.read import read_start
     from raycl.models.references import remember
@@ -106,6 +113,8 @@ def extend(  # noqa: PLR0913 (each is an option of the command)
 
     A new token's rows are the mean of those of the tokens that stood for it. It prints the bytes
     per token of each text before and after.
+
+    Example: `raycl models extend ./base --to base-german --text german.txt --tokens 4000`
     """
     from raycl.weights.extend import Growth, extend_folder
     from raycl.weights.replace import Replacement, replace_in_folder

@@ -10,8 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-SHORT_NAME = 18
-"""Nine digits of steps and eight of the hash: enough to name a state, and to fit a terminal."""
+from raycl.cli import complete
 
 RecipeFile = Annotated[
     Path,
@@ -41,19 +40,36 @@ OptionalStorage = Annotated[
 ]
 SweepName = Annotated[
     str | None,
-    typer.Option("--sweep", metavar="NAME", help="Sweep in the storage; default: the only one."),
+    typer.Option(
+        "--sweep",
+        metavar="NAME",
+        autocompletion=complete.sweep_names,
+        help="Sweep in the storage; default: the only one.",
+    ),
 ]
 Label = Annotated[
     str,
-    typer.Option(metavar="LABEL", help="One recipe of the sweep: a row of its table, or `best`."),
+    typer.Option(
+        metavar="LABEL",
+        autocompletion=complete.labels,
+        help="One recipe of the sweep: a row of its table, or `best`.",
+    ),
 ]
 State = Annotated[
     str,
-    typer.Argument(metavar="STATE", help="A state's name or beginning, a label, or `best`."),
+    typer.Argument(
+        metavar="STATE",
+        autocompletion=complete.states,
+        help="A state's name or beginning, a label, or `best`.",
+    ),
 ]
 States = Annotated[
     list[str],
-    typer.Argument(metavar="STATE", help="Names or beginnings of states, labels, or `best`."),
+    typer.Argument(
+        metavar="STATE",
+        autocompletion=complete.states,
+        help="Names or beginnings of states, labels, or `best`.",
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,

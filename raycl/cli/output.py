@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 
 def write_any_text() -> None:
@@ -44,3 +45,25 @@ class LastingConsole(Console):
     def say(self, text: str) -> None:
         """Print the text unchanged, without markup, colours or further line breaks."""
         self.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+_ANY_WIDTH = 100_000
+_LEAST_WIDTH = 12
+"""Characters that stay of a column whose text may be cut or wrapped."""
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table whose `no_wrap` columns are never cut, however narrow the terminal is.
+
+    Names of states and jobs are copied from it into other commands. Where the output is no
+    terminal, no column is cut.
+    """
+    wide = console.options.update(width=_ANY_WIDTH, max_width=_ANY_WIDTH)
+    needed = console.measure(table, options=wide).maximum
+    if console.is_terminal:
+        for column in table.columns:
+            if not column.no_wrap:
+                texts = [console.measure(cell, options=wide).maximum for cell in column.cells]
+                needed -= max(0, max(texts, default=0) - _LEAST_WIDTH)
+    console.width = max(console.width, needed)
+    console.print(table)

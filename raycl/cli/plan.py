@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from raycl.cli import complete
 from raycl.cli.options import (
     Gpu,
     Gpus,
@@ -25,7 +26,10 @@ from raycl.errors import InputError
 
 
 def schema() -> None:
-    """Print the JSON schema of recipes, for completion and checks in editors."""
+    """Print the JSON schema of recipes, for completion and checks in editors.
+
+    Example: `raycl schema > recipe.schema.json`
+    """
     from raycl.recipe import Recipe
 
     print(json.dumps(Recipe.model_json_schema(), indent=1))
@@ -45,6 +49,8 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     """Show the tree of a sweep and what it costs; no cluster is needed.
 
     Each line is a node: a run of steps that the recipes named share, trained once.
+
+    Example: `raycl plan my.yaml --gpu H100`
     """
     from raycl.cli.plan_view import print_merges, print_plan
     from raycl.plan.machines import machine_of
@@ -74,8 +80,17 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
 
 def steps(  # noqa: PLR0913 (each is an option of the command)
     recipe: RecipeFile,
-    label: Annotated[str, typer.Option(metavar="LABEL", help="Label of a recipe, as in the plan.")],
-    stage: Annotated[str, typer.Option(help="Name of the stage.")],
+    label: Annotated[
+        str,
+        typer.Option(
+            metavar="LABEL",
+            autocompletion=complete.recipe_labels,
+            help="Label of a recipe, as in the plan.",
+        ),
+    ],
+    stage: Annotated[
+        str, typer.Option(autocompletion=complete.recipe_stages, help="Name of the stage.")
+    ],
     first: Annotated[int, typer.Option("--from", help="First step, counted in the stage.")] = 0,
     last: Annotated[int | None, typer.Option("--to", help="Step after the last.")] = None,
     storage: OptionalStorage = None,
@@ -83,7 +98,10 @@ def steps(  # noqa: PLR0913 (each is an option of the command)
     overrides: Overrides = None,
     scale: Scale = None,
 ) -> None:
-    """Show each step's learning rate and rows, by the very functions that training uses."""
+    """Show each step's learning rate and rows, by the very functions that training uses.
+
+    Example: `raycl steps my.yaml --label 'replay 5%' --stage german --to 5`
+    """
     from raycl.cli.plan_view import print_steps, stage_loss_weights, stage_trains, step_lines
     from raycl.recipe.definition import corpus_facts, define, trainings
     from raycl.recipe.sweep_plan import resolve_inputs

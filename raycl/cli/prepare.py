@@ -15,7 +15,10 @@ def fetch(
     names: Annotated[list[str], typer.Argument(help="Corpora, such as english german.")],
     to: Annotated[Path, typer.Option(help="Folder for the JSONL files.")],
 ) -> None:
-    """Fetch real corpora for a first run: from Debian packages, or from the Hugging Face hub."""
+    """Fetch real corpora for a first run: from Debian packages, or from the Hugging Face hub.
+
+    Example: `raycl fetch english german --to text`
+    """
     from raycl.data import corpora
 
     for name in names:
@@ -29,7 +32,10 @@ def prepare(
     overrides: Overrides = None,
     scale: Scale = None,
 ) -> None:
-    """Turn the text of a recipe into token shards. Continues where it was interrupted."""
+    """Turn the text of a recipe into token shards. Continues where it was interrupted.
+
+    Example: `raycl prepare my.yaml --storage s3://bucket/my`
+    """
     from raycl.cluster.connect import cluster
     from raycl.cluster.options import ClusterOptions
     from raycl.recipe.definition import (

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
-from raycl.cli.options import SHORT_NAME
+from raycl.cli.output import print_whole
 from raycl.states.inventory import StateFacts, facts_of
 from raycl.states.reducible import Less, freed_bytes, reducible
 from raycl.states.references import Uses
@@ -62,12 +62,14 @@ def _print_reductions(
     storage: Storage, states: Sequence[StateFacts], to: Less, console: Console
 ) -> None:
     """A line for each state, what all of them free, and what that costs later."""
-    table = Table("state", "holds", "size", "frees", "steps", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("state", "holds", "size", "frees", "steps"):
+        table.add_column(column, no_wrap=True)
     for state in states:
         held = state.mark.holds if state.mark else "–"
         sizes = format_bytes(state.bytes), f"≈ {format_bytes(_freed(storage, state, to))}"
-        table.add_row(state.name[:SHORT_NAME], held, *sizes, f"{state.own_steps:,}")
-    console.print(table)
+        table.add_row(state.name, held, *sizes, f"{state.own_steps:,}")
+    print_whole(console, table)
     console.print(_COST[to], soft_wrap=True)
 
 

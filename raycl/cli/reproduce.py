@@ -54,6 +54,8 @@ def reproduce(  # noqa: PLR0913 (each is an option of the command)
 
     What all experiments share is trained once. Run it again to go on after an interruption;
     what is finished is never trained again.
+
+    Example: `raycl reproduce --storage runs/paper --scale tiny --only e5`
     """
     from raycl.cli.plan_view import print_plan_summary
     from raycl.recipe.packaged import recipe_folder

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from raycl.cli.options import SHORT_NAME, States, StorageUrl
+from raycl.cli import complete
+from raycl.cli.options import States, StorageUrl
+from raycl.cli.output import print_whole
 from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores
@@ -33,12 +35,18 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
         str | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=complete.sweep_names,
             help="Sweep of the labels; default: the only one. With neither state nor label: the "
             "states at the ends of all its nodes.",
         ),
     ] = None,
     label: Annotated[
-        str | None, typer.Option(metavar="LABEL", help="The end of this recipe, or of `best`.")
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            autocompletion=complete.labels,
+            help="The end of this recipe, or of `best`.",
+        ),
     ] = None,
     corpora: Corpora = None,
     rows: Rows = None,
@@ -64,6 +72,8 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
     Losses and scores that storage holds already are not computed again. `raycl report` then shows
     losses that a history lacks, such as those on a corpus that was added later, and losses on more
     rows than training used as soon as every finished recipe of a sweep has them.
+
+    Example: `raycl evaluate best --storage runs/my --corpus legal`
     """
     place = Storage(storage)
     names = _named(place, states, sweep, label)
@@ -98,7 +108,10 @@ def tasks(
     documents: Annotated[int, typer.Option(min=1, help="Documents a corpus, at most.")] = 200,
     seed: Annotated[int, typer.Option(help="Draws the cloze items.")] = 0,
 ) -> None:
-    """Write tasks for lm-evaluation-harness from held-out documents: a cloze, and bits/byte."""
+    """Write tasks for lm-evaluation-harness from held-out documents: a cloze, and bits/byte.
+
+    Example: `raycl tasks --storage runs/my --to my-tasks --corpus german`
+    """
     from raycl.evaluation.local_tasks import KINDS, TaskSizes, write_local_tasks
     from raycl.evaluation.losses import validation_manifest
 
@@ -112,19 +125,20 @@ def tasks(
 def print_scores(scores: Mapping[str, Mapping[str, TaskScores]], console: Console) -> None:
     """A line per state and task: the main metric and its standard error."""
     table = Table("state", "task", "shots", "metric", "score", "± s.e.", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
     for state, found in scores.items():
         for entry in found.values():
             error = entry.errors.get(entry.main, math.nan)
             shots = "–" if entry.shots is None else str(entry.shots)
             table.add_row(
-                state[:SHORT_NAME],
+                state,
                 escape(entry.title),
                 shots,
                 entry.main,
                 f"{entry.metrics[entry.main]:.4f}",
                 "–" if math.isnan(error) else f"{error:.4f}",
             )
-    console.print(table)
+    print_whole(console, table)
 
 
 def _scores(  # noqa: PLR0913 (the parameters of score_states)
@@ -166,8 +180,8 @@ def print_losses(
             loss = found.get(corpus, math.nan)
             bits = loss / math.log(2) * splits[corpus].tokens / splits[corpus].bytes
             cells += [f"{value:.4f}" if corpus in found else "–" for value in (loss, bits)]
-        table.add_row(state[:SHORT_NAME], *cells)
-    console.print(table)
+        table.add_row(state, *cells)
+    print_whole(console, table)
 
 
 def _named(

@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from raycl.cli.options import SHORT_NAME, StorageUrl, exit_if_damaged
-from raycl.cli.output import LastingConsole
+from raycl.cli.options import StorageUrl, exit_if_damaged
+from raycl.cli.output import LastingConsole, print_whole
 from raycl.cli.reduce import reduce_states, reducible_states
 from raycl.errors import InputError
 from raycl.states.inventory import StateFacts, stored_states
@@ -37,6 +37,8 @@ def states(
     Steps, tokens and time of a state count from the state before it, from which it was trained.
     With --verify, every file of the storage is read and compared with its checksum instead; the
     exit code is 2 where anything is damaged.
+
+    Example: `raycl states --storage runs/my --verify`
     """
     if verify:
         _verify(Storage(storage))
@@ -57,7 +59,7 @@ def _print_states(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
     for line in lines:
         trained = line["complete"] and line["steps"]
         table.add_row(
-            line["name"][:SHORT_NAME],
+            line["name"],
             escape(_stage_text(line)),
             line["kind"],
             format_bytes(line["bytes"]),
@@ -68,7 +70,7 @@ def _print_states(lines: Sequence[Mapping[str, Any]], console: Console) -> None:
             # of --json has the whole list.
             Text(_users(line), no_wrap=True, overflow="ellipsis"),
         )
-    console.print(table)
+    print_whole(console, table)
     whole = format_bytes(sum(line["bytes"] for line in lines))
     console.print(f"{len(lines)} states, {whole}. `raycl prune` shows what may go.")
 
@@ -150,6 +152,8 @@ def prune(
     A state stays if it is the end of a node of a stored sweep, if evaluations or merged states need
     it, if an unfinished node may resume from it, or if it is younger than --older-than. With --to,
     states stay and hold less.
+
+    Example: `raycl prune --storage runs/my --older-than 0s`
     """
     from raycl.recipe.stored_chains import stored_chains
     from raycl.states.prune import removable, remove
@@ -189,8 +193,8 @@ def _print_removals(removals: Sequence[tuple[StateFacts, str]], console: Console
     table.columns[0].no_wrap = True
     for state, reason in removals:
         written = f"{state.written:%Y-%m-%d %H:%M}" if state.written else "–"
-        table.add_row(state.name[:SHORT_NAME], format_bytes(state.bytes), written, reason)
-    console.print(table)
+        table.add_row(state.name, format_bytes(state.bytes), written, reason)
+    print_whole(console, table)
 
 
 def _users(line: Mapping[str, Any]) -> str:

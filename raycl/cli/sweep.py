@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from raycl.cli import complete
 from raycl.cli.options import (
     Accelerator,
     Address,
@@ -47,6 +48,8 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     """Train every recipe of a sweep, sharing what they share; print and write the results.
 
     Run it again to recover: what is finished is never trained again, what is not goes on.
+
+    Example: `raycl sweep my.yaml --storage runs/my --gpus`
     """
     from raycl.cli.plan_view import print_plan
     from raycl.recipe.definition import define
@@ -71,10 +74,18 @@ def status(
     storage: StorageUrl,
     name: Annotated[
         str | None,
-        typer.Option("--sweep", metavar="NAME", help="Sweep in the storage; default: all."),
+        typer.Option(
+            "--sweep",
+            metavar="NAME",
+            autocompletion=complete.sweep_names,
+            help="Sweep in the storage; default: all.",
+        ),
     ] = None,
 ) -> None:
-    """Show how far the sweeps in a storage are; read from the storage alone."""
+    """Show how far the sweeps in a storage are; read from the storage alone.
+
+    Example: `raycl status --storage runs/my`
+    """
     from raycl.cli.plan_view import print_merges_left, print_status
     from raycl.states.references import no_tree
     from raycl.storage import Storage
@@ -101,7 +112,10 @@ def report(
     storage: StorageUrl,
     name: SweepName = None,
 ) -> None:
-    """Write the results table and the report page anew from what the storage holds."""
+    """Write the results table and the report page anew from what the storage holds.
+
+    Example: `raycl report --storage runs/my`
+    """
     from raycl.recipe.resolution import stored_resolution
     from raycl.recipe.sweep_plan import plan_sweeps
     from raycl.storage import Storage, layout

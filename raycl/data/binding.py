@@ -41,7 +41,7 @@ def check_binding(storage: Storage, corpus: str, fingerprint: str) -> None:
     if bound is not None and bound.fingerprint != fingerprint:
         raise InputError(
             f"corpus {corpus!r} in {storage.url}",
-            f"it has changed since nodes were trained on it ({bound.fingerprint[:12]} then, "
-            f"{fingerprint[:12]} now)",
+            f"it has changed since nodes were trained on it ({bound.fingerprint} then, "
+            f"{fingerprint} now)",
             "Restore its shards, or give the new data another corpus name",
         )

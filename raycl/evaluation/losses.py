@@ -161,6 +161,6 @@ def _check_tokenizer(storage: Storage, state: StoredState, manifests: dict[str, 
         if own not in (None, manifest.tokenizer):
             raise InputError(
                 f"corpus {corpus!r}",
-                f"its tokenizer {manifest.tokenizer[:12]} is not that of state {state.name}",
+                f"its tokenizer {manifest.tokenizer} is not that of state {state.name}",
                 "Prepare its text with the state's tokenizer, under another corpus name",
             )

@@ -65,5 +65,5 @@ def find_start(reference: str, base: Path, storage: Storage | None) -> tuple[Sta
 def _sentence(start: Start, problem: str) -> str:
     return (
         f"model.pretrained {start.reference!r}: {problem}; going on from the copy in the storage "
-        f"(model {start.identifier[:12]})"
+        f"(model {start.identifier})"
     )

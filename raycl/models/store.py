@@ -116,7 +116,7 @@ def check_same_configuration(storage: Storage, start: Start) -> None:
             raise InputError(
                 f"{start.reference}: {name} {own.get(name)!r}",
                 f"the storage has the same weights with {first.get(name)!r}, and the identifier "
-                f"{start.identifier[:12]} means that model",
+                f"{start.identifier} means that model",
                 "Let the recipe name the folder, or use another storage",
             )
 
@@ -238,6 +238,6 @@ def _check_identifier(storage: Storage, mark: StartMark, identifier: str) -> Non
     if mark.identifier != identifier:
         raise InputError(
             storage.full_path(layout.start(identifier)),
-            f"its mark is that of the model {mark.identifier[:12]}",
+            f"its mark is that of the model {mark.identifier}",
             _DAMAGED,
         )

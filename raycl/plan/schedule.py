@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from raycl.errors import FieldError
 from raycl.plan.curves import Shape, descend
+from raycl.plan.likely_rate import likely_rate
 from raycl.units import Length, PhaseLength, parse_length, parse_number, parse_real
 
 Array = NDArray[np.float64]
@@ -65,7 +66,8 @@ class BaseSchedule(BaseModel):
             raise FieldError(f"max_lr {self.max_lr:g} is not above 0", "Give a rate such as 3e-4")
         if self.max_lr != PARENT and not float(self.max_lr) <= _HIGHEST_RATE:
             raise FieldError(
-                f"max_lr {self.max_lr:g} is above {_HIGHEST_RATE:g}", "Give a rate such as 3e-4"
+                f"max_lr {self.max_lr:g} is above {_HIGHEST_RATE:g}",
+                f"Did you mean {likely_rate(float(self.max_lr))}?",
             )
         if self.start_lr != PARENT and float(self.start_lr) < 0:
             raise FieldError(f"start_lr {self.start_lr:g} is below 0", "Give 0 or more")
@@ -282,6 +284,11 @@ def _named(value: object) -> object:
     """The fields of a preset, where a schedule is given by its name."""
     if not isinstance(value, str):
         return value
+    if value in KINDS:
+        raise FieldError(
+            f"{value} is the kind of a schedule, which needs its highest rate",
+            f"Write {{kind: {value}, max_lr: 3e-4}}, or a schedule by name: {', '.join(PRESETS)}",
+        )
     if value not in PRESETS:
         raise FieldError("there is no such schedule", f"Give {', '.join(PRESETS)} or its fields")
     return dict(PRESETS[value])

@@ -24,6 +24,7 @@ from raycl.recipe import (
 from raycl.recipe.checks import check_fields
 from raycl.recipe.load import fields_of
 from raycl.recipe.packaged import find_recipe
+from raycl.recipe.rates import check_rates
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.scale import scaled
 from raycl.recipe.tokenizer_facts import planned_vocabulary
@@ -72,8 +73,11 @@ def define_document(
     recipe = parse_recipe(data, where, document)
     check_fields(recipe, where, [override.partition("=")[0].strip() for override in overrides])
     if scale is None:
-        return definition_of(data, where)
-    return definition_of(scaled(data, scale, where), f"{where} --scale {scale}")
+        made = definition_of(data, where)
+    else:
+        made = definition_of(scaled(data, scale, where), f"{where} --scale {scale}")
+    check_rates((variant.recipe for variant in made.variants), made.where)
+    return made
 
 
 def _overridden(data: Mapping[str, Any], override: str) -> dict[str, Any]:

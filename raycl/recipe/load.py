@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from raycl.errors import FieldError, InputError, shown, within
 from raycl.plan.schedule import KINDS
 from raycl.recipe.schema import LATER, Recipe
+from raycl.recipe.schema.short_forms import long_form
+from raycl.recipe.unknown_fields import advice, field_of_stages, nearest
 from raycl.recipe.yaml import Document, read_document
 from raycl.storage.urls import refuse_secret
 
 _LONGEST_FIELD = 500
 """Characters of a swept or overridden field's whole name."""
-_LONGEST_NEAR = 100
 _EXAMPLE = "`raycl recipes quickstart` prints a whole recipe"
+_SHOWN = 3
 _WANT_TEXT = ("string_type", "tuple_type", "model_type", "model_attributes_type")
 _REMEDIES = {
     "greater_than": "Give more than {gt}",
@@ -61,7 +62,7 @@ def parse_recipe(data: Mapping[str, Any], where: str, document: Document | None 
     try:
         recipe = Recipe.model_validate(data)
     except ValidationError as error:
-        mark = document.mark(error.errors()[0]["loc"], data) if document else None
+        mark = document.mark(_telling(error)["loc"], data) if document else None
         with within(where if mark is None else f"{where}:{mark.line}"):
             raise input_error(error, mark.written if mark else None) from error
     with within(where):
@@ -91,7 +92,8 @@ def with_field(data: Mapping[str, Any], field: str, value: Any, where: str) -> d
     names = [stage.get("name") if isinstance(stage, dict) else None for stage in stages]
     if parts[0] == LATER and len(parts) > 1 and len(stages) > 1:
         # `later.replay` sets the field in every stage but the first.
-        copy["stages"] = [stages[0], *(_replaced(stage, parts[1:], value) for stage in stages[1:])]
+        later = (_replaced(stage, parts[1:], value) for stage in stages[1:])
+        copy["stages"] = [stages[0], *later]
         return copy
     if parts[0] in names and len(parts) > 1:
         index = names.index(parts[0])
@@ -103,18 +105,42 @@ def with_field(data: Mapping[str, Any], field: str, value: Any, where: str) -> d
         remedy = f"Give {', '.join(f'{name}.{inner}' for name in names if name)}"
         raise InputError(f"{where}: {field}", "a stage goes by its name", remedy)
     if parts[0] not in Recipe.model_fields:
-        known = [str(name) for name in names if name] + list(Recipe.model_fields)
-        raise InputError(
-            f"{where}: {field}", f"no stage or field {parts[0]!r}", _nearest(parts[0], known)
-        )
+        remedy = _near_field(parts[0], [str(name) for name in names if name])
+        raise InputError(f"{where}: {field}", f"no stage or field {parts[0]!r}", remedy)
     return _replaced(copy, parts, value)
 
 
-def _replaced(data: Any, parts: Sequence[str], value: Any) -> dict[str, Any]:
-    """A copy of nested mappings with `value` at the path `parts`; it adds mappings on the way."""
+def _near_field(name: str, stages: Sequence[str]) -> str:
+    """What was probably meant by a word that is neither a stage nor a field of the recipe."""
+    known = [*stages, *Recipe.model_fields]
+    path = field_of_stages(name)
+    if path is not None and stages:
+        return f"Did you mean {' or '.join(f'{stage}.{path}' for stage in stages[:_SHOWN])}?"
+    near = nearest(name, known)
+    return f"Did you mean {near!r}?" if near else f"Known fields: {', '.join(known)}"
+
+
+def _replaced(
+    data: Any, parts: Sequence[str], value: Any, above: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """A copy of nested mappings with `value` at the path `parts`; it adds mappings on the way.
+
+    What is written as one word is spelled out first, so that its other fields stay.
+    """
     copy = dict(data) if isinstance(data, Mapping) else {}
-    copy[parts[0]] = value if len(parts) == 1 else _replaced(copy.get(parts[0]), parts[1:], value)
+    path = (*above, parts[0])
+    inner = value
+    if len(parts) > 1:
+        inner = _replaced(_spelled(path, copy.get(parts[0])), parts[1:], value, path)
+    copy[parts[0]] = inner
     return copy
+
+
+def _spelled(path: tuple[str, ...], value: Any) -> Any:
+    try:
+        return long_form(path, value)
+    except FieldError as error:
+        raise InputError(".".join(path), error.problem, error.remedy) from error
 
 
 def input_error(error: ValidationError, written: str | None = None) -> InputError:
@@ -122,17 +148,24 @@ def input_error(error: ValidationError, written: str | None = None) -> InputErro
 
     `written` is the field's value as it stands in the file, before YAML read it.
     """
-    first = error.errors()[0]
+    first = _telling(error)
     location = [str(part) for part in first["loc"]]
     field = ".".join(location) or "recipe"
     value = first.get("input")
     if first["type"] == "extra_forbidden":
-        remedy = _nearest(location[-1], _known_fields(location[:-1]))
-        return InputError(field, "unknown field", remedy or "Remove it")
+        missing = _missing_at(error, first["loc"][:-1])
+        remedy = advice(location[-1], location[:-1], missing)
+        lacks = f", and {', '.join(missing)} {_is(missing)} missing" if missing else ""
+        return InputError(field, f"unknown field{lacks}", remedy or "Remove it")
     if first["type"] == "missing":
-        return InputError(field, "missing", "Add it; `raycl schema` describes every field")
+        remedy = f"Add it; `raycl schema` describes every field{_unknown(error)}"
+        return InputError(field, "missing", remedy)
     if first["type"] == "union_tag_not_found":
         return InputError(field, "`kind` is missing", f"Give {', '.join(KINDS)}")
+    if first["type"] == "union_tag_invalid":
+        tags = first["ctx"]
+        remedy = f"Give {tags['expected_tags']}"
+        return InputError(f"{field}.kind is {shown(tags['tag'])}", "not known", remedy)
     # A whole mapping would bury the message; any other value helps to find the mistake.
     place = field if isinstance(value, dict) else f"{field} is {shown(value)}"
     problem, remedy = problem_of(first)
@@ -142,6 +175,32 @@ def input_error(error: ValidationError, written: str | None = None) -> InputErro
     if isinstance(value, bool | int | float) and first["type"] in _WANT_TEXT:
         remedy = f"Quote it where text is meant: '{value if written is None else written}'"
     return InputError(place, problem, remedy or _remedy_of(first))
+
+
+def _telling(error: ValidationError) -> Mapping[str, Any]:
+    """The error to show: the first; before a missing field, an unknown one in the same place."""
+    errors = error.errors()
+    unknown = [found for found in errors if found["type"] == "extra_forbidden"]
+    if errors[0]["type"] == "missing":
+        place = errors[0]["loc"][:-1]
+        return next((found for found in unknown if found["loc"][:-1] == place), errors[0])
+    return errors[0]
+
+
+def _missing_at(error: ValidationError, place: tuple[int | str, ...]) -> list[str]:
+    found = (each for each in error.errors() if each["type"] == "missing")
+    return [str(each["loc"][-1]) for each in found if each["loc"][:-1] == place]
+
+
+def _is(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _unknown(error: ValidationError) -> str:
+    """The unknown fields of other places, which may be what was meant by one that is missing."""
+    found = (each["loc"] for each in error.errors() if each["type"] == "extra_forbidden")
+    names = [".".join(map(str, location)) for location in found]
+    return f". Unknown: {', '.join(names[:3])}" if names else ""
 
 
 def _remedy_of(error: Mapping[str, Any]) -> str:
@@ -156,36 +215,3 @@ def problem_of(error: Mapping[str, Any]) -> tuple[str, str]:
     if isinstance(raised, FieldError):
         return raised.problem, raised.remedy
     return error["msg"], ""
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    # Comparing takes time that grows with the square of the length.
-    near = difflib.get_close_matches(name[:_LONGEST_NEAR], known, n=1, cutoff=0.5)
-    if near:
-        return f"Did you mean {near[0]!r}?"
-    return f"Known fields: {', '.join(known)}" if known else ""
-
-
-def _known_fields(location: Sequence[str]) -> list[str]:
-    """Field names at a location of the recipe, found by walking the models."""
-    models: list[type[BaseModel]] = [Recipe]
-    for part in location:
-        inner = [m.model_fields[part].annotation for m in models if part in m.model_fields]
-        if inner:
-            models = [model for annotation in inner for model in _models_in(annotation)]
-        else:  # not a field: the tag of a union, such as `constant`, or a key or an index
-            models = [m for m in models if _kind(m) == part] or models
-    fields = (pair for model in models for pair in model.model_fields.items())
-    return sorted({field.alias or name for name, field in fields})
-
-
-def _kind(model: type[BaseModel]) -> Any:
-    field = model.model_fields.get("kind")
-    return field.default if field else None
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    arguments = getattr(annotation, "__args__", ())
-    return [model for argument in arguments for model in _models_in(argument)]

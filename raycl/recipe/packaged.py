@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import raycl
 from raycl.errors import InputError
 
 _LONGEST_NEAR = 100
@@ -35,7 +34,7 @@ class FoundRecipe:
 
 def recipe_folder() -> Path:
     """The folder of raycl's own recipes: in the package, or beside it in the repository."""
-    package = Path(raycl.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 

@@ -134,7 +134,7 @@ def store_starts(resolution: Resolution, storage: Storage) -> list[str]:
         if start.folder is None or start.folder == _stored_folder(storage, start):
             continue  # it was found in the storage
         if store_start(storage, start):
-            said.append(f"model {start.reference}: kept in the storage as {start.identifier[:12]}")
+            said.append(f"model {start.reference}: kept in the storage as {start.identifier}")
         remember(storage, start, Path.cwd())
     return said
 

@@ -20,6 +20,7 @@ from raycl.recipe.lengths import tokens_per_step
 from raycl.recipe.load import parse_recipe, problem_of, read_yaml
 from raycl.recipe.scale_values import Factors, scaled_field
 from raycl.recipe.schema import Recipe
+from raycl.recipe.schema.short_forms import spelled_out
 from raycl.units import Count, Weight
 
 _SIZES = ("sequence_length", "global_batch")
@@ -103,6 +104,7 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
     recipe, and where the recipe is not valid as its author wrote it.
     """
     recipe = parse_recipe(data, where)
+    data = spelled_out(data)
     chosen = load_scale(scale)
     try:
         chosen = chosen.of(recipe.name)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import raycl
 from raycl.data.prepare.inputs import search_files
 from raycl.data.prepare.readers import reader_named
 from raycl.errors import InputError
@@ -61,7 +60,7 @@ def make_package(definition: Definition, recipe: Path, scale: str | None, here: 
     Raises InputError where all files together are larger than Ray accepts.
     """
     here = here.resolve()
-    files = _code(Path(raycl.__file__).resolve().parent)
+    files = _code(Path(__file__).resolve().parents[1])
     found, notes = find_recipe(recipe), []
     inside = found.where if found.is_named else _place(found.file, here)
     if not found.is_named:

@@ -126,7 +126,7 @@ def _made(
     assert start is not None, "its mark was written a moment ago"
     report(
         f"model {base.reference}: with its new tokens it has {request.rows:,} rows, and is kept in "
-        f"the storage as {request.identifier[:12]}"
+        f"the storage as {request.identifier}"
     )
     return replace(extension, start=start, request=request)
 

@@ -28,6 +28,7 @@ from raycl.recipe import Recipe
 from raycl.recipe.definition import Definition, bind_corpora, read_manifests
 from raycl.recipe.epochs import repetition_text, repetitions
 from raycl.recipe.one_order import read_in_one_order
+from raycl.recipe.rates import rate_notes
 from raycl.recipe.resolution import check_starts, store_starts, write_resolution
 from raycl.recipe.stand_ins import knows_texts
 from raycl.recipe.sweep_plan import SweepPlan, joint_recipe, plan_sweeps, resolve_inputs
@@ -170,8 +171,9 @@ def _looked_into(
 
 
 def _known(definition: Definition) -> list[str]:
-    """Sentences on what a definition's recipes take for old data from the first stage on."""
-    return knows_texts(definition.recipe, [variant.recipe for variant in definition.variants])
+    """Sentences on what a definition's recipes take for old data at first, and on large rates."""
+    recipes = [variant.recipe for variant in definition.variants]
+    return [*knows_texts(definition.recipe, recipes), *rate_notes(recipes)]
 
 
 def _with_room(plan: SweepPlan, options: ClusterOptions) -> SweepPlan:

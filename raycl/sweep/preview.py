@@ -11,6 +11,7 @@ from raycl.recipe.definition import Definition
 from raycl.recipe.documents import documents_text
 from raycl.recipe.epochs import Repetition, repetition_text, repetitions
 from raycl.recipe.one_order import read_in_one_order
+from raycl.recipe.rates import rate_notes
 from raycl.recipe.seed import seed_text
 from raycl.recipe.stand_ins import knows_texts
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps, resolve_inputs
@@ -63,6 +64,7 @@ def preview(
         repetition_text(repeated),
         seed_text(definition.recipe, recipes),
     )
-    warned = (*made.notes, *untrained, earlier_sentence(made.states), *again)
+    large = rate_notes(recipes)
+    warned = (*made.notes, *untrained, earlier_sentence(made.states), *again, *large)
     sentences = tuple(filter(None, warned)), tuple(filter(None, said))
     return Preview(made, *sentences, grown, tuple(repeated))

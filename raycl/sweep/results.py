@@ -70,7 +70,7 @@ def by_label(plan: SweepPlan, failed: Mapping[str, str]) -> dict[str, str]:
     """
     nodes = {node.name: node for node in plan.tree.nodes if node.name in failed}
     return {
-        f"{node_label(nodes[name])}, state {name[:18]}" if name in nodes else name: reason
+        f"{node_label(nodes[name])}, state {name}" if name in nodes else name: reason
         for name, reason in failed.items()
     }
 

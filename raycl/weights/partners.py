@@ -22,8 +22,6 @@ from raycl.train.checkpoint.weights import Weights, state_weights
 from raycl.train.model.language_model import empty_model
 from raycl.weights.start import StartWeights
 
-_SHOWN = 12
-"""Digits of an identifier in messages."""
 _REMEDY = "Merge models of one kind only"
 _NO_MEANING = ("max_position_embeddings",)
 """Fields that change no number of a forward pass on rows that both models can read."""
@@ -50,7 +48,7 @@ class Partner:
     @property
     def short(self) -> str:
         """Its name in the second half of a sentence."""
-        return self.name if self.state else str(self.spec.pretrained)[:_SHOWN]
+        return self.name if self.state else str(self.spec.pretrained)
 
     @property
     def tokenizer(self) -> str | None:
@@ -128,7 +126,7 @@ def check_same_model(base: Partner, other: Partner) -> None:
     """Raise InputError where tensors of the same shapes mean something else in the two models."""
     first, own = base.tokenizer, other.tokenizer
     if first is not None and own is not None and first != own:
-        problem = f"its tokenizer is {own[:12]}, but {first[:12]} in the base {base.short}"
+        problem = f"its tokenizer is {own}, but {first} in the base {base.short}"
         raise InputError(other.title, problem, _REMEDY)
     for field, expected, found in _differences(base, other):
         values = f"{found!r}, but {expected!r}"

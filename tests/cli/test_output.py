@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from benchmarks.made_up_sweeps import write_state
 from raycl.cli.main import main
+from raycl.cli.output import print_whole
 from raycl.recipe.definition import define
 from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.storage import Storage
@@ -140,3 +144,22 @@ def test_a_sweep_outlives_its_reader(tmp_path: Path) -> None:
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
     assert storage.exists("sweeps/small/report.html")
+
+
+@pytest.mark.parametrize("width", [20, 80, 400])
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_names_in_tables_are_whole(width: int, is_terminal: bool) -> None:
+    state = f"{12:09d}-{'f' * 40}"
+    users = "; ".join(f"sweep-{number}: replay {number}%" for number in range(20))
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=is_terminal, color_system=None)
+    table = Table("state", "size", box=None)
+    table.columns[0].no_wrap = True
+    table.add_column("used by", overflow="ellipsis")
+    table.add_row(state, "1 MB", Text(users, no_wrap=True, overflow="ellipsis"))
+    print_whole(console, table)
+    heading, *lines = out.getvalue().splitlines()
+    assert len(lines) == 1
+    assert state in lines[0]
+    assert (users in lines[0]) is (not is_terminal)
+    assert max(map(len, (heading, *lines))) <= max(width, 80 if is_terminal else 1000)

@@ -102,7 +102,7 @@ def test_it_is_read_again_as_it_was_written() -> None:
         ({"with": "old", "method": "task-arithmetic", "weights": [1e299]}, "beyond 1000. Give"),
         ({"with": "old", "method": "ties", "scale": -2000}, "weight -2000: beyond 1000"),
         ({"with": "old", "method": "slerp"}, "merge.0.method is 'slerp'"),
-        ({"wiht": "old"}, "merge.0.with: missing"),
+        ({"wiht": "old"}, "merge.0.wiht: unknown field, and with is missing"),
         ({"with": "old", "weight": ["5%"]}, "Did you mean 'weights'"),
         ({"with": "old", "wiht": "x"}, "Did you mean 'with'"),
     ],

@@ -125,7 +125,7 @@ def test_scratch_is_the_last_stage_alone_with_the_first_schedule() -> None:
     (stage,) = scratch.recipe.stages
     assert (scratch.label, scratch.kind) == ("new from scratch", "scratch")
     assert (stage.name, stage.steps, stage.replay_share) == ("new", 20, Fraction(0))
-    assert stage.mixture == {"new": 1}
+    assert stage.mixture == {"new": Fraction(1)}
     assert stage.schedule.kind == "cosine"
 
 

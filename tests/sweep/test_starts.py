@@ -63,7 +63,7 @@ def test_workers_get_the_identifier_and_the_storage_has_the_model(
 ) -> None:
     _, told = run(storage)
     (identifier,) = [name for name in storage.list("starts") if name != "references"]
-    assert told == [f"model ./base: kept in the storage as {identifier[:12]}", "Starting Ray …"]
+    assert told == [f"model ./base: kept in the storage as {identifier}", "Starting Ray …"]
     for training in trained(ray):
         assert training.model.pretrained == identifier
         assert training.model.config["hidden_size"] == CONFIG["hidden_size"]

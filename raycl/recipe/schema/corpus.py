@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
     model_validator,
 )
@@ -17,6 +18,7 @@ from raycl.recipe.schema.common import (
     Text,
     or_shorter,
 )
+from raycl.recipe.schema.short_forms import corpus_form
 from raycl.units import (
     Count,
     Share,
@@ -86,6 +88,14 @@ class Corpus(Configuration):
     shard_tokens: Count = Field(default=2**25, gt=0, description="tokens per shard, about")
     seed: Count = Field(default=0, description="of the shuffle and the held-out documents")
 
+    model_config = ConfigDict(
+        json_schema_extra=or_shorter(
+            {"type": ["string", "array"], "items": {"type": "string"}},
+        )
+    )
+
+    _text_alone = model_validator(mode="before")(corpus_form)
+
     @model_validator(mode="after")
     def _parts_of_a_dataset(self) -> Corpus:
         for field in ("split", "config", "revision"):
@@ -95,14 +105,6 @@ class Corpus(Configuration):
                     "Give `dataset: owner/name` or a folder, or leave it out",
                 )
         return self
-
-    @model_validator(mode="before")
-    @classmethod
-    def _single_file(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            single = {f: [data[f]] for f in ("text", "tokens") if isinstance(data.get(f), str)}
-            return {**data, **single}
-        return data
 
     @model_validator(mode="after")
     def _of_text(self) -> Corpus:

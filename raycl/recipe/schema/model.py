@@ -22,6 +22,7 @@ from raycl.recipe.schema.common import (
     Text,
     or_shorter,
 )
+from raycl.recipe.schema.short_forms import model_form, tokenizer_form
 from raycl.recipe.schema.stand_ins import StandIns
 from raycl.recipe.schema.vocabulary import Vocabulary
 from raycl.units import (
@@ -73,6 +74,10 @@ class Model(Configuration):
         description="new tokens, or another tokenizer, that `pretrained` gets before it is "
         "trained: such a model is made once, and is then the start",
     )
+
+    model_config = ConfigDict(json_schema_extra=or_shorter({"type": "string"}))
+
+    _name_alone = model_validator(mode="before")(model_form)
 
     @model_validator(mode="after")
     def _new_tokens(self) -> Model:
@@ -150,10 +155,7 @@ class Tokenizer(Configuration):
 
     model_config = ConfigDict(json_schema_extra=or_shorter({"type": "string"}))
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, data: Any) -> Any:
-        return {"load": data} if isinstance(data, str) else data
+    _name_alone = model_validator(mode="before")(tokenizer_form)
 
     @model_validator(mode="after")
     def _one(self) -> Tokenizer:

@@ -27,6 +27,7 @@ from raycl.recipe.schema.common import (
 from raycl.recipe.schema.corpus import Corpus
 from raycl.recipe.schema.merge import Merge
 from raycl.recipe.schema.model import Model, Tokenizer
+from raycl.recipe.schema.short_forms import check_collections
 from raycl.recipe.schema.stage import Stage
 from raycl.storage.urls import CORPUS_NAME
 from raycl.units import (
@@ -120,6 +121,7 @@ class Recipe(Configuration):
     def _lists_of_one(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        check_collections(data)
         alone = [name for name in ("sweep", "merge") if isinstance(data.get(name), dict)]
         return {**data, **{name: [data[name]] for name in alone}}
 

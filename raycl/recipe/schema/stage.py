@@ -29,6 +29,7 @@ from raycl.recipe.schema.common import (
 )
 from raycl.recipe.schema.loss_weight import LossWeight
 from raycl.recipe.schema.mixture import StageMixture
+from raycl.recipe.schema.short_forms import mixture_form
 from raycl.units import (
     Count,
     PhaseLength,
@@ -133,10 +134,11 @@ class Stage(Configuration):
         max_length=LONGEST_NAME,
         description="by which sweeps and results know it",
     )
-    mixture: StageMixture = Field(
+    mixture: Annotated[StageMixture, BeforeValidator(mixture_form)] = Field(
         default_factory=FrozenDict,
         description="share of each corpus in the new data, or two mixtures and how one becomes the "
         "other; default: the corpus named as the stage",
+        json_schema_extra=or_shorter({"type": "string"}),
     )
     replay: Replay = Field(
         default=Fraction(0),

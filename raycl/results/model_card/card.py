@@ -75,7 +75,7 @@ def _is_hub(reference: str) -> bool:
 def _model(
     storage: Storage, mark: StateMark, weights: Weights, origin: Origin | None
 ) -> Iterator[str]:
-    title = origin.sweep.name if origin else mark.name[:18]
+    title = origin.sweep.name if origin else mark.name
     label = f", recipe `{_public(_label(origin, mark))}`" if origin else ""
     yield f"# {title}"
     yield f"A `{mark.model.config.get('model_type', 'language')}` model, trained with raycl{label}."
