@@ -11,13 +11,15 @@ import pytest
 from pydantic import BaseModel
 
 from raycl.recipe.unknown_fields import _inside, _models_at, _names
-from tests.helpers.command_lines import COMMANDS, OPTIONS, parse, problem
+from tests.helpers.command_lines import COMMANDS, OPTIONS, problem
 from tests.helpers.paths import ROOT
 
 SOURCES = sorted((ROOT / "raycl").rglob("*.py"))
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 ERRORS = ("InputError", "FieldError")
-FOREIGN = {"--head", "--extra-index-url", "--working-dir", "--standalone", "--nproc_per_node"}
+FOREIGN = {"--head", "--extra-index-url", "--working-dir", "--standalone", "--nproc_per_node"} | {
+    "--dataset-impl"
+}
 """Options of other programs that messages name."""
 WORDS = {
     *("best", "start"),  # states
@@ -93,16 +95,10 @@ def test_fields_in_remedies_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_in_documents_exist(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks are checked by tests/docs/test_code_blocks.py."""
     monkeypatch.delenv("RAYCL_STORAGE", raising=False)
-    text = document.read_text()
-    for line in re.findall(r"`(raycl [a-z][^`\n]*)`", text):
+    for line in re.findall(r"`(raycl [a-z][^`\n]*)`", document.read_text()):
         assert problem(line) is None, line
-    for block in re.findall(r"```\w*\n(.*?)```", text, re.DOTALL):
-        for line in re.findall(r"^raycl (?:\\\n|.)*", block, re.MULTILINE):
-            if "|" in line.split("#")[0] or "…" in line:
-                assert problem(line.split("|")[0]) is None, line
-            else:
-                parse(line)
 
 
 def test_every_command_is_found() -> None:

@@ -102,7 +102,7 @@ class Runs:
             return known[0]
         where = f"storage {self.storage!r}"
         if not known:
-            raise InputError(where, "no sweep here", "Run `raycl.sweep` first")
+            raise InputError(where, "no sweep here", "Run `raycl.sweep(recipe, storage)` first")
         problem = f"{len(known)} sweeps here" if self.sweep is None else f"no sweep {self.sweep!r}"
         raise InputError(where, problem, f"Give `sweep`, one of: {', '.join(known)}")
 

@@ -83,8 +83,9 @@ def init(  # noqa: PLR0913 (each is an answer)
     """Write a recipe from a few answers, with the reason for each line; every answer is an option.
 
     The recipe is planned before it is written, and nothing is overwritten. Without a terminal
-    nothing is asked. For example:
-    `raycl init my.yaml --model ./SmolLM2-135M --new 'data/*.jsonl' --old english --shift strong`
+    nothing is asked.
+
+    Example: `raycl init my.yaml --model ./base --new 'data/*.jsonl' --old english --shift weak`
     """
     from raycl.cli.init_questions import Given
     from raycl.cli.interview import Interview, is_terminal

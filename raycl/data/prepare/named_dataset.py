@@ -16,6 +16,7 @@ from raycl.data.prepare.folders import FoundFile
 from raycl.data.prepare.saved_dataset import chosen_split
 from raycl.data.prepare.source import DatasetChoice
 from raycl.errors import InputError
+from raycl.libraries import how_to_install
 
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -52,7 +53,7 @@ def _resolved(name: str, choice: DatasetChoice) -> dict[str, Iterable[Any]]:
         import datasets
     except ImportError as error:
         problem = "the library datasets is not installed"
-        raise InputError(where, problem, "Run pip install 'raycl[hub]'") from error
+        raise InputError(where, problem, f"Run {how_to_install('datasets')}") from error
     datasets.disable_progress_bars()
     path = name if _NAME.fullmatch(name) else os.path.abspath(os.path.expanduser(name))
     try:
