@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from raycl.cli.options import STORAGE_VARIABLE
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ def init(  # noqa: PLR0913 (each is an answer)
     gpu: Annotated[str | None, typer.Option(help="Their kind, such as H100.")] = None,
     storage: Annotated[
         str | None,
-        typer.Option(help="Of the command that trains it: a folder, or s3:// or gs:// URL."),
+        typer.Option(
+            envvar=STORAGE_VARIABLE,
+            help="Of the command that trains it: a folder, or s3:// or gs:// URL.",
+        ),
     ] = None,
     max_lr: Annotated[
         str | None, typer.Option(help="Highest rate of the model's own training, or `unknown`.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from raycl.cli.options import Overrides, Workers
+from raycl.cli.options import STORAGE_VARIABLE, Overrides, Workers
 from raycl.cli.sweep import sweep
 
 _RECIPE = "quickstart"
@@ -15,7 +15,7 @@ _RECIPE = "quickstart"
 
 def quickstart(
     storage: Annotated[
-        str, typer.Option(envvar="RAYCL_STORAGE", help="Local folder, or s3:// or gs:// URL.")
+        str, typer.Option(envvar=STORAGE_VARIABLE, help="Local folder, or s3:// or gs:// URL.")
     ] = "runs/quickstart",
     workers: Workers = None,
     overrides: Overrides = None,

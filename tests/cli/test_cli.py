@@ -109,7 +109,7 @@ def test_plan_tells_what_is_read_more_than_once_and_refuses_too_much(
 def test_steps_of_later_epochs_are_cut_in_a_table_and_whole_in_csv(
     capsys: pytest.CaptureFixture[str], repeating: list[Any]
 ) -> None:
-    asked = [*repeating, "--recipe", "small", "--stage", "old", "--from", "14", "--to", "15"]
+    asked = [*repeating, "--label", "small", "--stage", "old", "--from", "14", "--to", "15"]
     _, table, _ = run(capsys, "steps", *asked)
     assert re.search(r"more\s*$", table)
     _, whole, _ = run(capsys, "steps", *asked, "--csv")

@@ -126,7 +126,7 @@ def test_all_missing_answers_are_named_at_once(
         (("--gpus", "2", "--gpu", "G9"), "--gpu: 'G9': a GPU whose speed is not known"),
         (("--cluster", "laptop", "--gpus", "2"), "--gpus: GPUs, and --cluster laptop means"),
         (("--max-lr", "3"), "--max-lr: '3': no learning rate"),
-        (("--sequence-length", "4000", "--budget", "5M"), "change --sequence-length"),
+        (("--sequence-length", "2200", "--budget", "5M"), "change --sequence-length"),
         (("--gpus", "2", "--budget", "5h"), "the kind of the GPUs is not known"),
     ],
 )

@@ -79,5 +79,5 @@ def test_what_it_needs(
     assert "it is not prepared in this storage" in " ".join(capfd.readouterr().err.split())
     monkeypatch.setitem(sys.modules, "datasketch", None)
     assert run("--storage", "runs") == 2
-    assert "pip install 'raycl[overlap]'" in " ".join(capfd.readouterr().err.split())
+    assert "Run pip install datasketch" in " ".join(capfd.readouterr().err.split())
     assert not storage.exists(layout.OVERLAPS)
