@@ -43,7 +43,7 @@ def handoff(figure: Figure) -> None:
     optimizer.set_xlabel("step")
     for axes in (rates, optimizer):
         axes.axvline(_STEPS, color=_INK, lw=0.8, ls=(0, (3, 2)))
-    _write(rates, _STEPS - 200, 3.0e-4, "hand-off: weights only", _INK)
+    _write(rates, _STEPS - 270, 3.0e-4, "hand-off: weights only", _INK)
 
 
 def infinite(figure: Figure) -> None:

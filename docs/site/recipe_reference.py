@@ -125,4 +125,4 @@ def _length(value: str, unit: str) -> str:
 
 def _one_line(text: str) -> str:
     """Text that can stand in the cell of a table."""
-    return " ".join(text.split()).replace("|", "\\|")
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
