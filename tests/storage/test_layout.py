@@ -31,6 +31,7 @@ FILES += ["results.parquet", "results.csv", "report.html", "/history/", "/tensor
 PATH = re.compile(rf"^({'|'.join(FOLDERS)})/|{'|'.join(re.escape(file) for file in FILES)}")
 OTHER_FILES = {  # files of the same names that lie outside any storage
     "raycl/data/prepare/marker_files.py": {"state.json"},
+    "raycl/data/prepare/saved_dataset.py": {"state.json"},  # of Hugging Face datasets
     "raycl/submit/package.py": {"recipe.yaml"},
 }
 """Text of literals that is no path of a storage, by module; `{}` stands for a value."""
