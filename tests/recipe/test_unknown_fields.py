@@ -30,7 +30,9 @@ def test_an_unknown_field_is_named_beside_what_is_missing(name: str) -> None:
 def test_unknown_fields_of_other_places_are_named_too() -> None:
     data = changed(0, stepz=3)
     del data["global_batch"]
-    assert said(data).endswith("missing. Add it; `raycl schema` describes every field. Unknown: stages.0.stepz")
+    assert said(data).endswith(
+        "missing. Add it; `raycl schema` describes every field. Unknown: stages.0.stepz"
+    )
     data["batch_size"] = 4
     assert "batch_size: unknown field, and global_batch is missing" in said(data)
 
