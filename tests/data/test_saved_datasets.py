@@ -84,12 +84,20 @@ def test_a_missing_or_foreign_shard_is_an_error(tmp_path: Path) -> None:
     for names in ([{"filename": "../x.arrow"}], [{"filename": 3}], [3], 3):
         (folder / "state.json").write_text(json.dumps({"_data_files": names}))
         with pytest.raises(
-            InputError, match=r"state\.json (names a file elsewhere|lists no files)"
+            InputError, match=r"lists something that lies elsewhere|state\.json lists no files"
         ):
             read_all(dataset(folder))
     save(folder, ["a"], _indices_data_files=[{"filename": "indices.arrow"}])
     with pytest.raises(InputError, match="a selection of those in its files"):
         read_all(dataset(folder))
+
+
+@pytest.mark.parametrize("name", ["../other", "..", "", "a/b", "a\\b"])
+def test_a_list_of_splits_cannot_lead_elsewhere(tmp_path: Path, name: str) -> None:
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "dataset_dict.json").write_text(json.dumps({"splits": [name]}))
+    with pytest.raises(InputError, match="lists something that lies elsewhere"):
+        read_all(dataset(tmp_path / "saved"))
 
 
 def test_another_state_json_is_no_dataset(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def saved_files(folder: str, split: str | None) -> list[str] | None:
     """
     splits = _read(folder, _LIST_OF_SPLITS).get("splits")
     if isinstance(splits, list) and all(isinstance(name, str) for name in splits):
-        folder = _below(folder, chosen_split(folder, splits, split))
+        folder = _below(folder, _inside(folder, chosen_split(folder, splits, split)))
         state = _read(folder, _LIST_OF_FILES)
         if "_data_files" not in state:
             raise InputError(folder, "a split of a saved dataset is missing", _SAVE_AGAIN)
@@ -65,11 +65,14 @@ def _listed(folder: str, state: dict[str, Any]) -> list[str]:
         names = [file["filename"] for file in state["_data_files"]]
     except (TypeError, KeyError) as error:
         raise InputError(folder, f"{_LIST_OF_FILES} lists no files", _SAVE_AGAIN) from error
-    for name in names:
-        if not isinstance(name, str) or not name or "/" in name or "\\" in name:
-            problem = f"{_LIST_OF_FILES} names a file elsewhere, {name!r}"
-            raise InputError(folder, problem, _SAVE_AGAIN)
-    return [_below(folder, name) for name in names]
+    return [_below(folder, _inside(folder, name)) for name in names]
+
+
+def _inside(folder: str, name: Any) -> str:
+    """A name that one of the lists gives, which may not lead out of the folder."""
+    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\\" in name:
+        raise InputError(folder, f"it lists something that lies elsewhere, {name!r}", _SAVE_AGAIN)
+    return name
 
 
 def _read(folder: str, name: str) -> dict[str, Any]:
