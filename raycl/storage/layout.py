@@ -210,6 +210,16 @@ def sweep_resolution(name: str) -> str:
     return f"{sweep(name)}/resolution.json"
 
 
+def sweep_proposals(name: str) -> str:
+    """The folder of the recipes that a search, or somebody by hand, has added to a sweep."""
+    return f"{sweep(name)}/proposals"
+
+
+def sweep_proposal(name: str, number: int) -> str:
+    """One recipe that was added to a sweep."""
+    return f"{sweep_proposals(name)}/{number:06d}.json"
+
+
 def sweep_results(name: str, suffix: str) -> str:
     """The table of a sweep's recipes; `suffix` is `parquet` or `csv`."""
     return f"{sweep(name)}/results.{suffix}"

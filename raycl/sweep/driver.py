@@ -74,6 +74,8 @@ class SweepOutcome:
     """Nodes whose end state was in storage before this run."""
     elsewhere: tuple[str, ...] = ()
     """Nodes that another sweep has trained meanwhile."""
+    frozen: tuple[str, ...] = ()
+    """Nodes that wait behind one that was frozen, and were not trained."""
 
 
 def run_sweep(
@@ -119,11 +121,11 @@ def run_sweep(
         task = TrialTask(storage, options.needs, leases.holder if leases else None, trials.train)
         run = tune.with_parameters(run_trial, trainings=NodeTrainings(tree.nodes), task=task)
         trainable = tune.with_resources(run, partial(trial_resources, needs=options.needs))
-        while frontier.waiting:
+        while frontier.has_work:
             callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
             searcher = NodeSearcher(frontier, lambda: progress.stopped)
             _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
-            if frontier.waiting:
+            if frontier.has_work:
                 _wait_for_others(frontier, progress)
     return _outcome(frontier)
 
@@ -152,6 +154,7 @@ def _outcome(frontier: Frontier) -> SweepOutcome:
         tuple(frontier.skipped),
         frontier.existing,
         tuple(frontier.elsewhere),
+        tuple(frontier.waiting),
     )
 
 
@@ -197,7 +200,7 @@ def _train_what_is_free(tuner: tune.Tuner, progress: Progress) -> None:
 def _wait_for_others(frontier: Frontier, progress: Progress) -> None:
     """Return when a node is free, when others have finished all of them, or when stopped."""
     progress.tell_waiting()
-    while frontier.waiting and not progress.stopped:
+    while frontier.has_work and not progress.stopped:
         node = frontier.next()
         if node is not None:
             frontier.put_back(node.name)  # ours already: it is asked for again at once

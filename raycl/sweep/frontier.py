@@ -7,6 +7,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
+from raycl.plan.order_of_work import Urgency, order_of_work
 from raycl.plan.tree import Node
 
 
@@ -38,6 +39,10 @@ class Frontier:
     its workers fit. Nodes of several workers come first, then those with most steps below them;
     no node overtakes one of several workers, or single ones would keep it out for ever. A node that
     `claims` says is another sweep's is passed over, and asked for again later.
+
+    The tree may grow while it is trained (`add`). A node that is paused does not start, and the
+    sweep waits for it; one that is frozen does not start either, and the sweep ends without it and
+    all below it. `resume` ends both.
     """
 
     def __init__(
@@ -58,24 +63,74 @@ class Frontier:
         self.skipped: list[str] = []
         self.running: dict[str, int] = {}
         """The number of workers of each running node."""
-        done = set(self.existing)
-        self.waiting = {node.name: node for node in nodes if node.name not in done}
-        remaining = _remaining_steps(nodes, done)
-        self._order = {
-            node.name: (node.training.workers == 1, -remaining[node.name], place)
-            for place, node in enumerate(nodes)
-        }
+        self.paused: set[str] = set()
+        self.frozen: set[str] = set()
+        self._done = set(self.existing)
+        self.waiting = {node.name: node for node in nodes if node.name not in self._done}
+        self._order = self._urgencies()
         self._children: dict[str, list[str]] = {}
-        for node in self.waiting.values():
+        self._ready: list[str] = []
+        self._enter(tuple(self.waiting.values()))
+
+    def _urgencies(self) -> dict[str, Urgency]:
+        return order_of_work(tuple(self._nodes.values()), self._done)
+
+    def _enter(self, nodes: Sequence[Node]) -> None:
+        """Let nodes that wait already be found by their parents, or start."""
+        for node in nodes:
             if node.parent is not None:
                 self._children.setdefault(node.parent, []).append(node.name)
-        self._ready: list[str] = []
-        for name, node in self.waiting.items():
-            if node.parent not in self.waiting:
-                self._make_ready(name)
+            if node.parent not in self.waiting and node.parent not in self.running:
+                self._make_ready(node.name)
 
     def _make_ready(self, name: str) -> None:
         insort(self._ready, name, key=self._order.__getitem__)
+
+    def add(self, nodes: Iterable[Node], finished: Iterable[str] = ()) -> tuple[Node, ...]:
+        """Let the tree grow by nodes, parents before children; returns those that wait now.
+
+        Nodes that the tree has already, and those named in `finished`, are no new work. What hangs
+        on a node that has failed is skipped like everything below it.
+        """
+        new = [node for node in nodes if node.name not in self._nodes]
+        there = set(finished)
+        self._nodes |= {node.name: node for node in new}
+        found = [node.name for node in new if node.name in there]
+        self._done.update(found)
+        self.existing += tuple(found)
+        lost = {*self.failed, *self.skipped}
+        added = []
+        for node in new:
+            if node.name in there:
+                continue
+            if node.parent in lost:
+                lost.add(node.name)
+                self.skipped.append(node.name)
+            else:
+                self.waiting[node.name] = node
+                added.append(node)
+        self._order = self._urgencies()
+        self._ready.sort(key=self._order.__getitem__)
+        self._enter(added)
+        return tuple(added)
+
+    def pause(self, name: str) -> None:
+        """Do not start the node until it is resumed; the sweep waits for it."""
+        self.paused.add(name)
+
+    def freeze(self, name: str) -> None:
+        """Do not start the node until it is resumed; the sweep ends without it."""
+        self.frozen.add(name)
+
+    def resume(self, name: str) -> None:
+        """Let a node start that was paused or frozen."""
+        self.paused.discard(name)
+        self.frozen.discard(name)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a node runs, or one could start that is not frozen, now or when it is resumed."""
+        return bool(self.running) or any(name not in self.frozen for name in self._ready)
 
     def next(self) -> Node | None:
         """The node to start now, which counts as running from here on; None: not yet."""
@@ -84,6 +139,9 @@ class Frontier:
         place = 0
         while place < len(self._ready):
             name = self._ready[place]
+            if name in self.paused or name in self.frozen:
+                place += 1
+                continue
             if not self._fits(self.waiting[name]):
                 return None
             answer = self._claims.ask(name)
@@ -96,6 +154,7 @@ class Frontier:
                 self.running[name] = self._share(node)
                 return node
             self.elsewhere.append(name)
+            self._done.add(name)
             self._free_children(name)
             place = 0  # one of them may come first
         return None
@@ -106,7 +165,7 @@ class Frontier:
 
     def place(self, name: str) -> int:
         """The node's number in the tree, from 0."""
-        return self._order[name][2]
+        return self._order[name].place
 
     def has_another(self, node: Node) -> bool:
         """Whether another node of as many workers waits, which could take over this one's."""
@@ -141,6 +200,7 @@ class Frontier:
         self._claims.give_back(name)
         del self.running[name]
         self.finished.append(name)
+        self._done.add(name)
         self._free_children(name)
 
     def fail(self, name: str, reason: str) -> tuple[str, ...]:
@@ -159,19 +219,8 @@ class Frontier:
         lost = list(self._children.get(name, ()))
         for child in lost:  # which grows meanwhile
             lost += self._children.get(child, ())
-        return tuple(sorted(lost, key=lambda node: self._order[node][2]))
+        return tuple(sorted(lost, key=lambda node: self._order[node].place))
 
 
 def _fewest_workers(node: Node) -> int:
     return node.training.fewest_workers or node.training.workers
-
-
-def _remaining_steps(nodes: Sequence[Node], finished: set[str]) -> dict[str, int]:
-    """Steps from each node's start to the end of the longest path below it."""
-    below: dict[str | None, int] = {}
-    remaining = {}
-    for node in reversed(nodes):
-        own = 0 if node.name in finished else node.training.stop - node.training.start
-        remaining[node.name] = own + below.get(node.name, 0)
-        below[node.parent] = max(below.get(node.parent, 0), remaining[node.name])
-    return remaining
