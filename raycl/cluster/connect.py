@@ -24,7 +24,7 @@ from raycl.cluster.ray_internals import (
     session_folder,
 )
 from raycl.cluster.release import release_everything
-from raycl.cluster.start import NoDashboardError, start_ray
+from raycl.cluster.start import SlowStartError, start_ray
 from raycl.cluster.watch import watched_daemons
 from raycl.errors import InputError
 from raycl.storage.options import shared_variables
@@ -70,8 +70,8 @@ def _embedded(options: ClusterOptions) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             stack.enter_context(_started(options))
-        except NoDashboardError:
-            print("Ray's dashboard did not come up. Once more …", file=sys.stderr, flush=True)
+        except SlowStartError:
+            print("Ray did not come up in its time. Once more …", file=sys.stderr, flush=True)
             stack.enter_context(_started(options))
         yield
 
@@ -98,7 +98,7 @@ def _started(options: ClusterOptions) -> Iterator[None]:
             )
             with watched_daemons(folder):
                 yield
-        except NoDashboardError:
+        except SlowStartError:
             scratch.end_processes(folder)  # Ray itself ends them only with this process
             raise
         finally:

@@ -12,19 +12,20 @@ from raycl.errors import InputError
 
 START_SECONDS = 90.0
 """How long a cluster may take until its first worker answers; a busy machine takes 20 s."""
-_DASHBOARD = "dashboard"
+_SLOW = ("dashboard", "timed out during startup")
+"""What Ray says where a daemon did not come up in the time that Ray itself gives it."""
 _LOGS = ("raylet.err", "gcs_server.err", "raylet.out", "gcs_server.out", "monitor.err")
 
 
-class NoDashboardError(InputError):
-    """Ray's dashboard did not come up in the minute that Ray gives it; the next one may."""
+class SlowStartError(InputError):
+    """A daemon of Ray did not come up in the time that Ray gives it; the next one may."""
 
 
 def start_ray(folder: str, **arguments: Any) -> None:
     """`ray.init` with these arguments, until a first worker answers.
 
     Raises InputError, with the last line of Ray's log, where that takes longer than START_SECONDS;
-    NoDashboardError where that is for want of the dashboard.
+    SlowStartError where one of Ray's daemons had too little time, which a busy machine takes away.
     """
     import ray
 
@@ -39,7 +40,7 @@ def start_ray(folder: str, **arguments: Any) -> None:
     except Exception as error:  # Ray raises a bare Exception where a daemon does not come up
         seconds = time.monotonic() - began
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        kind = NoDashboardError if _DASHBOARD in reason else InputError
+        kind = SlowStartError if any(word in reason for word in _SLOW) else InputError
         raise kind(
             "Ray on this machine",
             f"it did not start within {seconds:.0f} s ({reason}); its log ends with: "

@@ -58,7 +58,7 @@ def test_the_second_failure_is_an_error() -> None:
     done = start("never")
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("raycl.cluster.start.NoDashboardError: Ray on this machine: it did not")
+    assert last.startswith("raycl.cluster.start.SlowStartError: Ray on this machine: it did not")
     assert done.stderr.count("Once more") == 1
 
 
