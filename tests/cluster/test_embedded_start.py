@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from raycl.cluster import scratch
+from raycl.cluster.start import SlowStartError, start_ray
+from raycl.errors import InputError
 from tests.helpers.paths import ROOT
 
 # Ray gives the first dashboard no time at all, and the second one its usual minute, or none either.
@@ -60,6 +62,26 @@ def test_the_second_failure_is_an_error() -> None:
     last = done.stderr.splitlines()[-1]
     assert last.startswith("raycl.cluster.start.SlowStartError: Ray on this machine: it did not")
     assert done.stderr.count("Once more") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("The current node timed out during startup. This could happen because …", SlowStartError),
+        ("Failed to start the dashboard", SlowStartError),
+        ("No space left on device", InputError),
+    ],
+)
+def test_want_of_time_is_told_from_other_failures(
+    said: str, kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise Exception(said)
+
+    monkeypatch.setattr("ray.init", fail)
+    with pytest.raises(InputError) as raised:
+        start_ray(str(tmp_path))
+    assert type(raised.value) is kind
 
 
 def test_processes_of_a_folder_are_ended_and_no_others(tmp_path: Path) -> None:
