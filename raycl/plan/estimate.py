@@ -1,4 +1,4 @@
-"""Hours and dollars of a tree on each kind of machine, from speeds, prices and a simulated clock."""
+"""Hours and dollars of a tree on each kind of machine: from speeds, prices, a simulated clock."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def best_interval(save: float, rate: float) -> float:
 
     `save` are the seconds for which training stands still for a state, `rate` the interruptions in
     a second. The higher order estimate of Daly 2006; while `save` is short this is about
-    √(2 · save / rate), which is Young's ("A first order approximation to the optimum checkpoint interval", CACM 17(9), 1974).
+    √(2 · save / rate), which is Young's ("A first order approximation to the optimum
+    checkpoint interval", CACM 17(9), 1974).
     """
     mean = 1 / rate
     if save >= 2 * mean:
