@@ -165,7 +165,7 @@ def parse_length(value: Any) -> Length:
         ) from error
 
 
-_SPAN = re.compile(r"([0-9.]+)\s*(seconds?|s|minutes?|m|hours?|h|days?|d|weeks?|w)")
+_SPAN = re.compile(r"([0-9.]+)\s*(seconds?|s|minutes?|min|m|hours?|h|days?|d|weeks?|w)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 

@@ -1,121 +1,101 @@
-"""Prints hours and dollars: of a plan, and of what was trained so far."""
+"""Prints the hours and dollars of a plan, and what they rest on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from raycl.plan.estimate import Bill, Estimate, Rented
+from raycl.plan.estimate import Bill, Estimate
 from raycl.plan.prices import Prices
-from raycl.plan.speed import Speed
+from raycl.plan.speed import Basis, Speed
 from raycl.results.bill import format_hours
 from raycl.units import format_count, format_dollars
 
+_BASES: dict[Basis, str] = {
+    "measured": "Measured: the median of trainings like these whose states are in the storage, "
+    "with their time for validation, saves and starts.",
+    "by hand": "By hand: tokens_per_second as it stands in the prices, not measured.",
+    "assumed": "Assumed: from the model's FLOPs and the mfu in the prices, not measured.",
+}
+
 
 def print_estimates(found: Sequence[Estimate], prices: Prices, console: Console) -> None:
-    """Print a line for each kind of machine, and on what its numbers rest."""
-    known = [estimate for estimate in found if estimate.left is not None]
-    if known:
-        console.print(_table(known))
-    for sentence in money_sentences(found, prices):
+    """Print a column for each kind of machine, and on what its numbers rest."""
+    table = Table("", *(one.kind for one in found), box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, cell in _lines(found):
+        cells = [cell(one) for one in found]
+        if any(cells):
+            table.add_row(name, *cells)
+    console.print(table)
+    for sentence in _sentences(found, prices):
         console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
-def _table(found: Sequence[Estimate]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("to train on")
-    for column in ("worker-hours", "dollars", "shortest time"):
-        table.add_column(column, justify="right")
-    spot = any(estimate.spot for estimate in found)
-    rented = any(estimate.rented for estimate in found)
-    if spot:
-        table.add_column("spot, with waste", justify="right")
-        table.add_column("waste", justify="right")
-    if rented:
-        table.add_column("machines kept", justify="right")
-    for one in found:
-        cells = [one.kind, *_bill(one.left), hours_text(one.hours)]
-        if spot:
-            cells += _spot(one)
-        if rented:
-            cells.append(_rented(one.rented))
-        table.add_row(*cells)
-    return table
+Cell = Callable[[Estimate], str]
 
 
-def _bill(bill: Bill | None) -> tuple[str, str]:
-    return (
-        ("", "") if bill is None else (format_hours(bill.worker_hours), dollars_text(bill.dollars))
-    )
-
-
-def _spot(one: Estimate) -> tuple[str, str]:
-    if one.spot is None:
-        return "", ""
-    waste = one.spot.waste.worker_hours
-    return dollars_text(one.spot.bill.dollars), f"{format_hours(waste)} worker-hours"
-
-
-def _rented(rented: Rented | None) -> str:
-    if rented is None:
-        return ""
-    price = "" if rented.dollars is None else f", {dollars_text(rented.dollars)}"
-    return f"{hours_text(rented.hours)} on {rented.workers:,} workers{price}"
-
-
-def money_sentences(found: Sequence[Estimate], prices: Prices) -> list[str]:
-    """What the numbers rest on, what sharing saves, and how often to save."""
-    said = [f"Prices: {prices.source}, {prices.date}."]
-    for one in found:
-        said += _basis(one)
-        if one.shared is not None and one.whole is not None:
-            said.append(
-                f"{one.kind}: the whole tree takes {_both(one.whole)}; recipes that share no step "
-                f"would take {_both(one.whole + one.shared)}: sharing saves {_both(one.shared)}."
-            )
-        for stage, steps in (one.save_every or {}).items():
-            said.append(
-                f"{one.kind}: interruptions of {stage} cost least at save_every: {steps:,}."
-            )
-    return said
-
-
-def _basis(one: Estimate) -> list[str]:
-    missing = [stage for stage, speed in one.speeds.items() if speed is None]
-    lines = [
-        f"{one.kind}: {stage} at {speed_text(speed)}."
-        for stage, speed in one.speeds.items()
-        if speed is not None
+def _lines(found: Sequence[Estimate]) -> list[tuple[str, Cell]]:
+    """The name of each line of the table, and what stands in it for one kind of machine."""
+    stages = list(found[0].speeds)
+    return [
+        *((f"speed of {stage}", _speed_of(stage)) for stage in stages),
+        ("left to train", lambda one: _hours(one.left)),
+        ("  its price", lambda one: _dollars(one.left)),
+        ("  shortest time", lambda one: _time(one.hours)),
+        ("  as spot, with waste", lambda one: _dollars(one.spot and one.spot.bill)),
+        ("  waste of spot", lambda one: _hours(one.spot and one.spot.waste)),
+        *((f"  best save_every of {stage}", _save_every_of(stage)) for stage in stages),
+        (_kept(found), lambda one: _time(one.rented and one.rented.hours)),
+        ("  their price", _rented_dollars),
+        ("the whole tree", lambda one: _hours(one.whole)),
+        ("  its price", lambda one: _dollars(one.whole)),
+        ("saved by sharing", lambda one: _hours(one.shared)),
+        ("  its price", lambda one: _dollars(one.shared)),
     ]
-    if missing:
-        lines.append(
-            f"{one.kind}: no hours and no dollars, because nothing says how fast it trains "
-            f"{', '.join(missing)}: no state of such work on such a machine is in the storage, and "
-            "the prices give neither tokens_per_second nor mfu (or the FLOPs of the model are not "
-            "known)."
-        )
-    return lines
 
 
-def speed_text(speed: Speed) -> str:
-    """A speed, and where it comes from."""
-    rate = f"{format_count(speed.tokens_per_second)} tokens/s"
-    if speed.basis == "assumed":
-        return f"{rate}, ASSUMED from FLOPs and the mfu in the prices, not measured"
-    if speed.basis == "by hand":
-        return f"{rate}, by hand from the prices, not measured"
-    states = "1 state" if speed.states == 1 else f"{speed.states} states"
-    more = f"; {speed.overhead - 1:.0%} more time for validation, saves and starts"
-    return f"{rate}, measured in {states}{more}"
+def _speed_of(stage: str) -> Cell:
+    return lambda one: speed_text(one.speeds.get(stage))
 
 
-def _both(bill: Bill) -> str:
-    return f"{format_hours(bill.worker_hours)} worker-hours, {dollars_text(bill.dollars)}"
+def _save_every_of(stage: str) -> Cell:
+    return lambda one: f"{one.save_every[stage]:,}" if stage in (one.save_every or {}) else ""
+
+
+def _kept(found: Sequence[Estimate]) -> str:
+    return next((f"{one.rented.workers:,} workers kept" for one in found if one.rented), "")
+
+
+def _rented_dollars(one: Estimate) -> str:
+    if one.rented is None or one.rented.dollars is None:
+        return ""
+    return dollars_text(one.rented.dollars)
+
+
+def _hours(bill: Bill | None) -> str:
+    if bill is None:
+        return ""
+    return "no end" if math.isinf(bill.worker_hours) else f"{format_hours(bill.worker_hours)} w-h"
+
+
+def _dollars(bill: Bill | None) -> str:
+    return "" if bill is None else dollars_text(bill.dollars)
+
+
+def _time(hours: float | None) -> str:
+    """A duration for people."""
+    if hours is None:
+        return ""
+    if hours < 2:
+        return f"{hours * 60:.3g} min"
+    return f"{hours:,.1f} h" if hours < 72 else f"{hours / 24:,.1f} days"
 
 
 def dollars_text(value: float) -> str:
@@ -123,13 +103,35 @@ def dollars_text(value: float) -> str:
     return "no end" if math.isinf(value) else format_dollars(value)
 
 
-def hours_text(hours: float | None) -> str:
-    """A duration for people."""
-    if hours is None:
-        return ""
-    if hours < 2:
-        return f"{hours * 60:.3g} min"
-    return f"{hours:,.1f} h" if hours < 72 else f"{hours / 24:,.1f} days"
+def speed_text(speed: Speed | None) -> str:
+    """A speed, and where it comes from."""
+    if speed is None:
+        return "not known"
+    rate = f"{format_count(speed.tokens_per_second)} tokens/s"
+    if speed.basis != "measured":
+        return f"{rate}, {speed.basis}"
+    return f"{rate}, measured ({speed.states})"
+
+
+def _sentences(found: Sequence[Estimate], prices: Prices) -> list[str]:
+    """Where the prices are from, and on what each kind of number rests."""
+    said = [f"w-h: hours of one worker. Prices: {prices.source}, {prices.date}."]
+    speeds = [speed for one in found for speed in one.speeds.values()]
+    bases = {speed.basis for speed in speeds if speed is not None}
+    said += [text for basis, text in _BASES.items() if basis in bases]
+    for one in found:
+        missing = [stage for stage, speed in one.speeds.items() if speed is None]
+        if missing:
+            said.append(f"{one.kind}: {_no_basis(missing)}")
+    return said
+
+
+def _no_basis(stages: Sequence[str]) -> str:
+    return (
+        f"no hours and no dollars, because nothing says how fast it trains {', '.join(stages)}. "
+        "The storage has no state of such a training on such a machine, and the prices give it "
+        "neither tokens_per_second nor an mfu that could be used."
+    )
 
 
 def estimates_data(found: Sequence[Estimate]) -> list[Any]:

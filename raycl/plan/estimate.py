@@ -66,7 +66,10 @@ class Estimate:
     spot: SpotBill | None = None
     """None where the kind has no price as one taken back."""
     save_every: Mapping[str, int] | None = None
-    """The best `save_every` of each stage on such machines, where the time to save is given."""
+    """The best `save_every` of each stage on such machines, where the time to save is given.
+
+    A stage is left out whose state at the end is enough.
+    """
     rented: Rented | None = None
     """Where a number of workers was asked about."""
 
@@ -201,7 +204,9 @@ def _save_every(found: Sequence[_Node]) -> dict[str, int] | None:
         if spot is None or spot.save is None or not spot.interruptions_per_hour:
             continue
         seconds = best_interval(spot.save.total_seconds(), one.rate(spot))
-        best.setdefault(one.plan.stage, max(1, round(seconds / one.seconds_per_step)))
+        steps = max(1, round(seconds / one.seconds_per_step))
+        if steps < one.plan.steps:  # else the state at the node's end is enough
+            best.setdefault(one.plan.stage, steps)
     return best or None
 
 

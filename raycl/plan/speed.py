@@ -45,7 +45,8 @@ class Measured:
     tokens_per_second: float
     """Of all workers together, the median of its steps."""
     overhead: float
-    """Wall time of training for each second of its steps: validation, saves and the start too."""
+    """Its wall time for each second that all steps take at that speed: the start and its slow first
+    steps, validation and saves are in it."""
 
 
 @dataclass(frozen=True)

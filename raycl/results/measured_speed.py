@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from statistics import median
 
 from raycl.errors import InputError
@@ -58,14 +58,12 @@ def _measured(storage: Storage, mark: StateMark) -> Measured | None:
         history = read_history(storage, mark).to_pydict()
     except InputError:
         return None
-    rates = _numbers(history.get("tokens_per_second", ()))
-    seconds = sum(_numbers(history.get("seconds", ())))
+    column = history.get("tokens_per_second", ())
+    rates = [value for value in column if value is not None and value > 0]
     work = workload_in(mark)
-    if not rates or not seconds or work is None:
+    if not rates or work is None:
         return None
+    rate = median(rates)
+    tokens = work.tokens_per_step * (mark.step - mark.previous_step)
     device = mark.machine.device if mark.machine else None
-    return Measured(work, device, median(rates), max(1.0, mark.seconds / seconds))
-
-
-def _numbers(column: Sequence[float | None]) -> list[float]:
-    return [value for value in column if value is not None and value > 0]
+    return Measured(work, device, rate, max(1.0, mark.seconds * rate / tokens))
