@@ -106,7 +106,7 @@ PricesFile = Annotated[
         "--prices",
         envvar="RAYCL_PRICES",
         metavar="FILE",
-        help="What machines cost (YAML; docs/costs.md), to count dollars.",
+        help="What machines cost (a file in YAML), to count hours and dollars.",
     ),
 ]
 
