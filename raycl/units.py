@@ -93,6 +93,13 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def format_dollars(value: float) -> str:
+    """A price for people: $12.30; below ten cents with two digits."""
+    if abs(value) >= 0.095 or not value:
+        return f"${value:,.2f}"
+    return f"${Decimal(f'{value:.2g}'):f}"
+
+
 def parse_share(value: Any) -> Fraction:
     """A number from 0 to 1, or a percentage."""
     share = parse_number(value)
@@ -158,7 +165,7 @@ def parse_length(value: Any) -> Length:
         ) from error
 
 
-_SPAN = re.compile(r"([0-9.]+)\s*(seconds?|s|minutes?|m|hours?|h|days?|d|weeks?|w)")
+_SPAN = re.compile(r"([0-9.]+)\s*(seconds?|s|minutes?|min|m|hours?|h|days?|d|weeks?|w)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 

@@ -100,6 +100,16 @@ Variables = Annotated[
     typer.Option("--env", help="Variable of all workers: --env NCCL_SOCKET_IFNAME=eth0."),
 ]
 
+PricesFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--prices",
+        envvar="RAYCL_PRICES",
+        metavar="FILE",
+        help="What machines cost (a file in YAML), to count hours and dollars.",
+    ),
+]
+
 
 def exit_if_failed(failed: Mapping[str, str], console: Console) -> None:
     """Print each failed node with its reason and exit with code 1; return where none failed."""

@@ -19,6 +19,7 @@ from raycl.cli.options import (
     MemoryPerGpu,
     OptionalStorage,
     Overrides,
+    PricesFile,
     RecipeFile,
     Scale,
 )
@@ -43,6 +44,10 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     gpu: Gpu = None,
     memory_per_gpu: MemoryPerGpu = None,
     gpus_per_host: GpusPerHost = None,
+    prices: PricesFile = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="With --prices: workers kept until the sweep ends.")
+    ] = None,
     overrides: Overrides = None,
     scale: Scale = None,
 ) -> None:
@@ -52,17 +57,24 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
 
     Example: `raycl plan my.yaml --gpu H100`
     """
+    from raycl.cli.money_view import estimates_data, print_estimates
     from raycl.cli.plan_view import print_merges, print_plan
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
+    from raycl.recipe.prices_file import read_prices
+    from raycl.results.priced_plan import priced_plan
     from raycl.storage import Storage
     from raycl.sweep.preview import preview
 
+    told = read_prices(prices) if prices else None
+    if workers is not None and told is None:
+        raise InputError("--workers", "without --prices it says nothing", "Give --prices as well")
     machine = machine_of(gpu, memory_per_gpu, gpus_per_host)
     place = Storage(storage) if storage else None
     definition = define(recipe, overrides or (), scale)
     found = preview(definition, place, gpus or machine is not None, machine)
     made = found.plan
+    money = priced_plan(made, place, told, workers) if told else []
     for sentence in found.warnings:
         Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:
@@ -70,10 +82,14 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
         more["vocabulary"] = [model.as_data for model in found.grown]
         more["read_again"] = [one.as_data for one in found.repeated]
         more["vocabulary_to_make"] = [asdict(new.tokens) for new in made.resolution.unmade]
+        if told:
+            more["money"] = estimates_data(money)
         print(json.dumps({**asdict(made.cost), **more}, indent=1))
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
         print_merges(made.sweeps[0].merges, made.cost, Console())
+        if told:
+            print_estimates(money, told, Console())
         for sentence in found.remarks:
             Console().print(sentence, markup=False, soft_wrap=True)
 

@@ -14,6 +14,7 @@ from raycl.cli.options import (
     Concurrent,
     Gpus,
     Overrides,
+    PricesFile,
     RecipeFile,
     Scale,
     StorageUrl,
@@ -29,6 +30,7 @@ from raycl.cluster.variables import parse_variables
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
+    from raycl.plan.prices import Prices
     from raycl.storage import Storage
     from raycl.sweep.results import SweepResult
 
@@ -42,6 +44,7 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     gpus: Gpus = False,
     accelerator: Accelerator = None,
     variables: Variables = None,
+    prices: PricesFile = None,
     overrides: Overrides = None,
     scale: Scale = None,
 ) -> None:
@@ -53,13 +56,17 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     """
     from raycl.cli.plan_view import print_plan
     from raycl.recipe.definition import define
+    from raycl.recipe.prices_file import store_prices
     from raycl.storage import Storage
     from raycl.sweep.pipeline import sweep
 
     console = LastingConsole()
+    definition, place = define(recipe, overrides or (), scale), Storage(storage)
+    if prices is not None:
+        store_prices(place, definition.recipe.name, prices)
     result = sweep(
-        define(recipe, overrides or (), scale),
-        Storage(storage),
+        definition,
+        place,
         ClusterOptions(
             address, workers, concurrent, gpus, accelerator, parse_variables(variables or ())
         ),
@@ -81,16 +88,19 @@ def status(
             help="Sweep in the storage; default: all.",
         ),
     ] = None,
+    prices: PricesFile = None,
 ) -> None:
     """Show how far the sweeps in a storage are; read from the storage alone.
 
     Example: `raycl status --storage runs/my`
     """
     from raycl.cli.plan_view import print_merges_left, print_status
+    from raycl.recipe.prices_file import read_prices
     from raycl.states.references import no_tree
     from raycl.storage import Storage
     from raycl.sweep.description import merges_left, progress
 
+    told = read_prices(prices) if prices else None
     place, console = Storage(storage), Console()
     damaged: dict[str, None] = {}  # each once, although sweeps share states
     for each in _sweeps(place, name):
@@ -104,18 +114,35 @@ def status(
         else:
             print_status(each, nodes, console)
             print_merges_left(left, console)
+            problems += _print_bill(place, each, told, console)
         damaged.update(dict.fromkeys(problems))
     exit_if_damaged(tuple(damaged))
+
+
+def _print_bill(place: Storage, name: str, told: Prices | None, console: Console) -> list[str]:
+    """Print what a sweep has cost so far where prices are known; returns what is damaged."""
+    from raycl.results.bill import bill_text
+    from raycl.sweep.costs import sweep_bill
+
+    try:
+        bill = sweep_bill(place, name, told)
+    except InputError as error:
+        return [str(error)]
+    if bill is not None:
+        console.print(f"  so far: {bill_text(bill)}", markup=False, soft_wrap=True)
+    return []
 
 
 def report(
     storage: StorageUrl,
     name: SweepName = None,
+    prices: PricesFile = None,
 ) -> None:
     """Write the results table and the report page anew from what the storage holds.
 
     Example: `raycl report --storage runs/my`
     """
+    from raycl.recipe.prices_file import store_prices
     from raycl.recipe.resolution import stored_resolution
     from raycl.recipe.sweep_plan import plan_sweeps
     from raycl.storage import Storage, layout
@@ -128,6 +155,8 @@ def report(
         raise InputError("--sweep", f"{len(names)} sweeps here", f"Name one of: {', '.join(names)}")
     chosen = names[0]
     check_names(place, chosen)
+    if prices is not None:
+        store_prices(place, chosen, prices)
     definition, resolution = stored_definition(place, chosen), stored_resolution(place, chosen)
     result = write_all(plan_sweeps((definition,), place, resolution=resolution), place)
     _print_result(result, Console())

@@ -93,13 +93,23 @@ class AdapterFacts(Part):
     """Whether the matrices are [in, out], as in GPT-2, and not [out, in]."""
 
 
+class MachineFacts(Part):
+    """What a state was computed on. It changes no bit of a name: it says what the time means."""
+
+    device: str
+    """The GPU's name as its driver has it, or the processor's."""
+    hosts: Count
+    """Machines that its workers ran on."""
+
+
 class StateMark(Record):
     """All facts about a state that are no tensors."""
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
     """In format 1 a pretrained model is a path or hub name, and its configuration is empty. Up to
     format 2 no stage trains a part of the weights, no state has adapters, every state holds all of
-    its training, and merges are of TIES."""
+    its training, and merges are of TIES. Up to format 3 no mark says on what machines it was
+    computed, how long its rows are, or how long its workers took together."""
     WHAT: ClassVar[str] = "the mark of a state"
     REMEDY: ClassVar[str] = REMEDY
 
@@ -123,6 +133,12 @@ class StateMark(Record):
     previous_step: Count
     seconds: Seconds
     """Wall time since the state `previous`, validation and saving included."""
+    worker_seconds: Seconds | None = None
+    """The same time, of all workers together; None in older marks, see `worker_time`."""
+    sequence_length: Count | None = None
+    """Tokens that a row predicts; None in older marks and for merged states."""
+    machine: MachineFacts | None = None
+    """What the newest of its steps were computed on; None in older marks and for merged states."""
     created: str | None = None
     """ISO 8601 with a time zone; None in older marks, which do not record it."""
     merged: MergeOrigin | None = None
@@ -136,6 +152,17 @@ class StateMark(Record):
     """What of its training the state still holds. A merged state never has an optimizer."""
     files: Mapping[str, FileFacts]
     """Every other file of the state's folder, by its name, but for `reduced`."""
+
+    @property
+    def worker_time(self) -> float:
+        """Seconds of all workers since the state `previous`.
+
+        Of older marks the wall time of as many workers as wrote the state, which is not exact where
+        their number has changed on the way.
+        """
+        if self.worker_seconds is not None:
+            return self.worker_seconds
+        return self.seconds * self.world_size
 
     @property
     def index_file(self) -> str | None:

@@ -210,6 +210,11 @@ def sweep_resolution(name: str) -> str:
     return f"{sweep(name)}/resolution.json"
 
 
+def sweep_prices(name: str) -> str:
+    """The prices that a sweep was last told."""
+    return f"{sweep(name)}/prices.json"
+
+
 def sweep_proposals(name: str) -> str:
     """The folder of the recipes that a search, or somebody by hand, has added to a sweep."""
     return f"{sweep(name)}/proposals"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import socket
 from pathlib import Path
 
@@ -28,3 +29,13 @@ def process_start(process: int) -> str | None:
         return None
     # The second field is the program's name in brackets, which may hold spaces.
     return stat.rpartition(")")[2].split()[19]
+
+
+def processor_name() -> str:
+    """The model of this machine's processors; where Linux does not tell, their architecture."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            field, _, value = line.partition(":")
+            if field.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.machine() or "unknown"

@@ -102,7 +102,7 @@ def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[st
         {
             **node.model_dump(),
             "finished": node not in left,
-            "saved": saved.get(node.name, 0),
+            "saved": saved[node.name][0] if node.name in saved else 0,
             "training": node.name in training,
         }
         for node in nodes
@@ -110,13 +110,25 @@ def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[st
     return lines, list(problems.values())
 
 
+def trained_states(storage: Storage, name: str) -> list[str]:
+    """The states up to which a stored sweep is trained: ends of nodes, or the deepest inside them.
+
+    Requests as those of `progress`, without the marks. Raises FileNotFoundError where the sweep has
+    no tree, InputError where it is damaged.
+    """
+    nodes, there = read_tree_record(storage, name).nodes, list_states(storage).bytes.keys()
+    ends = [node.name for node in nodes if node.name in there]
+    left = [node for node in nodes if node.name not in there]
+    return [*ends, *(state for _, state in _saved(storage, name, left, there).values())]
+
+
 def _saved(
     storage: Storage, sweep: str, left: Sequence[NodeRecord], states: Collection[str]
-) -> dict[str, int]:
-    """How many steps of nodes that are left lie before the deepest state inside them.
+) -> dict[str, tuple[int, str]]:
+    """The deepest state inside each node that is left: the node's steps before it, and its name.
 
     The sweep's chains are made again for this where a state may be such a one; a node for which
-    this is not possible any more is left out.
+    this is not possible any more is left out, and so is one without such a state.
     """
     index = StateIndex(states)
     if not any(index.any_between(node.first_step, node.last_step) for node in left):
@@ -126,8 +138,9 @@ def _saved(
         chain, _ = chains.get(node.recipes[0], (None, 0))
         if chain is None or chain.steps < node.last_step or chain.name(node.last_step) != node.name:
             continue
-        inside = index.along(chain, node.last_step - 1, above=node.first_step)
-        found[node.name] = next((step - node.first_step for step, _ in inside), 0)
+        inside = next(index.along(chain, node.last_step - 1, above=node.first_step), None)
+        if inside is not None:
+            found[node.name] = (inside[0] - node.first_step, inside[1])
     return found
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from raycl.errors import InputError
 from raycl.recipe.stored_recipe import recipe_text
 from raycl.recipe.sweep_plan import SweepPlan
+from raycl.results.bill import bill_text
 from raycl.results.gather import gather
 from raycl.results.outcome import INCOMPLETE, RecipeOutcome
 from raycl.results.report.notes import notes
@@ -20,6 +22,7 @@ from raycl.results.standing import lost_recipes
 from raycl.results.stored_states import StoredStates
 from raycl.results.table import read_results, write_results
 from raycl.storage import Storage, layout
+from raycl.sweep.costs import sweep_bill
 from raycl.sweep.events import node_label
 
 
@@ -108,8 +111,23 @@ def _facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:
             "nodes trained": len(plan.tree.nodes),
             "steps trained": f"{cost.steps:,}",
             "steps if every recipe ran alone": f"{cost.steps_alone:,} ({shared:,} shared)",
+            **_money(storage, recipe.name),
         },
         "Versions": {**packages, "python": platform.python_version()},
         "Run it again": f"$ raycl sweep {definition.where} --storage {storage.url}",
         "Recipe": recipe_text(definition),
     }
+
+
+def _money(storage: Storage, sweep: str) -> dict[str, str]:
+    """What the sweep has cost so far, where it was told prices.
+
+    What is wrong with a record is written there, since it must not keep results from being written.
+    """
+    try:
+        bill = sweep_bill(storage, sweep)
+    except FileNotFoundError:  # it has no tree
+        return {}
+    except InputError as error:
+        return {"cost so far": str(error)}
+    return {} if bill is None else {"cost so far": bill_text(bill)}

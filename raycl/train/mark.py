@@ -10,7 +10,14 @@ from typing import Any
 from raycl.data.manifest import Manifest
 from raycl.plan.holding import Holding
 from raycl.plan.training import Training
-from raycl.states.mark import AdapterFacts, CorpusOrigin, Metadata, StateMark, ValidationFacts
+from raycl.states.mark import (
+    AdapterFacts,
+    CorpusOrigin,
+    MachineFacts,
+    Metadata,
+    StateMark,
+    ValidationFacts,
+)
 from raycl.train.cadence import stays_after
 from raycl.train.checkpoint.stored_state import StoredState
 
@@ -23,7 +30,9 @@ class HistoryStart:
     """A state; None at the start of the chain."""
     step: int = 0
     seconds: float = 0.0
-    """Wall time from there until this process began."""
+    """Wall time of training from there until this process began."""
+    worker_seconds: float = 0.0
+    """The same time, of all workers together."""
 
 
 def history_start(found: StoredState) -> HistoryStart:
@@ -32,7 +41,7 @@ def history_start(found: StoredState) -> HistoryStart:
         return HistoryStart(found.name, found.step)
     # An intermediate state will be removed, so its history becomes the beginning of this one.
     mark = found.mark
-    return HistoryStart(mark.previous, mark.previous_step, mark.seconds)
+    return HistoryStart(mark.previous, mark.previous_step, mark.seconds, mark.worker_time)
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,7 @@ class Reached:
     seconds: float
     """Wall time of this process."""
     world_size: int
+    machine: MachineFacts
     validation: ValidationFacts
     transposed: bool
     """See `AdapterFacts`."""
@@ -72,6 +82,9 @@ def training_mark(
         previous=start.name,
         previous_step=start.step,
         seconds=start.seconds + reached.seconds,
+        worker_seconds=start.worker_seconds + reached.seconds * reached.world_size,
+        sequence_length=task.sequence_length,
+        machine=reached.machine,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         kept=stays_after(task, step),
         holds=holding(task, step),

@@ -27,6 +27,7 @@ from raycl.train.garbage import collect_between_steps, collect_in_pause
 from raycl.train.history import History, not_finite, without_validation
 from raycl.train.inspection.probe import freeze_unreached
 from raycl.train.loss_weights import row_weights
+from raycl.train.machine_facts import machine_facts
 from raycl.train.mark import HistoryStart, Reached, history_start, holding, training_mark
 from raycl.train.memory_in_use import restart_peak
 from raycl.train.micro_batch import choose_micro_batch
@@ -73,6 +74,7 @@ class Trainer:
     ) -> None:
         self._task, self._world, self._storage = task, world, storage
         self._began = time.time()
+        self._machine = machine_facts(world)
         restart_peak(world.device)
         share = share_of_batch(task.chain.global_batch, world)
         self._most_rows = largest_share(task.chain.global_batch, world.layout.readers)
@@ -294,6 +296,7 @@ class Trainer:
             optimizer_steps=step_count(self._optimizer),
             seconds=time.time() - self._began,
             world_size=self._world.size,
+            machine=self._machine,
             validation=ValidationFacts(
                 rows=self._task.validation.rows,
                 micro_batch=self._micro_batch.rows,

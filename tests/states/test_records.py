@@ -107,8 +107,8 @@ def test_what_is_written_again_says_the_same(storage: Storage) -> None:
     storage.write_json(MARK, sealed(STORED))
     write_mark(storage, NAME, read_mark(storage, NAME))
     written = storage.read_json(MARK)
-    assert written.pop("crc32") == checksum({**STORED, "format": 3})
-    assert written == {**STORED, "format": 3}
+    assert written.pop("crc32") == checksum({**STORED, "format": 4})
+    assert written == {**STORED, "format": 4}
 
 
 @pytest.mark.parametrize("missing", sorted(STORED.keys() - {"validation", "created"}))
