@@ -14,8 +14,11 @@ from raycl.cli.options import (
     Concurrent,
     Gpus,
     Overrides,
+    Owner,
+    Priority,
     RecipeFile,
     Scale,
+    Share,
     StorageUrl,
     SweepName,
     Variables,
@@ -25,6 +28,7 @@ from raycl.cli.options import (
 )
 from raycl.cli.output import LastingConsole
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.queue_options import queue_options
 from raycl.cluster.variables import parse_variables
 from raycl.errors import InputError
 
@@ -44,6 +48,9 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     variables: Variables = None,
     overrides: Overrides = None,
     scale: Scale = None,
+    owner: Owner = None,
+    priority: Priority = 0,
+    share: Share = 1.0,
 ) -> None:
     """Train every recipe of a sweep, sharing what they share; print and write the results.
 
@@ -61,7 +68,13 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
         define(recipe, overrides or (), scale),
         Storage(storage),
         ClusterOptions(
-            address, workers, concurrent, gpus, accelerator, parse_variables(variables or ())
+            address,
+            workers,
+            concurrent,
+            gpus,
+            accelerator,
+            parse_variables(variables or ()),
+            queue_options(owner, priority, share),
         ),
         report=lambda text: console.print(text, markup=False),
         on_plan=lambda made: print_plan(made, console, prepared=True),
