@@ -67,18 +67,18 @@ def queue_place(
         cluster=ray.get_runtime_context().get_session_name(),
         device="GPU" if options.gpus else "CPU",
         capacity=0.0,
+        growable=0.0,
+        asked=0,
         running=(),
         waiting=(),
         served=0.0,
         since=time.time(),
     )
-    return Place(storage, leases, entry, Capacity(present, _asked(options)), on_event)
+    return Place(
+        storage, leases, entry, Capacity(present, _growable(options), options.concurrent), on_event
+    )
 
 
-def _asked(options: ClusterOptions) -> float:
-    """Workers for which the cluster may grow: `--concurrent`, if machines can join it."""
-    if options.concurrent is None:
-        return 0.0
+def _growable(options: ClusterOptions) -> float:
     capacity = cluster_capacity(options.needs)
-    most = math.inf if capacity is None else capacity.workers(options.needs)
-    return min(options.concurrent, most)
+    return math.inf if capacity is None else capacity.workers(options.needs)

@@ -31,8 +31,10 @@ class Queue:
         return in_turn(other.claimant(holder) for holder, other in same.items())
 
     def capacity(self, entry: QueueEntry) -> float:
-        """The workers that they share: the most that one of them has seen."""
-        return max(other.capacity for other in self.entries.values() if other.pool == entry.pool)
+        """The workers that they share: those of the cluster, or what it will grow to for them."""
+        pool = [other for other in self.entries.values() if other.pool == entry.pool]
+        grown = min(sum(other.asked for other in pool), *(other.growable for other in pool))
+        return max(grown, *(other.capacity for other in pool))
 
 
 def read_queue(storage: Storage, is_alive: Callable[[str], bool]) -> Queue:

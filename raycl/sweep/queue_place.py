@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -49,17 +49,21 @@ class View:
 
 @dataclass(frozen=True)
 class Capacity:
-    """How many workers a cluster holds."""
+    """How many workers a cluster holds, and what a sweep lets it grow to."""
 
     present: Callable[[], float]
     """Workers that it holds now."""
-    asked: float = 0.0
-    """Workers for which the sweep lets it grow: as many as `--concurrent` says."""
+    growable: float = 0.0
+    """Workers that it can hold at most."""
+    concurrent: int | None = None
+    """The most nodes of the sweep at once; None: as many as the cluster can hold."""
 
-    @property
-    def shared(self) -> float:
-        """Workers to be shared with others."""
-        return max(self.present(), self.asked)
+    def asked(self, nodes: Sequence[int]) -> int:
+        """Workers for which the sweep lets it grow, of the workers of its nodes.
+
+        As alone: for its first node, or for as many nodes of one worker as `--concurrent` says.
+        """
+        return max(*nodes[:1], nodes[: self.concurrent or 0].count(1), 0)
 
 
 class Place:
@@ -142,7 +146,9 @@ class Place:
         self._view = view_of(Queue({**others.entries, holder: entry}, others.quotas), holder)
 
     def _present_entry(self) -> QueueEntry:
-        frontier, capacity = self._frontier, self._capacity.shared
+        frontier, capacity = self._frontier, self._capacity.present()
+        running = tuple(frontier.running.values())
+        waiting = frontier.could_start(max(capacity, self._capacity.concurrent or 1))
         order = find_record(self._storage, layout.queue_order(self._leases.holder), QueueOrder)
         order = order or QueueOrder()
         started, self._seen_starts = frontier.starts != self._seen_starts, frontier.starts
@@ -151,8 +157,10 @@ class Place:
             "priority": entry.priority if order.priority is None else order.priority,
             "share": entry.share if order.share is None else order.share,
             "capacity": capacity,
-            "running": tuple(frontier.running.values()),
-            "waiting": frontier.could_start(max(capacity, 1)),
+            "growable": self._capacity.growable,
+            "asked": self._capacity.asked(running + waiting),
+            "running": running,
+            "waiting": waiting,
             "served": time.time() if started else entry.served,
         }
         return entry.model_copy(update=numbers)

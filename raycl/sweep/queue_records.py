@@ -26,7 +26,11 @@ class QueueEntry(Record):
     device: str
     """What a worker takes one of: `CPU` or `GPU`."""
     capacity: float
-    """Workers that the cluster holds, or will hold for this sweep."""
+    """Workers that the cluster holds now."""
+    growable: float
+    """The most that it can grow to; infinity where Ray does not tell."""
+    asked: int
+    """Workers for which this sweep lets it grow."""
     running: tuple[int, ...]
     """Workers of each node that runs."""
     waiting: tuple[int, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ import pytest
 from raycl.errors import InputError
 from raycl.plan.tree import Node
 from raycl.storage import Storage, layout
+from raycl.storage.record import write_record
 from raycl.sweep import queue_place
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
@@ -38,6 +40,8 @@ ENTRY = QueueEntry(
     cluster="session",
     device="CPU",
     capacity=4.0,
+    growable=4.0,
+    asked=1,
     running=(),
     waiting=(1,) * 9,
     served=0.0,
@@ -59,7 +63,7 @@ class Sweep:
         self.told: list[SweepEvent] = []
         entry = ENTRY.model_copy(update={"sweeps": (name,), "owner": name, **settings})
         self.leases = stack.enter_context(Leases(storage))
-        capacity = Capacity(lambda: float(cpus))
+        capacity = Capacity(lambda: float(cpus), cpus)
         self.place = Place(storage, self.leases, entry, capacity, self.told.append)
         tree = fakes.make_tree([(f"{name}{n}", None, w) for n, w in enumerate(workers)])
         self.frontier = Frontier(tree.nodes, slots=self.place.slots, is_shared=self.place.is_shared)
@@ -256,14 +260,29 @@ def test_without_leases_there_is_no_queue() -> None:
         assert (place.slots(), place.is_shared()) == (7.0, False)
 
 
-def test_a_cluster_that_may_grow_is_shared_as_it_will_be() -> None:
+@pytest.mark.parametrize(
+    ("growable", "allotted"), [(1.0, [1, 0]), (2.0, [1, 1]), (math.inf, [4, 3])]
+)
+def test_a_cluster_that_grows_is_shared_as_it_will_be(growable: float, allotted: list[int]) -> None:
+    entry = ENTRY.model_copy(update={"capacity": 1.0, "growable": growable})
     entries = {
-        "a": ENTRY.model_copy(update={"capacity": 1.0, "owner": "a"}),
-        "b": ENTRY.model_copy(update={"capacity": 6.0, "owner": "b", "since": 1.0}),
+        "a": entry.model_copy(update={"owner": "a", "asked": 6}),
+        "b": entry.model_copy(update={"owner": "b", "asked": 1, "since": 1.0}),
     }
-    assert Capacity(lambda: 1.0, 6).shared == 6
-    views = [view_of(Queue(entries), holder) for holder in "ab"]
-    assert [(view.allotted, view.room) for view in views] == [(3, 6), (3, 3)]
+    assert [view_of(Queue(entries), holder).allotted for holder in "ab"] == allotted
+
+
+def test_a_sweep_lets_a_cluster_grow_for_its_first_node_or_as_many_as_it_says() -> None:
+    assert Capacity(lambda: 0.0).asked((4, 1, 1)) == 4
+    assert Capacity(lambda: 0.0).asked(()) == 0
+    assert Capacity(lambda: 0.0, concurrent=3).asked((1, 1, 1, 1)) == 3
+    assert Capacity(lambda: 0.0, concurrent=3).asked((4, 4, 1, 1)) == 4
+
+
+def test_an_entry_of_a_cluster_without_a_known_limit_can_be_read(storage: Storage) -> None:
+    entry = ENTRY.model_copy(update={"growable": math.inf})
+    write_record(storage, layout.queue_entry("a"), entry)
+    assert read_queue(storage, lambda _: True).entries == {"a": entry}
 
 
 def test_set_quota_on_a_store_without_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
