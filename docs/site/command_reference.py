@@ -28,10 +28,12 @@ def command_reference() -> str:
 
 
 def _commands(name: str, command: _Command) -> Iterator[tuple[str, _Command]]:
-    """(name as typed, command) of all commands that are no groups."""
+    """(name as typed, command) of all that do something; most groups do nothing themselves."""
     if not hasattr(command, "commands"):
         yield name, command
         return
+    if command.invoke_without_command:  # a group that does something by itself
+        yield name, command
     for word, part in command.commands.items():
         if not part.hidden:
             yield from _commands(f"{name} {word}", part)

@@ -9,6 +9,7 @@ from typing import Any
 from raycl.api.recipe import RecipeLike, definition_of_any
 from raycl.api.runs import Runs
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.queue_options import queue_options
 from raycl.storage import Storage
 
 
@@ -36,6 +37,9 @@ def sweep(  # noqa: PLR0913 (each is an option of `raycl sweep`)
     variables: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
     scale: str | None = None,
+    owner: str | None = None,
+    priority: int = 0,
+    share: float = 1.0,
     report: Callable[[str], None] = print,
 ) -> Runs:
     """Train what the storage lacks of a recipe's sweep, and write its results, as `raycl sweep`.
@@ -43,14 +47,16 @@ def sweep(  # noqa: PLR0913 (each is an option of `raycl sweep`)
     `recipe`, `overrides` and `scale` are those of `raycl.plan`. `address` is a Ray cluster's;
     without it one of this machine lives as long as the call, with `workers` CPUs. `concurrent` is
     the most nodes at once, `gpus` gives each worker a GPU, `accelerator` names their kind,
-    `variables` are set for all workers, and `report` is told of progress. The same call again
+    `variables` are set for all workers. `owner`, `priority` and `share` say how several sweeps
+    share a cluster, and `report` is told of progress. The same call again
     recovers. Raises raycl.InputError before anything starts, and SweepFailed at the end.
     """
     from raycl.sweep.pipeline import sweep as run
 
     definition = definition_of_any(recipe, overrides, scale)
     pairs = tuple((variables or {}).items())
-    options = ClusterOptions(address, workers, concurrent, gpus, accelerator, pairs)
+    queue = queue_options(owner, priority, share)
+    options = ClusterOptions(address, workers, concurrent, gpus, accelerator, pairs, queue)
     result = run(definition, Storage(str(storage)), options, report)
     runs = Runs(str(storage), definition.recipe.name)
     if result.failed:

@@ -20,13 +20,17 @@ from raycl.cli.options import (
     Concurrent,
     Gpus,
     Overrides,
+    Owner,
+    Priority,
     RecipeFile,
     Scale,
+    Share,
     StorageUrl,
     Variables,
 )
 from raycl.cli.output import print_whole
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.queue_options import queue_options
 from raycl.cluster.variables import parse_variables
 from raycl.errors import InputError
 from raycl.storage.urls import refuse_secret
@@ -52,6 +56,9 @@ def submit(  # noqa: PLR0913 (each is an option of the command)
     variables: Variables = None,
     overrides: Overrides = None,
     scale: Scale = None,
+    owner: Owner = None,
+    priority: Priority = 0,
+    share: Share = 1.0,
 ) -> None:
     """Run a sweep as a job of a cluster. Ctrl-C stops watching, not the job.
 
@@ -64,7 +71,13 @@ def submit(  # noqa: PLR0913 (each is an option of the command)
 
     check_reachable(storage)
     options = ClusterOptions(
-        "auto", None, concurrent, gpus, accelerator, parse_variables(variables or ())
+        "auto",
+        None,
+        concurrent,
+        gpus,
+        accelerator,
+        parse_variables(variables or ()),
+        queue_options(owner, priority, share),
     )
     definition = define(recipe, overrides or (), scale)
     package = make_package(definition, recipe, scale, Path.cwd())
@@ -100,6 +113,10 @@ def sweep_command(
     words += ["--accelerator", options.accelerator] if options.accelerator else []
     for name, value in options.variables:
         words += ["--env", f"{name}={value}"]
+    queue = options.queue
+    words += ["--owner", queue.owner]  # on the cluster it would be the user who runs the job
+    words += ["--priority", str(queue.priority)] if queue.priority else []
+    words += ["--share", f"{queue.share:g}"] if queue.share != 1 else []
     return shlex.join(words)
 
 

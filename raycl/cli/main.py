@@ -22,6 +22,7 @@ from raycl.cli import (
     overlap,
     plan,
     prepare,
+    queue,
     quickstart,
     recipes,
     reproduce,
@@ -89,6 +90,7 @@ for _command in (
 ):
     app.command(cls=Command)(_command)
 app.add_typer(jobs.jobs, name="jobs")
+app.add_typer(queue.queue, name="queue")
 app.add_typer(models.models, name="models")
 
 

@@ -81,6 +81,22 @@ Scale = Annotated[
 ]
 Address = Annotated[str | None, typer.Option(help="Ray cluster; default: one of our own.")]
 Workers = Annotated[int | None, typer.Option(help="CPUs of our own cluster.")]
+Owner = Annotated[
+    str | None,
+    typer.Option(
+        envvar="RAYCL_OWNER", help="Whose sweep it is, for quotas and shares; default: the user."
+    ),
+]
+Priority = Annotated[
+    int,
+    typer.Option(envvar="RAYCL_PRIORITY", help="Sweeps of higher priority come first (0)."),
+]
+Share = Annotated[
+    float,
+    typer.Option(
+        envvar="RAYCL_SHARE", help="Weight among sweeps of equal priority on one cluster (1)."
+    ),
+]
 Concurrent = Annotated[int | None, typer.Option(help="Nodes trained at once, at most.")]
 Gpus = Annotated[bool, typer.Option(help="Train on GPUs, one per worker.")]
 

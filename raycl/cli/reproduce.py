@@ -12,7 +12,10 @@ from raycl.cli.options import (
     Address,
     Concurrent,
     Gpus,
+    Owner,
+    Priority,
     Scale,
+    Share,
     StorageUrl,
     Variables,
     Workers,
@@ -20,6 +23,7 @@ from raycl.cli.options import (
 )
 from raycl.cli.output import LastingConsole
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.queue_options import queue_options
 from raycl.cluster.variables import parse_variables
 
 Names = Annotated[
@@ -49,6 +53,9 @@ def reproduce(  # noqa: PLR0913 (each is an option of the command)
     gpus: Gpus = False,
     accelerator: Accelerator = None,
     variables: Variables = None,
+    owner: Owner = None,
+    priority: Priority = 0,
+    share: Share = 1.0,
 ) -> None:
     """Run the paper's experiments and write their tables, figures and a verdict on each claim.
 
@@ -75,7 +82,13 @@ def reproduce(  # noqa: PLR0913 (each is an option of the command)
         experiments,
         Storage(storage),
         ClusterOptions(
-            address, workers, concurrent, gpus, accelerator, parse_variables(variables or ())
+            address,
+            workers,
+            concurrent,
+            gpus,
+            accelerator,
+            parse_variables(variables or ()),
+            queue_options(owner, priority, share),
         ),
         out,
         report=lambda text: console.print(text, markup=False),

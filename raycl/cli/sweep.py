@@ -14,9 +14,12 @@ from raycl.cli.options import (
     Concurrent,
     Gpus,
     Overrides,
+    Owner,
     PricesFile,
+    Priority,
     RecipeFile,
     Scale,
+    Share,
     StorageUrl,
     SweepName,
     Variables,
@@ -26,6 +29,7 @@ from raycl.cli.options import (
 )
 from raycl.cli.output import LastingConsole
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.queue_options import queue_options
 from raycl.cluster.variables import parse_variables
 from raycl.errors import InputError
 
@@ -47,6 +51,9 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     prices: PricesFile = None,
     overrides: Overrides = None,
     scale: Scale = None,
+    owner: Owner = None,
+    priority: Priority = 0,
+    share: Share = 1.0,
 ) -> None:
     """Train every recipe of a sweep, sharing what they share; print and write the results.
 
@@ -68,7 +75,13 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
         definition,
         place,
         ClusterOptions(
-            address, workers, concurrent, gpus, accelerator, parse_variables(variables or ())
+            address,
+            workers,
+            concurrent,
+            gpus,
+            accelerator,
+            parse_variables(variables or ()),
+            queue_options(owner, priority, share),
         ),
         report=lambda text: console.print(text, markup=False),
         on_plan=lambda made: print_plan(made, console, prepared=True),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from raycl.cluster.queue_options import QueueOptions
 from raycl.cluster.worker_needs import WorkerNeeds
 from raycl.errors import InputError
 from raycl.plan.execution import Device
@@ -28,6 +29,8 @@ class ClusterOptions:
     """The kind of GPU that each worker gets, by Ray's name for it (H100); None: any."""
     variables: tuple[tuple[str, str], ...] = ()
     """Environment variables of all workers: see `raycl.cluster.variables`."""
+    queue: QueueOptions = field(default_factory=QueueOptions)
+    """What the sweep says of itself to others on the cluster."""
 
     def __post_init__(self) -> None:
         """Raise InputError for an accelerator without GPUs, or one whose name Ray cannot have."""

@@ -10,6 +10,7 @@ TOKENIZERS = "tokenizers"
 STARTS = "starts"
 STATES = "states"
 LEASES = "leases"
+QUEUE = "queue"
 TOKENIZER_REQUESTS = f"{TOKENIZERS}/requests"
 EXTENSION_REQUESTS = f"{STARTS}/extensions"
 EVALUATIONS = "evaluations"
@@ -168,6 +169,21 @@ def lease_holder(holder: str) -> str:
 def lease_probe(name: str) -> str:
     """A file that is written to see whether the store honours conditions."""
     return f"{LEASES}/probe-{name}"
+
+
+def queue_entry(holder: str) -> str:
+    """What a living sweep uses and could use of its cluster; named by the holder of its leases."""
+    return f"{QUEUE}/{holder}.json"
+
+
+def queue_order(holder: str) -> str:
+    """The priority and share that somebody has given a living sweep."""
+    return f"{QUEUE}/orders/{holder}.json"
+
+
+def queue_quotas() -> str:
+    """The most workers of each owner who has a quota."""
+    return f"{QUEUE}/quotas.json"
 
 
 def evaluations(state_name: str) -> str:

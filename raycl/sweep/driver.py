@@ -8,6 +8,7 @@ import signal
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases, leases_work
 from raycl.sweep.node_trainings import NodeTrainings
+from raycl.sweep.queue_entrance import queue_place
 from raycl.sweep.retry_policy import NodeFailures
 from raycl.sweep.trackers import DEFAULT, tracker_callbacks
 from raycl.sweep.trial import TITLE, TrialTask, run_trial, trial_resources
@@ -53,6 +55,8 @@ class TrialSettings:
 
     max_failures: int = MAX_FAILURES
     """How many failures in a row a node may have, without progress, and still be tried again."""
+    sweeps: tuple[str, ...] = ()
+    """Names of the sweeps that are trained as one tree, for the queue."""
     folder: str | None = None
     """Folder for the files of trackers; None: a folder that is removed at the end."""
     trackers: tuple[str, ...] = DEFAULT
@@ -109,7 +113,11 @@ def run_sweep(
         leases = stack.enter_context(Leases(storage)) if leases_work(storage) else None
         least = {node.name: node.training.least for node in tree.nodes}
         claims = NodeClaims(storage, leases, least=least) if leases else None
-        frontier = Frontier(tree.nodes, done, _slots(options.gpus), options.concurrent, claims)
+        present = _slots(options.gpus)
+        place = queue_place(storage, leases, options, trials.sweeps, present, on_event)
+        frontier = Frontier(
+            tree.nodes, done, place.slots, options.concurrent, claims, place.is_shared
+        )
         failures = NodeFailures(nodes, storage, trials.max_failures)
         progress = Progress(frontier, nodes, on_event, failures.try_again, leases)
         stack.callback(release_everything)
@@ -120,7 +128,9 @@ def run_sweep(
         tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
         task = TrialTask(storage, options.needs, leases.holder if leases else None, trials.train)
         run = tune.with_parameters(run_trial, trainings=NodeTrainings(tree.nodes), task=task)
+        run.__name__ = f"run_trial_{uuid.uuid4().hex}"  # Tune keeps trainables by their names
         trainable = tune.with_resources(run, partial(trial_resources, needs=options.needs))
+        stack.enter_context(place.following(frontier))
         while frontier.has_work:
             callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
             searcher = NodeSearcher(frontier, lambda: progress.stopped)

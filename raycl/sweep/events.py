@@ -9,7 +9,7 @@ from typing import Literal
 from raycl.plan.tree import Node
 from raycl.units import format_memory
 
-Kind = Literal["started", "metrics", "finished", "retried", "failed", "waiting"]
+Kind = Literal["started", "metrics", "finished", "retried", "failed", "waiting", "note"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class SweepEvent:
 
     kind: Kind
     node: str
+    """Empty where it concerns the sweep as a whole."""
     label: str
-    """Stage, steps and recipes of the node."""
+    """Stage, steps and recipes of the node; or the name of the sweep."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     skipped: tuple[str, ...] = ()

@@ -38,7 +38,8 @@ class Frontier:
     `slots()` says how many workers the cluster holds. A node starts when its parent is done and
     its workers fit. Nodes of several workers come first, then those with most steps below them;
     no node overtakes one of several workers, or single ones would keep it out for ever. A node that
-    `claims` says is another sweep's is passed over, and asked for again later.
+    `claims` says is another sweep's is passed over, and asked for again later. While `is_shared()`,
+    others use the cluster too and `slots()` is this sweep's part of it, which no node exceeds.
 
     The tree may grow while it is trained (`add`). A node that is paused does not start, and the
     sweep waits for it; one that is frozen does not start either, and the sweep ends without it and
@@ -52,9 +53,10 @@ class Frontier:
         slots: Callable[[], float] = lambda: math.inf,
         concurrent: int | None = None,
         claims: Claims | None = None,
+        is_shared: Callable[[], bool] = lambda: False,
     ) -> None:
         self._slots, self._concurrent = slots, concurrent
-        self._claims = claims or Alone()
+        self._claims, self.is_shared = claims or Alone(), is_shared
         self._nodes = {node.name: node for node in nodes}
         self.existing = tuple(name for name in finished if name in self._nodes)
         self.finished: list[str] = []
@@ -63,6 +65,10 @@ class Frontier:
         self.skipped: list[str] = []
         self.running: dict[str, int] = {}
         """The number of workers of each running node."""
+        self.starts = 0
+        """How often a node has started."""
+        self.theirs: set[str] = set()
+        """Nodes that another sweep had when they were last asked for."""
         self.paused: set[str] = set()
         self.frozen: set[str] = set()
         self._done = set(self.existing)
@@ -142,16 +148,24 @@ class Frontier:
             if name in self.paused or name in self.frozen:
                 place += 1
                 continue
-            if not self._fits(self.waiting[name]):
+            fits = self._fits(self.waiting[name])
+            if not fits and name not in self.theirs:
                 return None
+            # A node of another sweep is asked for without room too: its children may be ours.
             answer = self._claims.ask(name)
             if answer == "theirs":
+                self.theirs.add(name)
                 place += 1
                 continue
+            self.theirs.discard(name)
+            if answer == "ours" and not fits:
+                self._claims.give_back(name)
+                return None
             node = self.waiting.pop(name)
             del self._ready[place]
             if answer == "ours":
                 self.running[name] = self._share(node)
+                self.starts += 1
                 return node
             self.elsewhere.append(name)
             self._done.add(name)
@@ -177,9 +191,12 @@ class Frontier:
 
     def _fits(self, node: Node) -> bool:
         workers = _fewest_workers(node)
-        if not self.running or workers <= self._free():
-            return True  # alone it is never refused: a cluster scales up for what waits
-        return workers == 1 and self._concurrent is not None
+        if workers <= self._free():
+            return True
+        if self.is_shared():
+            return False
+        # Alone it is never refused: a cluster scales up for what waits.
+        return not self.running or (workers == 1 and self._concurrent is not None)
 
     def _free(self) -> float:
         return self._slots() - sum(self.running.values())
@@ -188,6 +205,27 @@ class Frontier:
         """Workers that the node takes up: as many as it wants of those free, or its fewest."""
         wanted, fewest = node.training.workers, _fewest_workers(node)
         return wanted if fewest == wanted else int(max(fewest, min(wanted, self._free())))
+
+    def could_start(self, most: float) -> tuple[int, ...]:
+        """Workers of the nodes that could start, in order, until they are `most` or more.
+
+        An elastic node counts with its fewest workers, and those that it could use besides one by
+        one. Another thread may call this: it then sees a moment between two, or a mixture of both.
+        """
+        places = math.inf if self._concurrent is None else self._concurrent - len(self.running)
+        found: list[int] = []
+        total = 0
+        for name in list(self._ready):
+            if total >= most or places <= 0:
+                break
+            node = self.waiting.get(name)
+            if node is None or name in self.theirs or name in self.paused or name in self.frozen:
+                continue
+            fewest, wanted = _fewest_workers(node), node.training.workers
+            found += [fewest, *([1] * (wanted - fewest))]
+            total += wanted
+            places -= 1
+        return tuple(found)
 
     def put_back(self, name: str) -> None:
         """Let a node wait again that was started but not trained."""

@@ -113,7 +113,7 @@ class Leases:
                     continue  # the holder gave the node back between the two requests
                 if found == mine:  # an earlier request succeeded, but its answer was lost
                     version = theirs
-                elif self._is_alive(holder_of(found, self._storage.full_path(path))):
+                elif self.is_alive(holder_of(found, self._storage.full_path(path))):
                     return False
                 else:
                     # This fails, and a try follows, where another sweep has replaced it first.
@@ -135,7 +135,8 @@ class Leases:
         """The claim with which a trial checks that this holder still has the node."""
         return Claim(self._storage, self.holder, node)
 
-    def _is_alive(self, holder: str) -> bool:
+    def is_alive(self, holder: str) -> bool:
+        """Whether a holder beats still, as far as this one has watched. One request."""
         try:
             beat = self._storage.read_bytes(layout.lease_holder(holder))
         except FileNotFoundError:

@@ -270,7 +270,10 @@ def _train(
         options,
         existing=plan.stored.finished,
         on_event=lambda event: report(str(event)),
-        trials=TrialSettings(folder=_tracker_folder(plan, storage)),
+        trials=TrialSettings(
+            sweeps=tuple(planned.name for planned in plan.sweeps),
+            folder=_tracker_folder(plan, storage),
+        ),
     )
     return dict(outcome.failed)
 

@@ -26,6 +26,8 @@ WORKERS = "workers"
 """Key of a trial's configuration: the node's workers."""
 AGAIN = "again"
 """Key of a trial's configuration: whether other nodes wait for as many workers as the node has."""
+MOST = "most"
+"""Key of a trial's configuration: workers to which an elastic node may grow; not there: its own."""
 TITLE = "title"
 """Key of a trial's configuration: how people may call the node."""
 INPUT_ERROR = "input_error"
@@ -87,7 +89,8 @@ def run_trial(config: dict[str, Any], trainings: NodeTrainings, task: TrialTask)
         elif training.workers == 1:
             train_in_trial(training, task.storage, tune.report, task.train)
         else:
-            _train_with_workers(training, task, config[AGAIN])
+            most = config.get(MOST, training.workers)
+            _train_with_workers(training, task, most, config[AGAIN])
     except Exception as error:
         found = input_error_in(error)
         if found is None:
@@ -95,7 +98,7 @@ def run_trial(config: dict[str, Any], trainings: NodeTrainings, task: TrialTask)
         tune.report({INPUT_ERROR: str(found)})  # a result, as Tune would retry an exception
 
 
-def _train_with_workers(training: Training, task: TrialTask, again: bool) -> None:
+def _train_with_workers(training: Training, task: TrialTask, most: int, again: bool) -> None:
     fewest = training.fewest_workers or training.workers
-    size = GroupSize(training.workers, fewest, task.needs)
+    size = GroupSize(most, fewest, task.needs)
     train_with_workers(Order(training, task.storage, task.train), size, tune.report, again)

@@ -78,7 +78,7 @@ class Progress(tune.Callback):
         """Say of each node that could start that another sweep has it."""
         waiting = self._frontier.waiting
         for name, node in waiting.items():
-            if node.parent not in waiting:
+            if node.parent not in waiting and name in self._frontier.theirs:
                 self._tell("waiting", name, reason=_THEIRS)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:

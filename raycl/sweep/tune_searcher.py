@@ -8,7 +8,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from raycl.sweep.frontier import Frontier
-from raycl.sweep.trial import configuration
+from raycl.sweep.trial import MOST, configuration
 
 
 class NodeSearcher(Searcher):
@@ -35,7 +35,10 @@ class NodeSearcher(Searcher):
             # A running node may fail and wait again. Without one, the rest is another sweep's.
             return None if self._frontier.running else Searcher.FINISHED
         again = self._frontier.has_another(node)
-        return configuration(node, self._frontier.place(node.name), again)
+        found = configuration(node, self._frontier.place(node.name), again)
+        if self._frontier.is_shared():  # an elastic node does not grow into what others may use
+            found[MOST] = self._frontier.running[node.name]
+        return found
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

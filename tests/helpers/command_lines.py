@@ -34,6 +34,9 @@ def parse(line: str) -> None:
     context = ROOT_COMMAND.make_context("raycl", words[:1], resilient_parsing=True)
     command = ROOT_COMMAND
     while hasattr(command, "commands"):
+        if command.invoke_without_command and words[0].startswith("-"):
+            command.make_context("group", words, parent=context)
+            return
         name = words.pop(0)
         assert name in command.commands, f"no command {name!r}: {line}"
         command = command.commands[name]

@@ -20,6 +20,7 @@ FOLDERS = [
     layout.STARTS,
     layout.STATES,
     layout.LEASES,
+    layout.QUEUE,
     layout.EVALUATIONS,
     layout.BINDINGS,
     layout.SWEEPS,

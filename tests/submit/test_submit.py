@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from raycl.cli.jobs import check_reachable, sweep_command
 from raycl.cli.main import app
 from raycl.cluster.options import ClusterOptions
+from raycl.cluster.queue_options import QueueOptions, this_user
 from raycl.errors import InputError
 from raycl.recipe.definition import define
 from raycl.submit import package as job_package
@@ -181,7 +182,8 @@ def test_the_limit_is_below_rays_own() -> None:
 
 def test_the_command_survives_a_shell() -> None:
     variables = (("NCCL_NET", "$(id)"),)
-    options = ClusterOptions("auto", None, 3, True, "H100", variables)
+    queue = QueueOptions("anna b", 2, 0.5)
+    options = ClusterOptions("auto", None, 3, True, "H100", variables, queue)
     text = sweep_command("a b.yaml", "s3://b/x", "tiny", ["new.replay=$(id)", "seed=2"], options)
     assert shlex.split(text) == [
         "python",
@@ -206,6 +208,12 @@ def test_the_command_survives_a_shell() -> None:
         "H100",
         "--env",
         "NCCL_NET=$(id)",
+        "--owner",
+        "anna b",
+        "--priority",
+        "2",
+        "--share",
+        "0.5",
     ]
     assert shlex.split(sweep_command("r.yaml", "/s", None, [], ClusterOptions("auto")))[3:] == [
         "sweep",
@@ -214,6 +222,8 @@ def test_the_command_survives_a_shell() -> None:
         "/s",
         "--address",
         "auto",
+        "--owner",
+        this_user(),
     ]
 
 
