@@ -14,6 +14,7 @@ from raycl.plan.anneal import Annealed
 from raycl.plan.chain import ChainStage
 from raycl.plan.mixture import Mixture, Source, mixture_of
 from raycl.plan.schedule import BaseSchedule
+from raycl.plan.shifted import Shifted
 from raycl.recipe.epochs import check_named, end_position, too_many_epochs
 from raycl.recipe.lengths import tokens_per_step, trained_steps, whole_steps
 from raycl.recipe.loss_weights import loss_weights
@@ -80,58 +81,91 @@ class Past:
         return result
 
 
-def stage_steps(
+def rest_of_stage(
     recipe: Recipe,
     stage: Stage,
     corpora: Mapping[str, CorpusFacts],
-    history: Past,
-    at: Length | None,
+    past: Past,
+    at: Length | None = None,
+    begin: int = 0,
 ) -> ChainStage:
-    """The stage after `history`, to which it is added; `at` is where an anneal branch leaves it.
+    """The steps of a stage from `begin` to its end; the changes that it may have are ignored.
 
-    Raises InputError for what cannot be read or scheduled.
+    `past` has what was read before it, and `latest` of it is the part before. `at` is where an
+    anneal branch leaves the stage. Raises InputError for what cannot be read or scheduled.
     """
-    _check_carried(stage, history.latest)
-    mixture = _mixture(recipe, stage, corpora, history)
+    mixture = _mixture(recipe, stage, corpora, past, begin)
     parent = None
-    if history.latest is not None and not stage.schedule.known:
-        parent = end_rate(history.latest, tokens_per_step(recipe))
-    trunk = known_schedule(stage, parent)
-    schedule: BaseSchedule | Annealed = trunk
+    if past.latest is not None and not stage.schedule.known:
+        parent = end_rate(past.latest, tokens_per_step(recipe))
+    schedule: BaseSchedule | Annealed = known_schedule(stage, parent)
     whole, wanted = whole_steps(recipe, stage), trained_steps(recipe, stage)
     if at is not None:
-        schedule, wanted = annealed(recipe, stage, trunk, at)
-    try:
-        steps = _allowed_steps(stage, wanted, mixture, corpora)
-        supplied = _supplied(mixture, steps)
-    except OverflowError as error:
-        raise InputError(
-            f"stages.{stage.name}",
-            f"{wanted} steps are more than can be counted ({error})",
-            "Give fewer tokens",
-        ) from error
-    if steps < wanted and stage.stop_after is None:
-        whole = steps  # the schedule ends where its data does
-    _check_supplied(stage, mixture, supplied, steps)
+        schedule, wanted = annealed(recipe, stage, known_schedule(stage, parent), at)
+    _check_left(stage, schedule, wanted, begin)
+    steps, supplied = _possible_steps(stage, wanted - begin, mixture, corpora)
+    if not _same_shares(past.latest, mixture):
+        _check_supplied(stage, mixture, supplied, steps)
+    if steps < wanted - begin and stage.stop_after is None:
+        whole = begin + steps  # the schedule ends where its data does
     check_phases(stage, whole, tokens_per_step(recipe))
-    made = ChainStage(
+    return ChainStage(
         stage.name,
         steps,
-        schedule,
+        Shifted(schedule, begin, whole) if begin else schedule,
         mixture,
-        stage.optimizer == "reset",
+        stage.optimizer == "reset" and not begin,
         workers=stage.workers.max,
         fewest_workers=stage.workers.min,
         whole_steps=whole,
         trains=stage.trains,
         loss_weights=loss_weights(stage, (source.corpus for source in mixture.sources)),
     )
-    _remember(history, mixture, supplied, steps)
-    history.latest = made
-    return made
 
 
-def _check_carried(stage: Stage, latest: ChainStage | None) -> None:
+def _check_left(stage: Stage, schedule: BaseSchedule | Annealed, wanted: int, begin: int) -> None:
+    """Raise InputError where nothing is left of a stage from its step `begin` on."""
+    if begin and isinstance(schedule, Annealed) and schedule.at < begin:
+        raise InputError(
+            f"stages.{stage.name}.anneal.at",
+            f"an anneal leaves the stage in step {schedule.at}, before its change in step {begin}",
+            f"Let it leave in step {begin} or later, or change the stage earlier",
+        )
+    if begin and begin >= wanted:
+        raise InputError(
+            f"stages.{stage.name}.changes",
+            f"a change in step {begin}, after which the stage has {wanted} steps in all",
+            "Let it change earlier, or make it longer",
+        )
+
+
+def _possible_steps(
+    stage: Stage, wanted: int, mixture: Mixture, corpora: Mapping[str, CorpusFacts]
+) -> tuple[int, tuple[int, ...]]:
+    """The steps for which the corpora have rows, and the rows of each source. Raises InputError."""
+    try:
+        steps = _allowed_steps(stage, wanted, mixture, corpora)
+        return steps, _supplied(mixture, steps)
+    except OverflowError as error:
+        raise InputError(
+            f"stages.{stage.name}",
+            f"{wanted} steps are more than can be counted ({error})",
+            "Give fewer tokens",
+        ) from error
+
+
+def _same_shares(before: ChainStage | None, mixture: Mixture) -> bool:
+    """Whether a part of a stage goes on with the shares of the part before."""
+    if before is None or not mixture.begin or before.mixture.replay != mixture.replay:
+        return False
+    old, new = (
+        [(source.corpus, source.replay, source.weight, source.later) for source in each.sources]
+        for each in (before.mixture, mixture)
+    )
+    return old == new
+
+
+def check_carried(stage: Stage, latest: ChainStage | None) -> None:
     """Raise InputError where moments are carried over to other weights than they belong to."""
     if stage.optimizer == "carry" and latest is not None:
         before, now = latest.trains, stage.trains
@@ -145,7 +179,11 @@ def _check_carried(stage: Stage, latest: ChainStage | None) -> None:
 
 
 def _mixture(
-    recipe: Recipe, stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past
+    recipe: Recipe,
+    stage: Stage,
+    corpora: Mapping[str, CorpusFacts],
+    history: Past,
+    begin: int,
 ) -> Mixture:
     check_named(stage)
     later = later_shares(stage)
@@ -164,7 +202,7 @@ def _mixture(
     ]
     sources += _replay_sources(stage, corpora, history)
     change = change_of(recipe, stage)
-    return mixture_of(tuple(sources), recipe.rows_per_step, stage.replay_share, change)
+    return mixture_of(tuple(sources), recipe.rows_per_step, stage.replay_share, change, begin)
 
 
 def _rows_of(stage: Stage, corpus: str, corpora: Mapping[str, CorpusFacts]) -> int:
@@ -283,8 +321,10 @@ def _share(mixture: Mixture, source: Source, steps: int) -> Fraction:
     return mixture.weight(source, steps) * group
 
 
-def _remember(history: Past, mixture: Mixture, supplied: Sequence[int], steps: int) -> None:
-    """Add to the history what a stage has read."""
+def remember(history: Past, part: ChainStage) -> None:
+    """Add to the history what a stage, or a part of one, has read."""
+    mixture, steps = part.mixture, part.steps
+    supplied = _supplied(mixture, steps)
     mix: dict[str, Fraction] = {}
     for source, rows in zip(mixture.sources, supplied, strict=True):
         share = _share(mixture, source, steps)
@@ -298,3 +338,4 @@ def _remember(history: Past, mixture: Mixture, supplied: Sequence[int], steps: i
             seen = source.limit if wrapped else reached
             history.seen[source.corpus] = max(seen, history.seen.get(source.corpus, 0))
     history.mixes.append((steps, mix))
+    history.latest = part
