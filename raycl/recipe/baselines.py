@@ -65,7 +65,7 @@ def _check_unchanged(kind: Baseline, stages: Iterable[Stage]) -> None:
 def _of_stages(base: Recipe, stages: tuple[Stage, ...]) -> Recipe:
     # A baseline is one recipe: without a sweep, without baselines, annealed at its end alone.
     plain = (*(stage.model_copy(update={"anneal": None}) for stage in stages[:-1]), stages[-1])
-    return base.model_copy(update={"stages": plain, "sweep": (), "baselines": ()})
+    return base.model_copy(update={"stages": plain, "sweep": (), "search": None, "baselines": ()})
 
 
 def _before_last(base: Recipe) -> Stage:

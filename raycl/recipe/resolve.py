@@ -19,11 +19,12 @@ from raycl.plan.model_fields import refuse_noise, trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.recipe.lengths import whole_steps
 from raycl.recipe.mixtures import named_corpora
+from raycl.recipe.past import Past
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.schema import Model, Recipe, Stage
 from raycl.recipe.stage_changes import forms
 from raycl.recipe.stage_parts import stage_parts
-from raycl.recipe.stage_rows import CorpusFacts, Past
+from raycl.recipe.stage_rows import CorpusFacts
 from raycl.recipe.stand_ins import known_before
 from raycl.recipe.variants import Branch
 from raycl.units import Length

@@ -8,10 +8,11 @@ from dataclasses import replace
 from raycl.errors import InputError
 from raycl.plan.chain import ChainStage
 from raycl.recipe.lengths import tokens_per_step, whole_steps
+from raycl.recipe.past import Past, remember
 from raycl.recipe.schema import Recipe, Stage
 from raycl.recipe.schema.change import StageChange
 from raycl.recipe.stage_changes import changed, without_changes
-from raycl.recipe.stage_rows import CorpusFacts, Past, check_carried, remember, rest_of_stage
+from raycl.recipe.stage_rows import CorpusFacts, check_carried, rest_of_stage
 from raycl.units import Length
 
 

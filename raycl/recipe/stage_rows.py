@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-
-import numpy as np
 
 from raycl.errors import InputError
 from raycl.plan.anneal import Annealed
@@ -19,6 +17,7 @@ from raycl.recipe.epochs import check_named, end_position, too_many_epochs
 from raycl.recipe.lengths import tokens_per_step, trained_steps, whole_steps
 from raycl.recipe.loss_weights import loss_weights
 from raycl.recipe.mixtures import change_of, later_shares, named_corpora, shares
+from raycl.recipe.past import Past, rows_supplied, share_of
 from raycl.recipe.schema import Recipe, Stage
 from raycl.recipe.stage_schedule import annealed, check_phases, end_rate, known_schedule
 from raycl.units import Length, format_number
@@ -41,44 +40,6 @@ class CorpusFacts:
     fingerprint: str
     seed: int = 0
     """The seed with which it was shuffled, and by which later epochs are."""
-
-
-@dataclass
-class Past:
-    """The rows that the stages before a stage have read.
-
-    Rows count from a corpus' first row. New data and replay each continue where they have stopped.
-    """
-
-    next_new: dict[str, int] = field(default_factory=dict)
-    next_replay: dict[str, int] = field(default_factory=dict)
-    seen: dict[str, int] = field(default_factory=dict)
-    """The number of rows of each corpus, from its first row on, that were read as new data."""
-    mixes: list[tuple[int | Fraction, dict[str, Fraction]]] = field(default_factory=list)
-    """Steps of each stage, and each corpus' share of its batches.
-
-    Before them stands what a pretrained model has read, in steps of as many tokens."""
-    latest: ChainStage | None = None
-
-    def copy(self) -> Past:
-        """A past of its own, to which the next stage can be added."""
-        return Past(
-            dict(self.next_new),
-            dict(self.next_replay),
-            dict(self.seen),
-            list(self.mixes),
-            self.latest,
-        )
-
-    def shares(self) -> dict[str, Fraction]:
-        """Each corpus' share of all that was read, replay included (paper §4)."""
-        total = sum(steps for steps, _ in self.mixes)
-        result: dict[str, Fraction] = {}
-        for steps, mix in self.mixes:
-            for corpus, share in mix.items():
-                part = share * Fraction(steps) / Fraction(total)
-                result[corpus] = result.get(corpus, Fraction(0)) + part
-        return result
 
 
 def rest_of_stage(
@@ -145,7 +106,7 @@ def _possible_steps(
     """The steps for which the corpora have rows, and the rows of each source. Raises InputError."""
     try:
         steps = _allowed_steps(stage, wanted, mixture, corpora)
-        return steps, _supplied(mixture, steps)
+        return steps, rows_supplied(mixture, steps)
     except OverflowError as error:
         raise InputError(
             f"stages.{stage.name}",
@@ -267,12 +228,6 @@ def _check_read_once(stage: Stage, corpus: str, history: Past) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _supplied(mixture: Mixture, steps: int) -> tuple[int, ...]:
-    """Rows that each source supplies in a stage of so many steps."""
-    return tuple(int(rows) for rows in mixture.supplied(np.array([steps]))[:, 0])
-
-
-@lru_cache(maxsize=1024)
 def _steps_until_end(mixture: Mixture, steps: int) -> Mapping[str, int]:
     return mixture.steps_until_end(steps)
 
@@ -306,36 +261,10 @@ def _check_supplied(stage: Stage, mixture: Mixture, supplied: Sequence[int], ste
     replayed = sum(n for s, n in zip(mixture.sources, supplied, strict=True) if s.replay)
     for source, rows in zip(mixture.sources, supplied, strict=True):
         if (replayed if source.replay and by_rule else rows) == 0:
-            share = _share(mixture, source, steps)
+            share = share_of(mixture, source, steps)
             field_name = "replay" if source.replay else f"mixture.{source.corpus}"
             raise InputError(
                 f"stages.{stage.name}.{field_name} {format_number(share)}",
                 f"too small to give one row of {source.corpus!r} in {steps} steps",
                 "Give a larger share or more steps, or leave it out",
             )
-
-
-def _share(mixture: Mixture, source: Source, steps: int) -> Fraction:
-    """A source's exact share of the batches of a stage of so many steps."""
-    group = mixture.replay if source.replay else 1 - mixture.replay
-    return mixture.weight(source, steps) * group
-
-
-def remember(history: Past, part: ChainStage) -> None:
-    """Add to the history what a stage, or a part of one, has read."""
-    mixture, steps = part.mixture, part.steps
-    supplied = _supplied(mixture, steps)
-    mix: dict[str, Fraction] = {}
-    for source, rows in zip(mixture.sources, supplied, strict=True):
-        share = _share(mixture, source, steps)
-        mix[source.corpus] = mix.get(source.corpus, Fraction(0)) + share
-        cursors = history.next_replay if source.replay else history.next_new
-        cursors[source.corpus] = source.first + rows
-    for source in mixture.sources:
-        if not source.replay:
-            reached = min(history.next_new[source.corpus], source.limit)
-            wrapped = history.next_new[source.corpus] >= source.limit
-            seen = source.limit if wrapped else reached
-            history.seen[source.corpus] = max(seen, history.seen.get(source.corpus, 0))
-    history.mixes.append((steps, mix))
-    history.latest = part
