@@ -116,7 +116,8 @@ def label_of(fields: Mapping[str, Any]) -> str:
 
     Changes inside a stage follow as `from german 120: replay 10%`.
     """
-    return ", ".join(_labelled(field, value) for field, value in fields.items())
+    ordered = sorted(fields.items(), key=lambda item: item[0].endswith(f".{CHANGES}"))
+    return ", ".join(_labelled(field, value) for field, value in ordered)
 
 
 def _labelled(field: str, value: Any) -> str:

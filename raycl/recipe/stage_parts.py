@@ -56,10 +56,15 @@ def _reading_on(before: Past, history: Past) -> Past:
     )
 
 
+def place_of(recipe: Recipe, stage: Stage, change: StageChange) -> int:
+    """The steps of the stage before a change, which refers to its length without any changes."""
+    whole = whole_steps(recipe, stage)
+    return round(change.start.steps(whole, tokens_per_step(recipe)))
+
+
 def _place(recipe: Recipe, stage: Stage, change: StageChange, begin: int) -> int:
     """The steps of the stage before a change. Raises InputError unless it is after `begin`."""
-    whole = whole_steps(recipe, stage)
-    left = round(change.start.steps(whole, tokens_per_step(recipe)))
+    left = place_of(recipe, stage, change)
     if left <= begin:
         raise InputError(
             f"stages.{stage.name}.changes.from {change.start}",

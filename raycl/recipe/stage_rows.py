@@ -161,7 +161,7 @@ def _mixture(
         )
         for corpus, share in shares(stage).items()
     ]
-    sources += _replay_sources(stage, corpora, history)
+    sources += _replay_sources(stage, corpora, history, begin)
     change = change_of(recipe, stage)
     return mixture_of(tuple(sources), recipe.rows_per_step, stage.replay_share, change, begin)
 
@@ -178,9 +178,12 @@ def _rows_of(stage: Stage, corpus: str, corpora: Mapping[str, CorpusFacts]) -> i
 
 
 def _replay_sources(
-    stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past
+    stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past, begin: int
 ) -> list[Source]:
-    """The sources of old data, weighed by what was seen of each (paper §4) or as the stage says."""
+    """The sources of old data, weighed by what was seen of each (paper §4) or as the stage says.
+
+    Inside a stage, positions count on from its first step, as those of the whole stage do.
+    """
     field = f"stages.{stage.name}.replay"
     if not stage.replay_share:
         return []
@@ -208,7 +211,9 @@ def _replay_sources(
                 "no stage has seen this corpus before",
                 f"Seen: {', '.join(history.seen)}; or give replay_from: all",
             )
-        first = history.next_replay.get(corpus, 0) % limit
+        first = history.next_replay.get(corpus, 0)
+        if not begin:
+            first %= limit
         sources.append(Source(corpus, weight, True, first, limit, "repeat"))
     return sources
 

@@ -29,7 +29,7 @@ from raycl.recipe.search import (
     points_of,
 )
 from raycl.recipe.seed import check_seeds
-from raycl.recipe.stage_changes import forms
+from raycl.recipe.stage_changes import as_written, forms
 from raycl.recipe.stand_ins import asks_for_start
 from raycl.units import Length
 
@@ -194,7 +194,7 @@ def _value(recipe: Recipe, field: str) -> Any:
     if stage is not None:
         value, parts = stage, parts[1:]
         if parts == [CHANGES]:
-            return changes_text([_dump(change) for change in stage.changes]) or None
+            return changes_text([as_written(change) for change in stage.changes]) or None
         value = forms(stage)[-1]  # where it changes inside the stage, the value at its end
     for part in parts:
         inside = isinstance(value, Mapping)
