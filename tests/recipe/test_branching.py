@@ -97,7 +97,7 @@ def test_a_branch_is_a_recipe_like_any_other_in_the_results(storage: Storage) ->
     assert branch.stages[1].replay_share == pytest.approx(0.2)
     shared = branch.history[branch.history["step"] < 9].reset_index(drop=True)
     assert shared.equals(trunk.history[trunk.history["step"] < 9].reset_index(drop=True))
-    assert list(branch.history["step"]) == list(range(12))
+    assert list(branch.history["step"]) == list(range(-1, 12))
 
 
 def test_the_recipe_of_a_branch_can_be_written_and_read_again(storage: Storage) -> None:
