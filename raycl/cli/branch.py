@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from raycl.cli import complete
 from raycl.cli.options import StorageUrl, SweepName
 from raycl.cli.output import LastingConsole
-from raycl.cli.steering import NodeName, RecipeLabel
+from raycl.cli.steering import NodeName
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +34,14 @@ def branch(
         ),
     ] = "latest",
     sweep: SweepName = None,
-    label: RecipeLabel = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            autocompletion=complete.labels,
+            help="The recipe to clone, where the node has several; alone: at its newest state.",
+        ),
+    ] = None,
 ) -> None:
     """Clone a recipe from the newest state of a node, and change fields of the steps that follow.
 
@@ -44,14 +52,13 @@ def branch(
     """
     from raycl.recipe.branching import plan_branch, record_branch
     from raycl.storage import Storage
-    from raycl.sweep.in_training import sweeps_live
 
     place = Storage(storage)
     made = plan_branch(place, _wanted(place, (node, sweep, label), at, overrides or ()))
     if not made.known:
         record_branch(place, made)
     console = LastingConsole()
-    for line in _told(made, sweeps_live(place)):
+    for line in _told(made, _trains(place, made.sweep)):
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -90,7 +97,17 @@ def _sets(overrides: Sequence[str]) -> dict[str, Any]:
     return dict(written_override(override) for override in overrides)
 
 
-def _told(made: Branching, live: bool) -> list[str]:
+def _trains(storage: Storage, sweep: str) -> bool:
+    """Whether a living sweep trains a node of this one now."""
+    from raycl.states.tree_record import find_tree_record
+    from raycl.sweep.in_training import in_training
+
+    return bool(
+        in_training(storage, [node.name for node in find_tree_record(storage, sweep).nodes])
+    )
+
+
+def _told(made: Branching, trains: bool) -> list[str]:
     """What was recorded, as lines for people."""
     if made.known:
         return [f"The sweep {made.sweep!r} has this recipe already: {made.label}"]
@@ -103,7 +120,8 @@ def _told(made: Branching, live: bool) -> list[str]:
         f"It shares {made.shared:,} of its {made.steps:,} steps with that recipe; "
         f"{made.to_train:,} are left to train for it"
     )
-    if live:
-        lines.append(f"A running sweep {made.sweep!r} takes it up within a few seconds")
-    lines.append(f"`raycl sweep` with the recipe of {made.sweep!r} trains it, if none is running")
+    if trains:
+        lines.append("Its sweep is running: it takes the branch up within a few seconds")
+    else:
+        lines.append(f"`raycl sweep` with the recipe of {made.sweep!r} trains it")
     return lines

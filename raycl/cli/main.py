@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from raycl.cli import (
+    branch,
     export,
     extend,
     generate,
@@ -81,6 +82,7 @@ for _command in (
     steering.stop,
     steering.resume,
     steering.retry,
+    branch.branch,
     jobs.submit,
     states.evaluate,
     merge.merge,
