@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from raycl.cli import (
+    branch,
     export,
     extend,
     generate,
@@ -27,6 +28,7 @@ from raycl.cli import (
     recipes,
     reproduce,
     states,
+    steering,
     storage,
     sweep,
 )
@@ -77,6 +79,11 @@ for _command in (
     sweep.sweep,
     sweep.status,
     sweep.report,
+    steering.pause,
+    steering.stop,
+    steering.resume,
+    steering.retry,
+    branch.branch,
     jobs.submit,
     states.evaluate,
     merge.merge,

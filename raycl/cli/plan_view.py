@@ -154,12 +154,14 @@ def step_lines(chain: Chain, stage: str, first: int, last: int | None) -> list[d
     names = [entry.name for entry in chain.stages]
     if stage not in names:
         raise InputError(f"--stage {stage!r}", "no such stage", f"Stages: {', '.join(names)}")
-    index = names.index(stage)
-    start, length = chain.starts[index], chain.stages[index].steps
+    index, count = names.index(stage), names.count(stage)
+    # A stage whose fields change inside it has several parts.
+    parts = chain.stages[index : index + count]
+    start, length = chain.starts[index], sum(part.steps for part in parts)
     stop = length if last is None else min(last, length)
     if not 0 <= first < stop:
         raise InputError(f"--from {first} --to {last}", "no steps", f"The stage has 0 … {length}")
-    corpora = list(dict.fromkeys(s.corpus for s in chain.stages[index].mixture.sources))
+    corpora = list(dict.fromkeys(s.corpus for part in parts for s in part.mixture.sources))
     rates = chain.learning_rates(start + first, start + stop)
     return [
         {"step": step, "learning_rate": float(rate), **_row_columns(chain, start + step, corpora)}
@@ -175,7 +177,8 @@ def stage_trains(chain: Chain, stage: str) -> str | None:
 
 def stage_loss_weights(chain: Chain, stage: str) -> str:
     """How much tokens count in a stage's loss, for people; empty where all count alike."""
-    return next(entry.loss_weights_text for entry in chain.stages if entry.name == stage)
+    texts = (entry.loss_weights_text for entry in chain.stages if entry.name == stage)
+    return "; then ".join(dict.fromkeys(filter(None, texts)))
 
 
 def _row_columns(chain: Chain, step: int, corpora: Sequence[str]) -> dict[str, Any]:
@@ -225,17 +228,19 @@ def print_status(name: str, nodes: Sequence[Mapping[str, Any]], console: Console
     )
     for node in left:
         recipes = "; ".join(node["recipes"][:3])
-        line = f"  {_node_text(node)} of {recipes}"
-        console.print(line, markup=False)
+        told = f"; {node['told']}" if node["told"] else ""
+        line = f"  {node['short']}  {_node_text(node)} of {recipes}{told}"
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _node_text(node: Mapping[str, Any]) -> str:
     """How far a node is that is not finished."""
     steps, saved = f"{node['steps']:,} steps", f"{node['saved']:,}"
+    where = f"{node['stage']} {node['first_step']}–{node['first_step'] + node['steps']}"
     if node["training"] and not node["saved"]:
-        return f"training, not yet saved: {node['stage']} ({steps})"
+        return f"training, not yet saved: {where} ({steps})"
     told = f"{saved} of {steps} saved" if node["saved"] else steps
-    return f"{'training' if node['training'] else 'to train'}: {node['stage']} ({told})"
+    return f"{'training' if node['training'] else 'to train'}: {where} ({told})"
 
 
 def print_merges_left(labels: Sequence[str], console: Console) -> None:

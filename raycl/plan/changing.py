@@ -59,6 +59,12 @@ class Change:
         numerator, denominator = self.after(np.array([steps]), Fraction(1))
         return Fraction(int(numerator[0]), denominator * steps)
 
+    def mean_between(self, first: int, stop: int) -> Fraction:
+        """The share of the second mixture in the new data of the steps first … stop − 1."""
+        if first == stop:
+            return Fraction(0)
+        return (self.mean(stop) * stop - self.mean(first) * first) / (stop - first)
+
 
 class ChangingShares:
     """Splits the new rows of a stage by shares that change; each of both mixtures sums to 1."""

@@ -95,8 +95,12 @@ class Mixture:
         global_batch: int,
         replay: Fraction,
         change: Change | None = None,
+        begin: int = 0,
     ) -> None:
         self.sources = tuple(sources)
+        self.begin = begin
+        """Steps of the stage before its first step here. Shares are rounded as if the mixture had
+        been that of the whole stage, so that nothing changes where it was."""
         self.global_batch = global_batch
         self.replay = replay
         self.change = change
@@ -130,16 +134,24 @@ class Mixture:
         return ChangingShares(shares, change, (1 - self.replay) * self.global_batch)
 
     def weight(self, source: Source, steps: int) -> Fraction:
-        """The exact share of a source in its group over the first `steps` steps of the stage."""
+        """The exact share of a source in its group over the first `steps` steps."""
         if self.change is None or source.later is None:
             return source.weight
-        return source.weight + (source.later - source.weight) * self.change.mean(steps)
+        late = self.change.mean_between(self.begin, self.begin + steps)
+        return source.weight + (source.later - source.weight) * late
 
     def supplied(self, steps: Counts) -> Counts:
-        """Rows of each source [sources, len(steps)] in the first `steps` steps of the stage.
+        """Rows of each source [sources, len(steps)] in the first `steps` steps.
 
         Raises OverflowError beyond 2^50 rows (10^18 tokens).
         """
+        if not self.begin:
+            return self._of_stage(steps)
+        before = self._of_stage(np.array([self.begin]))
+        return self._of_stage(np.asarray(steps, dtype=np.int64) + self.begin) - before
+
+    def _of_stage(self, steps: Counts) -> Counts:
+        """Rows of each source in the first `steps` steps of the whole stage."""
         if int(np.max(steps, initial=0)) * self.global_batch > _MOST_ROWS:
             raise OverflowError(f"more than {_MOST_ROWS} rows")
         rows = np.asarray(steps, dtype=np.int64) * self.global_batch
@@ -217,9 +229,10 @@ def mixture_of(
     global_batch: int,
     replay: Fraction,
     change: Change | None = None,
+    begin: int = 0,
 ) -> Mixture:
     """The mixture of these sources: the same object for equal ones. Raises as `Mixture` does."""
-    return Mixture(sources, global_batch, replay, change)
+    return Mixture(sources, global_batch, replay, change, begin)
 
 
 def _runs(source: Source, start: int, stop: int) -> list[Run]:

@@ -17,6 +17,7 @@ from raycl.plan.loss_weights import PLAIN, LossWeights
 from raycl.plan.mixture import Mixture, Source
 from raycl.plan.rounding import Counts
 from raycl.plan.schedule import BaseSchedule
+from raycl.plan.shifted import Shifted
 from raycl.plan.trained import ALL, Trains
 
 _KEPT_RANGES = 48
@@ -30,7 +31,7 @@ class ChainStage:
 
     name: str
     steps: int
-    schedule: BaseSchedule | Annealed
+    schedule: BaseSchedule | Annealed | Shifted
     mixture: Mixture
     reset_optimizer: bool = True
     workers: int = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal
 
@@ -37,6 +38,8 @@ def baseline(kind: Baseline, base: Recipe) -> tuple[str, Recipe]:
             "Baselines need two or more, or a pretrained model with model.knows",
         )
     last = base.stages[-1]
+    if kind != "previous":
+        _check_unchanged(kind, base.stages)
     if kind == "previous":
         label = f"{' + '.join(stage.name for stage in base.stages[:-1])} only"
         return label, _of_stages(base, (*base.stages[:-2], _before_last(base)))
@@ -46,6 +49,17 @@ def baseline(kind: Baseline, base: Recipe) -> tuple[str, Recipe]:
         return "union", _of_stages(base, (_union(base),))
     recipe = _of_stages(base, (_scratch(base),))
     return f"{last.name} from scratch", recipe.model_copy(update={"model": _untrained(base.model)})
+
+
+def _check_unchanged(kind: Baseline, stages: Iterable[Stage]) -> None:
+    """Raise InputError for a stage whose fields change inside it, from which none is made."""
+    for stage in stages:
+        if stage.changes:
+            raise InputError(
+                f"baselines {kind!r}",
+                f"it is made of the stage {stage.name}, whose fields change inside it",
+                "Leave out this baseline, or the stage's `changes`",
+            )
 
 
 def _of_stages(base: Recipe, stages: tuple[Stage, ...]) -> Recipe:
@@ -61,6 +75,7 @@ def _before_last(base: Recipe) -> Stage:
     tail = falling_part(base, own) if own.anneal is not None else None
     if tail is None or not never_falls(stage):
         return stage.model_copy(update={"anneal": None})
+    _check_unchanged("previous", [stage])
     return annealed_like(stage, trained_steps(base, stage), tail, branch_steps(base, own))
 
 

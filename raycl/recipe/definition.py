@@ -104,12 +104,18 @@ def define_document(
 
 
 def _overridden(data: Mapping[str, Any], override: str) -> dict[str, Any]:
+    field, value = written_override(override)
+    return with_field(data, field, value, f"--set {shown(override)}")
+
+
+def written_override(override: str) -> tuple[str, Any]:
+    """The field and the value of `--set german.replay=5%`. Raises InputError."""
     where = f"--set {shown(override)}"
     field, equals, value = override.partition("=")
     if not equals or not field.isprintable():
         problem = "no '='" if not equals else "the field's name is no text"
         raise InputError(where, problem, "Write --set german.replay=5%")
-    return with_field(data, field.strip(), parse_document(value, where).data, where)
+    return field.strip(), parse_document(value, where).data
 
 
 def definition_of(

@@ -52,7 +52,8 @@ def _in_one_order(mixture: Mixture) -> Mixture:
     sources = tuple(
         source if source.replay else replace(source, seed=None) for source in mixture.sources
     )
-    return mixture_of(sources, mixture.global_batch, mixture.replay, mixture.change)
+    size, begin = mixture.global_batch, mixture.begin
+    return mixture_of(sources, size, mixture.replay, mixture.change, begin)
 
 
 def _reads_again(stage: ChainStage) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from raycl.errors import InputError
 from raycl.plan.likely_rate import LARGE, TOO_LARGE, likely_rate
 from raycl.recipe.schema import Recipe
+from raycl.recipe.stage_changes import forms
 
 
 def check_rates(recipes: Iterable[Recipe], where: str) -> None:
@@ -34,7 +35,8 @@ def rate_notes(recipes: Iterable[Recipe]) -> list[str]:
 
 def _large_rates(recipes: Iterable[Recipe]) -> Iterator[tuple[str, str, float]]:
     """Stage, field and rate of each rate that is larger than people want, each once."""
-    schedules = dict.fromkeys((s.name, s.schedule) for recipe in recipes for s in recipe.stages)
+    stages = (stage for recipe in recipes for stage in recipe.stages)
+    schedules = dict.fromkeys((s.name, form.schedule) for s in stages for form in forms(s))
     found: dict[tuple[str, str, float], None] = {}
     for stage, schedule in schedules:
         for field in type(schedule).model_fields:

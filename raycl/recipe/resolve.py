@@ -19,9 +19,12 @@ from raycl.plan.model_fields import refuse_noise, trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.recipe.lengths import whole_steps
 from raycl.recipe.mixtures import named_corpora
+from raycl.recipe.past import Past
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.schema import Model, Recipe, Stage
-from raycl.recipe.stage_rows import CorpusFacts, Past, stage_steps
+from raycl.recipe.stage_changes import forms
+from raycl.recipe.stage_parts import stage_parts
+from raycl.recipe.stage_rows import CorpusFacts
 from raycl.recipe.stand_ins import known_before
 from raycl.recipe.variants import Branch
 from raycl.units import Length
@@ -50,7 +53,7 @@ class _Beginning:
 
     past: Past
     """Rows that those stages have read."""
-    next: dict[tuple[Stage, Length | None], tuple[ChainStage, _Beginning]] = field(
+    next: dict[tuple[Stage, Length | None], tuple[tuple[ChainStage, ...], _Beginning]] = field(
         default_factory=dict
     )
     """From the next stage, and the place where an anneal branch leaves it, to that stage resolved
@@ -105,15 +108,16 @@ class Resolver:
         key = (recipe.rows_per_step, recipe.sequence_length, recipe.model.knows)
         if key not in self._beginnings:
             self._beginnings[key] = _Beginning(known_before(recipe, self._corpora))
-        beginning, stages = self._beginnings[key], []
+        beginning = self._beginnings[key]
+        stages: list[ChainStage] = []
         for stage in recipe.stages:
             at = branch.at if branch is not None and branch.stage == stage.name else None
             if (stage, at) not in beginning.next:
                 past = beginning.past.copy()
-                made = stage_steps(recipe, stage, self._corpora, past, at)
+                made = stage_parts(recipe, stage, self._corpora, past, at)
                 beginning.next[stage, at] = made, _Beginning(past)
             made, beginning = beginning.next[stage, at]
-            stages.append(made)
+            stages += made
         return stages
 
 
@@ -203,7 +207,7 @@ def _initialization(config: Mapping[str, Any]) -> Literal["gpt-neox", "transform
 def _check_corpora(recipe: Recipe, corpora: Mapping[str, CorpusFacts]) -> None:
     """Raise InputError where a stage names no corpus of the recipe, or rows have other lengths."""
     for stage in recipe.stages:
-        for corpus in named_corpora(stage):
+        for corpus in (name for form in forms(stage) for name in named_corpora(form)):
             if corpus not in recipe.corpora:
                 raise InputError(
                     f"stages.{stage.name}.mixture",
@@ -229,7 +233,10 @@ def _check_layout(recipe: Recipe) -> None:
 
 def _check_steps(recipe: Recipe) -> None:
     """Raise InputError where a recipe has too many steps: planning looks at each of them."""
-    lengths = {stage.name: whole_steps(recipe, stage) for stage in recipe.stages}
+    lengths = {
+        stage.name: max(whole_steps(recipe, form) for form in forms(stage))
+        for stage in recipe.stages
+    }
     total = sum(lengths.values())
     if total > MOST_STEPS:
         longest = max(lengths, key=lambda name: lengths[name])

@@ -105,6 +105,7 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
     recipe, and where the recipe is not valid as its author wrote it.
     """
     recipe = parse_recipe(data, where)
+    _check_unchanged(recipe, f"{where} --scale {scale}")
     data = spelled_out(data)
     chosen = load_scale(scale)
     try:
@@ -128,6 +129,15 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
         if recipe.search is not None:
             small["search"] = _search(data["search"], factors)
     return small
+
+
+def _check_unchanged(recipe: Recipe, where: str) -> None:
+    """Raise InputError for a stage whose fields change at a step of its full length."""
+    for stage in recipe.stages:
+        if stage.changes:
+            problem = "its fields change inside it, at a place of the full size"
+            remedy = "Leave `changes` out, or run it at its own size"
+            raise InputError(f"{where}: stages.{stage.name}.changes", problem, remedy)
 
 
 def _factors(recipe: Recipe, resized: Recipe, scale: Scale, bindings: Mapping[str, str]) -> Factors:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +25,8 @@ from raycl.recipe.schema.stand_ins import KNOWS, stand_ins_text
 MOST_RECIPES = 10_000
 """A sweep of so many is planned in seconds; to train them would take too long."""
 
+CHANGES = "changes"
+"""The field of a stage with the changes inside it."""
 LABEL = "label"
 """The entry of a grid that is no field, but gives a name to all recipes of the grid."""
 
@@ -110,8 +112,37 @@ def _check_points(recipe: Recipe) -> None:
 
 
 def label_of(fields: Mapping[str, Any]) -> str:
-    """`replay 5%, max_lr 3e-3`: the last part of each field's name, and its value."""
-    return ", ".join(f"{_last(field)} {_written(field, value)}" for field, value in fields.items())
+    """`replay 5%, max_lr 3e-3`: the last part of each field's name, and its value.
+
+    Changes inside a stage follow as `from german 120: replay 10%`.
+    """
+    ordered = sorted(fields.items(), key=lambda item: item[0].endswith(f".{CHANGES}"))
+    return ", ".join(_labelled(field, value) for field, value in ordered)
+
+
+def _labelled(field: str, value: Any) -> str:
+    stage, _, name = field.rpartition(".")
+    if name == CHANGES and stage and isinstance(value, list | tuple):
+        return changes_text(value, stage)
+    return f"{name} {_written(field, value)}"
+
+
+def changes_text(changes: Sequence[Any], stage: str = "") -> str:
+    """`from german 120: replay 10%`, from changes inside a stage as they are written."""
+    return "; ".join(_change_text(change, stage) for change in changes)
+
+
+def _change_text(change: Any, stage: str) -> str:
+    if not isinstance(change, Mapping):  # it is refused where its recipe is made
+        return str(change)
+    fields = {name: value for name, value in change.items() if name != "from"}
+    schedule = fields.pop("schedule", {})
+    inner = schedule if isinstance(schedule, Mapping) else {"schedule": schedule}
+    kind = {"schedule": inner["kind"]} if "kind" in inner else {}
+    fields |= kind | {name: value for name, value in inner.items() if name != "kind"}
+    place = str(change.get("from")).removesuffix(" steps")
+    where = " ".join(filter(None, ("from", stage, place)))
+    return f"{where}: {', '.join(f'{name} {as_text(value)}' for name, value in fields.items())}"
 
 
 def _last(field: str) -> str:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-
-import numpy as np
 
 from raycl.errors import InputError
 from raycl.plan.anneal import Annealed
 from raycl.plan.chain import ChainStage
 from raycl.plan.mixture import Mixture, Source, mixture_of
 from raycl.plan.schedule import BaseSchedule
+from raycl.plan.shifted import Shifted
 from raycl.recipe.epochs import check_named, end_position, too_many_epochs
 from raycl.recipe.lengths import tokens_per_step, trained_steps, whole_steps
 from raycl.recipe.loss_weights import loss_weights
 from raycl.recipe.mixtures import change_of, later_shares, named_corpora, shares
+from raycl.recipe.past import Past, rows_supplied, share_of
 from raycl.recipe.schema import Recipe, Stage
 from raycl.recipe.stage_schedule import annealed, check_phases, end_rate, known_schedule
 from raycl.units import Length, format_number
@@ -42,96 +42,91 @@ class CorpusFacts:
     """The seed with which it was shuffled, and by which later epochs are."""
 
 
-@dataclass
-class Past:
-    """The rows that the stages before a stage have read.
-
-    Rows count from a corpus' first row. New data and replay each continue where they have stopped.
-    """
-
-    next_new: dict[str, int] = field(default_factory=dict)
-    next_replay: dict[str, int] = field(default_factory=dict)
-    seen: dict[str, int] = field(default_factory=dict)
-    """The number of rows of each corpus, from its first row on, that were read as new data."""
-    mixes: list[tuple[int | Fraction, dict[str, Fraction]]] = field(default_factory=list)
-    """Steps of each stage, and each corpus' share of its batches.
-
-    Before them stands what a pretrained model has read, in steps of as many tokens."""
-    latest: ChainStage | None = None
-
-    def copy(self) -> Past:
-        """A past of its own, to which the next stage can be added."""
-        return Past(
-            dict(self.next_new),
-            dict(self.next_replay),
-            dict(self.seen),
-            list(self.mixes),
-            self.latest,
-        )
-
-    def shares(self) -> dict[str, Fraction]:
-        """Each corpus' share of all that was read, replay included (paper §4)."""
-        total = sum(steps for steps, _ in self.mixes)
-        result: dict[str, Fraction] = {}
-        for steps, mix in self.mixes:
-            for corpus, share in mix.items():
-                part = share * Fraction(steps) / Fraction(total)
-                result[corpus] = result.get(corpus, Fraction(0)) + part
-        return result
-
-
-def stage_steps(
+def rest_of_stage(
     recipe: Recipe,
     stage: Stage,
     corpora: Mapping[str, CorpusFacts],
-    history: Past,
-    at: Length | None,
+    past: Past,
+    at: Length | None = None,
+    begin: int = 0,
 ) -> ChainStage:
-    """The stage after `history`, to which it is added; `at` is where an anneal branch leaves it.
+    """The steps of a stage from `begin` to its end; the changes that it may have are ignored.
 
-    Raises InputError for what cannot be read or scheduled.
+    `past` has what was read before it, and `latest` of it is the part before. `at` is where an
+    anneal branch leaves the stage. Raises InputError for what cannot be read or scheduled.
     """
-    _check_carried(stage, history.latest)
-    mixture = _mixture(recipe, stage, corpora, history)
+    mixture = _mixture(recipe, stage, corpora, past, begin)
     parent = None
-    if history.latest is not None and not stage.schedule.known:
-        parent = end_rate(history.latest, tokens_per_step(recipe))
-    trunk = known_schedule(stage, parent)
-    schedule: BaseSchedule | Annealed = trunk
+    if past.latest is not None and not stage.schedule.known:
+        parent = end_rate(past.latest, tokens_per_step(recipe))
+    schedule: BaseSchedule | Annealed = known_schedule(stage, parent)
     whole, wanted = whole_steps(recipe, stage), trained_steps(recipe, stage)
     if at is not None:
-        schedule, wanted = annealed(recipe, stage, trunk, at)
-    try:
-        steps = _allowed_steps(stage, wanted, mixture, corpora)
-        supplied = _supplied(mixture, steps)
-    except OverflowError as error:
-        raise InputError(
-            f"stages.{stage.name}",
-            f"{wanted} steps are more than can be counted ({error})",
-            "Give fewer tokens",
-        ) from error
-    if steps < wanted and stage.stop_after is None:
-        whole = steps  # the schedule ends where its data does
-    _check_supplied(stage, mixture, supplied, steps)
+        schedule, wanted = annealed(recipe, stage, known_schedule(stage, parent), at)
+    _check_left(stage, schedule, wanted, begin)
+    steps, supplied = _possible_steps(stage, wanted - begin, mixture, corpora)
+    if not _same_shares(past.latest, mixture):
+        _check_supplied(stage, mixture, supplied, steps)
+    if steps < wanted - begin and stage.stop_after is None:
+        whole = begin + steps  # the schedule ends where its data does
     check_phases(stage, whole, tokens_per_step(recipe))
-    made = ChainStage(
+    return ChainStage(
         stage.name,
         steps,
-        schedule,
+        Shifted(schedule, begin, whole) if begin else schedule,
         mixture,
-        stage.optimizer == "reset",
+        stage.optimizer == "reset" and not begin,
         workers=stage.workers.max,
         fewest_workers=stage.workers.min,
         whole_steps=whole,
         trains=stage.trains,
         loss_weights=loss_weights(stage, (source.corpus for source in mixture.sources)),
     )
-    _remember(history, mixture, supplied, steps)
-    history.latest = made
-    return made
 
 
-def _check_carried(stage: Stage, latest: ChainStage | None) -> None:
+def _check_left(stage: Stage, schedule: BaseSchedule | Annealed, wanted: int, begin: int) -> None:
+    """Raise InputError where nothing is left of a stage from its step `begin` on."""
+    if begin and isinstance(schedule, Annealed) and schedule.at < begin:
+        raise InputError(
+            f"stages.{stage.name}.anneal.at",
+            f"an anneal leaves the stage in step {schedule.at}, before its change in step {begin}",
+            f"Let it leave in step {begin} or later, or change the stage earlier",
+        )
+    if begin and begin >= wanted:
+        raise InputError(
+            f"stages.{stage.name}.changes",
+            f"a change in step {begin}, after which the stage has {wanted} steps in all",
+            "Let it change earlier, or make it longer",
+        )
+
+
+def _possible_steps(
+    stage: Stage, wanted: int, mixture: Mixture, corpora: Mapping[str, CorpusFacts]
+) -> tuple[int, tuple[int, ...]]:
+    """The steps for which the corpora have rows, and the rows of each source. Raises InputError."""
+    try:
+        steps = _allowed_steps(stage, wanted, mixture, corpora)
+        return steps, rows_supplied(mixture, steps)
+    except OverflowError as error:
+        raise InputError(
+            f"stages.{stage.name}",
+            f"{wanted} steps are more than can be counted ({error})",
+            "Give fewer tokens",
+        ) from error
+
+
+def _same_shares(before: ChainStage | None, mixture: Mixture) -> bool:
+    """Whether a part of a stage goes on with the shares of the part before."""
+    if before is None or not mixture.begin or before.mixture.replay != mixture.replay:
+        return False
+    old, new = (
+        [(source.corpus, source.replay, source.weight, source.later) for source in each.sources]
+        for each in (before.mixture, mixture)
+    )
+    return old == new
+
+
+def check_carried(stage: Stage, latest: ChainStage | None) -> None:
     """Raise InputError where moments are carried over to other weights than they belong to."""
     if stage.optimizer == "carry" and latest is not None:
         before, now = latest.trains, stage.trains
@@ -145,7 +140,11 @@ def _check_carried(stage: Stage, latest: ChainStage | None) -> None:
 
 
 def _mixture(
-    recipe: Recipe, stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past
+    recipe: Recipe,
+    stage: Stage,
+    corpora: Mapping[str, CorpusFacts],
+    history: Past,
+    begin: int,
 ) -> Mixture:
     check_named(stage)
     later = later_shares(stage)
@@ -162,9 +161,9 @@ def _mixture(
         )
         for corpus, share in shares(stage).items()
     ]
-    sources += _replay_sources(stage, corpora, history)
+    sources += _replay_sources(stage, corpora, history, begin)
     change = change_of(recipe, stage)
-    return mixture_of(tuple(sources), recipe.rows_per_step, stage.replay_share, change)
+    return mixture_of(tuple(sources), recipe.rows_per_step, stage.replay_share, change, begin)
 
 
 def _rows_of(stage: Stage, corpus: str, corpora: Mapping[str, CorpusFacts]) -> int:
@@ -179,9 +178,12 @@ def _rows_of(stage: Stage, corpus: str, corpora: Mapping[str, CorpusFacts]) -> i
 
 
 def _replay_sources(
-    stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past
+    stage: Stage, corpora: Mapping[str, CorpusFacts], history: Past, begin: int
 ) -> list[Source]:
-    """The sources of old data, weighed by what was seen of each (paper §4) or as the stage says."""
+    """The sources of old data, weighed by what was seen of each (paper §4) or as the stage says.
+
+    Inside a stage, positions count on from its first step, as those of the whole stage do.
+    """
     field = f"stages.{stage.name}.replay"
     if not stage.replay_share:
         return []
@@ -209,7 +211,9 @@ def _replay_sources(
                 "no stage has seen this corpus before",
                 f"Seen: {', '.join(history.seen)}; or give replay_from: all",
             )
-        first = history.next_replay.get(corpus, 0) % limit
+        first = history.next_replay.get(corpus, 0)
+        if not begin:
+            first %= limit
         sources.append(Source(corpus, weight, True, first, limit, "repeat"))
     return sources
 
@@ -226,12 +230,6 @@ def _check_read_once(stage: Stage, corpus: str, history: Past) -> None:
             "same rows would be read twice",
             f"Leave {corpus} out of the mixture, or give replay by name without it",
         )
-
-
-@lru_cache(maxsize=1024)
-def _supplied(mixture: Mixture, steps: int) -> tuple[int, ...]:
-    """Rows that each source supplies in a stage of so many steps."""
-    return tuple(int(rows) for rows in mixture.supplied(np.array([steps]))[:, 0])
 
 
 @lru_cache(maxsize=1024)
@@ -268,33 +266,10 @@ def _check_supplied(stage: Stage, mixture: Mixture, supplied: Sequence[int], ste
     replayed = sum(n for s, n in zip(mixture.sources, supplied, strict=True) if s.replay)
     for source, rows in zip(mixture.sources, supplied, strict=True):
         if (replayed if source.replay and by_rule else rows) == 0:
-            share = _share(mixture, source, steps)
+            share = share_of(mixture, source, steps)
             field_name = "replay" if source.replay else f"mixture.{source.corpus}"
             raise InputError(
                 f"stages.{stage.name}.{field_name} {format_number(share)}",
                 f"too small to give one row of {source.corpus!r} in {steps} steps",
                 "Give a larger share or more steps, or leave it out",
             )
-
-
-def _share(mixture: Mixture, source: Source, steps: int) -> Fraction:
-    """A source's exact share of the batches of a stage of so many steps."""
-    group = mixture.replay if source.replay else 1 - mixture.replay
-    return mixture.weight(source, steps) * group
-
-
-def _remember(history: Past, mixture: Mixture, supplied: Sequence[int], steps: int) -> None:
-    """Add to the history what a stage has read."""
-    mix: dict[str, Fraction] = {}
-    for source, rows in zip(mixture.sources, supplied, strict=True):
-        share = _share(mixture, source, steps)
-        mix[source.corpus] = mix.get(source.corpus, Fraction(0)) + share
-        cursors = history.next_replay if source.replay else history.next_new
-        cursors[source.corpus] = source.first + rows
-    for source in mixture.sources:
-        if not source.replay:
-            reached = min(history.next_new[source.corpus], source.limit)
-            wrapped = history.next_new[source.corpus] >= source.limit
-            seen = source.limit if wrapped else reached
-            history.seen[source.corpus] = max(seen, history.seen.get(source.corpus, 0))
-    history.mixes.append((steps, mix))

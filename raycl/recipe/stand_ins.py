@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from raycl.errors import InputError
 from raycl.recipe.lengths import tokens_per_step
+from raycl.recipe.past import Past
 from raycl.recipe.schema import Recipe
-from raycl.recipe.stage_rows import CorpusFacts, Past
+from raycl.recipe.stage_rows import CorpusFacts
 
 
 def known_before(recipe: Recipe, corpora: Mapping[str, CorpusFacts]) -> Past:

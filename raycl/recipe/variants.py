@@ -17,8 +17,19 @@ from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.proposals import Proposal
 from raycl.recipe.schema import LATER, LONGEST_LABEL, Recipe, Stage
 from raycl.recipe.schema.stand_ins import KNOWS, stand_ins_text
-from raycl.recipe.search import LABEL, MOST_RECIPES, Point, Search, as_text, grid_search, points_of
+from raycl.recipe.search import (
+    CHANGES,
+    LABEL,
+    MOST_RECIPES,
+    Point,
+    Search,
+    as_text,
+    changes_text,
+    grid_search,
+    points_of,
+)
 from raycl.recipe.seed import check_seeds
+from raycl.recipe.stage_changes import as_written, forms
 from raycl.recipe.stand_ins import asks_for_start
 from raycl.units import Length
 
@@ -182,6 +193,9 @@ def field_value(recipe: Recipe, field: str) -> Any:
         stage = recipe.stages[-1]
     if stage is not None:
         value, parts = stage, parts[1:]
+        if parts == [CHANGES]:
+            return changes_text([as_written(change) for change in stage.changes]) or None
+        value = forms(stage)[-1]  # where it changes inside the stage, the value at its end
     for part in parts:
         inside = isinstance(value, Mapping)
         value = thawed(value.get(part)) if inside else getattr(value, part, None)

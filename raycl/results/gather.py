@@ -9,15 +9,15 @@ from dataclasses import replace
 from raycl.data.manifest import Manifest
 from raycl.evaluation.store import read_tasks
 from raycl.plan.anneal import Annealed
-from raycl.plan.chain import ChainStage
-from raycl.plan.mixture import Source
+from raycl.plan.shifted import Shifted
 from raycl.plan.training import Training
 from raycl.recipe import Variant
 from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.as_it_came import with_starts
 from raycl.results.gather_merges import with_merges
 from raycl.results.one_yardstick import OnRows, on_more_rows, on_one_number_of_rows
-from raycl.results.outcome import INCOMPLETE, BranchFact, RecipeOutcome, StageFact
+from raycl.results.outcome import INCOMPLETE, BranchFact, RecipeOutcome
+from raycl.results.stage_facts import stage_facts
 from raycl.results.stored_states import StoredStates
 from raycl.results.validation_rows import ValidationRows, joined, rows_of
 
@@ -78,7 +78,7 @@ def _outcome(
         label=variant.label,
         kind=variant.kind,
         fields=variant.fields,
-        stages=tuple(_stage_facts(training)),
+        stages=tuple(stage_facts(training)),
         history=joined(histories),
         tokens_per_step=training.chain.tokens_per_step,
         bytes_per_token=bytes_per_token,
@@ -105,36 +105,10 @@ def branch_fact(variant: Variant, training: Training | None = None) -> BranchFac
     if variant.kind != "anneal" or variant.branch is None:
         return None
     schedule = training.chain.stages[-1].schedule if training else None
+    if isinstance(schedule, Shifted):
+        schedule = schedule.schedule
     steps = schedule.length if isinstance(schedule, Annealed) else 0
     return BranchFact(variant.trunk, variant.branch.stage, variant.branch.at, steps)
-
-
-def _stage_facts(training: Training) -> list[StageFact]:
-    chain = training.chain
-    return [
-        StageFact(
-            name=stage.name,
-            first_step=first,
-            last_step=first + stage.steps,
-            tokens=stage.steps * chain.tokens_per_step,
-            new=tuple(source.corpus for source in _sources(stage, replay=False)),
-            replay_share=float(stage.mixture.replay),
-            max_lr=stage.schedule.peak,
-            schedule=str(getattr(stage.schedule, "kind", "anneal")),
-            shares=tuple(
-                float(stage.mixture.weight(source, stage.steps))
-                for source in _sources(stage, replay=False)
-            ),
-            replayed=tuple(source.corpus for source in _sources(stage, replay=True)),
-            trains=stage.trains.text,
-            loss_weights=stage.loss_weights_text,
-        )
-        for stage, first in zip(chain.stages, chain.starts, strict=False)
-    ]
-
-
-def _sources(stage: ChainStage, replay: bool) -> list[Source]:
-    return [source for source in stage.mixture.sources if source.replay == replay]
 
 
 def _bytes_per_token(manifests: Mapping[str, Manifest]) -> dict[str, float]:

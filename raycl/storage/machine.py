@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import platform
 import socket
@@ -39,3 +40,12 @@ def processor_name() -> str:
             if field.strip() == "model name" and value.strip():
                 return value.strip()
     return platform.machine() or "unknown"
+
+
+def this_person() -> str:
+    """Who runs this process, and where: `anna@laptop`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"

@@ -15,6 +15,7 @@ from raycl.storage import Storage
 from raycl.sweep.leases import Claim
 from raycl.sweep.node_trainings import NodeTrainings
 from raycl.sweep.orders import Order
+from raycl.sweep.steering.leaving import LeaveWatch
 from raycl.sweep.worker import Train, train_in_trial, train_with_workers
 from raycl.sweep.worker_group import GroupSize
 
@@ -34,6 +35,8 @@ INPUT_ERROR = "input_error"
 """Metric with which a trial says that trying again is of no use."""
 ELSEWHERE = "elsewhere"
 """Metric with which a trial says that another sweep has taken its node over."""
+LEFT = "left"
+"""Metric with which a trial says that it has left its node because somebody has asked for it."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,10 @@ def run_trial(config: dict[str, Any], trainings: NodeTrainings, task: TrialTask)
     try:
         if not task.still_ours(config[NODE]):
             tune.report({ELSEWHERE: True})
-        elif training.workers == 1:
-            train_in_trial(training, task.storage, tune.report, task.train)
-        else:
-            most = config.get(MOST, training.workers)
-            _train_with_workers(training, task, most, config[AGAIN])
+            return
+        with LeaveWatch(task.storage, config[NODE]) as watch:
+            if watch.asked() or not _train(training, task, config, watch):
+                tune.report({LEFT: True})
     except Exception as error:
         found = input_error_in(error)
         if found is None:
@@ -98,7 +100,11 @@ def run_trial(config: dict[str, Any], trainings: NodeTrainings, task: TrialTask)
         tune.report({INPUT_ERROR: str(found)})  # a result, as Tune would retry an exception
 
 
-def _train_with_workers(training: Training, task: TrialTask, most: int, again: bool) -> None:
+def _train(training: Training, task: TrialTask, config: dict[str, Any], watch: LeaveWatch) -> bool:
+    """Train a node; returns whether it was trained to its end."""
+    order = Order(training, task.storage, task.train)
+    if training.workers == 1:
+        return train_in_trial(order, tune.report, watch)
     fewest = training.fewest_workers or training.workers
-    size = GroupSize(most, fewest, task.needs)
-    train_with_workers(Order(training, task.storage, task.train), size, tune.report, again)
+    size = GroupSize(config.get(MOST, training.workers), fewest, task.needs)
+    return train_with_workers(order, size, tune.report, watch, config[AGAIN])

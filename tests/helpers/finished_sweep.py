@@ -53,7 +53,7 @@ def definition() -> Definition:
 def finished_sweep(folder: Path) -> Storage:
     """A storage with corpora, a tokenizer, three states, evaluations, results and their page."""
     storage = make_storage(folder)
-    fingerprint = store_tokenizer(storage, _tokenizer())
+    fingerprint = store_tokenizer(storage, small_tokenizer())
     for name in ("new", "older"):
         manifest = load_manifest(storage, f"corpora/{name}")
         write_manifest(storage, f"corpora/{name}", fingerprinted(manifest, tokenizer=fingerprint))
@@ -101,7 +101,7 @@ def train_node(training: Training, storage: Storage) -> None:
     train(replace(training, workers=1), storage, batches, lambda _: None)
 
 
-def _tokenizer() -> TextTokenizer:
+def small_tokenizer() -> TextTokenizer:
     """A byte-level vocabulary of few letters, which no text is encoded with."""
     tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet())[:63], END_OF_DOCUMENT]
     tokenizer = Tokenizer(models.BPE({token: n for n, token in enumerate(tokens)}, []))

@@ -21,8 +21,13 @@ def state_folder(storage: Storage, step: int, **fields: Any) -> Path:
 
 def tensors(storage: Storage, step: int, **fields: Any) -> dict[str, torch.Tensor]:
     """All tensors of a state; the parts of several ranks joined along dimension 0."""
+    return tensors_in(state_folder(storage, step, **fields))
+
+
+def tensors_in(folder: Path) -> dict[str, torch.Tensor]:
+    """All tensors of the state in a folder, as `tensors` gives them."""
     parts: dict[str, list[torch.Tensor]] = {}
-    for file in sorted(state_folder(storage, step, **fields).glob("*.safetensors")):
+    for file in sorted(folder.glob("*.safetensors")):
         for name, tensor in load_file(file).items():
             parts.setdefault(name, []).append(tensor)
     return {name: torch.cat(tensors) for name, tensors in parts.items()}

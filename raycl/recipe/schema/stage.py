@@ -6,21 +6,16 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from raycl.errors import FieldError, shown
+from raycl.errors import FieldError
 from raycl.plan.anneal import Anneal
 from raycl.plan.configuration import Configuration
 from raycl.plan.frozen import FrozenDict
 from raycl.plan.schedule import PRESETS, Schedule
 from raycl.plan.trained import ALL, Trains
+from raycl.recipe.schema.amounts import MaxEpochs, Replay
+from raycl.recipe.schema.change import StageChange, check_changes
 from raycl.recipe.schema.common import (
     LATER,
     LONGEST_NAME,
@@ -30,80 +25,9 @@ from raycl.recipe.schema.common import (
 from raycl.recipe.schema.loss_weight import LossWeight
 from raycl.recipe.schema.mixture import StageMixture
 from raycl.recipe.schema.short_forms import mixture_form
-from raycl.units import (
-    Count,
-    PhaseLength,
-    format_number,
-    parse_number,
-    parse_share,
-)
+from raycl.units import Count, PhaseLength
 
 _MOST_WORKERS = 10**5
-_MOST_EPOCHS = 10**6
-
-
-def _replay(value: Any) -> Fraction | dict[str, Fraction]:
-    """One share of old data for the stage, or a share for each corpus that is named."""
-    if not isinstance(value, Mapping):
-        share = parse_share(value)
-        if share == 1:
-            raise FieldError("a stage with only old data has nothing new", "Give less than 100%")
-        return share
-    shares = {str(corpus): parse_share(share) for corpus, share in value.items()}
-    if not shares or any(share == 0 for share in shares.values()):
-        raise FieldError("a corpus with no share", "Leave it out, or give replay: 0%")
-    if sum(shares.values()) >= 1:
-        raise FieldError("the shares leave no new data", "Make them sum to less than 100%")
-    return shares
-
-
-def _written(value: Fraction | Mapping[str, Fraction]) -> Any:
-    if isinstance(value, Fraction):
-        return format_number(value)
-    return {corpus: format_number(share) for corpus, share in value.items()}
-
-
-Replay = Annotated[
-    Fraction | FrozenMapping[Fraction],
-    BeforeValidator(_replay),
-    PlainSerializer(_written),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": ["number", "string"], "examples": ["5%"]},
-                {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
-            ]
-        }
-    ),
-]
-
-
-def _epochs(value: Any) -> Fraction | dict[str, Fraction]:
-    """A number of epochs for every corpus of the mixture, or one for each that is named."""
-    numbers = value.values() if isinstance(value, Mapping) else [value]
-    found = [parse_number(number) for number in numbers]
-    if not found or not all(0 < number <= _MOST_EPOCHS for number in found):
-        raise FieldError(
-            f"{shown(value)} is not a number of epochs", f"Give one above 0, up to {_MOST_EPOCHS:,}"
-        )
-    return (
-        dict(zip(map(str, value), found, strict=True)) if isinstance(value, Mapping) else found[0]
-    )
-
-
-MaxEpochs = Annotated[
-    Fraction | FrozenMapping[Fraction],
-    BeforeValidator(_epochs),
-    PlainSerializer(_written),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": ["number", "string"], "examples": [4]},
-                {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
-            ]
-        }
-    ),
-]
 
 
 class Workers(Configuration):
@@ -182,6 +106,12 @@ class Stage(Configuration):
         description="how often a corpus is read as new data at most, earlier stages included; or "
         "a number for each corpus that is named",
     )
+    changes: tuple[StageChange, ...] = Field(
+        default=(),
+        max_length=1000,
+        description="fields that have other values from a place of the stage on, in order; "
+        "`raycl branch` writes them",
+    )
     workers: Workers = Field(
         default=Workers(min=1, max=1),
         description="FSDP workers; {min: …, max: …} as machines come and go",
@@ -193,6 +123,7 @@ class Stage(Configuration):
             raise FieldError("give either `steps` or `tokens`", "Write one of them")
         if self.name == LATER:
             raise FieldError(f"{LATER!r} means every stage but the first", "Give another name")
+        check_changes(self.schedule, self.changes)
         return self
 
     @property
