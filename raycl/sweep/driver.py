@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +21,13 @@ from ray import tune
 from raycl.cluster.capacity import cluster_capacity, refuse_what_never_fits
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.release import release_everything
-from raycl.plan.tree import Tree
+from raycl.plan.tree import Node, Tree
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
 from raycl.sweep.claims import ASK_SECONDS, NodeClaims
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
+from raycl.sweep.growth import GrowingTree, Growth
 from raycl.sweep.leases import Leases, leases_work
 from raycl.sweep.node_trainings import NodeTrainings
 from raycl.sweep.retry_policy import NodeFailures
@@ -86,10 +87,12 @@ def run_sweep(
     existing: Collection[str] | None = None,
     on_event: Callable[[SweepEvent], None] = lambda _: None,
     trials: TrialSettings | None = None,
+    growth: Growth | None = None,
 ) -> SweepOutcome:
     """Train every node whose end state is not in storage; a Ray cluster has to be there.
 
-    `existing` names the states that storage holds, where they have been listed already.
+    `existing` names the states that storage holds, where they have been listed already. `growth`
+    lets the tree grow while it is trained, and says which of its nodes wait to be thawed.
 
     A node that fails is tried again from the deepest state in storage; an InputError is final at
     once. A failed node takes what is below it along, and the rest goes on. What another sweep in
@@ -101,7 +104,7 @@ def run_sweep(
     options, trials = options or ClusterOptions(), trials or TrialSettings()
     nodes = {node.name: node for node in tree.nodes}
     done = finished_nodes(tree, storage, existing)
-    if len(done) == len(nodes):
+    if len(done) == len(nodes) and growth is None:
         return SweepOutcome((), {}, (), tuple(done))
     left = [node for node in tree.nodes if node.name not in set(done)]
     refuse_what_never_fits(left, options.needs, cluster_capacity(options.needs))
@@ -119,14 +122,25 @@ def run_sweep(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="raycl-tune-")))
         tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
         task = TrialTask(storage, options.needs, leases.holder if leases else None, trials.train)
-        run = tune.with_parameters(run_trial, trainings=NodeTrainings(tree.nodes), task=task)
+        trainings = NodeTrainings(tree.nodes)
+        stack.callback(trainings.added.forget)
+
+        def added(new: Sequence[Node]) -> None:
+            nodes.update((node.name, node) for node in new)
+            least.update((node.name, node.training.least) for node in new)
+            trainings.added.add(new)
+
+        growing = GrowingTree(frontier, growth, added)
+        growing.begin()
+        run = tune.with_parameters(run_trial, trainings=trainings, task=task)
         trainable = tune.with_resources(run, partial(trial_resources, needs=options.needs))
         while frontier.has_work:
             callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
-            searcher = NodeSearcher(frontier, lambda: progress.stopped)
+            searcher = NodeSearcher(frontier, lambda: progress.stopped, growing)
             _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
             if frontier.has_work:
-                _wait_for_others(frontier, progress)
+                _wait_for_others(frontier, progress, growing)
+        growing.tell()
     return _outcome(frontier)
 
 
@@ -197,11 +211,11 @@ def _train_what_is_free(tuner: tune.Tuner, progress: Progress) -> None:
         raise KeyboardInterrupt
 
 
-def _wait_for_others(frontier: Frontier, progress: Progress) -> None:
+def _wait_for_others(frontier: Frontier, progress: Progress, growing: GrowingTree) -> None:
     """Return when a node is free, when others have finished all of them, or when stopped."""
     progress.tell_waiting()
     while frontier.has_work and not progress.stopped:
-        node = frontier.next()
+        node = growing.next()
         if node is not None:
             frontier.put_back(node.name)  # ours already: it is asked for again at once
             return

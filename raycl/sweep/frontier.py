@@ -132,6 +132,14 @@ class Frontier:
         """Whether a node runs, or one could start that is not frozen, now or when it is resumed."""
         return bool(self.running) or any(name not in self.frozen for name in self._ready)
 
+    @property
+    def wants_more(self) -> bool:
+        """Whether no node is ready that may start, while the cluster has room for one."""
+        if self._concurrent is not None and len(self.running) >= self._concurrent:
+            return False
+        held = self.paused | self.frozen
+        return self._free() >= 1 and all(name in held for name in self._ready)
+
     def next(self) -> Node | None:
         """The node to start now, which counts as running from here on; None: not yet."""
         if self._concurrent is not None and len(self.running) >= self._concurrent:
