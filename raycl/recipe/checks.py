@@ -24,6 +24,7 @@ _FIXED = {
     "baselines": "it is no field of one recipe",
     "merge": "every recipe is merged in the same ways, after its training",
     "sweep": "it is no field of one recipe",
+    "search": "it is no field of one recipe",
 }
 """Fields that all recipes of a sweep share, and why."""
 _STAGE_FIXED = {
