@@ -79,7 +79,7 @@ class SweepOutcome:
     """Nodes that wait behind one that was frozen, and were not trained."""
 
 
-def run_sweep(
+def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
     tree: Tree,
     storage: Storage,
     options: ClusterOptions | None = None,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from raycl.cluster.ray_internals import forget_bytes, kept_bytes, keep_bytes
+from raycl.cluster.ray_internals import forget_bytes, keep_bytes, kept_bytes
 from raycl.plan.training import Training
 from raycl.plan.tree import Node
 

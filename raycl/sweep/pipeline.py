@@ -47,7 +47,9 @@ from raycl.sweep.prepare_corpora import (
     ready_text,
     report_conflicts,
 )
+from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.results import SweepResult, write_all
+from raycl.sweep.search import begin_search, grown, growth_of, with_work
 from raycl.sweep.vocabulary import vocabulary_growth
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.train.inspection.token_notes import token_notes
@@ -104,9 +106,13 @@ def train_sweeps(
     """
     options = options or ClusterOptions()
     watcher = _Watcher(report, on_plan)
+    definitions, proposer = begin_search(definitions, storage)
     material = joint_recipe(definitions)
     plan = _looked_into(definitions, material, storage, options, report)
-    if plan.is_prepared and plan.is_trained:
+    left = True
+    if plan.is_prepared:
+        plan, left = with_work(plan, storage, proposer, report)
+    if not left:
         store_starts(plan.resolution, storage)
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
@@ -134,7 +140,10 @@ def train_sweeps(
                 plan = _prepared(plan, material, sources, storage, report)
             bind_corpora(storage, plan.facts)
             _begin(plan, storage, watcher)
-            failed = _train(plan, storage, options, report)
+            growth = growth_of(plan, storage, proposer, report)
+            failed = _train(plan, storage, options, report, growth)
+            if growth is not None:
+                plan = grown(plan, growth, storage)
             failed |= make_merges(plan, storage, options, report)
     return Trained(plan.with_states(complete_states(storage)), failed)
 
@@ -258,7 +267,11 @@ def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:
 
 
 def _train(
-    plan: SweepPlan, storage: Storage, options: ClusterOptions, report: Report
+    plan: SweepPlan,
+    storage: Storage,
+    options: ClusterOptions,
+    report: Report,
+    growth: RecipeGrowth | None,
 ) -> dict[str, str]:
     # Imported after the cluster has started: the driver imports Ray, which reads its environment
     # at that moment.
@@ -271,6 +284,7 @@ def _train(
         existing=plan.stored.finished,
         on_event=lambda event: report(str(event)),
         trials=TrialSettings(folder=_tracker_folder(plan, storage)),
+        growth=growth,
     )
     return dict(outcome.failed)
 
