@@ -28,6 +28,7 @@ from raycl.recipe.proposals import Proposal, read_proposals
 from raycl.recipe.rates import check_rates
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.scale import scaled
+from raycl.recipe.space import check_space, corners
 from raycl.recipe.tokenizer_facts import planned_vocabulary
 from raycl.recipe.yaml import Document, parse_document, read_document
 from raycl.storage import Storage, layout
@@ -61,6 +62,15 @@ class Definition:
         """Whether its recipes are proposed one after another."""
         return self.recipe.search is not None
 
+    @property
+    def examples(self) -> tuple[Recipe, ...]:
+        """Recipes that tell what all others may need: those of the sweep, and a search's bounds."""
+        found = tuple(variant.recipe for variant in self.variants)
+        if not self.is_search:
+            return found
+        bounds = tuple(recipe for _, recipe in corners(self.data, self.recipe))
+        return (*found, self.recipe, *bounds)
+
     def proposed(self, number: int) -> tuple[Variant, ...]:
         """The recipe of a proposal, with its anneal branches."""
         return tuple(variant for variant in self.variants if number in variant.proposals)
@@ -84,6 +94,7 @@ def define_document(
         data = _overridden(data, override)
     recipe = parse_recipe(data, where, document)
     check_fields(recipe, where, [override.partition("=")[0].strip() for override in overrides])
+    check_space(data, recipe, where)
     if scale is None:
         made = definition_of(data, where)
     else:

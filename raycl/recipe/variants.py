@@ -98,7 +98,7 @@ def _trunk(point: Point, parser: _PointParser, swept: Iterable[str]) -> Variant:
     added = point.proposal
     recipe = parser.recipe(point) if added is None else _proposed(point, added, parser)
     numbers = () if added is None else (added.number,)
-    fields = {field: _value(recipe, field) for field in swept}
+    fields = {field: field_value(recipe, field) for field in swept}
     label = point.label or recipe.name
     return Variant(label, "sweep", fields, recipe, arm=point.arm, proposals=numbers)
 
@@ -171,7 +171,7 @@ def _branches(trunk: Variant) -> Iterator[Variant]:
             yield replace(anneal, trunk=trunk.label)
 
 
-def _value(recipe: Recipe, field: str) -> Any:
+def field_value(recipe: Recipe, field: str) -> Any:
     """A field's value as plain data: numbers as floats, a schedule as text."""
     if field == KNOWS:
         return stand_ins_text(recipe.model.knows)
