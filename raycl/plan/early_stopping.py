@@ -10,7 +10,7 @@ of one bracket are compared with each other alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -100,26 +100,27 @@ class Halving:
         if runner is not None:
             runner.allowed = max(runner.allowed, sum(rung <= step for rung in runner.rungs))
 
-    def promote(self) -> str | None:
+    def promote(self, may: Callable[[str], bool] = lambda _: True) -> str | None:
         """Let the next recipe that may go on pass its rung; None where none may.
 
-        Deep rungs come first. Recipes of one rung go on from the best to the poorest.
+        Deep rungs come first. Recipes of one rung go on from the best to the poorest. `may` can
+        hold a recipe back, which is then asked about again the next time.
         """
         for (bracket, rung), values in sorted(self._values.items(), key=lambda item: -item[0][1]):
             best = _best(values)[: len(values) // self.factor]
             for label in best:
-                if self._waits_at(label, bracket, rung):
+                if self._waits_at(label, bracket, rung) and may(label):
                     return self._let_on(label)
         return None
 
-    def promote_last(self) -> str | None:
+    def promote_last(self, may: Callable[[str], bool] = lambda _: True) -> str | None:
         """Let the best recipe of the deepest rung of all go on, when there is nothing else to do.
 
         So a search of few recipes ends with one that is through.
         """
         for (bracket, rung), values in sorted(self._values.items(), key=lambda item: -item[0][1]):
             for label in _best(values)[:1]:
-                if self._waits_at(label, bracket, rung):
+                if self._waits_at(label, bracket, rung) and may(label):
                     return self._let_on(label)
         return None
 

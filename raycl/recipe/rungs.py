@@ -17,6 +17,8 @@ class Rungs:
 
     all: tuple[int, ...]
     """Those of the whole search: steps of the recipe's chain."""
+    end: int
+    """The recipe's last step."""
     bracket: int = 0
     """How many of them the recipe passes without waiting: Hyperband's brackets differ in it."""
 
@@ -49,7 +51,7 @@ def _rungs(training: Training, stopping: EarlyStopping, number: int) -> Rungs:
     found = rungs(chain.starts[index], steps, first, stopping.factor)
     # Recipes of the last bracket wait nowhere.
     brackets = len(found) + 1 if stopping.kind == "hyperband" else 1
-    return Rungs(found, bracket_of(number, brackets, stopping.factor))
+    return Rungs(found, chain.steps, bracket_of(number, brackets, stopping.factor))
 
 
 def stopped_text(step: int, steps: int, stopping: EarlyStopping) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from raycl.recipe.definition import Definition
 from raycl.recipe.rungs import Rungs, stopped_text
-from raycl.results.outcome import STOPPED, RecipeOutcome
-from raycl.results.table import results_table
+from raycl.results.metrics import metric_columns
+from raycl.results.objective import column
+from raycl.results.outcome import STOPPED, RecipeOutcome, corpora_of
 
 
 def with_stops(
@@ -51,9 +51,6 @@ def at_step(outcome: RecipeOutcome, step: int) -> RecipeOutcome:
 
 
 def value_at(outcome: RecipeOutcome, step: int, metric: str) -> float:
-    """A column of the results table after `step` steps, or a corpus' loss; NaN where unknown."""
-    table = results_table([at_step(outcome, step)])
-    for column in (metric, f"loss/{metric}"):
-        if column in table.columns:
-            return float(table[column].iloc[0])
-    return math.nan
+    """The number that a search means by a name after `step` steps; NaN where it is not known."""
+    cut = at_step(outcome, step)
+    return float(column(metric_columns([cut], corpora_of([cut])), metric).iloc[0])

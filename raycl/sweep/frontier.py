@@ -136,8 +136,8 @@ class Frontier:
     def wants_more(self) -> bool:
         """Whether the cluster has room that neither ready nodes nor those after running ones take.
 
-        A running node leaves its own workers to one child. Room is kept for its other children: what
-        is proposed later is proposed with more known.
+        A running node leaves its own workers to one child. Room is kept for its other children:
+        what is proposed later is proposed with more known.
         """
         held = self.paused | self.frozen
         if any(name not in held for name in self._ready):

@@ -49,7 +49,7 @@ from raycl.sweep.prepare_corpora import (
 )
 from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.results import SweepResult, write_all
-from raycl.sweep.search import begin_search, grown, growth_of, with_work
+from raycl.sweep.search import SearchRun
 from raycl.sweep.vocabulary import vocabulary_growth
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.train.inspection.token_notes import token_notes
@@ -106,13 +106,12 @@ def train_sweeps(
     """
     options = options or ClusterOptions()
     watcher = _Watcher(report, on_plan)
-    definitions, proposer = begin_search(definitions, storage)
+    search = SearchRun(storage, report)
+    definitions = search.begin(definitions)
     material = joint_recipe(definitions)
     plan = _looked_into(definitions, material, storage, options, report)
-    left = True
-    if plan.is_prepared:
-        plan, left = with_work(plan, storage, proposer, report)
-    if not left:
+    plan, has_work = search.with_work(plan)
+    if not has_work:
         store_starts(plan.resolution, storage)
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
@@ -140,10 +139,8 @@ def train_sweeps(
                 plan = _prepared(plan, material, sources, storage, report)
             bind_corpora(storage, plan.facts)
             _begin(plan, storage, watcher)
-            growth = growth_of(plan, storage, proposer, report)
-            failed = _train(plan, storage, options, report, growth)
-            if growth is not None:
-                plan = grown(plan, growth, storage)
+            failed = _train(plan, storage, options, report, search.growth(plan))
+            plan = search.grown(plan)
             failed |= make_merges(plan, storage, options, report)
     return Trained(plan.with_states(complete_states(storage)), failed)
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from raycl.errors import InputError
-from raycl.plan.early_stopping import Halving
 from raycl.plan.graft import graft
 from raycl.plan.holding import Holding, needed_to_go_on
 from raycl.plan.tree import Node
 from raycl.recipe import Variant
 from raycl.recipe.definition import trainings, with_proposals
 from raycl.recipe.proposals import Proposal, read_new
-from raycl.recipe.rungs import recipe_rungs
 from raycl.recipe.sweep_plan import SweepPlan
 from raycl.results.at_rung import value_at
 from raycl.results.gather import gather
@@ -25,7 +22,8 @@ from raycl.states.lookup import complete_states
 from raycl.states.reduced import held
 from raycl.storage import Storage
 from raycl.sweep.description import add_to_description
-from raycl.sweep.growth import NOTHING, Addition, frozen_below
+from raycl.sweep.growth import NOTHING, Addition
+from raycl.sweep.waiting import Waiting
 
 _MOST_AT_ONCE = 100
 """Proposals in a row that add nothing to train, after which a worker is left free for a while."""
@@ -72,7 +70,10 @@ class RecipeGrowth:
         self._told: set[int] = {
             number for v in self._variants() if self._is_through(v) for number in v.proposals
         }
-        self._halving = self._new_halving()
+        search = self.definition.recipe.search
+        self._waiting = Waiting(search, self._value_at, lambda: self.tokens_spent)
+        self._waiting.enter(self.definition, self.tree.recipes)
+        self._frozen: frozenset[str] = frozenset()
         self._remember(plan)
         self._frozen = self._frozen_now()
 
@@ -111,16 +112,26 @@ class RecipeGrowth:
 
     def more(self, idle: bool) -> Addition:
         """Let the best recipes pass their rungs; where none may, a new recipe is proposed."""
-        while self._halving and self._halving.promote() is not None:
+        while self._waiting.promote():
             if added := self._thaw():
                 return added
         if added := self._propose():
             return added
-        if idle and self._halving and not any(map(self._is_through, self._proposed())):
-            while self._halving.promote_last() is not None:
+        if idle and not any(map(self._is_through, self._proposed())):
+            while self._waiting.promote_last():
                 if added := self._thaw():
                     return added
         return NOTHING
+
+    @property
+    def tokens_spent(self) -> int:
+        """Tokens that the proposals of a search have taken, or will before they wait at a rung."""
+        waiting = sum(
+            node.steps * node.training.chain.tokens_per_step
+            for node in self._nodes.values()
+            if node.name in self._frozen and node.name not in self._finished
+        )
+        return sum(made.tokens for made in self.definition.proposals) - waiting
 
     def ended(self, name: str) -> None:
         """Tell of the recipes that have come to their end, or to a rung, with this node."""
@@ -179,23 +190,18 @@ class RecipeGrowth:
         new = tuple(v for v in definition.variants if v.label not in self.tree.recipes)
         facts = self._planned.facts
         made = trainings(replace(definition, variants=new), facts, self._resolution) if new else {}
-        rungs = recipe_rungs(definition, made)
-        cuts = {label: found.steps for label, found in rungs.items()}
-        grown = graft(self.tree, made, cuts)
+        grown = graft(self.tree, made, self._waiting.enter(definition, made))
         nodes, finished = _with_what_is_stored(grown.added, self._storage)
         self.definition, self.tree = definition, grown.tree
         self._nodes |= {node.name: node for node in grown.tree.nodes}
-        for label, found in rungs.items():
-            if self._halving:
-                self._halving.enter(label, found.all, found.bracket)
         self._finished |= finished
         self._states.know(finished)
         self._settle(proposal)
-        frozen = self._frozen_now()
-        self._frozen |= frozen & {node.name for node in nodes}
+        frozen = self._frozen_now().intersection(node.name for node in nodes)
+        self._frozen |= frozen
         if nodes:
             add_to_description(self._storage, definition.recipe.name, self.tree)
-        return Addition(nodes, finished, self._frozen & {node.name for node in nodes})
+        return Addition(nodes, finished, frozen)
 
     def _settle(self, proposal: Proposal) -> None:
         """Note how far the recipe of a proposal is already."""
@@ -204,42 +210,26 @@ class RecipeGrowth:
                 if node.name in self._finished:
                     self._arrived(node, only=variant.label)
 
-    def _new_halving(self) -> Halving | None:
-        search = self.definition.recipe.search
-        if search is None or search.early_stopping is None:
-            return None
-        halving = Halving(search.early_stopping.factor)
-        for label, found in recipe_rungs(self.definition, self.tree.recipes).items():
-            halving.enter(label, found.all, found.bracket)
-        return halving
-
     def _remember(self, plan: SweepPlan) -> None:
         """Note which rungs recipes have reached and passed, as storage has it."""
-        if self._halving is None:
-            return
         for node in self.tree.nodes:
             for label in node.recipes:
                 if plan.stored.done(node):
-                    self._halving.passed(label, node.training.start)
+                    self._waiting.passed(label, node.training.start)
                 if node.name in self._finished:
-                    self._at_rung(label, node.training.stop)
+                    self._waiting.reached(label, node.training.stop)
 
     def _arrived(self, node: Node, only: str | None = None) -> None:
         for variant in self._proposed():
             if variant.label not in node.recipes or only not in (None, variant.label):
                 continue
-            self._at_rung(variant.label, node.training.stop)
+            self._waiting.reached(variant.label, node.training.stop)
             if self._is_through(variant):
                 self._tell(variant)
 
-    def _at_rung(self, label: str, step: int) -> None:
-        halving, search = self._halving, self.definition.recipe.search
-        if halving is None or halving.rung_at(label, step) is None:
-            return
-        assert search is not None
-        assert search.early_stopping is not None
-        outcome = self._outcome(next(v for v in self._variants() if v.label == label))
-        halving.reached(label, step, value_at(outcome, step, search.early_stopping.metric))
+    def _value_at(self, label: str, step: int, metric: str) -> float:
+        variant = next(v for v in self._variants() if v.label == label)
+        return value_at(self._outcome(variant), step, metric)
 
     def _tell(self, variant: Variant, failed: frozenset[str] = frozenset()) -> None:
         new = [number for number in variant.proposals if number not in self._told]
@@ -260,14 +250,9 @@ class RecipeGrowth:
         found = gather(one, self._states, failed)
         return next(outcome for outcome in found if outcome.label == variant.label)
 
-    def _limits(self) -> dict[str, float]:
-        if self._halving is None:
-            return {}
-        return {label: self._halving.limit(label) for label in self.tree.recipes}
-
     def _frozen_now(self) -> frozenset[str]:
         left = [node for node in self._nodes.values() if node.name not in self._finished]
-        return frozen_below(left, self._limits())
+        return self._waiting.frozen(left)
 
     def _thaw(self) -> Addition:
         """The nodes that were frozen, and are not any more."""

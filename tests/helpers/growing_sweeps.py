@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.made_up_sweeps import write_state
+from raycl.cluster.options import ClusterOptions
 from raycl.plan.training import Training
 from raycl.plan.tree import Node, Tree
 from raycl.recipe.definition import Definition
@@ -70,8 +71,9 @@ class GrowingCluster(Cluster):
         """Nodes after which the sweep is interrupted."""
 
     def run_sweep(
-        self, tree: Tree, storage: Storage, options: object, **arguments: Any
+        self, tree: Tree, storage: Storage, options: ClusterOptions, **arguments: Any
     ) -> SweepOutcome:
+        assert options is self.options[-1]
         growth = arguments["growth"]
         done = finished_nodes(tree, storage, arguments["existing"])
         frontier = Frontier(tree.nodes, done, slots=lambda: self.slots)

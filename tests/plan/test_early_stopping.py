@@ -155,6 +155,6 @@ def test_about_one_in_factor_goes_on_and_never_a_poorer_one(
         passed.setdefault(rung, set()).add(label)
     first, best = at[1], min(values, key=values.__getitem__)
     assert best in passed[1]
-    # At least the best 1/factor of all; more only by those that looked good early (Li et al., §3.3).
+    # At least the best 1/factor of all; more only of those that looked good early.
     assert recipes // factor <= len(passed[1]) <= recipes / factor + 3 * math.sqrt(recipes)
     assert len(first) == recipes

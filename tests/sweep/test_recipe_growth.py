@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from raycl.errors import InputError
 from raycl.recipe.definition import Definition
 from raycl.recipe.proposals import add_proposal, read_proposals
+from raycl.search.study import Study
 from raycl.states.tree_record import read_tree_record
 from raycl.storage import Storage
 from raycl.sweep.pipeline import sweep
@@ -49,11 +51,11 @@ def propose(
 ) -> list[ListedProposals]:
     made: list[ListedProposals] = []
 
-    def make(definition: Definition, storage: Storage) -> ListedProposals:
+    def make(definition: Definition, storage: Storage, *_: object) -> ListedProposals:
         made.append(ListedProposals(definition, storage, listed))
         return made[-1]
 
-    monkeypatch.setattr("raycl.sweep.search.make_proposer", make)
+    monkeypatch.setattr("raycl.sweep.search.make_study", make)
     return made
 
 
@@ -71,7 +73,7 @@ def test_a_search_trains_what_is_proposed_and_tells_it(
     result = sweep(searched(), storage, report=silent)
     assert list(result.table["status"]) == ["finished"] * 9
     assert sorted(result.table[FIELD]) == sorted(RATES)
-    (proposer,) = proposers
+    proposer = proposers[-1]
     assert sorted(proposer.told) == list(range(9))
     assert [proposer.told[n].fields[FIELD] for n in range(9)] == RATES
     assert {outcome.status for outcome in proposer.told.values()} == {"finished"}
@@ -80,9 +82,8 @@ def test_a_search_trains_what_is_proposed_and_tells_it(
     assert len(read_tree_record(storage, "small").nodes) == 10
 
 
-def test_run_again_it_trains_nothing(
-    storage: Storage, cluster: GrowingCluster, proposers: list[ListedProposals]
-) -> None:
+@pytest.mark.usefixtures("proposers")
+def test_run_again_it_trains_nothing(storage: Storage, cluster: GrowingCluster) -> None:
     first = sweep(searched(), storage, report=silent)
     told: list[str] = []
     again = sweep(searched(), storage, report=told.append)
@@ -92,8 +93,9 @@ def test_run_again_it_trains_nothing(
     assert again.table.equals(first.table)
 
 
+@pytest.mark.usefixtures("proposers")
 def test_an_interrupted_search_goes_on_with_the_same_recipes(
-    storage: Storage, cluster: GrowingCluster, proposers: list[ListedProposals]
+    storage: Storage, cluster: GrowingCluster
 ) -> None:
     cluster.interrupt_after = 4
     with pytest.raises(KeyboardInterrupt):
@@ -114,18 +116,18 @@ def test_a_recipe_that_fails_is_told_and_the_search_goes_on(
     cluster.fails_at = lambda node: rate_of(node.training) == 9e-3
     result = sweep(searched(), storage, report=silent)
     assert sorted(result.table["status"]) == ["failed"] + ["finished"] * 8
-    assert proposers[0].told[2].status == "failed"
+    assert proposers[-1].told[2].status == "failed"
     assert len(result.failed) == 1
 
 
 def test_equal_recipes_are_told_but_not_trained_twice(
     storage: Storage, cluster: GrowingCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (proposers) = propose(monkeypatch, rates([1e-3, 2e-3, 1e-3, 1e-3]))
+    proposers = propose(monkeypatch, rates([1e-3, 2e-3, 1e-3, 1e-3]))
     result = sweep(searched(), storage, report=silent)
     assert len(cluster.trained) == 3
     assert len(result.table) == 2
-    assert sorted(proposers[0].told) == [0, 1, 2, 3]
+    assert sorted(proposers[-1].told) == [0, 1, 2, 3]
 
 
 def test_poor_recipes_wait_at_their_rungs(
@@ -143,7 +145,7 @@ def test_poor_recipes_wait_at_their_rungs(
     assert {1e-3, 2e-3} <= beyond
     assert len(beyond) < 9
     # The search is told of those that are through.
-    assert {o.fields[FIELD] for o in proposers[0].told.values()} == {1e-3}
+    assert {o.fields[FIELD] for o in proposers[-1].told.values()} == {1e-3}
     told: list[str] = []
     before = len(cluster.trained)
     sweep(definition, storage, report=told.append)
@@ -151,8 +153,9 @@ def test_poor_recipes_wait_at_their_rungs(
     assert told[0].startswith("Nothing to train")
 
 
+@pytest.mark.usefixtures("proposers")
 def test_a_promoted_recipe_ends_in_the_state_it_has_without_rungs(
-    storage: Storage, cluster: GrowingCluster, proposers: list[ListedProposals]
+    storage: Storage, cluster: GrowingCluster
 ) -> None:
     sweep(searched(early_stopping=STOPPING), storage, report=silent)
     ends = {node.name for node in cluster.trained}
@@ -192,8 +195,42 @@ def test_a_recipe_that_cannot_be_trained_is_left_out(
 
     cluster.fails_at = add
     told: list[str] = []
-    with pytest.raises(Exception, match="proposals/0"):
-        sweep(defined(sweep={FIELD: [1e-3, 2e-3]}), storage, report=told.append)
-        sweep(defined(sweep={FIELD: [1e-3, 2e-3]}), storage, report=told.append)
+    result = sweep(defined(sweep={FIELD: [1e-3, 2e-3]}), storage, report=told.append)
+    assert list(result.table["status"]) == ["finished"] * 2
     assert any("proposal 0 is left out" in sentence for sentence in told)
-    assert len(cluster.trained) == 3
+    with pytest.raises(InputError, match="proposals/0"):  # the next command says what to do
+        sweep(defined(sweep={FIELD: [1e-3, 2e-3]}), storage, report=silent)
+
+
+def test_a_budget_counts_what_is_trained(
+    storage: Storage, cluster: GrowingCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipe has 20 steps of 128 tokens besides the first stage, which is trained once."""
+    definition = searched(trials=None, budget={"tokens": 20 * 128 + 3 * 20 * 128})
+    made = []
+
+    def study(*arguments: Any) -> Study:
+        made.append(Study(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr("raycl.sweep.search.Study", study)
+    told: list[str] = []
+    result = sweep(definition, storage, report=told.append)
+    assert len(result.table) == 3
+    assert sum(node.steps for node in cluster.trained) == 20 + 3 * 20
+    assert made[-1].spent.tokens == 80 * 128
+    assert any("The budget is spent" in sentence for sentence in told)
+    sweep(definition, storage, report=silent)
+    assert len(cluster.trained) == 4
+
+
+def test_recipes_that_wait_leave_their_tokens_to_others(
+    storage: Storage, cluster: GrowingCluster
+) -> None:
+    """A recipe that waits after 2 of 20 steps has taken 2: so more of them are tried."""
+    tokens = 20 * 128 + 3 * 20 * 128
+    definition = searched(trials=None, budget={"tokens": tokens}, early_stopping=STOPPING)
+    result = sweep(definition, storage, report=silent)
+    assert len(result.table) > 6
+    trained = sum(node.steps for node in cluster.trained) * 128
+    assert trained <= tokens
