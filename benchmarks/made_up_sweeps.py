@@ -87,11 +87,14 @@ def pretend(training: Training, storage: Storage, _: Batches, report: Report, __
     write_state(training, storage)
 
 
-def write_state(training: Training, storage: Storage) -> None:
-    """Write the end state of a node without weights: its mark, and a line of history per step."""
+def write_state(training: Training, storage: Storage, loss: float | None = None) -> None:
+    """Write the end state of a node without weights: its mark, and a line of history per step.
+
+    With `loss`, every corpus has this one at the node's end, and at no step before it.
+    """
     chain, start, stop = training.chain, training.start, training.stop
     buffer = io.BytesIO()
-    _history(training).to_parquet(buffer, index=False)
+    _history(training, loss).to_parquet(buffer, index=False)
     history = buffer.getvalue()
     storage.write_bytes(layout.state_history(chain.name(stop)), history)
     previous = chain.name(start) if start else None
@@ -115,7 +118,7 @@ def write_state(training: Training, storage: Storage) -> None:
     write_mark(storage, mark.name, mark)
 
 
-def _history(training: Training) -> pd.DataFrame:
+def _history(training: Training, loss: float | None) -> pd.DataFrame:
     steps = np.arange(training.start, training.stop)
     noise = np.random.default_rng(0)
     lines = pd.DataFrame(
@@ -136,4 +139,6 @@ def _history(training: Training) -> pd.DataFrame:
         lines[f"validation/{corpus}"] = np.where(
             (steps + 1) % 100 == 0, 3 + noise.random(len(steps)), np.nan
         )
+        if loss is not None:
+            lines[f"validation/{corpus}"] = np.where(steps + 1 == training.stop, loss, np.nan)
     return lines

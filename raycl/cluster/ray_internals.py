@@ -146,6 +146,35 @@ def _use_loopback_interface() -> None:
     os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = name
 
 
+def keep_bytes(key: str, value: bytes) -> None:
+    """Keep a few bytes at the head of the cluster, for any process of it.
+
+    The public interface shares an object by a reference to it, and a trial that is configured
+    before the object exists has none. The other public way is an actor, which is a process.
+    """
+    from ray.experimental.internal_kv import _internal_kv_put
+
+    _internal_kv_put(key, value, overwrite=True)
+
+
+def kept_bytes(key: str) -> bytes:
+    """What `keep_bytes` was given under this key. Raises KeyError where there is nothing."""
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    found = _internal_kv_get(key)
+    if found is None:
+        raise KeyError(key)
+    return bytes(found)
+
+
+def forget_bytes(key: str) -> None:
+    """Remove what `keep_bytes` was given under this key; the cluster may be gone already."""
+    from ray.experimental.internal_kv import _internal_kv_del
+
+    with contextlib.suppress(Exception):
+        _internal_kv_del(key)
+
+
 def kill_trial(trial: Any) -> None:
     """End the process of a Tune trial at once; nothing happens where it has none.
 

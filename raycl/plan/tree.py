@@ -7,10 +7,14 @@ from it, to compare it with others, or to keep it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from raycl.plan.holding import Holding
 from raycl.plan.training import Training
+
+NO_CUTS: Mapping[str, Collection[int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -66,22 +70,27 @@ def _carried(nodes: Iterable[Node]) -> set[str | None]:
     }
 
 
-def build_tree(recipes: Mapping[str, Training], least_shared: int = 1) -> Tree:
+def build_tree(
+    recipes: Mapping[str, Training],
+    least_shared: int = 1,
+    cuts: Mapping[str, Collection[int]] = NO_CUTS,
+) -> Tree:
     """The tree of recipes by label; each `Training` covers its whole chain.
 
     Recipes that share fewer than `least_shared` steps after a state do not share them: each trains
-    them itself, because saving a state to branch from costs more than training them again.
+    them itself, because saving a state to branch from costs more than training them again. `cuts`
+    are further steps of a recipe, by its label, after which a node ends.
     """
     nodes: list[Node] = []
     roots: dict[str, list[str]] = {}
     for label, training in recipes.items():
         roots.setdefault(training.chain.name(0), []).append(label)
     for labels in roots.values():
-        _grow(nodes, recipes, labels, least_shared)
-    return Tree(tuple(_with_ends(nodes, recipes)), dict(recipes))
+        _grow(nodes, recipes, labels, least_shared, cuts)
+    return Tree(tuple(with_ends(nodes, recipes)), dict(recipes))
 
 
-def _with_ends(nodes: Sequence[Node], recipes: Mapping[str, Training]) -> Iterator[Node]:
+def with_ends(nodes: Sequence[Node], recipes: Mapping[str, Training]) -> Iterator[Node]:
     """The nodes with what their end states are written with.
 
     The optimizer is left out where all recipes of the node want that, and no node of the tree goes
@@ -90,10 +99,9 @@ def _with_ends(nodes: Sequence[Node], recipes: Mapping[str, Training]) -> Iterat
     carried = _carried(nodes)
     for node in nodes:
         light = all(recipes[label].execution.keep == "weights" for label in node.recipes)
-        if light and node.name not in carried:
-            yield replace(node, training=replace(node.training, end="weights"))
-        else:
-            yield node
+        end: Holding = "weights" if light and node.name not in carried else "all"
+        own = node.training
+        yield node if own.end == end else replace(node, training=replace(own, end=end))
 
 
 def _grow(
@@ -101,6 +109,7 @@ def _grow(
     recipes: Mapping[str, Training],
     labels: Sequence[str],
     least_shared: int,
+    cuts: Mapping[str, Collection[int]],
 ) -> None:
     """Add the nodes below an initial state that the recipes `labels` share."""
     # Each entry: recipes that share a state, its number of steps, and the node that ends there.
@@ -110,8 +119,8 @@ def _grow(
         members, begin, above = pending.popleft()
         alive = [label for label in members if recipes[label].chain.steps > begin]
         for group in _groups(recipes, alive, begin, least_shared):
-            stop = _common_stop(recipes, group, begin)
-            node = _node(recipes, group, begin, stop, above)
+            stop = _common_stop(recipes, group, begin, cuts)
+            node = node_between(recipes, group, begin, stop, above)
             nodes.append(node)
             pending.append((group, stop, node.name))
 
@@ -132,16 +141,30 @@ def _groups(
     return list(groups.values())
 
 
-def _common_stop(recipes: Mapping[str, Training], labels: Sequence[str], begin: int) -> int:
-    """The first step after `begin` at which the recipes part or a stage of one of them ends."""
+def _common_stop(
+    recipes: Mapping[str, Training],
+    labels: Sequence[str],
+    begin: int,
+    cuts: Mapping[str, Collection[int]],
+) -> int:
+    """The first step after `begin` at which the recipes part, or one of them has to end a node."""
     first = recipes[labels[0]].chain
-    stop = min(end for label in labels for end in recipes[label].chain.starts[1:] if end > begin)
+    stop = min(
+        end for label in labels for end in ends_after(recipes[label], begin, cuts.get(label, ()))
+    )
     return min(first.divergence(recipes[label].chain, stop) for label in labels)
 
 
-def _node(
+def ends_after(training: Training, begin: int, cuts: Collection[int] = ()) -> list[int]:
+    """The steps after `begin` at which nodes of a recipe end, sorted: its stages and its cuts."""
+    chain = training.chain
+    return sorted({end for end in (*chain.starts[1:], *cuts) if begin < end <= chain.steps})
+
+
+def node_between(
     recipes: Mapping[str, Training], labels: Sequence[str], start: int, stop: int, above: str | None
 ) -> Node:
+    """The node of steps [start, stop), which lie in one stage, of the recipes `labels`."""
     training = recipes[labels[0]]
     stage = training.chain.stages[training.chain.stage_index(start)]
     stages = [

@@ -15,6 +15,7 @@ from raycl.data.manifest import Manifest
 from raycl.errors import InputError, within
 from raycl.plan.cost import Plan, check_nodes, make_plan
 from raycl.plan.execution import Device
+from raycl.plan.graft import graft
 from raycl.plan.holding import Holding
 from raycl.plan.model_facts import ModelFacts
 from raycl.plan.planned_memory import Place, on_gpus
@@ -33,6 +34,7 @@ from raycl.recipe.definition import (
 )
 from raycl.recipe.merges import PlannedMerge, planned_merges
 from raycl.recipe.resolution import Resolution, read_resolution
+from raycl.recipe.rungs import recipe_rungs
 from raycl.recipe.schema import Recipe
 from raycl.recipe.stage_rows import CorpusFacts
 from raycl.states.lookup import list_states
@@ -222,13 +224,31 @@ def _planned(
 def _tree(sweeps: Sequence[PlannedSweep]) -> Tree:
     if len(sweeps) == 1:
         with within(sweeps[0].definition.where):
-            return build_tree(sweeps[0].trainings, LEAST_SHARED)
-    joint = {
-        _joint_label(sweep, label): training
-        for sweep in sweeps
-        for label, training in sweep.trainings.items()
-    }
-    return build_tree(joint, LEAST_SHARED)
+            return _joined(sweeps)
+    return _joined(sweeps)
+
+
+def _joined(sweeps: Sequence[PlannedSweep]) -> Tree:
+    """The tree of the recipe files, to which the recipes that were added are grafted in order.
+
+    Every command and every process then finds the same nodes, whenever a recipe was added.
+    """
+    base: dict[str, Training] = {}
+    later: dict[str, Training] = {}
+    cuts: dict[str, tuple[int, ...]] = {}
+    for sweep in sweeps:
+        named = {v.label: _tree_label(sweeps, sweep, v.label) for v in sweep.definition.variants}
+        for variant in sweep.definition.variants:
+            group = later if variant.proposals else base
+            group[named[variant.label]] = sweep.trainings[variant.label]
+        found = recipe_rungs(sweep.definition, sweep.trainings)
+        cuts |= {named[label]: rungs.steps for label, rungs in found.items()}
+    tree = build_tree(base, LEAST_SHARED)
+    return graft(tree, later, cuts).tree if later else tree
+
+
+def _tree_label(sweeps: Sequence[PlannedSweep], sweep: PlannedSweep, label: str) -> str:
+    return label if len(sweeps) == 1 else _joint_label(sweep, label)
 
 
 def _joint_label(sweep: PlannedSweep, label: str) -> str:

@@ -12,8 +12,10 @@ from raycl.plan.anneal import Annealed
 from raycl.plan.shifted import Shifted
 from raycl.plan.training import Training
 from raycl.recipe import Variant
+from raycl.recipe.rungs import recipe_rungs
 from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.as_it_came import with_starts
+from raycl.results.at_rung import with_stops
 from raycl.results.gather_merges import with_merges
 from raycl.results.one_yardstick import OnRows, on_more_rows, on_one_number_of_rows
 from raycl.results.outcome import INCOMPLETE, BranchFact, RecipeOutcome
@@ -36,6 +38,9 @@ def gather(
     command = f"raycl evaluate --storage {storage} --sweep {sweep.name} --rows"
     outcomes, rows = on_one_number_of_rows(
         lambda rows: _on_rows(rows, sweep, states, failed), asked, command
+    )
+    outcomes = with_stops(
+        outcomes, sweep.definition, recipe_rungs(sweep.definition, sweep.trainings)
     )
     outcomes = with_merges(outcomes, sweep.merges, states, rows_of(sweep.facts, rows))
     return with_starts(sweep, on_more_rows(outcomes, rows, sweep.facts, states.losses, command))

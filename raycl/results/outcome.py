@@ -17,6 +17,8 @@ VALIDATION = "validation/"
 ROWS = "rows/"
 INCOMPLETE = "incomplete"
 """The status of a recipe whose end is there, but not every state whose history leads to it."""
+STOPPED = "stopped"
+"""The status of a recipe that a search has stopped early; it can go on from where it is."""
 MERGED = "merged"
 """The kind of an outcome that was not trained but merged."""
 BASELINES = ("previous", "union", "scratch")

@@ -25,6 +25,14 @@ class StoredStates:
         self._records: dict[str, tuple[StateMark, pd.DataFrame] | None] = {}
         self._losses: dict[str, dict[Measured, float]] = {}
 
+    def know(self, names: Iterable[str]) -> None:
+        """Count further states among those of the storage: a sweep has trained them meanwhile."""
+        self._names |= frozenset(names)
+        self._index = StateIndex(self._names)
+        for name in names:
+            if self._records.get(name, ()) is None:
+                del self._records[name]
+
     def holds(self, name: str) -> bool:
         """Whether it is one of the states."""
         return name in self._names

@@ -35,7 +35,27 @@ def write_description(
     """Write the sweep's recipe, tree and merges, for `raycl status` and `raycl report`."""
     name = definition.recipe.name
     write_recipe(storage, definition)
-    nodes = [
+    write_tree_record(storage, name, _node_records(tree), _merge_records(merges))
+
+
+def add_to_description(storage: Storage, sweep: str, tree: Tree) -> None:
+    """Add what a tree has grown by to the description of its sweep.
+
+    Nodes that are described already stay, since another process may have added them.
+    """
+    try:
+        before = read_tree_record(storage, sweep)
+        nodes, merges = before.nodes, before.merges
+    except FileNotFoundError:
+        nodes, merges = (), ()
+    own = _node_records(tree)
+    names = {node.name for node in own}
+    others = (node for node in nodes if node.name not in names)
+    write_tree_record(storage, sweep, [*own, *others], merges)
+
+
+def _node_records(tree: Tree) -> list[NodeRecord]:
+    return [
         NodeRecord(
             name=node.name,
             parent=node.parent,
@@ -46,10 +66,10 @@ def write_description(
         )
         for node in tree.nodes
     ]
-    records = [
-        MergeRecord(name=m.name, label=m.label, recipe=m.recipe, needs=m.needs) for m in merges
-    ]
-    write_tree_record(storage, name, nodes, records)
+
+
+def _merge_records(merges: Sequence[PlannedMerge]) -> list[MergeRecord]:
+    return [MergeRecord(name=m.name, label=m.label, recipe=m.recipe, needs=m.needs) for m in merges]
 
 
 def stored_definition(storage: Storage, name: str) -> Definition:

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,12 +22,13 @@ from ray import tune
 from raycl.cluster.capacity import cluster_capacity, refuse_what_never_fits
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.release import release_everything
-from raycl.plan.tree import Tree
+from raycl.plan.tree import Node, Tree
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
 from raycl.sweep.claims import ASK_SECONDS, NodeClaims
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
+from raycl.sweep.growth import GrowingTree, Growth
 from raycl.sweep.leases import Leases, leases_work
 from raycl.sweep.node_trainings import NodeTrainings
 from raycl.sweep.queue_entrance import queue_place
@@ -84,7 +85,7 @@ class SweepOutcome:
     """Nodes that wait behind one that was frozen, and were not trained."""
 
 
-def run_sweep(
+def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
     tree: Tree,
     storage: Storage,
     options: ClusterOptions | None = None,
@@ -92,10 +93,12 @@ def run_sweep(
     existing: Collection[str] | None = None,
     on_event: Callable[[SweepEvent], None] = lambda _: None,
     trials: TrialSettings | None = None,
+    growth: Growth | None = None,
 ) -> SweepOutcome:
     """Train every node whose end state is not in storage; a Ray cluster has to be there.
 
-    `existing` names the states that storage holds, where they have been listed already.
+    `existing` names the states that storage holds, where they have been listed already. `growth`
+    lets the tree grow while it is trained, and says which of its nodes wait to be thawed.
 
     A node that fails is tried again from the deepest state in storage; an InputError is final at
     once. A failed node takes what is below it along, and the rest goes on. What another sweep in
@@ -108,7 +111,7 @@ def run_sweep(
     options, trials = options or ClusterOptions(), trials or TrialSettings()
     nodes = {node.name: node for node in tree.nodes}
     done = finished_nodes(tree, storage, existing)
-    if len(done) == len(nodes):
+    if len(done) == len(nodes) and growth is None:
         return SweepOutcome((), {}, (), tuple(done))
     left = [node for node in tree.nodes if node.name not in set(done)]
     refuse_what_never_fits(left, options.needs, cluster_capacity(options.needs))
@@ -133,16 +136,27 @@ def run_sweep(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="raycl-tune-")))
         tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
         task = TrialTask(storage, options.needs, leases.holder if leases else None, trials.train)
-        run = tune.with_parameters(run_trial, trainings=NodeTrainings(tree.nodes), task=task)
+        trainings = NodeTrainings(tree.nodes)
+        stack.callback(trainings.added.forget)
+
+        def added(new: Sequence[Node]) -> None:
+            nodes.update((node.name, node) for node in new)
+            least.update((node.name, node.training.least) for node in new)
+            trainings.added.add(new)
+
+        growing = GrowingTree(frontier, growth, added)
+        growing.begin()
+        run = tune.with_parameters(run_trial, trainings=trainings, task=task)
         run.__name__ = f"run_trial_{uuid.uuid4().hex}"  # Tune keeps trainables by their names
         trainable = tune.with_resources(run, partial(trial_resources, needs=options.needs))
         stack.enter_context(place.following(frontier))
         while frontier.has_work:
             callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
-            searcher = NodeSearcher(frontier, lambda: progress.stopped)
+            searcher = NodeSearcher(frontier, lambda: progress.stopped, growing)
             _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
             if frontier.has_work:
-                _wait_for_others(frontier, progress)
+                _wait_for_others(frontier, progress, growing)
+        growing.tell()
     return _outcome(frontier)
 
 
@@ -213,7 +227,7 @@ def _train_what_is_free(tuner: tune.Tuner, progress: Progress) -> None:
         raise KeyboardInterrupt
 
 
-def _wait_for_others(frontier: Frontier, progress: Progress) -> None:
+def _wait_for_others(frontier: Frontier, progress: Progress, growing: GrowingTree) -> None:
     """Return when a node is free, when others have finished all of them, or when stopped.
 
     A node is free, too, when somebody resumes it who had paused it.
@@ -223,7 +237,7 @@ def _wait_for_others(frontier: Frontier, progress: Progress) -> None:
         progress.obey()
         if not frontier.has_work:  # somebody has stopped what was left
             return
-        node = frontier.next()
+        node = growing.next()
         if node is not None:
             frontier.put_back(node.name)  # ours already: it is asked for again at once
             return

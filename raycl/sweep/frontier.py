@@ -142,6 +142,24 @@ class Frontier:
         """Whether a node runs, or one could start that is not frozen, now or when it is resumed."""
         return bool(self.running) or any(name not in self.frozen for name in self._ready)
 
+    @property
+    def wants_more(self) -> bool:
+        """Whether the cluster has room that neither ready nodes nor those after running ones take.
+
+        A running node leaves its own workers to one child. Room is kept for its other children:
+        what is proposed later is proposed with more known.
+        """
+        held = self.paused | self.frozen
+        if any(name not in held for name in self._ready):
+            return False
+        room = self._free()
+        if self._concurrent is not None:
+            room = min(room, self._concurrent - len(self.running))
+        for name in self.running:
+            children = sum(child not in held for child in self._children.get(name, ()))
+            room -= max(children - 1, 0)
+        return room >= 1
+
     def next(self) -> Node | None:
         """The node to start now, which counts as running from here on; None: not yet."""
         if self._concurrent is not None and len(self.running) >= self._concurrent:

@@ -47,7 +47,9 @@ from raycl.sweep.prepare_corpora import (
     ready_text,
     report_conflicts,
 )
+from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.results import SweepResult, write_all
+from raycl.sweep.search import SearchRun
 from raycl.sweep.vocabulary import vocabulary_growth
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.train.inspection.token_notes import token_notes
@@ -104,9 +106,12 @@ def train_sweeps(
     """
     options = options or ClusterOptions()
     watcher = _Watcher(report, on_plan)
+    search = SearchRun(storage, report)
+    definitions = search.begin(definitions)
     material = joint_recipe(definitions)
     plan = _looked_into(definitions, material, storage, options, report)
-    if plan.is_prepared and plan.is_trained:
+    plan, has_work = search.with_work(plan)
+    if not has_work:
         store_starts(plan.resolution, storage)
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
@@ -134,7 +139,8 @@ def train_sweeps(
                 plan = _prepared(plan, material, sources, storage, report)
             bind_corpora(storage, plan.facts)
             _begin(plan, storage, watcher)
-            failed = _train(plan, storage, options, report)
+            failed = _train(plan, storage, options, report, search.growth(plan))
+            plan = search.grown(plan)
             failed |= make_merges(plan, storage, options, report)
     return Trained(plan.with_states(complete_states(storage)), failed)
 
@@ -258,7 +264,11 @@ def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:
 
 
 def _train(
-    plan: SweepPlan, storage: Storage, options: ClusterOptions, report: Report
+    plan: SweepPlan,
+    storage: Storage,
+    options: ClusterOptions,
+    report: Report,
+    growth: RecipeGrowth | None,
 ) -> dict[str, str]:
     # Imported after the cluster has started: the driver imports Ray, which reads its environment
     # at that moment.
@@ -274,6 +284,7 @@ def _train(
             sweeps=tuple(planned.name for planned in plan.sweeps),
             folder=_tracker_folder(plan, storage),
         ),
+        growth=growth,
     )
     return dict(outcome.failed)
 

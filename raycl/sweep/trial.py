@@ -85,7 +85,7 @@ def trial_resources(config: dict[str, Any], needs: WorkerNeeds) -> tune.Placemen
 
 def run_trial(config: dict[str, Any], trainings: NodeTrainings, task: TrialTask) -> None:
     """Train the node of a trial; an InputError is reported as a result."""
-    training = trainings[config[PLACE]]
+    training = trainings.of(config[PLACE], config[NODE])
     try:
         if not task.still_ours(config[NODE]):
             tune.report({ELSEWHERE: True})

@@ -8,6 +8,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from raycl.sweep.frontier import Frontier
+from raycl.sweep.growth import GrowingTree
 from raycl.sweep.trial import MOST, configuration
 
 
@@ -18,9 +19,15 @@ class NodeSearcher(Searcher):
     tells it right after the searcher and before it asks for another trial, and shows it the error.
     """
 
-    def __init__(self, frontier: Frontier, is_stopped: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        frontier: Frontier,
+        is_stopped: Callable[[], bool] = lambda: False,
+        growing: GrowingTree | None = None,
+    ) -> None:
         super().__init__()
         self._frontier, self._is_stopped = frontier, is_stopped
+        self._growing = growing or GrowingTree(frontier)
 
     def __getstate__(self) -> dict[str, Any]:
         """Give Tune nothing to pickle, because raycl never restores a searcher."""
@@ -30,7 +37,7 @@ class NodeSearcher(Searcher):
         """The next node's configuration; None while no node can start; FINISHED at the end."""
         if self._is_stopped():
             return Searcher.FINISHED
-        node = self._frontier.next()
+        node = self._growing.next()
         if node is None:
             # A running node may fail and wait again. Without one, the rest is another sweep's.
             return None if self._frontier.running else Searcher.FINISHED

@@ -1,0 +1,59 @@
+"""The steps at which the recipes of a search wait, when it stops poor ones early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from raycl.plan.early_stopping import bracket_of, rungs
+from raycl.plan.training import Training
+from raycl.recipe.definition import Definition
+from raycl.recipe.schema.search import EarlyStopping
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """The rungs of one recipe."""
+
+    all: tuple[int, ...]
+    """Those of the whole search: steps of the recipe's chain."""
+    end: int
+    """The recipe's last step."""
+    bracket: int = 0
+    """How many of them the recipe passes without waiting: Hyperband's brackets differ in it."""
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps at which the recipe waits."""
+        return self.all[self.bracket :]
+
+
+def recipe_rungs(definition: Definition, trainings: Mapping[str, Training]) -> dict[str, Rungs]:
+    """The rungs of each proposed recipe, by its label; empty without early stopping.
+
+    Branches that anneal off a recipe wait nowhere, and neither do baselines.
+    """
+    search = definition.recipe.search
+    if search is None or search.early_stopping is None:
+        return {}
+    return {
+        variant.label: _rungs(trainings[variant.label], search.early_stopping, variant.proposals[0])
+        for variant in definition.variants
+        if variant.kind == "sweep" and variant.proposals and variant.label in trainings
+    }
+
+
+def _rungs(training: Training, stopping: EarlyStopping, number: int) -> Rungs:
+    chain = training.chain
+    index = [stage.name for stage in chain.stages].index(stopping.stage)
+    steps = chain.stages[index].steps
+    first = float(stopping.first.steps(steps, chain.tokens_per_step))
+    found = rungs(chain.starts[index], steps, first, stopping.factor)
+    # Recipes of the last bracket wait nowhere.
+    brackets = len(found) + 1 if stopping.kind == "hyperband" else 1
+    return Rungs(found, chain.steps, bracket_of(number, brackets, stopping.factor))
+
+
+def stopped_text(step: int, steps: int, stopping: EarlyStopping) -> str:
+    """How people are told that a recipe of `steps` steps waits at a rung."""
+    return f"stopped at step {step:,} of {steps:,} by {stopping.kind}"

@@ -1,0 +1,282 @@
+"""A sweep grows by recipes: those that others add to it, and those that a search proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from raycl.errors import InputError
+from raycl.plan.graft import graft
+from raycl.plan.holding import Holding, needed_to_go_on
+from raycl.plan.tree import Node
+from raycl.recipe import Variant
+from raycl.recipe.definition import trainings, with_proposals
+from raycl.recipe.proposals import Proposal, read_new
+from raycl.recipe.sweep_plan import SweepPlan
+from raycl.results.at_rung import value_at
+from raycl.results.gather import gather
+from raycl.results.outcome import RecipeOutcome
+from raycl.results.stored_states import StoredStates
+from raycl.states.lookup import complete_states
+from raycl.states.reduced import held
+from raycl.storage import Storage
+from raycl.sweep.description import add_to_description
+from raycl.sweep.growth import NOTHING, Addition
+from raycl.sweep.waiting import Waiting
+
+_MOST_AT_ONCE = 100
+"""Proposals in a row that add nothing to train, after which a worker is left free for a while."""
+
+
+class Proposer(Protocol):
+    """Proposes the recipes of a search."""
+
+    def propose(self) -> Proposal | None:
+        """The next recipe, which is in storage already; None where there are to be no more."""
+
+    def tell(self, number: int, outcome: RecipeOutcome) -> None:
+        """Note what the recipe with this number has come to."""
+
+
+class RecipeGrowth:
+    """What is added to the tree of one sweep; the implementation of `raycl.sweep.growth.Growth`.
+
+    Recipes that others have added are looked for in storage. Where there is a `proposer` it is
+    asked for recipes whenever a worker is free, and told of each that ends. Where the search stops
+    recipes early, they wait at their rungs until they are among the best there.
+    """
+
+    def __init__(
+        self,
+        plan: SweepPlan,
+        storage: Storage,
+        proposer: Proposer | None = None,
+        report: Callable[[str], None] = print,
+    ) -> None:
+        (self._planned,) = plan.sweeps
+        self._storage, self._proposer, self._report = storage, proposer, report
+        self._resolution = plan.resolution
+        self.definition = self._planned.definition
+        """The recipe file with all that is known to be added."""
+        self.tree = plan.tree
+        self._nodes = {node.name: node for node in plan.tree.nodes}
+        self._finished = set(plan.stored.finished)
+        self._states = StoredStates(storage, self._finished)
+        self._unusable: set[int] = set()
+        """Proposals of which no training can be made."""
+        self._has_company = False
+        """Whether somebody else adds recipes while this sweep is trained."""
+        self._told: set[int] = {
+            number for v in self._variants() if self._is_through(v) for number in v.proposals
+        }
+        search = self.definition.recipe.search
+        self._waiting = Waiting(search, self._value_at, lambda: self.tokens_spent)
+        self._waiting.enter(self.definition, self.tree.recipes)
+        self._frozen: frozenset[str] = frozenset()
+        self._remember(plan)
+        self._frozen = self._frozen_now()
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Nodes beyond the rungs at which their recipes wait."""
+        return self._frozen
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a node is left that neither is frozen nor lies below one that is."""
+        blocked: set[str | None] = set()
+        for node in self.tree.nodes:
+            if node.name in self._finished:
+                continue
+            if node.name not in self._frozen and node.parent not in blocked:
+                return True
+            blocked.add(node.name)
+        return False
+
+    def look(self) -> Addition:
+        """The nodes of recipes that others have added since the last look.
+
+        One listing; and one of the states, where others train this sweep too.
+        """
+        known = {made.number for made in self.definition.proposals} | self._unusable
+        new = read_new(self._storage, self.definition.recipe.name, known)
+        self._has_company |= bool(new)
+        added = self._include(new)
+        if not self._has_company or not self._frozen:
+            return added
+        # Others have let these pass their rungs. The frontier is told, and finds them finished.
+        trained = frozenset(complete_states(self._storage, self._frozen))
+        self._frozen -= trained
+        return replace(added, thawed=trained)
+
+    def more(self, idle: bool) -> Addition:
+        """Let the best recipes pass their rungs; where none may, a new recipe is proposed."""
+        while self._waiting.promote():
+            if added := self._thaw():
+                return added
+        if added := self._propose():
+            return added
+        if idle and not any(map(self._is_through, self._proposed())):
+            while self._waiting.promote_last():
+                if added := self._thaw():
+                    return added
+        return NOTHING
+
+    @property
+    def tokens_spent(self) -> int:
+        """Tokens that the proposals of a search have taken, or will before they wait at a rung."""
+        waiting = sum(
+            node.steps * node.training.chain.tokens_per_step
+            for node in self._nodes.values()
+            if node.name in self._frozen and node.name not in self._finished
+        )
+        return sum(made.tokens for made in self.definition.proposals) - waiting
+
+    def ended(self, name: str) -> None:
+        """Tell of the recipes that have come to their end, or to a rung, with this node."""
+        if name not in self._finished and name in self._nodes:
+            self._finished.add(name)
+            self._states.know([name])
+            self._arrived(self._nodes[name])
+
+    def lost(self, reasons: Mapping[str, str]) -> None:
+        """Tell of the recipes that cannot be trained any more."""
+        labels = {label for name in reasons for label in self._nodes[name].recipes}
+        for variant in self._proposed():
+            if variant.label in labels:
+                self._tell(variant, frozenset(labels))
+
+    def _variants(self) -> Iterable[Variant]:
+        return (v for v in self.definition.variants if v.label in self.tree.recipes)
+
+    def _proposed(self) -> Iterable[Variant]:
+        return (v for v in self._variants() if v.proposals and v.kind == "sweep")
+
+    def _is_through(self, variant: Variant) -> bool:
+        chain = self.tree.recipes[variant.label].chain
+        return chain.name(chain.steps) in self._finished
+
+    def _propose(self) -> Addition:
+        for _ in range(_MOST_AT_ONCE if self._proposer else 0):
+            made = self._proposer.propose() if self._proposer else None
+            if made is None:
+                break
+            # A recipe that storage has entirely is told at once, and the next one is asked for.
+            if added := self._include((made,)):
+                return added
+        return NOTHING
+
+    def _include(self, proposals: Sequence[Proposal]) -> Addition:
+        """Graft recipes onto the tree, one by one, since one that cannot be trained is no loss."""
+        found = [self._include_one(made) for made in proposals]
+        return Addition(
+            tuple(node for added in found for node in added.nodes),
+            frozenset().union(*(added.finished for added in found)),
+            frozenset().union(*(added.frozen for added in found)),
+        )
+
+    def _include_one(self, proposal: Proposal) -> Addition:
+        try:
+            return self._grafted(proposal)
+        except InputError as error:
+            self._unusable.add(proposal.number)
+            self._report(f"proposal {proposal.number} is left out: {error}")
+            return NOTHING
+
+    def _grafted(self, proposal: Proposal) -> Addition:
+        known = self.definition.proposals
+        definition = with_proposals(self.definition, (*known, proposal))
+        new = tuple(v for v in definition.variants if v.label not in self.tree.recipes)
+        facts = self._planned.facts
+        made = trainings(replace(definition, variants=new), facts, self._resolution) if new else {}
+        grown = graft(self.tree, made, self._waiting.enter(definition, made))
+        nodes, finished = _with_what_is_stored(grown.added, self._storage)
+        self.definition, self.tree = definition, grown.tree
+        self._nodes |= {node.name: node for node in grown.tree.nodes}
+        self._finished |= finished
+        self._states.know(finished)
+        self._settle(proposal)
+        frozen = self._frozen_now().intersection(node.name for node in nodes)
+        self._frozen |= frozen
+        if nodes:
+            add_to_description(self._storage, definition.recipe.name, self.tree)
+        return Addition(nodes, finished, frozen)
+
+    def _settle(self, proposal: Proposal) -> None:
+        """Note how far the recipe of a proposal is already."""
+        for variant in self.definition.proposed(proposal.number):
+            for node in self.tree.path(variant.label):
+                if node.name in self._finished:
+                    self._arrived(node, only=variant.label)
+
+    def _remember(self, plan: SweepPlan) -> None:
+        """Note which rungs recipes have reached and passed, as storage has it."""
+        for node in self.tree.nodes:
+            for label in node.recipes:
+                if plan.stored.done(node):
+                    self._waiting.passed(label, node.training.start)
+                if node.name in self._finished:
+                    self._waiting.reached(label, node.training.stop)
+
+    def _arrived(self, node: Node, only: str | None = None) -> None:
+        for variant in self._proposed():
+            if variant.label not in node.recipes or only not in (None, variant.label):
+                continue
+            self._waiting.reached(variant.label, node.training.stop)
+            if self._is_through(variant):
+                self._tell(variant)
+
+    def _value_at(self, label: str, step: int, metric: str) -> float:
+        variant = next(v for v in self._variants() if v.label == label)
+        return value_at(self._outcome(variant), step, metric)
+
+    def _tell(self, variant: Variant, failed: frozenset[str] = frozenset()) -> None:
+        new = [number for number in variant.proposals if number not in self._told]
+        if self._proposer is None or not new:
+            return
+        outcome = self._outcome(variant, failed)
+        for number in new:
+            self._told.add(number)
+            self._proposer.tell(number, outcome)
+
+    def _outcome(self, variant: Variant, failed: frozenset[str] = frozenset()) -> RecipeOutcome:
+        one = replace(
+            self._planned,
+            definition=replace(self.definition, variants=(variant,)),
+            trainings={variant.label: self.tree.recipes[variant.label]},
+            merges=(),
+        )
+        found = gather(one, self._states, failed)
+        return next(outcome for outcome in found if outcome.label == variant.label)
+
+    def _frozen_now(self) -> frozenset[str]:
+        left = [node for node in self._nodes.values() if node.name not in self._finished]
+        return self._waiting.frozen(left)
+
+    def _thaw(self) -> Addition:
+        """The nodes that were frozen, and are not any more."""
+        now = self._frozen_now()
+        thawed, self._frozen = self._frozen - now, now
+        return Addition(thawed=thawed - self._finished)
+
+
+def _with_what_is_stored(
+    nodes: Sequence[Node], storage: Storage
+) -> tuple[tuple[Node, ...], frozenset[str]]:
+    """The nodes of one recipe with what their ends must hold, and those that hold it in storage.
+
+    One request or two a node.
+    """
+    made: list[Node] = []
+    finished: set[str] = set()
+    least: dict[str | None, Holding] = {}
+    for node in reversed(nodes):
+        needed = least.get(node.name, "results")
+        made.insert(0, replace(node, training=replace(node.training, least=needed)))
+        if held(storage, node.name, needed):
+            finished.add(node.name)
+        else:
+            resets = node.training.chain.resets_optimizer(node.training.start)
+            least[node.parent] = needed_to_go_on(resets)
+    return tuple(made), frozenset(finished)
