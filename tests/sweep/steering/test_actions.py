@@ -11,8 +11,7 @@ import pytest
 
 from raycl.cli.main import main
 from raycl.errors import InputError
-from raycl.states.mark import remove_state
-from raycl.states.tree_record import NodeRecord, read_tree_record, write_tree_record
+from raycl.states.tree_record import NodeRecord, write_tree_record
 from raycl.storage import Storage, layout
 from raycl.sweep.leases import Leases
 from raycl.sweep.steering.actions import Situation, answer
@@ -26,7 +25,6 @@ from raycl.sweep.steering.record import (
     write_failure,
     write_request,
 )
-from tests.helpers.finished_sweep import finished_sweep
 
 ACTIONS: tuple[Action, ...] = ("pause", "stop", "resume", "retry")
 AT = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -87,18 +85,27 @@ def test_every_situation_has_an_answer() -> None:
         assert "None" not in made.text
 
 
+ROOT, NONE, HALF = (
+    "000000006-" + "1a2b3c4d" * 5,
+    "000000012-" + "5e6f7081" * 5,
+    "000000012-" + "92a3b4c5" * 5,
+)
+NODES = [
+    NodeRecord(name=name, parent=parent, stage=stage, steps=6, first_step=first, recipes=recipes)
+    for name, parent, stage, first, recipes in (
+        (ROOT, None, "older", 0, ("replay 0%", "replay 50%")),
+        (NONE, ROOT, "new", 6, ("replay 0%",)),
+        (HALF, ROOT, "new", 6, ("replay 50%",)),
+    )
+]
+
+
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    """A finished sweep, of which two nodes of 6 steps are to be trained again."""
-    storage = finished_sweep(tmp_path)
-    for name in ends(storage):
-        remove_state(storage, name)
+    """A sweep of two recipes with a stage that they share and one of each; all is to be trained."""
+    storage = Storage(tmp_path)
+    write_tree_record(storage, "small", NODES)
     return storage
-
-
-def ends(storage: Storage) -> list[str]:
-    """The last node of `replay 0%` and that of `replay 50%`."""
-    return [node.name for node in read_tree_record(storage, "small").nodes if node.first_step]
 
 
 def run(words: str, storage: Storage, capsys: pytest.CaptureFixture[str], node: str = "") -> str:
@@ -118,20 +125,17 @@ def asked(storage: Storage, node: str) -> str | None:
 
 @pytest.mark.parametrize("way", ["name", "begin", "hash", "steps", "title", "label", "both"])
 def test_a_node_is_named_in_many_ways(storage: Storage, way: str) -> None:
-    none, half = ends(storage)
     reference, label = {
-        "name": (half, None),
-        "begin": (half[:20], None),
-        "hash": (short_name(half), None),
+        "name": (HALF, None),
+        "begin": (HALF[:20], None),
+        "hash": (short_name(HALF), None),
         "steps": ("older 0-6", None),
         "title": ("new 6–12 (replay 50%)", None),
         "label": (None, "replay 50%"),
         "both": ("new 6–12", "replay 50%"),
     }[way]
     found = [node.name for node in named_nodes(storage, reference, None, label)]
-    root = read_tree_record(storage, "small").nodes[0].name
-    assert found == {"steps": [root], "label": [root, half]}.get(way, [half])
-    assert none not in found
+    assert found == {"steps": [ROOT], "label": [ROOT, HALF]}.get(way, [HALF])
 
 
 @pytest.mark.parametrize(
@@ -158,14 +162,13 @@ def test_who_is_not_clear_is_shown_what_to_name(
 def test_a_node_of_two_sweeps_is_one_and_a_label_of_two_needs_a_sweep(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nodes = read_tree_record(storage, "small").nodes
-    write_tree_record(storage, "other", nodes)
-    (node,) = named_nodes(storage, nodes[1].name)
+    write_tree_record(storage, "other", NODES)
+    (node,) = named_nodes(storage, NONE)
     assert node.sweeps == ("other", "small")
-    said = run("pause", storage, capsys, nodes[1].name)
+    said = run("pause", storage, capsys, NONE)
     assert "It holds for the sweeps other, small, which share it." in said
-    fields = nodes[1].model_dump() | {"name": "0" * 9 + "-" + "a" * 40, "parent": None}
-    write_tree_record(storage, "other", [NodeRecord.model_validate(fields)])
+    fields = {"name": "000000012-" + "a" * 40, "parent": None}
+    write_tree_record(storage, "other", [NODES[1].model_copy(update=fields)])
     with pytest.raises(InputError, match="2 sweeps have a recipe of this label"):
         named_nodes(storage, None, None, "replay 0%")
 
@@ -173,77 +176,72 @@ def test_a_node_of_two_sweeps_is_one_and_a_label_of_two_needs_a_sweep(
 def test_a_node_is_paused_and_resumed_and_status_shows_it(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, half = ends(storage)
-    said = run("pause|--note|GPUs are needed", storage, capsys, short_name(half))
+    said = run("pause|--note|GPUs are needed", storage, capsys, short_name(HALF))
     assert said.startswith("new 6–12 (replay 50%): No sweep runs here. The next one trains")
-    found = find_request(storage, half)
+    found = find_request(storage, HALF)
     assert found is not None
     assert (found.action, found.note) == ("pause", "GPUs are needed")
     assert "@" in found.by
     line = run("status", storage, capsys).splitlines()[-1]
     assert line.startswith(
-        f"  {short_name(half)}  to train: new 6–12 (6 steps) of replay 50%; paused"
+        f"  {short_name(HALF)}  to train: new 6–12 (6 steps) of replay 50%; paused"
     )
     assert re.search(r"by \S+@\S+ at \d\d:\d\d \(GPUs are needed\), until `raycl resume ", line)
-    run("resume", storage, capsys, short_name(half))
-    assert asked(storage, half) == "resume"
+    run("resume", storage, capsys, short_name(HALF))
+    assert asked(storage, HALF) == "resume"
     assert "; wanted by " in run("status", storage, capsys).splitlines()[-1]
 
 
 def test_a_failed_node_is_shown_and_its_failure_goes_with_a_retry(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    none, half = ends(storage)
-    write_failure(storage, half, "the loss is NaN")
+    write_failure(storage, HALF, "the loss is NaN")
     assert run("status", storage, capsys).splitlines()[-1].endswith(": the loss is NaN")
     assert "the loss is NaN. No sweep runs here" in run("retry|--all", storage, capsys)
-    assert find_failure(storage, half) is None
-    assert (asked(storage, half), asked(storage, none)) == ("retry", None)
+    assert find_failure(storage, HALF) is None
+    assert (asked(storage, HALF), asked(storage, NONE)) == ("retry", None)
     assert run("retry|--all", storage, capsys).startswith("Nothing to do")
 
 
 def test_a_node_that_a_sweep_trains_leaves_soon(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, half = ends(storage)
     with Leases(storage) as leases:
-        assert "It is not started from now on" in run("stop", storage, capsys, half)
-        assert leases.take(half)
-        assert "it saves its state and leaves" in run("pause", storage, capsys, half)
+        assert "It is not started from now on" in run("stop", storage, capsys, HALF)
+        assert leases.take(HALF)
+        assert "it saves its state and leaves" in run("pause", storage, capsys, HALF)
 
 
 def test_a_recipe_is_stopped_at_what_it_alone_needs(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    none, half = ends(storage)
     run("stop|--label|replay 50%", storage, capsys)
-    assert (asked(storage, half), asked(storage, none)) == ("stop", None)
+    assert (asked(storage, HALF), asked(storage, NONE)) == ("stop", None)
     run("resume|--label|replay 50%", storage, capsys)
-    assert asked(storage, half) == "resume"
+    assert asked(storage, HALF) == "resume"
 
 
 def test_a_whole_sweep_is_paused_and_resumed(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    none, half = ends(storage)
-    write_request(storage, none, "stop")
+    storage.write_json(layout.state_mark(ROOT), {})  # it is finished
+    write_request(storage, NONE, "stop")
     run("pause|--all", storage, capsys)
-    assert {asked(storage, none), asked(storage, half)} == {"pause"}
-    assert len(storage.list(layout.STEERING)) == 2  # none of the finished node
+    assert {asked(storage, NONE), asked(storage, HALF)} == {"pause"}
+    assert asked(storage, ROOT) is None
     run("resume|--all", storage, capsys)
-    assert {asked(storage, none), asked(storage, half)} == {"resume"}
+    assert {asked(storage, NONE), asked(storage, HALF)} == {"resume"}
 
 
 def test_a_record_of_another_node_or_a_damaged_one_is_named(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    none, half = ends(storage)
-    write_request(storage, none, "pause")
-    storage.write_bytes(layout.steering(half), storage.read_bytes(layout.steering(none)))
+    write_request(storage, NONE, "pause")
+    storage.write_bytes(layout.steering(HALF), storage.read_bytes(layout.steering(NONE)))
     with pytest.raises(SystemExit) as ended:
-        main(["resume", half, "--storage", storage.url])
+        main(["resume", HALF, "--storage", storage.url])
     assert ended.value.code == 2
-    assert f"it is about the node {none}. Remove the file" in capsys.readouterr().err
+    assert f"it is about the node {NONE}. Remove the file" in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:
         main(["status", "--storage", storage.url])
     assert ended.value.code == 2
