@@ -74,6 +74,8 @@ class MergeOrigin(Part):
     """The factor of TIES; the other methods have a `weight`."""
     method: Kind = "ties"
     weight: float | None = None
+    weights: tuple[float, ...] = ()
+    """The weight of each of `states`, where they have one each; `weight` is then None."""
     instruct: str | None = None
     """Identifier of the model whose difference to the base was added."""
 
@@ -96,10 +98,10 @@ class AdapterFacts(Part):
 class StateMark(Record):
     """All facts about a state that are no tensors."""
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
     """In format 1 a pretrained model is a path or hub name, and its configuration is empty. Up to
     format 2 no stage trains a part of the weights, no state has adapters, every state holds all of
-    its training, and merges are of TIES."""
+    its training, and merges are of TIES. Up to format 3 all models of a merge have one weight."""
     WHAT: ClassVar[str] = "the mark of a state"
     REMEDY: ClassVar[str] = REMEDY
 
