@@ -52,7 +52,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
 
     Example: `raycl plan my.yaml --gpu H100`
     """
-    from raycl.cli.plan_view import print_merges, print_plan
+    from raycl.cli.plan_view import print_merge_search, print_merges, print_plan
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
     from raycl.storage import Storage
@@ -74,6 +74,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
         print_merges(made.sweeps[0].merges, made.cost, Console())
+        print_merge_search(made.sweeps[0], made.cost, Console())
         for sentence in found.remarks:
             Console().print(sentence, markup=False, soft_wrap=True)
 

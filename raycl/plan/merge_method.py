@@ -56,9 +56,7 @@ class MergeMethod:
 
     @property
     def text(self) -> str:
-        """The numbers for people: `50%`; `0.3,0.7` for two models; `20% at 0.9` for TIES with a
-        factor.
-        """
+        """The numbers for people: `50%`, `0.3,0.7` for two models, `20% at 0.9` for TIES."""
         if self.weights:
             return ",".join(map(format_number, self.weights))
         if self.density is None:

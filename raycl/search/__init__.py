@@ -1,0 +1,1 @@
+"""Searches: what proposes what is tried next."""
