@@ -40,7 +40,7 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
         typer.Option(
             "--weight",
             help="Of the states against the base, 0% to 100% (linear), or the factor on what they "
-            "changed; repeat it for one state each.",
+            "changed (0.3,0.7: one for each state); repeat it for one new state each.",
         ),
     ] = None,
     density: Annotated[
@@ -60,8 +60,8 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
 ) -> None:
     """Merge states with the state or the model from which they were trained, into new states.
 
-    linear: (1 − w)·base + w·mean of the states. task-arithmetic: base + w·sum of what each changed.
-    ties: Yadav et al. 2023. With --instruct: the state + w·(instruct model − base).
+    linear: (1 − w)·base + w·mean of states. task-arithmetic: base + w·sum of what each changed,
+    or with a w for each state. ties: Yadav et al. 2023. With --instruct: the state + w·(instruct model − base).
 
     The new states can be measured, exported and merged again like any other.
 
@@ -125,8 +125,16 @@ def _methods(
     found = []
     for text in weights or default:
         with within(f"--weight {text!r}"):
-            found.append(MergeMethod(kind, _number("--weight", text)))
+            found.append(_weighed(kind, text))
     return found
+
+
+def _weighed(kind: Kind, text: str) -> MergeMethod:
+    """The merge with one weight, or with one for each state: `0.3,0.7`."""
+    numbers = [_number("--weight", one) for one in text.split(",")]
+    if len(numbers) == 1:
+        return MergeMethod(kind, numbers[0])
+    return MergeMethod(kind, weights=tuple(numbers))
 
 
 def _kind(
@@ -140,6 +148,8 @@ def _kind(
             raise InputError("--method", "--instruct is a method of its own", "Leave one out")
         return "instruct-residual"
     if method is None:
+        if weights and any("," in text for text in weights):
+            return "task-arithmetic"  # the only one with a weight for each state
         return "linear" if weights and not densities else "ties"
     for kind in KINDS:
         if kind == method:

@@ -58,7 +58,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     Example: `raycl plan my.yaml --gpu H100`
     """
     from raycl.cli.money_view import estimates_data, print_estimates
-    from raycl.cli.plan_view import print_merges, print_plan
+    from raycl.cli.plan_view import print_merge_search, print_merges, print_plan
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
     from raycl.recipe.prices_file import read_prices
@@ -88,6 +88,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
         print_merges(made.sweeps[0].merges, made.cost, Console())
+        print_merge_search(made.sweeps[0], made.cost, Console())
         if told:
             print_estimates(money, told, Console())
         for sentence in found.remarks:

@@ -15,6 +15,7 @@ from raycl.plan.chain import Chain
 from raycl.plan.cost import NodePlan, Plan
 from raycl.plan.disk import DiskUse
 from raycl.recipe.merges import PlannedMerge
+from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.units import format_bytes, format_count
 
 _MOST_RUNS = 4
@@ -256,3 +257,20 @@ def print_merges(merges: Sequence[PlannedMerge], plan: Plan, console: Console) -
     count = len({merge.name for merge in merges})
     size = f", {format_bytes(4 * plan.parameters * count)}" if plan.parameters else ""
     console.print(f"{len(merges)} merges after the training: {count} states{size} more.")
+
+
+def print_merge_search(sweep: PlannedSweep, plan: Plan, console: Console) -> None:
+    """Print what a merge search trains and measures; its best merge alone becomes a state."""
+    search = sweep.merge_search
+    if search is None:
+        return
+    recipe = sweep.definition.recipe
+    rows = recipe.validation.of_each(len(recipe.corpora)).rows
+    each = sum(min(rows, facts.validation_rows) for facts in sweep.facts.values())
+    measured = search.settings.trials * each * recipe.sequence_length
+    size = f", {format_bytes(4 * plan.parameters)}" if plan.parameters else ""
+    console.print(
+        f"Merge search: {len(search.recipes)} models of one corpus each, {search.steps} steps "
+        f"together; {search.settings.trials} merges are measured on {format_count(measured)} "
+        f"tokens in all, and the best one becomes a state{size}."
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -20,6 +21,8 @@ from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import StoredState, read_state
 from raycl.train.kernels import kernels
 from raycl.train.model.attention import attention_choices
+from raycl.train.model.documents import Borders
+from raycl.train.model.language_model import LanguageModel
 from raycl.train.parallel.precision import compute_dtype
 from raycl.train.parallel.sharding import shard_model
 from raycl.train.parallel.world import World, current_world
@@ -27,6 +30,9 @@ from raycl.train.validation import read_validation_rows, validation_losses
 
 _UNKNOWN = ValidationFacts(rows=64, micro_batch=8, precision="auto")
 """How a state is measured where its mark does not say how its training validated."""
+
+Build = Callable[[int, Sequence[str], Borders | None], LanguageModel]
+"""Makes a whole model on the CPU, for rows of that many tokens, attention and borders."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,18 @@ def evaluate_state(
     not computed again. Raises InputError where the state or a corpus is unknown, a file is damaged,
     or a corpus has another tokenizer.
     """
-    world = current_world()
     state = read_state(storage, find_state(storage, name))
+    return model_losses(storage, state, corpora, rows, partial(load_model, storage, state))
+
+
+def model_losses(
+    storage: Storage, state: StoredState, corpora: Sequence[str], rows: int | None, build: Build
+) -> dict[str, float]:
+    """`evaluate_state` of a model that need not be stored: `state` describes it, `build` makes it.
+
+    Its losses are stored under its name all the same.
+    """
+    world = current_world()
     measure = Measure.of(state, world)
     manifests = {corpus: validation_manifest(storage, corpus) for corpus in corpora}
     _check_tokenizer(storage, state, manifests)
@@ -71,7 +87,7 @@ def evaluate_state(
     known = read_losses(storage, state.name)
     missing = {c: key for c, key in wanted.items() if key not in known}
     if missing:
-        found = _measure(storage, state, missing, manifests, measure, world)
+        found = _measure(storage, build, missing, manifests, measure, world)
         add_losses(storage, state.name, found)
         known |= found
     return {corpus: known[key] for corpus, key in wanted.items()}
@@ -118,7 +134,7 @@ def read_state_tokenizer(storage: Storage, state: StoredState) -> TextTokenizer:
 
 def _measure(
     storage: Storage,
-    state: StoredState,
+    build: Build,
     wanted: dict[str, Measured],
     manifests: dict[str, Manifest],
     measure: Measure,
@@ -128,7 +144,7 @@ def _measure(
     longest = max(manifests[corpus].row_length for corpus in wanted) - 1
     attention = attention_choices("auto", world.device, measure.dtype)
     borders = find_borders(storage, measure.documents, manifests.values())
-    model = load_model(storage, state, longest, attention, borders).to(world.device)
+    model = build(longest, attention, borders).to(world.device)
     shard_model(model, world, measure.dtype)
     losses: dict[Measured, float] = {}
     # Each corpus is measured alone, because rows of corpora may differ in length and number.

@@ -23,6 +23,7 @@ _FIXED = {
     "validation": "it changes no state, and losses on other rows do not compare",
     "baselines": "it is no field of one recipe",
     "merge": "every recipe is merged in the same ways, after its training",
+    "merge_search": "it is made of the recipe as it is written",
     "sweep": "it is no field of one recipe",
     "search": "it is no field of one recipe",
 }

@@ -9,12 +9,9 @@ from raycl.errors import InputError, within
 from raycl.recipe.load import parse_recipe
 from raycl.recipe.search import LABEL
 
-_OWN = (
-    *("name", "corpora", "stages", "sweep", "search", "baselines", "merge"),
-    *("validation", "execution"),
-)
+_MADE = ("baselines", "merge", "merge_search", "search")
+_OWN = ("name", "corpora", "stages", "sweep", *_MADE, "validation", "execution")
 """What the next recipe may say. Every other field belongs to the past, and would change it."""
-_OF_A_SWEEP = ("baselines", "merge", "sweep", "search")
 _INHERITED = ("replay", "replay_from", "trains", "optimizer", "at_end", "workers")
 """Fields of the last stage that a new stage has where it says nothing."""
 
@@ -37,9 +34,9 @@ def extended(before: Mapping[str, Any], new: Mapping[str, Any], where: str) -> d
             if field in new:
                 old, own = before.get(field) or {}, new[field]
                 data[field] = {**old, **own} if isinstance(own, Mapping) else own
-        for field in ("baselines", "merge", "search"):  # those of the past are made already
+        for field in _MADE:  # those of the past are made already
             data.pop(field, None)
-        data |= {field: new[field] for field in _OF_A_SWEEP if field in new}
+        data |= {field: new[field] for field in (*_MADE, "sweep") if field in new}
     parse_recipe(data, where)
     return data
 

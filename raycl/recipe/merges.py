@@ -82,7 +82,7 @@ def _leaves(variant: Variant, stage: str) -> bool:
 def _of_recipe(merge: Merge, label: str, training: Training) -> Iterator[PlannedMerge]:
     chain = training.chain
     with within("merge.with"):
-        base = _base(merge.partner, training)
+        base = base_of(merge.partner, training)
     partner = merge.partner[:_SHOWN] if STATE_NAME.fullmatch(merge.partner) else merge.partner
     word = "merged" if merge.method == "linear" else merge.method
     for method in merge.methods:
@@ -90,7 +90,7 @@ def _of_recipe(merge: Merge, label: str, training: Training) -> Iterator[Planned
         yield PlannedMerge(title, label, chain.name(chain.steps), merge.partner, base, method)
 
 
-def _base(partner: str, training: Training) -> str:
+def base_of(partner: str, training: Training) -> str:
     """The state, or the folder of the pretrained model, that a recipe's word means."""
     chain, spec = training.chain, training.model
     ends = dict(zip((stage.name for stage in chain.stages), chain.starts[1:], strict=True))

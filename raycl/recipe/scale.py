@@ -124,6 +124,8 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
         small["model"] = _model(dict(data["model"]), chosen, scale)
         small["corpora"] = _corpora(recipe, data["corpora"], chosen, bindings)
         small["stages"] = [_stage(stage, factors) for stage in data["stages"]]
+        if "merge_search" in data:
+            small["merge_search"] = _merge_search(data["merge_search"], bindings)
         if recipe.sweep:
             small["sweep"] = [_grid(grid, factors, chosen, scale) for grid in recipe.sweep]
         if recipe.search is not None:
@@ -201,6 +203,14 @@ def _preset(preset: Any, scale: Scale, name: str) -> str:
             f"Known presets there: {', '.join(scale.models)}; or write a scale file of your own",
         )
     return scale.models[preset]
+
+
+def _merge_search(search: Any, bindings: Mapping[str, str]) -> Any:
+    """The merge search, whose objective may be a corpus that has another one in its place."""
+    if not isinstance(search, Mapping) or "objective" not in search:
+        return search
+    objective = search["objective"]
+    return {**search, "objective": bindings.get(objective, objective)}
 
 
 def _stage(stage: Mapping[str, Any], factors: Factors) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from raycl.recipe.definition import (
     read_manifests,
     trainings,
 )
+from raycl.recipe.merge_search import PlannedMergeSearch, planned_search
 from raycl.recipe.merges import PlannedMerge, planned_merges
 from raycl.recipe.resolution import Resolution, read_resolution
 from raycl.recipe.rungs import recipe_rungs
@@ -54,6 +55,8 @@ class PlannedSweep:
     """Trainings by the label of their recipe."""
     merges: tuple[PlannedMerge, ...] = ()
     """Merged states, which are made when their recipes are trained."""
+    merge_search: PlannedMergeSearch | None = None
+    """The search for the best merge, which follows them."""
 
     @property
     def name(self) -> str:
@@ -218,7 +221,8 @@ def _planned(
     made = trainings(definition, facts, resolution)
     with within(definition.where):
         merges = planned_merges(definition.recipe, definition.variants, made)
-    return PlannedSweep(definition, own, facts, made, merges)
+        search = planned_search(definition.recipe, definition.variants, made)
+    return PlannedSweep(definition, own, facts, made, merges, search)
 
 
 def _tree(sweeps: Sequence[PlannedSweep]) -> Tree:

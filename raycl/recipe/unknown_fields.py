@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from raycl.recipe.schema import Recipe
 
 _LONGEST_NEAR = 100
+_APART = ("train", "merge", "merge_search", "vocabulary")
+"""Fields whose own fields are not what somebody means elsewhere."""
 _CLOSE, _NEAR = 0.75, 0.5
 """Likeness above which a name is surely a slip of the pen, and above which it may be one."""
 _ELSEWHERE = {
@@ -117,7 +119,7 @@ def _paths(name: str, models: Sequence[type[BaseModel]], above: tuple[str, ...])
         yield ".".join((*above, own))
     for field in known:
         inner = _inside(models, field)
-        if inner and field not in above and field not in ("train", "merge", "vocabulary"):
+        if inner and field not in above and field not in _APART:
             yield from _paths(name, inner, (*above, field))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from raycl.errors import InputError, shown, within
 from raycl.plan.frozen import thawed
 from raycl.plan.trained import Trains
+from raycl.recipe.alone import alone
 from raycl.recipe.baselines import Baseline, baseline
 from raycl.recipe.ending import END
 from raycl.recipe.load import parse_recipe, with_field
@@ -47,7 +48,8 @@ class Variant:
     """One recipe of a sweep."""
 
     label: str
-    kind: Literal["sweep", "anneal"] | Baseline
+    kind: Literal["sweep", "anneal", "alone"] | Baseline
+    """`alone`: the recipe with one corpus of its last stage, for a merge search."""
     fields: Mapping[str, Any]
     """Every swept field and its value here; empty for a baseline."""
     recipe: Recipe
@@ -97,6 +99,8 @@ def expand(
             last = recipe.stages[-1]
             branch = Branch(last.name, END) if last.anneal else None
             found.append(Variant(label, kind, {}, recipe, branch))
+        if base.merge_search is not None:
+            found += [Variant(label, "alone", {}, recipe) for label, recipe in alone(base)]
         _check_labels(found)
     return found
 

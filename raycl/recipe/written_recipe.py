@@ -19,14 +19,19 @@ def written_recipe(definition: Definition, variant: Variant, device: Device) -> 
     """The data of a recipe whose chain is that of `variant`, without a sweep and merges.
 
     A baseline is made of the recipe as it is written, so that its file keeps it as its one
-    baseline. `precision: auto` becomes what it meant on `device`.
+    baseline; one with a corpus alone is made of it too, and its file keeps the merge search.
+    `precision: auto` becomes what it meant on `device`.
     """
     if variant.kind in ("sweep", "anneal"):
         data = _point(definition, variant)
         data = {**data, "stages": _stages(data["stages"], variant)}
         data.pop("baselines", None)
+    elif variant.kind == "alone":  # it is one of those that the merge search makes
+        data = {**definition.data, "baselines": []}
     else:
         data = {**definition.data, "baselines": [variant.kind]}
+    if variant.kind != "alone":
+        data.pop("merge_search", None)
     for field in ("sweep", "search", "merge"):  # a merge is another model, beside this recipe's end
         data.pop(field, None)
     written = data.get("execution")

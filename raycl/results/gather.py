@@ -16,6 +16,7 @@ from raycl.recipe.rungs import recipe_rungs
 from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.as_it_came import with_starts
 from raycl.results.at_rung import with_stops
+from raycl.results.gather_merge_search import with_merge_search
 from raycl.results.gather_merges import with_merges
 from raycl.results.one_yardstick import OnRows, on_more_rows, on_one_number_of_rows
 from raycl.results.outcome import INCOMPLETE, BranchFact, RecipeOutcome
@@ -42,7 +43,9 @@ def gather(
     outcomes = with_stops(
         outcomes, sweep.definition, recipe_rungs(sweep.definition, sweep.trainings)
     )
-    outcomes = with_merges(outcomes, sweep.merges, states, rows_of(sweep.facts, rows))
+    wanted = rows_of(sweep.facts, rows)
+    outcomes = with_merges(outcomes, sweep.merges, states, wanted)
+    outcomes = with_merge_search(outcomes, sweep, states, wanted)
     return with_starts(sweep, on_more_rows(outcomes, rows, sweep.facts, states.losses, command))
 
 

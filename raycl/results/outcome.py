@@ -21,7 +21,7 @@ STOPPED = "stopped"
 """The status of a recipe that a search has stopped early; it can go on from where it is."""
 MERGED = "merged"
 """The kind of an outcome that was not trained but merged."""
-BASELINES = ("previous", "union", "scratch")
+BASELINES = ("previous", "union", "scratch", "alone")
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ class RecipeOutcome:
     """The outcome of one recipe of a sweep, which may not be finished.
 
     `kind` is "sweep" (a recipe of the sweep), "anneal" (a branch off such a recipe's trunk),
-    "merged" (the end of one of these, merged with another model) or a baseline: "previous",
-    "union", "scratch". `history` holds the whole recipe, one line per step;
+    "merged" (the end of one of these merged with another model, or the best merge of a search) or a
+    baseline: "previous", "union", "scratch", "alone" (one corpus of the last stage, for a merge
+    search). `history` holds the whole recipe, one line per step;
     the validation after s steps stands in the line step = s - 1. `starts_trained` says that the
     weights were pre-trained before the recipe, so that a corpus which is never new here can still
     be forgotten. Losses at the end of a stage are averaged over its last `final_steps` steps.

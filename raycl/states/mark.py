@@ -74,6 +74,8 @@ class MergeOrigin(Part):
     """The factor of TIES; the other methods have a `weight`."""
     method: Kind = "ties"
     weight: float | None = None
+    weights: tuple[float, ...] = ()
+    """The weight of each of `states`, where they have one each; `weight` is then None."""
     instruct: str | None = None
     """Identifier of the model whose difference to the base was added."""
 
@@ -109,7 +111,8 @@ class StateMark(Record):
     """In format 1 a pretrained model is a path or hub name, and its configuration is empty. Up to
     format 2 no stage trains a part of the weights, no state has adapters, every state holds all of
     its training, and merges are of TIES. Up to format 3 no mark says on what machines it was
-    computed, how long its rows are, or how long its workers took together."""
+    computed, how long its rows are, or how long its workers took together, and all models of a
+    merge have one weight."""
     WHAT: ClassVar[str] = "the mark of a state"
     REMEDY: ClassVar[str] = REMEDY
 

@@ -258,6 +258,21 @@ def sweep_proposal(name: str, number: int) -> str:
     return f"{sweep_proposals(name)}/{number:06d}.json"
 
 
+def sweep_merge_trials(name: str) -> str:
+    """The folder of the merges that the merge search of a sweep has measured."""
+    return f"{sweep(name)}/merge_trials"
+
+
+def sweep_merge_trial(name: str, state: str) -> str:
+    """One merge that was measured, by the name that its state would have."""
+    return f"{sweep_merge_trials(name)}/{state}.json"
+
+
+def sweep_merge_table(name: str) -> str:
+    """The table of all merges that were measured."""
+    return f"{sweep(name)}/merge_trials.csv"
+
+
 def sweep_results(name: str, suffix: str) -> str:
     """The table of a sweep's recipes; `suffix` is `parquet` or `csv`."""
     return f"{sweep(name)}/results.{suffix}"

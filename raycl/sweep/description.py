@@ -9,6 +9,7 @@ from raycl.errors import InputError
 from raycl.plan.state_index import StateIndex
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import Definition
+from raycl.recipe.merge_search import BEST_MERGE, PlannedMergeSearch
 from raycl.recipe.merges import PlannedMerge
 from raycl.recipe.stored_chains import stored_chains
 from raycl.recipe.stored_recipe import read_recipe, write_recipe
@@ -30,12 +31,22 @@ from raycl.sweep.steering.status import told_of
 
 
 def write_description(
-    definition: Definition, storage: Storage, tree: Tree, merges: Sequence[PlannedMerge] = ()
+    definition: Definition,
+    storage: Storage,
+    tree: Tree,
+    merges: Sequence[PlannedMerge] = (),
+    search: PlannedMergeSearch | None = None,
 ) -> None:
-    """Write the sweep's recipe, tree and merges, for `raycl status` and `raycl report`."""
+    """Write the sweep's recipe, tree and merges, for `raycl status` and `raycl report`.
+
+    The best merge of a search has the name that was found for it, or one that stands for it.
+    """
     name = definition.recipe.name
     write_recipe(storage, definition)
-    write_tree_record(storage, name, _node_records(tree), _merge_records(merges))
+    records = _merge_records(merges)
+    if search is not None:
+        records.append(_best_merge(storage, name, search))
+    write_tree_record(storage, name, _node_records(tree), records)
 
 
 def add_to_description(storage: Storage, sweep: str, tree: Tree) -> None:
@@ -70,6 +81,32 @@ def _node_records(tree: Tree) -> list[NodeRecord]:
 
 def _merge_records(merges: Sequence[PlannedMerge]) -> list[MergeRecord]:
     return [MergeRecord(name=m.name, label=m.label, recipe=m.recipe, needs=m.needs) for m in merges]
+
+
+def write_best_merge(storage: Storage, sweep: str, search: PlannedMergeSearch, state: str) -> None:
+    """Name the state of the best merge in the tree of a sweep that is described already."""
+    tree = read_tree_record(storage, sweep)
+    others = [merge for merge in tree.merges if merge.label != BEST_MERGE]
+    write_tree_record(storage, sweep, tree.nodes, [*others, _search_record(search, state)])
+
+
+def _best_merge(storage: Storage, sweep: str, search: PlannedMergeSearch) -> MergeRecord:
+    """The record of the best merge as it stands; before it is found, under another merge's name.
+
+    So what it is made of stays, and `raycl status` says that it is still to be made.
+    """
+    pending = _search_record(search, search.name(search.even))
+    try:
+        merges = read_tree_record(storage, sweep).merges
+    except (FileNotFoundError, InputError):  # the first time, or it is about to be written anew
+        return pending
+    known = (merge for merge in merges if merge.label == BEST_MERGE)
+    return next((merge for merge in known if merge.needs == search.needs), pending)
+
+
+def _search_record(search: PlannedMergeSearch, state: str) -> MergeRecord:
+    recipe = search.recipes[0]
+    return MergeRecord(name=state, label=BEST_MERGE, recipe=recipe, needs=search.needs)
 
 
 def stored_definition(storage: Storage, name: str) -> Definition:

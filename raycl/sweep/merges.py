@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
@@ -14,6 +14,7 @@ from raycl.results.outcome import MERGED
 from raycl.results.stored_states import StoredStates
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
+from raycl.sweep.merge_tasks import on_cluster, reason, remote_merge, run_merge
 
 if TYPE_CHECKING:
     from raycl.evaluation.merged_losses import MergeTask
@@ -38,8 +39,7 @@ def make_merges(
 ) -> dict[str, str]:
     """Make and measure what storage lacks of the sweeps' merges; the reasons of those that cannot.
 
-    With a cluster of somebody else's, or with GPUs, each is a Ray task that takes what a worker
-    takes, since the model may not fit into this machine. Else they are made here, one by one.
+    Where `on_cluster` says so, each is a Ray task. Else they are made here, one by one.
     """
     if not any(planned.merges for planned in plan.sweeps):
         return {}
@@ -48,7 +48,7 @@ def make_merges(
     if not tasks:
         return {}
     report(f"Merging: {len(tasks)} models to make and to measure.")
-    if options.address is None and not options.gpus:
+    if not on_cluster(options):
         return _here(tasks, storage, report)
     # Imported here: to look for merges must not wait for Ray's import.
     from raycl.cluster.connect import cluster
@@ -73,12 +73,10 @@ def _missing(planned: PlannedSweep, states: StoredStates) -> Iterator[MergeTask]
 
 
 def _here(tasks: Sequence[MergeTask], storage: Storage, report: Report) -> dict[str, str]:
-    from raycl.evaluation.merged_losses import make_and_measure
-
     failed = {}
     for number, task in enumerate(tasks, 1):
         try:
-            make_and_measure(storage, task)
+            run_merge(storage, task)
         except InputError as error:  # what is trained stays, and so do the other merges
             failed[task.label] = str(error)
         else:
@@ -91,9 +89,7 @@ def _on_cluster(
 ) -> dict[str, str]:
     import ray
 
-    asked = options.needs.resources()
-    cpus, gpus = asked.pop("CPU"), asked.pop("GPU", 0)
-    remote: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, resources=asked, max_retries=2)(_make)
+    remote = remote_merge(options)
     pending = {remote.remote(storage, task): task for task in tasks}
     failed, done = {}, 0
     while pending:
@@ -102,17 +98,10 @@ def _on_cluster(
         try:
             ray.get(ready)
         except ray.exceptions.RayError as error:
-            failed[task.label] = str(getattr(error, "cause", None) or error)
+            failed[task.label] = reason(error)
         else:
             report(_progress(done, tasks, task))
     return failed
-
-
-def _make(storage: Storage, task: MergeTask) -> None:
-    # Imported in the task: the process that starts the tasks does not need torch for them.
-    from raycl.evaluation.merged_losses import make_and_measure
-
-    make_and_measure(storage, task)
 
 
 def _progress(number: int, tasks: Sequence[MergeTask], task: MergeTask) -> str:

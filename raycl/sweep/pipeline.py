@@ -39,6 +39,7 @@ from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
 from raycl.sweep.description import write_description
 from raycl.sweep.events import node_label
+from raycl.sweep.merge_search import check_searches, search_merges
 from raycl.sweep.merges import check_partners, make_merges
 from raycl.sweep.new_tokens import make_extensions
 from raycl.sweep.prepare_corpora import (
@@ -115,9 +116,10 @@ def train_sweeps(
         store_starts(plan.resolution, storage)
         _begin(plan, storage, watcher)
         report("Nothing to train: every state is in storage already.")
-        if not any(planned.merges for planned in plan.sweeps):
+        if not any(planned.merges or planned.merge_search for planned in plan.sweeps):
             return Trained(plan, {})
         failed = make_merges(plan, storage, options, report)
+        failed |= search_merges(plan, storage, options, report)
         return Trained(plan.with_states(complete_states(storage)), failed)
     refuse_what_never_fits(plan.left, WorkerNeeds(), own_capacity(options))
     plan = _with_room(inspected(plan), options)
@@ -142,6 +144,7 @@ def train_sweeps(
             failed = _train(plan, storage, options, report, search.growth(plan))
             plan = search.grown(plan)
             failed |= make_merges(plan, storage, options, report)
+            failed |= search_merges(plan, storage, options, report)
     return Trained(plan.with_states(complete_states(storage)), failed)
 
 
@@ -163,6 +166,7 @@ def _looked_into(
     check_corpora(material, storage, definitions[0].where, manifests, own)
     plan = plan_sweeps(definitions, storage, manifests, resolution)
     check_partners(plan)
+    check_searches(plan)
     known = [sentence for made in definitions for sentence in _known(made)]
     for sentence in [*resolution.notes, *known, earlier_sentence(plan.states)]:
         if sentence:
@@ -259,7 +263,9 @@ def _begin(plan: SweepPlan, storage: Storage, watcher: _Watcher) -> None:
         definition = planned.definition
         recipes = [variant.recipe for variant in definition.variants]
         write_resolution(storage, planned.name, plan.resolution, recipes)
-        write_description(definition, storage, plan.subtree(planned), planned.merges)
+        write_description(
+            definition, storage, plan.subtree(planned), planned.merges, planned.merge_search
+        )
     watcher.on_plan(plan.cost)
 
 

@@ -11,7 +11,7 @@ from raycl.plan.merge_method import MergeMethod
 from raycl.weights import ties
 from raycl.weights.instruct_residual import instruct_residual
 from raycl.weights.linear import linear
-from raycl.weights.task_arithmetic import task_arithmetic
+from raycl.weights.task_arithmetic import task_arithmetic, weighted_task_arithmetic
 from raycl.weights.ties import Pairs
 
 Formula = Callable[[torch.Tensor, Sequence[torch.Tensor]], torch.Tensor]
@@ -31,6 +31,8 @@ def formula(method: MergeMethod, pairs: Sequence[Pairs], total: int) -> Formula:
     at whole models goes over them first; the others do not read them.
     """
     weight = float(method.weight)
+    if method.weights:
+        return partial(weighted_task_arithmetic, weights=[float(w) for w in method.weights])
     if method.density is None:
         return partial(_FORMULAS[method.kind], weight=weight)
     thresholds = [ties.threshold(parts, total, method.density) for parts in pairs]

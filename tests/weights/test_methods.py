@@ -116,3 +116,22 @@ def test_a_linear_weight_is_a_share(weight: str) -> None:
     with pytest.raises(InputError, match=r"weight -?1+0%: not a share"):
         weighed("linear", weight)
     assert weighed("task-arithmetic", weight).weight == Fraction(weight)
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, st.lists(st.fractions(-2, 2, max_denominator=100), min_size=1, max_size=3))
+def test_a_weight_for_each_model(seed: int, weights: list[Fraction]) -> None:
+    base, *models = drawn(seed, len(weights) + 1)
+    expected = base.double()
+    changes = torch.zeros_like(expected)
+    for model, weight in zip(models, weights, strict=True):
+        changes += float(weight) * (model.double() - base.double())
+    found = merged(MergeMethod("task-arithmetic", weights=tuple(weights)), base, models)
+    torch.testing.assert_close(found, (expected + changes).float(), rtol=1e-6, atol=1e-12)
+    assert found.dtype == base.dtype
+
+
+def test_one_hot_weights_give_the_model() -> None:
+    base, one, two = (torch.tensor([x]) for x in (1.0, 3.0, -2.0))
+    method = MergeMethod("task-arithmetic", weights=(Fraction(0), Fraction(1)))
+    assert torch.equal(merged(method, base, [one, two]), two)

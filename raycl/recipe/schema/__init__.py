@@ -3,6 +3,7 @@
 from raycl.recipe.schema.common import LATER, LONGEST_LABEL
 from raycl.recipe.schema.corpus import Corpus
 from raycl.recipe.schema.merge import Merge
+from raycl.recipe.schema.merge_search import MergeSearch
 from raycl.recipe.schema.mixture import ChangingMixture
 from raycl.recipe.schema.model import Model
 from raycl.recipe.schema.recipe import Recipe
@@ -14,6 +15,7 @@ __all__ = [
     "ChangingMixture",
     "Corpus",
     "Merge",
+    "MergeSearch",
     "Model",
     "Recipe",
     "Stage",

@@ -28,6 +28,7 @@ from raycl.recipe.schema.common import (
 )
 from raycl.recipe.schema.corpus import Corpus
 from raycl.recipe.schema.merge import Merge
+from raycl.recipe.schema.merge_search import MergeSearch
 from raycl.recipe.schema.model import Model, Tokenizer
 from raycl.recipe.schema.ranges import AXIS_SCHEMA, is_range, range_of
 from raycl.recipe.schema.search import Search
@@ -117,6 +118,11 @@ class Recipe(Configuration):
         description="merges of every recipe's end with another model, made and measured after the "
         "training; no state of the training depends on them",
         json_schema_extra=or_shorter(Merge.model_json_schema()),
+    )
+    merge_search: MergeSearch | None = Field(
+        default=None,
+        description="one model for each corpus of the last stage, at the tokens of that stage "
+        "together, and a search for the weights to merge them with",
     )
     sweep: tuple[FrozenMapping[Annotated[Any, WithJsonSchema(AXIS_SCHEMA)]], ...] = Field(
         default=(),

@@ -176,6 +176,8 @@ def _merge_command(merged: MergeOrigin) -> str:
         words.append(f"--method {merged.method}")
     numbers = {"weight": merged.weight, "density": merged.density, "scale": merged.scale}
     words += [f"--{name} {number!r}" for name, number in numbers.items() if number is not None]
+    if merged.weights:
+        words.append(f"--weight {','.join(map(repr, merged.weights))}")
     return " ".join(words)
 
 

@@ -112,6 +112,8 @@ def _merged(storage: Storage, mark: StateMark) -> Iterator[str]:
         return
     numbers = {"weight": origin.weight, "density": origin.density, "scale": origin.scale}
     settings = [origin.method, *(f"{name} {n:g}" for name, n in numbers.items() if n is not None)]
+    if origin.weights:
+        settings.append(f"in this order the weights {', '.join(f'{n:g}' for n in origin.weights)}")
     yield f"Merged from stored models, without training ({', '.join(settings)})."
     yield from _partner(storage, "base", origin.base)
     for name in origin.states:

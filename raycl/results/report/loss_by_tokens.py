@@ -21,6 +21,7 @@ _CAPTIONS = {
     "previous": "Dash-dotted grey: the loss before the last stage.",
     "union": "Dashed grey: the union baseline.",
     "scratch": "Dotted grey: from scratch, drawn from the last hand-off on.",
+    "alone": "Dash-dot-dotted grey: one corpus of the last stage alone.",
 }
 
 

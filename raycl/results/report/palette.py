@@ -32,6 +32,7 @@ _BASELINES: dict[str, tuple[str, object]] = {  # kind -> marker and line style
     "previous": ("h", (0, (7, 2, 1, 2))),
     "union": ("D", (0, (4, 2))),
     "scratch": ("X", (0, (1, 1.5))),
+    "alone": ("P", (0, (6, 1, 1, 1, 1, 1))),
 }
 _ANNEALED: tuple[str, object] = ("*", (0, (2.2, 0.9)))
 _MERGED: tuple[str, object] = ("d", "-")
