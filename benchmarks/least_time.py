@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from raycl.plan.makespan import Span, least_makespan, makespan
+from raycl.plan.bounds import better_bound
+from raycl.plan.played import Span, last_end
 from raycl.plan.tree import Node
 
 
 def least_time(nodes: Sequence[Node], seconds: Mapping[str, float], slots: int) -> float:
     """The least makespan; about as many tries as the nodes have orders, so for ten at most."""
-    bound = least_makespan(nodes, seconds, slots)
+    bound = better_bound(nodes, seconds, slots)
     best = sum(seconds[node.name] for node in nodes)
     pending: list[tuple[tuple[Span, ...], tuple[Node, ...]]] = [((), tuple(nodes))]
     while pending and best > bound * (1 + 1e-12):
         placed, left = pending.pop()
         if not left:
-            best = min(best, makespan(placed))
+            best = min(best, last_end(placed))
             continue
         ends = {span.name: span.end for span in placed}
         for node in reversed(list(_different(left, ends, seconds))):

@@ -18,8 +18,9 @@ from statistics import median
 from benchmarks.least_time import least_time
 from benchmarks.made_up_trees import Timed, made_up_tree
 from benchmarks.order_rules import RULES, first_come, whole_chains
-from raycl.plan.makespan import least_makespan, makespan, played, simple_bound
+from raycl.plan.bounds import better_bound, simple_bound
 from raycl.plan.order_of_work import node_time
+from raycl.plan.played import last_end, played
 from raycl.plan.tree import Node, Tree
 from raycl.recipe.definition import corpus_facts, define, make_tree
 
@@ -121,13 +122,13 @@ def measure(case: Case) -> Measured:
         return truth[node.name] * node.training.workers / workers
 
     by_rule = {
-        name: makespan(played(rule(nodes, known, slots), takes)) / bound
+        name: last_end(played(rule(nodes, known, slots), takes)) / bound
         for name, rule in RULES.items()
     }
     trials, alone = whole_chains(case.timed.tree, truth)
     grid = played(first_come(trials, alone, slots), lambda node, _: alone[node.name])
     return Measured(
-        {**by_rule, GRID: makespan(grid) / bound}, least_makespan(nodes, truth, slots) / bound
+        {**by_rule, GRID: last_end(grid) / bound}, better_bound(nodes, truth, slots) / bound
     )
 
 

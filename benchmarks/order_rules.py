@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from raycl.plan.makespan import Dispatch
+from raycl.plan.played import Dispatch
 from raycl.plan.tree import Node, Tree
 from raycl.sweep.frontier import Frontier
 

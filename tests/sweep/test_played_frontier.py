@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.made_up_trees import made_up_tree
-from raycl.plan.makespan import played
+from raycl.plan.played import played
 from raycl.sweep.frontier import Frontier
 
 _TREES = given(

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from benchmarks.least_time import least_time
 from benchmarks.made_up_trees import made_up_tree
-from raycl.plan.makespan import least_makespan, makespan, played, simple_bound
+from raycl.plan.bounds import better_bound, simple_bound
+from raycl.plan.played import last_end, played
 from raycl.sweep.frontier import Frontier
 from tests.helpers import fakes
 
@@ -16,7 +17,7 @@ from tests.helpers import fakes
 def _bounds(spec, seconds, slots):
     nodes = fakes.make_tree(spec).nodes
     arguments = nodes, seconds, slots
-    return simple_bound(*arguments), least_makespan(*arguments), least_time(*arguments)
+    return simple_bound(*arguments), better_bound(*arguments), least_time(*arguments)
 
 
 def test_work_divided_by_slots_and_the_longest_path():
@@ -43,7 +44,7 @@ def test_three_nodes_of_two_workers_on_five_slots():
 
 
 def test_no_nodes_take_no_time():
-    assert simple_bound((), {}, 2) == least_makespan((), {}, 2) == makespan(()) == 0
+    assert simple_bound((), {}, 2) == better_bound((), {}, 2) == last_end(()) == 0
 
 
 def test_a_played_clock():
@@ -56,7 +57,7 @@ def test_a_played_clock():
         ("c", 8, 12),
         ("d", 12, 16),
     ]
-    assert makespan(spans) == 16
+    assert last_end(spans) == 16
 
 
 @settings(max_examples=60, deadline=None)
@@ -66,8 +67,8 @@ def test_bounds_are_below_the_optimum_and_this_below_what_the_frontier_takes(ran
     nodes, seconds, slots = timed.tree.nodes, timed.seconds, timed.widest + more
     frontier = Frontier(nodes, slots=lambda: slots, time=lambda node: seconds[node.name])
     least = least_time(nodes, seconds, slots)
-    larger = least_makespan(nodes, seconds, slots)
+    larger = better_bound(nodes, seconds, slots)
     assert simple_bound(nodes, seconds, slots) <= larger * (1 + 1e-9)
     assert larger <= least * (1 + 1e-9)
-    takes = makespan(played(frontier, lambda node, _: seconds[node.name]))
+    takes = last_end(played(frontier, lambda node, _: seconds[node.name]))
     assert least <= takes * (1 + 1e-9)

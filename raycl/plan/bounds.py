@@ -1,67 +1,14 @@
-"""How long a tree takes on so many slots: by a played clock, and at least.
-
-`played` runs what decides in a sweep, its frontier, against a clock of its own, so that an estimate
-of a sweep's duration and the sweep itself follow one rule.
-"""
+"""The least time that a tree can take on so many slots, whatever the order of work."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import NamedTuple, Protocol
 
 from raycl.plan.tree import Node
 
 _SHARES = (2, 3, 4, 5, 6, 8)
-"""Divisors of the slots that `least_makespan` looks at: beyond them little is lost."""
-
-
-class Dispatch(Protocol):
-    """What decides which node starts, such as a `Frontier`."""
-
-    running: dict[str, int]
-    """The number of workers of each running node."""
-
-    def next(self) -> Node | None:
-        """The node to start now, which counts as running from here on; None: not yet."""
-
-    def complete(self, name: str) -> None:
-        """Book the end of a node; its children may start."""
-
-
-class Span(NamedTuple):
-    """When a node was trained, and by how many workers."""
-
-    name: str
-    start: float
-    end: float
-    workers: int
-
-
-def played(dispatch: Dispatch, seconds: Callable[[Node, int], float]) -> list[Span]:
-    """All nodes in the order of their ends, when each starts as soon as it is handed out.
-
-    `seconds` is how long a node takes on so many workers.
-    """
-    ends: list[tuple[float, int, Span]] = []
-    spans: list[Span] = []
-    now = 0.0
-    while True:
-        while (node := dispatch.next()) is not None:
-            workers = dispatch.running[node.name]
-            end = now + seconds(node, workers)
-            heapq.heappush(ends, (end, len(ends) + len(spans), Span(node.name, now, end, workers)))
-        if not ends:
-            return spans
-        now, _, span = heapq.heappop(ends)
-        spans.append(span)
-        dispatch.complete(span.name)
-
-
-def makespan(spans: Sequence[Span]) -> float:
-    """When the last node has ended."""
-    return max((span.end for span in spans), default=0.0)
+"""Divisors of the slots that `better_bound` looks at: beyond them little is lost."""
 
 
 def simple_bound(nodes: Sequence[Node], seconds: Mapping[str, float], slots: float) -> float:
@@ -74,7 +21,7 @@ def simple_bound(nodes: Sequence[Node], seconds: Mapping[str, float], slots: flo
     return max([work / slots, *(before[n.name] + after[n.name] for n in nodes)], default=0.0)
 
 
-def least_makespan(nodes: Sequence[Node], seconds: Mapping[str, float], slots: int) -> float:
+def better_bound(nodes: Sequence[Node], seconds: Mapping[str, float], slots: int) -> float:
     """A larger lower bound, which knows that a node needs its workers at once, and paths.
 
     - What cannot begin before t, because of the path above it, still has to be done after t; the
