@@ -60,7 +60,9 @@ def test_a_value_is_written_within_the_bounds_and_stays_what_it_is(axis: Range, 
     assert rounded(axis, number) == number
     assert written(axis, number) == text
     assert str(text).endswith("%") == axis.percent
-    assert abs(number - Fraction(value)) <= max((axis.high - axis.low) / 100, axis.low / 10**9, 1)
+    error: Fraction = abs(number - Fraction(value))
+    widest = max((axis.high - axis.low) / 100, axis.low / 10**9, Fraction(1))
+    assert error <= widest
 
 
 @pytest.mark.parametrize(

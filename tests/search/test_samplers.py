@@ -40,7 +40,8 @@ def height(fields: Fields) -> float:
     rate = math.log10(parse_number(fields["new.schedule.max_lr"])) + 3
     share = 10 * (float(parse_number(fields["new.replay"])) - 0.2)
     steps = (fields["new.steps"] - 200) / 100
-    return rate**2 + share**2 + steps**2 + (fields["new.at_end"] == "repeat")
+    wrong = fields["new.at_end"] == "repeat"
+    return float(rate**2 + share**2 + steps**2 + wrong)
 
 
 def known(space: Space, count: int, goals: int = 1) -> list[Known]:
