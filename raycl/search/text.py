@@ -32,8 +32,8 @@ def search_texts(study: Study) -> list[str]:
         )
     if study.proposals:
         said.append(
-            f"{len(study.proposals)} recipes are proposed already, {len(study.running)} of them "
-            "without a result."
+            f"Proposed so far: {len(study.proposals)}, and {len(study.running)} of these have no "
+            "result yet."
         )
     return said
 
