@@ -7,7 +7,8 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
-from raycl.plan.order_of_work import Urgency, order_of_work
+from raycl.plan.order_of_work import Urgency, node_time, order_of_work
+from raycl.plan.reservation import Busy, Reservation, reservation
 from raycl.plan.tree import Node
 
 
@@ -36,9 +37,12 @@ class Frontier:
     """The nodes that wait, run, are done or lost, at a constant cost for each node.
 
     `slots()` says how many workers the cluster holds. A node starts when its parent is done and
-    its workers fit. Nodes of several workers come first, then those with most steps below them;
-    no node overtakes one of several workers, or single ones would keep it out for ever. A node that
-    `claims` says is another sweep's is passed over, and asked for again later.
+    its workers fit. The one with the longest path below it comes first, by the `time` of nodes in
+    any unit (`raycl.plan.order_of_work`). Where that one does not fit, others overtake it only if
+    they do not make it wait longer (`raycl.plan.reservation`). A node that `claims` says is another
+    sweep's is passed over, and asked for again later.
+
+    There is no clock: a node that completes tells how much of that time has passed since it began.
 
     The tree may grow while it is trained (`add`). A node that is paused does not start, and the
     sweep waits for it; one that is frozen does not start either, and the sweep ends without it and
@@ -52,10 +56,16 @@ class Frontier:
         slots: Callable[[], float] = lambda: math.inf,
         concurrent: int | None = None,
         claims: Claims | None = None,
+        time: Callable[[Node], float] = node_time,
     ) -> None:
-        self._slots, self._concurrent = slots, concurrent
+        self._slots, self._concurrent, self._time = slots, concurrent, time
         self._claims = claims or Alone()
         self._nodes = {node.name: node for node in nodes}
+        self._times = {node.name: time(node) for node in nodes}
+        self._size = 0.0  # the slots, as they were at the last question
+        self._now = 0.0
+        self._ends: dict[str, float] = {}
+        self._reserved: Reservation | None = None
         self.existing = tuple(name for name in finished if name in self._nodes)
         self.finished: list[str] = []
         self.elsewhere: list[str] = []
@@ -73,7 +83,7 @@ class Frontier:
         self._enter(tuple(self.waiting.values()))
 
     def _urgencies(self) -> dict[str, Urgency]:
-        return order_of_work(tuple(self._nodes.values()), self._done)
+        return order_of_work(tuple(self._nodes.values()), self._done, self._times)
 
     def _enter(self, nodes: Sequence[Node]) -> None:
         """Let nodes that wait already be found by their parents, or start."""
@@ -95,6 +105,7 @@ class Frontier:
         new = [node for node in nodes if node.name not in self._nodes]
         there = set(finished)
         self._nodes |= {node.name: node for node in new}
+        self._times |= {node.name: self._time(node) for node in new}
         found = [node.name for node in new if node.name in there]
         self._done.update(found)
         self.existing += tuple(found)
@@ -136,28 +147,61 @@ class Frontier:
         """The node to start now, which counts as running from here on; None: not yet."""
         if self._concurrent is not None and len(self.running) >= self._concurrent:
             return None
-        place = 0
-        while place < len(self._ready):
-            name = self._ready[place]
-            if name in self.paused or name in self.frozen:
-                place += 1
+        self._size = self._slots() if self._ready else 0.0
+        place, reserved = 0, None
+        while place < len(self._ready) and (reserved is None or self._has_room):
+            node = self.waiting[self._ready[place]]
+            place += 1
+            if node.name in self.paused or node.name in self.frozen:
                 continue
-            if not self._fits(self.waiting[name]):
-                return None
-            answer = self._claims.ask(name)
-            if answer == "theirs":
-                place += 1
-                continue
-            node = self.waiting.pop(name)
-            del self._ready[place]
-            if answer == "ours":
-                self.running[name] = self._share(node)
-                return node
-            self.elsewhere.append(name)
-            self._done.add(name)
-            self._free_children(name)
-            place = 0  # one of them may come first
+            if not self._fits(node):
+                reserved = reserved or self._reserve(node)
+            elif reserved is None or reserved.lets(self._share(node), self._end(node)):
+                answer = self._claims.ask(node.name)
+                if answer == "ours":
+                    self._start(node)
+                    return node
+                if answer == "done":
+                    self._pass_by(node)
+                    place, reserved = 0, None  # one of its children may come first
         return None
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether the smallest node would fit."""
+        return self._concurrent is not None or self._free() >= 1
+
+    def _start(self, node: Node) -> None:
+        self._leave(node)
+        self._ends[node.name] = self._end(node)
+        self.running[node.name] = self._share(node)
+
+    def _pass_by(self, node: Node) -> None:
+        """Book a node that another sweep has trained."""
+        self._leave(node)
+        self.elsewhere.append(node.name)
+        self._done.add(node.name)
+        self._free_children(node.name)
+
+    def _leave(self, node: Node) -> None:
+        """Let the node wait no more."""
+        del self.waiting[node.name]
+        self._ready.remove(node.name)
+        if self._reserved is not None and self._reserved.node == node.name:
+            self._reserved = None
+
+    def _end(self, node: Node) -> float:
+        """When the node would end, if it were started now."""
+        return self._now + self._times[node.name] * node.training.workers / self._share(node)
+
+    def _reserve(self, node: Node) -> Reservation:
+        """The reservation of a node that does not fit; an earlier one of its own is kept."""
+        running = [Busy(n, max(self._ends[name], self._now)) for name, n in self.running.items()]
+        before = self._reserved
+        promised = before.at if before is not None and before.node == node.name else None
+        needs = _fewest_workers(node)
+        self._reserved = reservation(node.name, needs, self._size, running, promised)
+        return self._reserved
 
     def _free_children(self, name: str) -> None:
         for child in self._children.get(name, ()):
@@ -182,7 +226,7 @@ class Frontier:
         return workers == 1 and self._concurrent is not None
 
     def _free(self) -> float:
-        return self._slots() - sum(self.running.values())
+        return self._size - sum(self.running.values())
 
     def _share(self, node: Node) -> int:
         """Workers that the node takes up: as many as it wants of those free, or its fewest."""
@@ -191,7 +235,7 @@ class Frontier:
 
     def put_back(self, name: str) -> None:
         """Let a node wait again that was started but not trained."""
-        del self.running[name]
+        del self.running[name], self._ends[name]
         self.waiting[name] = self._nodes[name]
         self._make_ready(name)
 
@@ -199,6 +243,7 @@ class Frontier:
         """Book a node whose end state is in storage; its children may start."""
         self._claims.give_back(name)
         del self.running[name]
+        self._now = max(self._now, self._ends.pop(name))
         self.finished.append(name)
         self._done.add(name)
         self._free_children(name)
@@ -206,7 +251,7 @@ class Frontier:
     def fail(self, name: str, reason: str) -> tuple[str, ...]:
         """Book a node as failed, and all nodes below it as skipped; returns the skipped ones."""
         self._claims.give_back(name)
-        del self.running[name]
+        del self.running[name], self._ends[name]
         self.failed[name] = reason
         lost = self.below(name)
         for node in lost:

@@ -45,9 +45,9 @@ def order(frontier: Frontier) -> list[str]:
     return names
 
 
-def test_several_workers_come_first_then_the_longest_way() -> None:
+def test_the_longest_way_comes_first() -> None:
     frontier = Frontier(fakes.make_tree(SEVEN).nodes)
-    assert order(frontier) == ["a", "c", "b", "d", "e", "f", "g"]
+    assert order(frontier) == ["a", "b", "c", "d", "e", "f", "g"]
     assert not frontier.waiting
 
 
@@ -58,19 +58,38 @@ def test_children_wait_for_their_parent() -> None:
     assert root.name == "a"
     assert frontier.next() is None
     frontier.complete("a")
-    assert [node.name for node in (frontier.next(), frontier.next()) if node] == ["c", "b"]
+    assert [node.name for node in (frontier.next(), frontier.next()) if node] == ["b", "c"]
     assert frontier.next() is None
 
 
-def test_nobody_overtakes_a_node_of_several_workers() -> None:
-    tree = fakes.make_tree([("a", None, 1), ("b", None, 1), ("two", None, 2), ("c", None, 1)])
-    frontier = Frontier(tree.nodes, slots=lambda: 2)
+def test_a_node_of_several_workers_is_not_made_to_wait_longer() -> None:
+    tree = fakes.make_tree([("a", None, 1), ("two", None, 2), ("b", None, 1), ("c", None, 1)])
+    takes = {"a": 9, "two": 5, "b": 4, "c": 3}
+    frontier = Frontier(tree.nodes, slots=lambda: 2, time=lambda node: takes[node.name])
+    assert frontier.next().name == "a"  # type: ignore[union-attr]
+    for name in ("b", "c"):  # which end before `a` does
+        assert frontier.next().name == name  # type: ignore[union-attr]
+        assert frontier.next() is None
+        frontier.complete(name)
+    frontier.complete("a")
     assert frontier.next().name == "two"  # type: ignore[union-attr]
     assert frontier.next() is None
+
+
+def test_nobody_overtakes_a_node_of_several_workers_for_longer() -> None:
+    tree = fakes.make_tree([("a", None, 1), ("two", None, 2), ("b", None, 1)])
+    takes = {"a": 9, "two": 9, "b": 10}
+    frontier = Frontier(tree.nodes, slots=lambda: 2, time=lambda node: takes[node.name])
+    assert frontier.next().name == "two"  # type: ignore[union-attr]
     frontier.complete("two")
-    assert frontier.next() is not None
-    assert frontier.next() is not None
+    frontier = Frontier(tree.nodes[:2], slots=lambda: 2, time=lambda node: takes[node.name])
+    frontier.pause("two")
+    assert frontier.next().name == "a"  # type: ignore[union-attr]
+    frontier.resume("two")
+    frontier.add(tree.nodes)
     assert frontier.next() is None
+    frontier.complete("a")
+    assert frontier.next().name == "two"  # type: ignore[union-attr]
 
 
 def test_a_node_larger_than_the_cluster_starts_alone() -> None:
@@ -217,7 +236,8 @@ def test_an_elastic_node_takes_what_is_free() -> None:
     tree = fakes.make_tree([("a", None, 4), ("b", None, 1)])
     elastic = replace(tree.nodes[0], training=replace(tree.nodes[0].training, fewest_workers=2))
     for slots, taken, second in ((2, 2, False), (3, 3, False), (4, 4, False), (5, 4, True)):
-        frontier = Frontier((elastic, tree.nodes[1]), slots=partial(float, slots))
+        nodes = elastic, tree.nodes[1]
+        frontier = Frontier(nodes, slots=partial(float, slots), time=lambda node: node.steps)
         assert frontier.next() is elastic
         assert frontier.running == {"a": taken}
         assert (frontier.next() is not None) is second
