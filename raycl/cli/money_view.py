@@ -66,7 +66,11 @@ def _speed_of(stage: str) -> Cell:
 
 
 def _save_every_of(stage: str) -> Cell:
-    return lambda one: f"{one.save_every[stage]:,}" if stage in (one.save_every or {}) else ""
+    def cell(one: Estimate) -> str:
+        steps = (one.save_every or {}).get(stage)
+        return "" if steps is None else f"{steps:,}"
+
+    return cell
 
 
 def _kept(found: Sequence[Estimate]) -> str:

@@ -62,9 +62,9 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
     from raycl.recipe.prices_file import read_prices
-    from raycl.results.priced_plan import priced_plan
     from raycl.storage import Storage
     from raycl.sweep.preview import preview
+    from raycl.sweep.priced_plan import priced_plan
 
     told = read_prices(prices) if prices else None
     if workers is not None and told is None:

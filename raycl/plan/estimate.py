@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from raycl.plan.bounds import simple_bound
 from raycl.plan.cost import NodePlan
-from raycl.plan.makespan import critical_path, makespan
 from raycl.plan.prices import MachineKind, Prices, Spot
 from raycl.plan.speed import Measured, Speed, speed_of, workload_of
 from raycl.plan.spot import best_interval, expected_waste
 from raycl.plan.tree import Node
 
 _HOUR = 3600.0
+
+Clock = Callable[[Sequence[Node], Mapping[str, float], int], float]
+"""Plays a sweep of nodes that take so many seconds on so many workers: when the last one ends."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,14 @@ class SpotBill:
     """With what interruptions add."""
     waste: Bill
     """What interruptions add, in the mean."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Workers that are there until the last node ends, and the clock that tells when."""
+
+    workers: int
+    clock: Clock
 
 
 @dataclass(frozen=True)
@@ -116,18 +127,18 @@ def estimates(
     nodes: Sequence[Node],
     prices: Prices,
     measured: Sequence[Measured],
-    workers: int | None = None,
+    kept: Kept | None = None,
 ) -> list[Estimate]:
     """An estimate for each kind of machine in the prices; one alone where stages name them all.
 
-    `plans` and `nodes` are the same nodes in the same order, parents before children. `workers` is
-    the number of workers that are kept for all of it.
+    `plans` and `nodes` are the same nodes in the same order, parents before children. `kept` are
+    the workers that are kept for all of it.
     """
     stages = {plan.stage for plan in plans}
     if stages <= prices.stages.keys():
-        return [_estimate("as named", plans, nodes, prices, (measured, None, workers))]
+        return [_estimate("as named", plans, nodes, prices, (measured, None, kept))]
     return [
-        _estimate(name, plans, nodes, prices, (measured, kind, workers))
+        _estimate(name, plans, nodes, prices, (measured, kind, kept))
         for name, kind in prices.machines.items()
     ]
 
@@ -137,10 +148,10 @@ def _estimate(
     plans: Sequence[NodePlan],
     nodes: Sequence[Node],
     prices: Prices,
-    how: tuple[Sequence[Measured], MachineKind | None, int | None],
+    how: tuple[Sequence[Measured], MachineKind | None, Kept | None],
 ) -> Estimate:
     """`how`: what was measured, the kind of stages that name none, the workers that are kept."""
-    measured, default, workers = how
+    measured, default, kept = how
     speeds: dict[str, Speed | None] = {}
     found: list[_Node] = []
     for plan, node in zip(plans, nodes, strict=True):
@@ -161,11 +172,11 @@ def _estimate(
         left=_sum(one.bill(one.left) for one in found),
         whole=_sum(one.bill(one.seconds) for one in found),
         shared=_sum(one.bill(one.seconds * (len(one.plan.recipes) - 1)) for one in found),
-        hours=critical_path(nodes, seconds) / _HOUR,
+        hours=simple_bound(nodes, seconds, math.inf) / _HOUR,
         speeds=speeds,
         spot=_spot(found),
         save_every=_save_every(found),
-        rented=_rented(found, seconds, workers) if workers else None,
+        rented=_rented(found, seconds, kept) if kept else None,
     )
 
 
@@ -210,11 +221,11 @@ def _save_every(found: Sequence[_Node]) -> dict[str, int] | None:
     return best or None
 
 
-def _rented(found: Sequence[_Node], seconds: Mapping[str, float], workers: int) -> Rented:
-    hours = makespan([one.node for one in found], seconds, workers) / _HOUR
+def _rented(found: Sequence[_Node], seconds: Mapping[str, float], kept: Kept) -> Rented:
+    hours = kept.clock([one.node for one in found], seconds, kept.workers) / _HOUR
     kinds = {id(one.kind): one.kind for one in found}
     if len(kinds) > 1:
-        return Rented(workers, hours, None)
+        return Rented(kept.workers, hours, None)
     (kind,) = kinds.values()
-    machines = math.ceil(workers / kind.workers)
-    return Rented(workers, hours, hours * machines * kind.dollars_per_hour)
+    machines = math.ceil(kept.workers / kind.workers)
+    return Rented(kept.workers, hours, hours * machines * kind.dollars_per_hour)

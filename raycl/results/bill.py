@@ -32,6 +32,8 @@ class BillSoFar:
     unpriced: Mapping[str, float]
     """Hours of workers on each device that the prices do not name."""
     states: int
+    tokens: float
+    """Tokens of what has a price."""
     without_device: int
     """How many of them an earlier raycl wrote, which did not note the device."""
 
@@ -54,7 +56,7 @@ def marks_along(storage: Storage, ends: Iterable[str]) -> dict[str, StateMark]:
 def bill_so_far(marks: Iterable[StateMark], prices: Prices) -> BillSoFar:
     """The bill of the trainings that wrote these states; merges took no training."""
     states = [mark for mark in marks if mark.merged is None]
-    priced, spot, unpriced = Bill(), 0.0, dict[str, float]()
+    priced, spot, tokens, unpriced = Bill(), 0.0, 0.0, dict[str, float]()
     all_spot = True
     for mark in states:
         device = mark.machine.device if mark.machine else None
@@ -64,12 +66,13 @@ def bill_so_far(marks: Iterable[StateMark], prices: Prices) -> BillSoFar:
             unpriced[name] = unpriced.get(name, 0.0) + hours
             continue
         priced += Bill(hours, hours * kind.dollars_per_worker_hour)
+        tokens += mark.tokens * (1 - mark.previous_step / mark.step)
         all_spot = all_spot and kind.spot is not None
         if kind.spot is not None:
             spot += hours * kind.spot.dollars_per_hour / kind.workers
     unknown = sum(mark.machine is None for mark in states)
     has_spot = all_spot and priced.worker_hours > 0
-    return BillSoFar(priced, spot if has_spot else None, unpriced, len(states), unknown)
+    return BillSoFar(priced, spot if has_spot else None, unpriced, len(states), tokens, unknown)
 
 
 def format_hours(value: float) -> str:

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raycl.plan.bounds import simple_bound
 from raycl.plan.cost import make_plan
-from raycl.plan.estimate import Bill, Estimate, estimates
+from raycl.plan.estimate import Bill, Estimate, Kept, estimates
 from raycl.plan.prices import Prices
 from raycl.plan.speed import Measured, workload_of
 from raycl.plan.tree import Tree
 from raycl.recipe.definition import corpus_facts, make_tree
+from raycl.sweep.priced_plan import played_sweep
 from tests.helpers.recipe_data import changed, defined
 
 SPOT = {"dollars_per_hour": 1.8, "interruptions_per_hour": 0.36, "restart": "1 minute"}
@@ -40,7 +42,8 @@ def estimate(
 ) -> list[Estimate]:
     prices = Prices.model_validate({"source": "x", "date": "y", "machines": machines, **fields})
     plan = make_plan(made, existing)
-    return estimates(plan.nodes, made.nodes, prices, measured, workers)
+    kept = Kept(workers, played_sweep) if workers is not None else None
+    return estimates(plan.nodes, made.nodes, prices, measured, kept)
 
 
 def test_hours_and_dollars_of_a_small_tree() -> None:
@@ -137,6 +140,21 @@ def test_machines_kept_cost_at_least_what_is_used(
     assert found.rented.dollars >= found.left.dollars * (1 - 1e-9)
     assert found.hours is not None
     assert found.rented.hours >= found.hours * (1 - 1e-9)
+
+
+def test_a_clock_is_not_asked_for_what_is_not_known() -> None:
+    (found,) = estimate({"a": {"dollars_per_hour": 1}}, workers=2)
+    assert found.rented is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=4, max_size=4), st.integers(1, 4))
+def test_the_played_sweep_lies_between_its_bounds(times: list[int], workers: int) -> None:
+    """Nodes of one worker each: list scheduling takes at most twice the lower bound (Graham)."""
+    seconds = {node.name: float(time) for node, time in zip(TREE.nodes, times, strict=True)}
+    least = simple_bound(TREE.nodes, seconds, workers)
+    assert least <= played_sweep(TREE.nodes, seconds, workers) + 1e-9
+    assert played_sweep(TREE.nodes, seconds, workers) <= 2 * least + 1e-9
 
 
 def test_bills_add_up() -> None:

@@ -14,12 +14,12 @@ from raycl.plan.prices import Prices
 from raycl.recipe.prices_file import store_prices
 from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.results.bill import bill_so_far, bill_text, marks_along
-from raycl.results.priced_plan import priced_plan
 from raycl.states.mark import MachineFacts, StateMark, read_mark, remove_state, write_mark
 from raycl.storage import Storage, layout
 from raycl.storage.machine import processor_name
-from raycl.sweep.costs import sweep_bill
+from raycl.sweep.costs import dollars_for, sweep_bill
 from raycl.sweep.description import trained_states
+from raycl.sweep.priced_plan import priced_plan
 from raycl.sweep.results import write_all
 from tests.helpers.finished_sweep import NAME, definition, finished_sweep
 from tests.helpers.state_marks import state_mark
@@ -60,6 +60,7 @@ def test_the_bill_is_the_time_of_its_states_at_their_price(storage: Storage) -> 
 
 def test_without_prices_there_is_no_bill(storage: Storage) -> None:
     assert sweep_bill(storage, NAME) is None
+    assert dollars_for(storage, NAME, 1e9) is None
 
 
 def test_the_page_tells_the_bill_where_the_sweep_was_told_prices(tmp_path: Path) -> None:
@@ -74,6 +75,8 @@ def test_the_page_tells_the_bill_where_the_sweep_was_told_prices(tmp_path: Path)
     page = storage.read_bytes(layout.sweep_report(NAME)).decode()
     assert "<dt>cost so far</dt>" in page
     assert bill_text(bill) in page
+    # 18 steps of 128 tokens were trained.
+    assert dollars_for(storage, NAME, 18 * 128) == pytest.approx(bill.priced.dollars)
     # A record that cannot be read does not keep the results from being written.
     storage.write_bytes(layout.sweep_prices(NAME), b"{}")
     write_all(plan, storage)
@@ -106,6 +109,13 @@ def test_what_is_inside_an_unfinished_node_is_in_the_bill(tmp_path: Path) -> Non
     mark = read_mark(storage, node.parent or "").model_copy(update={"name": inside, "step": 8})
     write_mark(storage, inside, mark)
     assert trained_states(storage, NAME) == [*before[:-1], inside]
+
+
+def test_tokens_cost_nothing_before_the_first_is_trained(tmp_path: Path) -> None:
+    storage, file = Storage(tmp_path), tmp_path / "prices.yaml"
+    file.write_text("source: x\ndate: y\nmachines: {a: {dollars_per_hour: 3600}}\n")
+    store_prices(storage, NAME, file)
+    assert dollars_for(storage, NAME, 1e9) == 0
 
 
 A, B, C = ("000000004-" + c * 40 for c in "abc")
