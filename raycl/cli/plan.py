@@ -52,6 +52,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
 
     Example: `raycl plan my.yaml --gpu H100`
     """
+    from raycl.cli.pilot_view import pilots_of, print_pilots
     from raycl.cli.plan_view import print_merges, print_plan
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
@@ -63,6 +64,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     definition = define(recipe, overrides or (), scale)
     found = preview(definition, place, gpus or machine is not None, machine)
     made = found.plan
+    pilot = pilots_of(made.sweeps[0], recipe, overrides or (), scale) if scale else None
     for sentence in found.warnings:
         Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:
@@ -70,12 +72,16 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
         more["vocabulary"] = [model.as_data for model in found.grown]
         more["read_again"] = [one.as_data for one in found.repeated]
         more["vocabulary_to_make"] = [asdict(new.tokens) for new in made.resolution.unmade]
+        if pilot is not None:
+            more["repetition"] = [asdict(one) for one in pilot.found]
         print(json.dumps({**asdict(made.cost), **more}, indent=1))
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
         print_merges(made.sweeps[0].merges, made.cost, Console())
         for sentence in found.remarks:
             Console().print(sentence, markup=False, soft_wrap=True)
+        if pilot is not None:
+            print_pilots(pilot, Console())
 
 
 def steps(  # noqa: PLR0913 (each is an option of the command)
