@@ -58,6 +58,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     Example: `raycl plan my.yaml --gpu H100`
     """
     from raycl.cli.money_view import estimates_data, print_estimates
+    from raycl.cli.pilot_view import pilots_of, print_pilots
     from raycl.cli.plan_view import print_merge_search, print_merges, print_plan
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
@@ -75,6 +76,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     found = preview(definition, place, gpus or machine is not None, machine)
     made = found.plan
     money = priced_plan(made, place, told, workers) if told else []
+    pilot = pilots_of(made.sweeps[0], recipe, overrides or (), scale) if scale else None
     for sentence in found.warnings:
         Console(stderr=True).print(sentence, markup=False, soft_wrap=True)
     if as_json:
@@ -84,6 +86,8 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
         more["vocabulary_to_make"] = [asdict(new.tokens) for new in made.resolution.unmade]
         if told:
             more["money"] = estimates_data(money)
+        if pilot is not None:
+            more["repetition"] = [asdict(one) for one in pilot.found]
         print(json.dumps({**asdict(made.cost), **more}, indent=1))
     else:
         print_plan(made.cost, Console(), prepared=made.is_prepared)
@@ -93,6 +97,8 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
             print_estimates(money, told, Console())
         for sentence in found.remarks:
             Console().print(sentence, markup=False, soft_wrap=True)
+        if pilot is not None:
+            print_pilots(pilot, Console())
 
 
 def steps(  # noqa: PLR0913 (each is an option of the command)

@@ -27,7 +27,9 @@ from raycl.recipe.packaged import find_recipe
 from raycl.recipe.proposals import Proposal, read_proposals
 from raycl.recipe.rates import check_rates
 from raycl.recipe.resolution import Resolution
-from raycl.recipe.scale import scaled
+from raycl.recipe.same_repetition import Scaling
+from raycl.recipe.sample import sampled_rows
+from raycl.recipe.scale import scaled, scaling
 from raycl.recipe.space import check_space, corners
 from raycl.recipe.tokenizer_facts import planned_vocabulary
 from raycl.recipe.yaml import Document, parse_document, read_document
@@ -101,6 +103,15 @@ def define_document(
         made = definition_of(scaled(data, scale, where), f"{where} --scale {scale}")
     check_rates((variant.recipe for variant in made.variants), made.where)
     return made
+
+
+def scaling_of(path: Path, overrides: Sequence[str], scale: str) -> Scaling:
+    """What a scale does to the tokens and the corpora of a recipe. Raises InputError."""
+    found = find_recipe(path)
+    data = fields_of(read_document(found.file), found.where)
+    for override in overrides:
+        data = _overridden(data, override)
+    return scaling(data, scale, found.where)
 
 
 def _overridden(data: Mapping[str, Any], override: str) -> dict[str, Any]:
@@ -181,7 +192,7 @@ def facts_from(definition: Definition, manifests: Mapping[str, Manifest]) -> dic
             continue
         facts[name] = CorpusFacts(
             folder,
-            manifest.train.rows,
+            _read_rows(definition, name, manifest),
             manifest.validation.rows,
             manifest.row_length,
             manifest.vocabulary,
@@ -197,6 +208,13 @@ def facts_from(definition: Definition, manifests: Mapping[str, Manifest]) -> dic
             "Prepare one of them anew under another name, with the tokenizer of the other",
         )
     return facts
+
+
+def _read_rows(definition: Definition, name: str, manifest: Manifest) -> int:
+    """The training rows that the recipe reads of a corpus: all, or a sample of them."""
+    where = f"{definition.where}: corpora.{name}.sample"
+    sample = definition.recipe.corpora[name].sample
+    return sampled_rows(sample, manifest.train.rows, manifest.row_length - 1, where)
 
 
 def is_prepared(facts: Mapping[str, CorpusFacts]) -> bool:

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from raycl.errors import FieldError, InputError, shown, within
 from raycl.recipe.lengths import tokens_per_step
 from raycl.recipe.load import parse_recipe, problem_of, read_yaml
+from raycl.recipe.same_repetition import Scaling, full_sizes, with_samples
 from raycl.recipe.scale_values import Factors, scaled_field
 from raycl.recipe.schema import Recipe
 from raycl.recipe.schema.ranges import is_range
@@ -53,6 +54,10 @@ class Scale(_Entry):
     fields: dict[str, Any]
     corpora: dict[str, dict[str, Any]]
     bindings: dict[str, str]
+    repetition: Literal["free", "same"] = "free"
+    """`same`: corpora are cut to samples that are repeated as often as the recipe's corpora are."""
+    full_tokens: dict[str, Count] = Field(default_factory=dict)
+    """Training tokens of the recipe's corpora, for those that others take the place of."""
     recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """The fields of this scale that differ for a recipe, by its name; mappings are merged."""
 
@@ -123,6 +128,9 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
         factors = _factors(recipe, resized, chosen, bindings)
         small["model"] = _model(dict(data["model"]), chosen, scale)
         small["corpora"] = _corpora(recipe, data["corpora"], chosen, bindings)
+        if chosen.repetition == "same":
+            full = full_sizes(recipe, bindings, chosen.corpora, chosen.full_tokens)
+            small["corpora"] = with_samples(small["corpora"], full, factors.tokens)
         small["stages"] = [_stage(stage, factors) for stage in data["stages"]]
         if "merge_search" in data:
             small["merge_search"] = _merge_search(data["merge_search"], bindings)
@@ -140,6 +148,18 @@ def _check_unchanged(recipe: Recipe, where: str) -> None:
             problem = "its fields change inside it, at a place of the full size"
             remedy = "Leave `changes` out, or run it at its own size"
             raise InputError(f"{where}: stages.{stage.name}.changes", problem, remedy)
+
+
+def scaling(data: Mapping[str, Any], scale: str, where: str) -> Scaling:
+    """What a scale does to the tokens of a recipe and to its corpora. Raises as `scaled` does."""
+    recipe = parse_recipe(data, where)
+    chosen = load_scale(scale).of(recipe.name)
+    sizes = {field: chosen.fields.get(field, data[field]) for field in _SIZES}
+    resized = parse_recipe({**recipe.model_dump(), **sizes}, where)
+    bindings = _bindings(recipe, chosen, scale)
+    factors = _factors(recipe, resized, chosen, bindings)
+    full = full_sizes(recipe, bindings, chosen.corpora, chosen.full_tokens)
+    return Scaling(factors.tokens, full, chosen.repetition == "same")
 
 
 def _factors(recipe: Recipe, resized: Recipe, scale: Scale, bindings: Mapping[str, str]) -> Factors:

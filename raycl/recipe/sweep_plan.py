@@ -37,6 +37,7 @@ from raycl.recipe.merges import PlannedMerge, planned_merges
 from raycl.recipe.resolution import Resolution, read_resolution
 from raycl.recipe.rungs import recipe_rungs
 from raycl.recipe.schema import Recipe
+from raycl.recipe.schema.corpus import WHOLE
 from raycl.recipe.stage_rows import CorpusFacts
 from raycl.states.lookup import list_states
 from raycl.states.reduced import holdings
@@ -276,6 +277,7 @@ def joint_recipe(definitions: Sequence[Definition]) -> Recipe:
                 "Recipes that are trained in one go need the same ones",
             )
         for name, corpus in recipe.corpora.items():
+            corpus = corpus.model_copy(update={"sample": WHOLE})  # which prepares nothing else
             if corpora.setdefault(name, corpus) != corpus:
                 raise InputError(
                     f"{where}: corpora.{name}",

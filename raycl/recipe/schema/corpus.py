@@ -21,6 +21,8 @@ from raycl.recipe.schema.common import (
 from raycl.recipe.schema.short_forms import corpus_form
 from raycl.units import (
     Count,
+    Length,
+    PhaseLength,
     Share,
 )
 
@@ -34,6 +36,16 @@ def _known_format(name: str) -> str:
     if name not in ("auto", *formats):
         raise FieldError(f"there is no format {name!r}", f"Use one of auto, {', '.join(formats)}")
     return name
+
+
+def _a_part(sample: Length) -> Length:
+    too_much = sample.unit == "fraction" and sample.value > 1
+    if sample.unit == "steps" or sample.value <= 0 or too_much:
+        raise FieldError(f"{sample} is no part of a corpus", "Write 3%, or '20M tokens'")
+    return sample
+
+
+WHOLE = Length(Fraction(1), "fraction")
 
 
 class Corpus(Configuration):
@@ -84,6 +96,11 @@ class Corpus(Configuration):
     )
     validation: Share = Field(
         default=Fraction(1, 200), gt=0, lt=1, description="share of documents held out"
+    )
+    sample: Annotated[PhaseLength, AfterValidator(_a_part)] = Field(
+        default=WHOLE,
+        description="the part of its training rows that is read, `3%` or `20M tokens`: the first "
+        "ones, which are a random sample because rows are shuffled; validation is the same",
     )
     shard_tokens: Count = Field(default=2**25, gt=0, description="tokens per shard, about")
     seed: Count = Field(default=0, description="of the shuffle and the held-out documents")
