@@ -51,7 +51,7 @@ def baseline(kind: Baseline, base: Recipe) -> tuple[str, Recipe]:
 def _of_stages(base: Recipe, stages: tuple[Stage, ...]) -> Recipe:
     # A baseline is one recipe: without a sweep, without baselines, annealed at its end alone.
     plain = (*(stage.model_copy(update={"anneal": None}) for stage in stages[:-1]), stages[-1])
-    return base.model_copy(update={"stages": plain, "sweep": (), "baselines": ()})
+    return base.model_copy(update={"stages": plain, "sweep": (), "search": None, "baselines": ()})
 
 
 def _before_last(base: Recipe) -> Stage:

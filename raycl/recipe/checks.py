@@ -25,6 +25,7 @@ _FIXED = {
     "merge": "every recipe is merged in the same ways, after its training",
     "merge_search": "it is made of the recipe as it is written",
     "sweep": "it is no field of one recipe",
+    "search": "it is no field of one recipe",
 }
 """Fields that all recipes of a sweep share, and why."""
 _STAGE_FIXED = {

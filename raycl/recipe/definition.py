@@ -24,9 +24,11 @@ from raycl.recipe import (
 from raycl.recipe.checks import check_fields
 from raycl.recipe.load import fields_of
 from raycl.recipe.packaged import find_recipe
+from raycl.recipe.proposals import Proposal, read_proposals
 from raycl.recipe.rates import check_rates
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.scale import scaled
+from raycl.recipe.space import check_space, corners
 from raycl.recipe.tokenizer_facts import planned_vocabulary
 from raycl.recipe.yaml import Document, parse_document, read_document
 from raycl.storage import Storage, layout
@@ -52,6 +54,26 @@ class Definition:
     where: str
     recipe: Recipe
     variants: tuple[Variant, ...]
+    proposals: tuple[Proposal, ...] = ()
+    """What was added to the sweep, by number; `variants` has its recipes."""
+
+    @property
+    def is_search(self) -> bool:
+        """Whether its recipes are proposed one after another."""
+        return self.recipe.search is not None
+
+    @property
+    def examples(self) -> tuple[Recipe, ...]:
+        """Recipes that tell what all others may need: those of the sweep, and a search's bounds."""
+        found = tuple(variant.recipe for variant in self.variants)
+        if not self.is_search:
+            return found
+        bounds = tuple(recipe for _, recipe in corners(self.data, self.recipe))
+        return (*found, self.recipe, *bounds)
+
+    def proposed(self, number: int) -> tuple[Variant, ...]:
+        """The recipe of a proposal, with its anneal branches."""
+        return tuple(variant for variant in self.variants if number in variant.proposals)
 
 
 def define(path: Path, overrides: Sequence[str] = (), scale: str | None = None) -> Definition:
@@ -72,6 +94,7 @@ def define_document(
         data = _overridden(data, override)
     recipe = parse_recipe(data, where, document)
     check_fields(recipe, where, [override.partition("=")[0].strip() for override in overrides])
+    check_space(data, recipe, where)
     if scale is None:
         made = definition_of(data, where)
     else:
@@ -89,9 +112,27 @@ def _overridden(data: Mapping[str, Any], override: str) -> dict[str, Any]:
     return with_field(data, field.strip(), parse_document(value, where).data, where)
 
 
-def definition_of(data: Mapping[str, Any], where: str) -> Definition:
-    """The definition in a recipe's data; `where` names it in errors."""
-    return Definition(data, where, parse_recipe(data, where), tuple(expand(data, where)))
+def definition_of(
+    data: Mapping[str, Any], where: str, proposals: Sequence[Proposal] = ()
+) -> Definition:
+    """The definition in a recipe's data, and in what was added to its sweep.
+
+    `where` names it in errors.
+    """
+    variants = tuple(expand(data, where, proposals=proposals))
+    return Definition(data, where, parse_recipe(data, where), variants, tuple(proposals))
+
+
+def with_proposals(definition: Definition, proposals: Sequence[Proposal]) -> Definition:
+    """The same recipe file with what was added to its sweep. Raises InputError."""
+    if tuple(proposals) == definition.proposals:
+        return definition
+    return definition_of(definition.data, definition.where, proposals)
+
+
+def with_stored_proposals(definition: Definition, storage: Storage | None) -> Definition:
+    """The same recipe file with what a storage says was added to its sweep. Raises InputError."""
+    return with_proposals(definition, read_proposals(storage, definition.recipe.name))
 
 
 def read_manifests(
@@ -200,7 +241,7 @@ def check_bindings(storage: Storage, manifests: Mapping[str, Manifest]) -> None:
 
 
 def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) -> None:
-    recipes = [variant.recipe for variant in definition.variants]
+    recipes = [definition.recipe, *(variant.recipe for variant in definition.variants)]
     wanted = max(recipe.validation.of_each(len(recipe.corpora)).rows for recipe in recipes)
     for name, entry in facts.items():
         if entry.validation_rows < wanted:

@@ -9,7 +9,7 @@ from raycl.errors import InputError, within
 from raycl.recipe.load import parse_recipe
 from raycl.recipe.search import LABEL
 
-_MADE = ("baselines", "merge", "merge_search")
+_MADE = ("baselines", "merge", "merge_search", "search")
 _OWN = ("name", "corpora", "stages", "sweep", *_MADE, "validation", "execution")
 """What the next recipe may say. Every other field belongs to the past, and would change it."""
 _INHERITED = ("replay", "replay_from", "trains", "optimizer", "at_end", "workers")

@@ -43,6 +43,8 @@ class Proposal(Record):
     """Who proposed it: the name of a sampler, or `hand`."""
     departure: Departure | None = None
     """Given where it goes on from a step of another recipe."""
+    tokens: Count = 0
+    """Tokens that were left to train for it when it was proposed."""
     sweep: str = Field(min_length=1)
     """Name of the sweep."""
 
@@ -86,12 +88,18 @@ def add_proposal(
     fields: Mapping[str, Any],
     source: str = HAND,
     departure: Departure | None = None,
+    tokens: int = 0,
 ) -> Proposal:
     """Add a recipe to a sweep under the next free number."""
     number = max(proposal_numbers(storage, sweep), default=-1) + 1
     while True:
         made = Proposal(
-            number=number, fields=dict(fields), source=source, departure=departure, sweep=sweep
+            number=number,
+            fields=dict(fields),
+            source=source,
+            departure=departure,
+            tokens=tokens,
+            sweep=sweep,
         )
         # Somebody else may have taken the number between the listing and this.
         if storage.create(layout.sweep_proposal(sweep, number), record_bytes(made)) is not None:

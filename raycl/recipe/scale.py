@@ -20,6 +20,7 @@ from raycl.recipe.lengths import tokens_per_step
 from raycl.recipe.load import parse_recipe, problem_of, read_yaml
 from raycl.recipe.scale_values import Factors, scaled_field
 from raycl.recipe.schema import Recipe
+from raycl.recipe.schema.ranges import is_range
 from raycl.recipe.schema.short_forms import spelled_out
 from raycl.units import Count, Weight
 
@@ -126,6 +127,8 @@ def scaled(data: Mapping[str, Any], scale: str, where: str) -> dict[str, Any]:
             small["merge_search"] = _merge_search(data["merge_search"], bindings)
         if recipe.sweep:
             small["sweep"] = [_grid(grid, factors, chosen, scale) for grid in recipe.sweep]
+        if recipe.search is not None:
+            small["search"] = _search(data["search"], factors)
     return small
 
 
@@ -221,7 +224,25 @@ def _grid(grid: Mapping[str, Any], factors: Factors, scale: Scale, name: str) ->
                 small[field] = [_preset(value, scale, name) for value in values]
             else:
                 last = field.rpartition(".")[2]
-                small[field] = [_swept_value(last, value, factors) for value in values]
+                small[field] = _swept(last, values, factors)
+    return small
+
+
+def _swept(field: str, values: Any, factors: Factors) -> Any:
+    """The values of a list, or the bounds of a range, at the scale."""
+    if is_range(values):
+        return {kind: _swept(field, bounds, factors) for kind, bounds in values.items()}
+    return [_swept_value(field, value, factors) for value in values]
+
+
+def _search(search: Mapping[str, Any], factors: Factors) -> dict[str, Any]:
+    """The search at the scale: its budget of tokens shrinks as stages do."""
+    small = dict(search)
+    if isinstance(budget := search.get("budget"), Mapping):
+        small["budget"] = {f: scaled_field(f, value, factors) for f, value in budget.items()}
+    if isinstance(stopping := search.get("early_stopping"), Mapping) and "first" in stopping:
+        first = scaled_field("length", stopping["first"], factors)
+        small["early_stopping"] = {**stopping, "first": first}
     return small
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from raycl.errors import InputError
 from raycl.plan.frozen import thawed
 from raycl.plan.trained import Trains
+from raycl.recipe.proposals import Proposal
 from raycl.recipe.schema import Recipe
 from raycl.recipe.schema.stand_ins import KNOWS, stand_ins_text
 
@@ -39,6 +40,8 @@ class Point:
     fields: Mapping[str, Any]
     arm: str = ""
     """The `label` that the point's grid has in the file; empty where it has none."""
+    proposal: Proposal | None = None
+    """The record of a recipe that was added to the sweep; None for a point of a grid."""
 
 
 class Search(Protocol):
@@ -62,6 +65,33 @@ def grid_search(recipe: Recipe) -> Iterator[Point]:
             if shown:
                 parts.append(label_of(shown))
             yield Point(", ".join(parts), fields, str(grid.get(LABEL, "")))
+
+
+def points_of(
+    recipe: Recipe, proposals: Iterable[Proposal], search: Search = grid_search
+) -> Iterator[Point]:
+    """All points of a sweep: those of its grids, then what was added to it, by number.
+
+    A recipe with a `search` has none but what was added. The label of an added one is unlike all
+    labels before it.
+    """
+    taken: set[str] = set()
+    if recipe.search is None:
+        for point in search(recipe):
+            taken.add(point.label)
+            yield point
+    for proposal in proposals:
+        point = _added(recipe, proposal, taken)
+        taken.add(point.label)
+        yield point
+
+
+def _added(recipe: Recipe, proposal: Proposal, taken: set[str]) -> Point:
+    arm = str(recipe.sweep[0].get(LABEL, "")) if recipe.search is not None else ""
+    label = ", ".join(filter(None, (arm, label_of(proposal.fields))))
+    if label in taken:  # other fields may have the same last words
+        label = f"{label} (proposal {proposal.number})"
+    return Point(label, proposal.fields, arm, proposal)
 
 
 def _check_points(recipe: Recipe) -> None:

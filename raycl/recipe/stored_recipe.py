@@ -8,7 +8,7 @@ import zlib
 import yaml
 
 from raycl.errors import InputError
-from raycl.recipe.definition import Definition, definition_of
+from raycl.recipe.definition import Definition, definition_of, with_stored_proposals
 from raycl.recipe.load import fields_of
 from raycl.recipe.yaml import decoded, parse_document
 from raycl.storage import Storage, layout
@@ -32,7 +32,7 @@ def write_recipe(storage: Storage, definition: Definition) -> None:
 
 
 def read_recipe(storage: Storage, sweep: str) -> Definition:
-    """The definition of a stored sweep.
+    """The definition of a stored sweep, with all recipes that were added to it.
 
     Raises FileNotFoundError; InputError where the file does not match its checksum, is no recipe or
     is that of another sweep. An older file without a checksum is read as it is.
@@ -48,7 +48,7 @@ def read_recipe(storage: Storage, sweep: str) -> Definition:
             f"it is the recipe of the sweep {definition.recipe.name!r}",
             "The folder was renamed, copied or exchanged: give it back its name, or remove it",
         )
-    return definition
+    return with_stored_proposals(definition, storage)
 
 
 def _verified(data: bytes, where: str) -> bytes:

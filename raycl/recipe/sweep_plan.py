@@ -207,7 +207,7 @@ def resolve_inputs(
 
     Raises InputError where a checkpoint is not there or cannot be used.
     """
-    recipes = [variant.recipe for made in definitions for variant in made.variants]
+    recipes = [recipe for made in definitions for recipe in made.examples]
     return read_resolution(recipes, storage, device)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -15,9 +15,10 @@ from raycl.recipe.alone import alone
 from raycl.recipe.baselines import Baseline, baseline
 from raycl.recipe.ending import END
 from raycl.recipe.load import parse_recipe, with_field
+from raycl.recipe.proposals import Proposal
 from raycl.recipe.schema import LATER, LONGEST_LABEL, Recipe, Stage
 from raycl.recipe.schema.stand_ins import KNOWS, stand_ins_text
-from raycl.recipe.search import LABEL, MOST_RECIPES, Point, Search, as_text, grid_search
+from raycl.recipe.search import LABEL, MOST_RECIPES, Point, Search, as_text, grid_search, points_of
 from raycl.recipe.seed import check_seeds
 from raycl.recipe.stand_ins import asks_for_start
 from raycl.units import Length
@@ -47,25 +48,34 @@ class Variant:
     """Label of the recipe that a variant of kind `anneal` is a branch of."""
     arm: str = ""
     """The `label` that the recipe's grid has in the file; empty where it has none."""
+    proposals: tuple[int, ...] = ()
+    """Numbers of the proposals that are this recipe; empty where only a grid has it."""
 
 
-def expand(data: Mapping[str, Any], where: str, search: Search = grid_search) -> list[Variant]:
-    """All recipes that a recipe's data describes; equal ones appear once.
+def expand(
+    data: Mapping[str, Any],
+    where: str,
+    search: Search = grid_search,
+    proposals: Sequence[Proposal] = (),
+) -> list[Variant]:
+    """All recipes that a recipe's data describes, and those that were added to its sweep.
 
-    Raises InputError where a swept field or one of its values is not valid.
+    Equal ones appear once. Raises InputError where a swept field or one of its values is not valid.
     """
     base = parse_recipe(data, where)
-    swept = list(dict.fromkeys(field for grid in base.sweep for field in grid if field != LABEL))
-    variants: dict[tuple[Recipe, Branch | None], Variant] = {}
+    written = (field for grid in base.sweep for field in grid if field != LABEL)
+    swept = list(dict.fromkeys([*written, *(f for added in proposals for f in added.fields)]))
+    variants: dict[_Identity, Variant] = {}
     parser = _PointParser(data, base)
     with within(where):
-        for point in search(base):
+        for point in points_of(base, proposals, search):
             _check_label(point.label)
-            recipe = parser.recipe(point)
-            fields = {field: _value(recipe, field) for field in swept}
-            trunk = Variant(point.label or recipe.name, "sweep", fields, recipe, arm=point.arm)
+            trunk = _trunk(point, parser, swept)
             for variant in (trunk, *_branches(trunk)):
-                variants.setdefault((variant.recipe, variant.branch), variant)
+                known = variants.setdefault((variant.recipe, variant.branch), variant)
+                if known is not variant:
+                    both = (*known.proposals, *variant.proposals)
+                    variants[variant.recipe, variant.branch] = replace(known, proposals=both)
             if len(variants) > MOST_RECIPES:
                 problem = f"more than {MOST_RECIPES:,} recipes and anneal branches"
                 raise InputError("sweep", problem, "Give fewer values or branches")
@@ -84,6 +94,30 @@ def expand(data: Mapping[str, Any], where: str, search: Search = grid_search) ->
     return found
 
 
+_Identity = tuple[Recipe, Branch | None]
+
+
+def _trunk(point: Point, parser: _PointParser, swept: Iterable[str]) -> Variant:
+    """The recipe of a point. Raises InputError where its fields do not fit the recipe file."""
+    added = point.proposal
+    recipe = parser.recipe(point) if added is None else _proposed(point, added, parser)
+    numbers = () if added is None else (added.number,)
+    fields = {field: field_value(recipe, field) for field in swept}
+    label = point.label or recipe.name
+    return Variant(label, "sweep", fields, recipe, arm=point.arm, proposals=numbers)
+
+
+def _proposed(point: Point, proposal: Proposal, parser: _PointParser) -> Recipe:
+    """The recipe that was added to the sweep. Raises InputError."""
+    place = f"proposals/{proposal.number}.json"
+    try:
+        return parser.recipe(point)
+    except InputError as error:
+        problem = f"it does not fit the recipe: {error.where}: {error.problem}"
+        remedy = "Give the changed recipe another `name`: a sweep keeps what was added to it"
+        raise InputError(place, problem, remedy) from error
+
+
 class _PointParser:
     """Makes recipes of points, and validates only the stages and fields that are new in a point.
 
@@ -96,12 +130,12 @@ class _PointParser:
         self._stages: dict[Hashable, Stage] = {}
         """Valid stages by what is written of them."""
         self._remember(data.get("stages"), base)
-        own = ("stages", "sweep", "baselines")  # these are never simply the base's
+        own = ("stages", "sweep", "search", "baselines")  # these are never simply the base's
         self._valid = {name: getattr(base, name) for name in Recipe.model_fields if name not in own}
 
     def recipe(self, point: Point) -> Recipe:
         """The recipe in which the point's fields have its values. Raises InputError."""
-        changed: dict[str, Any] = {**self._data, "sweep": [], "baselines": []}
+        changed: dict[str, Any] = {**self._data, "sweep": [], "search": None, "baselines": []}
         for field, value in point.fields.items():
             changed = with_field(changed, field, value, "sweep")
         for field, value in self._valid.items():
@@ -137,10 +171,11 @@ def _branches(trunk: Variant) -> Iterator[Variant]:
             recipe = trunk.recipe.model_copy(update={"stages": stages[: number + 1]})
             label = f"{trunk.label}, anneal {stage.name} at {at}"
             branch = Branch(stage.name, at)
-            yield Variant(label, "anneal", trunk.fields, recipe, branch, trunk.label, trunk.arm)
+            anneal = replace(trunk, label=label, kind="anneal", recipe=recipe, branch=branch)
+            yield replace(anneal, trunk=trunk.label)
 
 
-def _value(recipe: Recipe, field: str) -> Any:
+def field_value(recipe: Recipe, field: str) -> Any:
     """A field's value as plain data: numbers as floats, a schedule as text."""
     if field == KNOWS:
         return stand_ins_text(recipe.model.knows)

@@ -11,7 +11,7 @@ from raycl.plan.execution import Device, precision_on
 from raycl.recipe.definition import Definition
 from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.new_tokens import new_tokens
-from raycl.recipe.search import grid_search
+from raycl.recipe.search import points_of
 from raycl.recipe.variants import Variant
 
 
@@ -32,7 +32,7 @@ def written_recipe(definition: Definition, variant: Variant, device: Device) -> 
         data = {**definition.data, "baselines": [variant.kind]}
     if variant.kind != "alone":
         data.pop("merge_search", None)
-    for field in ("sweep", "merge"):  # a merge is another model, beside this recipe's end
+    for field in ("sweep", "search", "merge"):  # a merge is another model, beside this recipe's end
         data.pop(field, None)
     written = data.get("execution")
     execution = dict(written) if isinstance(written, Mapping) else {}
@@ -70,8 +70,8 @@ class _WithoutAliases(yaml.SafeDumper):
 
 def _point(definition: Definition, variant: Variant) -> dict[str, Any]:
     """The data in which every swept field has its value of this recipe."""
-    plain = {**definition.data, "sweep": [], "baselines": []}
-    for point in grid_search(definition.recipe):
+    plain = {**definition.data, "sweep": [], "search": None, "baselines": []}
+    for point in points_of(definition.recipe, definition.proposals):
         data: dict[str, Any] = plain
         for field, value in point.fields.items():
             data = with_field(data, field, value, "sweep")

@@ -1,1 +1,1 @@
-"""Searches: what proposes what is tried next."""
+"""Searches that learn: what a sweep tries next, from what was tried before."""

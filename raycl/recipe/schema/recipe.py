@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
     Field,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -28,6 +30,8 @@ from raycl.recipe.schema.corpus import Corpus
 from raycl.recipe.schema.merge import Merge
 from raycl.recipe.schema.merge_search import MergeSearch
 from raycl.recipe.schema.model import Model, Tokenizer
+from raycl.recipe.schema.ranges import AXIS_SCHEMA, is_range, range_of
+from raycl.recipe.schema.search import Search
 from raycl.recipe.schema.short_forms import check_collections
 from raycl.recipe.schema.stage import Stage
 from raycl.storage.urls import CORPUS_NAME
@@ -52,14 +56,19 @@ def _sequences_or_tokens(value: Any) -> int | str:
     return parse_whole(text.removesuffix("s").removesuffix("sequence"))
 
 
-def _check_axis(name: str, values: tuple[Any, ...] | str) -> None:
-    """Raise FieldError for an entry of a grid that is neither a label nor a list of values."""
+def _check_axis(name: str, values: Any) -> None:
+    """Raise FieldError for an entry of a grid that is no label, no list of values and no range."""
     if name == "label":
         one_line = isinstance(values, str) and values.isprintable()
         if not one_line or not 0 < len(values) <= LONGEST_LABEL:
             problem = f"sweep.label is {shown(thawed(values))}"
             raise FieldError(problem, f"Give one line of at most {LONGEST_LABEL} characters")
-    elif isinstance(values, str):
+    elif isinstance(values, Mapping):
+        try:
+            range_of(values)
+        except FieldError as error:
+            raise FieldError(f"sweep.{name}: {error.problem}", error.remedy) from error
+    elif not isinstance(values, tuple):
         raise FieldError(f"sweep.{name} is {shown(values)}", "Give a list of values")
     elif not values:
         raise FieldError(f"sweep.{name} has no values", "Give one or more")
@@ -115,11 +124,17 @@ class Recipe(Configuration):
         description="one model for each corpus of the last stage, at the tokens of that stage "
         "together, and a search for the weights to merge them with",
     )
-    sweep: tuple[FrozenMapping[tuple[Any, ...] | str], ...] = Field(
+    sweep: tuple[FrozenMapping[Annotated[Any, WithJsonSchema(AXIS_SCHEMA)]], ...] = Field(
         default=(),
         description="grids: field to its values; every combination is a recipe. `label` names a "
-        "grid's recipes; `later.replay` is the field of every stage but the first",
+        "grid's recipes; `later.replay` is the field of every stage but the first. With `search` a "
+        "field may have a range: {log: [1e-4, 3e-3]}, {uniform: [0%, 50%]} or {integers: [1, 8]}",
         json_schema_extra=or_shorter({"type": "object"}),
+    )
+    search: Search | None = Field(
+        default=None,
+        description="recipes are proposed one after another by what the earlier ones have shown, "
+        "instead of all combinations of the one grid in `sweep`",
     )
 
     @model_validator(mode="before")
@@ -172,7 +187,32 @@ class Recipe(Configuration):
         for grid in self.sweep:
             for name, values in grid.items():
                 _check_axis(name, values)
+        self._check_search()
         return self
+
+    def _check_search(self) -> None:
+        if self.search is None:
+            ranges = (name for grid in self.sweep for name, v in grid.items() if is_range(v))
+            if (name := next(ranges, None)) is not None:
+                raise FieldError(
+                    f"sweep.{name} is a range, and nothing says how to search it",
+                    "Add `search: {trials: 20}`, or give a list of values",
+                )
+            return
+        if len(self.sweep) != 1 or not set(self.sweep[0]) - {"label"}:
+            raise FieldError(
+                f"search needs one grid in `sweep`, and there are {len(self.sweep)}"
+                if len(self.sweep) != 1
+                else "search needs a field to search, and the grid in `sweep` has none",
+                "Write sweep: {seed: [1, 2, 3]}, with a list or a range for each field",
+            )
+        stopping = self.search.early_stopping
+        names = [stage.name for stage in self.stages]
+        if stopping is not None and stopping.stage not in names:
+            raise FieldError(
+                f"search.early_stopping.stage is {shown(stopping.stage)}: no such stage",
+                f"Give one of: {', '.join(names)}",
+            )
 
     def _check_vocabulary(self) -> None:
         wanted = self.model.vocabulary

@@ -1,0 +1,189 @@
+"""How a search proposes the recipes of a sweep, by which numbers, and when it ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from raycl.errors import FieldError, shown
+from raycl.plan.configuration import Configuration
+from raycl.plan.frozen import FrozenDict
+from raycl.recipe.schema.common import FrozenMapping, Text, or_shorter
+from raycl.units import Count, Length, PhaseLength, Real
+
+SAMPLERS = ("random", "tpe", "nsga2", "gp")
+"""Samplers by their names; `tune:NAME` is a searcher of Ray Tune."""
+TUNE = "tune:"
+AVERAGE = "average"
+TASKS = "task/"
+MOST_TRIALS = 10_000
+_MOST_GOALS = 6
+_MOST_REDUCTION = 100
+
+
+class Budget(Configuration):
+    """What the recipes that a search proposes may take in all; it ends with the first one spent."""
+
+    tokens: Count | None = Field(
+        default=None, gt=0, description="tokens that are trained: what storage holds costs nothing"
+    )
+    hours: Real | None = Field(
+        default=None, gt=0, description="hours of this command, waiting included"
+    )
+    dollars: Real | None = Field(
+        default=None, gt=0, description="by the prices that are given with --prices"
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Budget:
+        if self.tokens is None and self.hours is None and self.dollars is None:
+            raise FieldError("search.budget is empty", "Give tokens, hours or dollars")
+        return self
+
+
+class EarlyStopping(Configuration):
+    """Poor recipes wait at a part of a stage, and the best ones go on."""
+
+    kind: Literal["asha", "hyperband"] = Field(
+        default="asha", description="how it is decided who goes on"
+    )
+    stage: str = Field(description="name of the stage in which recipes wait")
+    first: PhaseLength = Field(
+        default=Length(Fraction(1, 10), "fraction"),
+        description="the part of the stage after which recipes are compared first",
+    )
+    factor: Count = Field(
+        default=3,
+        ge=2,
+        le=_MOST_REDUCTION,
+        description="one of so many goes on, to so many times as long a part of the stage",
+    )
+    metric: Text = Field(
+        default=AVERAGE, description="what is compared, the lowest first: a corpus, or `average`"
+    )
+
+
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class Objective(Configuration):
+    """The numbers of the results table by which recipes are compared."""
+
+    minimize: tuple[Text, ...] = Field(
+        default=(), description="a corpus for its loss, or a column of the results table; or a list"
+    )
+    maximize: tuple[Text, ...] = Field(
+        default=(), description="columns of the results table whose high values are good"
+    )
+    subject_to: FrozenMapping[Real] = Field(
+        default_factory=FrozenDict, description="the highest allowed value by column, or by corpus"
+    )
+
+    model_config = ConfigDict(
+        json_schema_extra=or_shorter(
+            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+        )
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word_or_list(cls, data: Any) -> Any:
+        if not isinstance(data, str | list | tuple):
+            return data
+        names = [data] if isinstance(data, str) else list(data)
+        for name in names:
+            if isinstance(name, str) and name.startswith(TASKS):
+                remedy = f"Write {{maximize: {name}}}, or {{minimize: {name}}}"
+                raise FieldError(f"{shown(name)} may be good when it is high, or low", remedy)
+        return {"minimize": names}
+
+    @field_validator("minimize", "maximize", mode="before")
+    @classmethod
+    def _one_name(cls, value: Any) -> Any:
+        return _names(value)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Objective:
+        goals = self.goals
+        if not goals:
+            raise FieldError("search.objective names nothing", "Give a corpus, or `average`")
+        if len(goals) > _MOST_GOALS:
+            problem = f"search.objective names {len(goals)} numbers"
+            raise FieldError(problem, f"Give at most {_MOST_GOALS}, or bounds in `subject_to`")
+        if twice := {name for name in goals if goals.count(name) > 1}:
+            raise FieldError(f"search.objective names {min(twice)!r} twice", "Name it once")
+        return self
+
+    @property
+    def goals(self) -> tuple[str, ...]:
+        """All names, those that are minimised first."""
+        return (*self.minimize, *self.maximize)
+
+    @property
+    def signs(self) -> tuple[int, ...]:
+        """For each goal the factor with which its lowest value is the best."""
+        return (1,) * len(self.minimize) + (-1,) * len(self.maximize)
+
+
+class Search(Configuration):
+    """A search over the ranges and lists of a sweep's one grid."""
+
+    sampler: Text = Field(
+        default="tpe",
+        description="random, tpe, nsga2 or gp, or `tune:NAME` for a searcher of Ray Tune, such as "
+        "tune:HyperOptSearch",
+    )
+    trials: Count | None = Field(
+        default=None, gt=0, le=MOST_TRIALS, description="recipes that are proposed at most"
+    )
+    budget: Budget | None = Field(default=None, description="what they may take in all")
+    seed: Count = Field(
+        default=0, le=2**32 - 1, description="draws the proposals, and nothing else"
+    )
+    objective: Objective = Field(
+        default=Objective(minimize=(AVERAGE,)),
+        description="`average`, a corpus, a column of the results table, or a list of them; or "
+        "{minimize: …, subject_to: {forgetting/english: 0.02}}, {maximize: task/hellaswag}",
+    )
+    early_stopping: EarlyStopping | None = Field(
+        default=None, description="poor recipes wait before they are through"
+    )
+
+    @field_validator("sampler")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        searcher = name.removeprefix(TUNE)
+        if name not in SAMPLERS and (
+            searcher == name or not re.fullmatch(r"[A-Za-z]\w*", searcher)
+        ):
+            known = ", ".join(SAMPLERS)
+            remedy = f"Give {known}, or a searcher of Ray Tune such as tune:HyperOptSearch"
+            raise FieldError(f"there is no sampler {shown(name)}", remedy)
+        return name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mapping(cls, data: Any) -> Any:
+        if data is not None and not isinstance(data, Mapping | Search):
+            raise FieldError(f"search is {shown(data)}", "Write search: {sampler: tpe, trials: 20}")
+        return data
+
+    @model_validator(mode="after")
+    def _ends(self) -> Search:
+        if self.trials is None and self.budget is None:
+            raise FieldError(
+                "search has no end: neither `trials` nor `budget`",
+                "Write search: {trials: 20}, or {budget: {tokens: 50M}}",
+            )
+        if len(self.objective.goals) > 1 and self.sampler.startswith(TUNE):
+            raise FieldError(
+                f"search.objective has {len(self.objective.goals)} numbers, and searchers of Ray "
+                "Tune follow one",
+                "Give one, or the sampler tpe, nsga2 or gp",
+            )
+        return self
