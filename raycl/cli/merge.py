@@ -61,7 +61,8 @@ def merge(  # noqa: PLR0913 (each is an option of the command)
     """Merge states with the state or the model from which they were trained, into new states.
 
     linear: (1 − w)·base + w·mean of states. task-arithmetic: base + w·sum of what each changed,
-    or with a w for each state. ties: Yadav et al. 2023. With --instruct: the state + w·(instruct model − base).
+    or with a w for each state. ties: Yadav et al. 2023.
+    With --instruct: the state + w·(instruct model − base).
 
     The new states can be measured, exported and merged again like any other.
 

@@ -62,7 +62,7 @@ def alone(base: Recipe) -> list[tuple[str, Recipe]]:
     made = []
     for corpus in shares:
         stages = (*earlier, _with_one(last, corpus, steps[corpus]))
-        update = {"stages": stages, "sweep": (), "baselines": ()}
+        update = {"stages": stages, "sweep": (), "search": None, "baselines": ()}
         made.append((f"{corpus} alone", base.model_copy(update=update)))
     return made
 

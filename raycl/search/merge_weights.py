@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 
 import numpy as np
 
-from raycl.errors import InputError
-from raycl.libraries import how_to_install
+from raycl.errors import within
 from raycl.recipe.schema import MergeSearch
+from raycl.recipe.schema.ranges import Range
+from raycl.recipe.space import Fields, Space
+from raycl.search.samplers.optuna_sampler import OptunaSampler
+from raycl.search.samplers.random_sampler import RandomSampler
+from raycl.search.samplers.sampler import History, Known, Sampler
+from raycl.units import parse_number
 
 Weights = tuple[Fraction, ...]
 _ATTEMPTS = 100
@@ -34,60 +38,48 @@ def next_weights(
 
     `first` are tried before anything is proposed, where they lie in the range. What comes out
     depends on the arguments alone, so that a search that was interrupted goes on as it would have.
-    Weights have three significant digits.
+    Weights have the digits of a `Space`.
     """
     tried = {one.weights for one in known}
     low, high = settings.weights.uniform
     for weights in first:
         if weights not in tried and all(low <= weight <= high for weight in weights):
             return weights
-    sampler = _tpe if settings.sampler == "tpe" else _random
-    proposals = sampler(settings, len(first[0]), known)
-    return next((w for w in islice(proposals, _ATTEMPTS) if w not in tried), None)
+    space = _space(settings, len(first[0]))
+    history = History([_as_point(one) for one in known])
+    sampler = _sampler(settings, space)
+    for attempt in range(_ATTEMPTS):
+        # With the same number a sampler would propose the same.
+        state = np.random.SeedSequence([settings.seed, len(known), attempt]).generate_state(1)
+        weights = _weights(sampler.ask(history, int(state[0])))
+        if weights not in tried:
+            return weights
+    return None
 
 
 def check_sampler(settings: MergeSearch) -> None:
     """Raise InputError where the library of the sampler is not installed."""
-    if settings.sampler != "tpe":
-        return
-    try:
-        import optuna  # noqa: F401 (whether it is there)
-    except ImportError as error:
-        remedy = f"Run `{how_to_install('optuna')}`, or give `sampler: random`"
-        raise InputError("merge_search.sampler tpe", "Optuna is not installed", remedy) from error
+    with within("merge_search"):
+        _sampler(settings, _space(settings, 2))
 
 
-def _random(settings: MergeSearch, count: int, known: Sequence[KnownMerge]) -> Iterator[Weights]:
-    generator = np.random.default_rng([settings.seed, len(known)])
-    low, high = map(float, settings.weights.uniform)
-    while True:
-        yield _rounded(generator.uniform(low, high, count).tolist(), settings)
+def _sampler(settings: MergeSearch, space: Space) -> Sampler:
+    if settings.sampler == "random":
+        return RandomSampler(space)
+    return OptunaSampler(settings.sampler, space, 1, settings.trials)
 
 
-def _tpe(settings: MergeSearch, count: int, known: Sequence[KnownMerge]) -> Iterator[Weights]:
-    """Proposals of Optuna's TPE (Bergstra et al. 2011), which sees all weights together."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    low, high = map(float, settings.weights.uniform)
-    space: dict[str, optuna.distributions.BaseDistribution] = {
-        str(place): optuna.distributions.FloatDistribution(low, high) for place in range(count)
-    }
-    # The generator begins anew for each proposal. With the same seed it would draw the same ones.
-    seed = int(np.random.default_rng([settings.seed, len(known)]).integers(2**32))
-    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
-    study = optuna.study.create_study(sampler=sampler)
-    for one in known:
-        if math.isfinite(one.objective):
-            values = {str(place): float(weight) for place, weight in enumerate(one.weights)}
-            study.add_trial(
-                optuna.trial.create_trial(params=values, distributions=space, value=one.objective)
-            )
-    while True:
-        found = study.ask(space).params
-        yield _rounded([found[str(place)] for place in range(count)], settings)
-
-
-def _rounded(weights: Sequence[float], settings: MergeSearch) -> Weights:
+def _space(settings: MergeSearch, count: int) -> Space:
+    """The weights by their places."""
     low, high = settings.weights.uniform
-    return tuple(min(max(Fraction(f"{weight:.3g}"), low), high) for weight in weights)
+    return Space({str(place): Range("uniform", low, high, False) for place in range(count)})
+
+
+def _as_point(known: KnownMerge) -> Known:
+    fields = {str(place): float(weight) for place, weight in enumerate(known.weights)}
+    objective = known.objective
+    return Known(fields, None if math.isnan(objective) else (objective,))
+
+
+def _weights(fields: Fields) -> Weights:
+    return tuple(parse_number(value) for value in fields.values())

@@ -25,9 +25,7 @@ def test_names_of_merges_that_are_stored_already_stay() -> None:
     assert merged_name(half, BASE, [ONE]) == "000000000-3715b4dbe1293719b47f6d6cac848719"
     sums = MergeMethod("task-arithmetic", Fraction(3, 10))
     assert merged_name(sums, BASE, [ONE, TWO]) == "000000000-ef1e66a5f9d67a3840fb5ab1ee0decdc"
-    assert (
-        merged_name(ties(0.2, 0.9), BASE, [ONE]) == "000000000-471eb9ffa7736c457bddf7586227dd7a"
-    )
+    assert merged_name(ties(0.2, 0.9), BASE, [ONE]) == "000000000-471eb9ffa7736c457bddf7586227dd7a"
 
 
 def test_the_name_of_a_merge_with_a_weight_for_each() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from raycl.errors import InputError
 from raycl.recipe.schema import MergeSearch
+from raycl.search import merge_weights
 from raycl.search.merge_weights import KnownMerge, Weights, check_sampler, next_weights
 
 FIRST = [(Fraction("0.5"),) * 2, (Fraction(1),) * 2]
@@ -35,14 +36,14 @@ def bowl(weights: Weights) -> float:
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
-def test_proposals_lie_in_the_range_are_new_and_have_three_digits(sampler: str) -> None:
+def test_proposals_lie_in_the_range_are_new_and_have_two_decimals(sampler: str) -> None:
     known = search(settings(sampler=sampler, weights={"uniform": [-1, "0.5"]}), 20, bowl)
     weights = [one.weights for one in known]
     assert len(set(weights)) == 20
     assert weights[0] == FIRST[0]
     assert FIRST[1] not in weights  # 1 is out of the range
     assert all(-1 <= w <= Fraction(1, 2) for pair in weights for w in pair)
-    assert all(Fraction(f"{float(w):.3g}") == w for pair in weights for w in pair)
+    assert all((w * 100).denominator == 1 for pair in weights for w in pair)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])
@@ -68,16 +69,22 @@ def test_losses_that_are_not_finite_stop_nothing() -> None:
     assert len({one.weights for one in known}) == 14
 
 
-def test_a_range_that_is_searched_through_has_nothing_left() -> None:
-    chosen = settings(weights={"uniform": ["0.5", "0.501"]})
-    known: list[KnownMerge] = []
-    while (weights := next_weights(chosen, FIRST, known)) is not None:
-        known.append(KnownMerge(weights, 0.0))
-    assert len(known) == 4
+def test_a_sampler_that_proposes_what_is_known_has_nothing_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Stubborn:
+        def ask(self, *_: object) -> dict[str, float]:
+            return {"0": 0.25, "1": 0.75}
+
+    monkeypatch.setattr(merge_weights, "_sampler", lambda *_: Stubborn())
+    known = [KnownMerge(weights, 0.0) for weights in FIRST]
+    assert next_weights(settings(), FIRST, known) == (Fraction(1, 4), Fraction(3, 4))
+    known.append(KnownMerge((Fraction(1, 4), Fraction(3, 4)), 0.0))
+    assert next_weights(settings(), FIRST, known) is None
 
 
 def test_without_optuna_chance_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     check_sampler(settings())
-    with pytest.raises(InputError, match=r"Optuna is not installed. Run `pip install"):
+    with pytest.raises(InputError, match=r"tpe: it needs Optuna.*Run `pip install"):
         check_sampler(settings(sampler="tpe"))

@@ -215,8 +215,10 @@ def test_a_damaged_model_is_told_and_costs_nothing_else(storage: Storage) -> Non
     assert list(result.table["status"]) == ["finished", "finished", "finished", "unfinished"]
 
 
-def test_too_many_trials_for_the_range(storage: Storage) -> None:
-    definition = trained(storage, weights={"uniform": ["0.5", "0.502"]}, trials=30)
-    plan = planned(definition, storage)
+def test_a_search_without_anything_left_to_try_says_so(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(trained(storage), storage)
+    monkeypatch.setattr(merge_search, "next_weights", lambda *_: None)
     failed = search_merges(plan, storage, ClusterOptions(), lambda _: None)
-    assert "no weights from 0.5 to 0.502 are left" in failed["best merge"]
+    assert "no weights from 0 to 1 are left that were not tried" in failed["best merge"]

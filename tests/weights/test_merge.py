@@ -15,7 +15,8 @@ import transformers
 from raycl.cli.main import main
 from raycl.errors import InputError
 from raycl.evaluation.losses import evaluate_state
-from raycl.plan.merge_method import ties
+from raycl.plan.merge_method import MergeMethod, ties
+from raycl.results.model_card.lineage import lineage
 from raycl.states.mark import MergeOrigin, read_mark, write_mark
 from raycl.storage import Storage
 from raycl.train.checkpoint.export import export_hugging_face
@@ -159,3 +160,28 @@ def test_the_command(storage: Storage, capsys: pytest.CaptureFixture[str]) -> No
     ):
         code, out = command(*arguments)
         assert (code, message in out) == (2, True), out
+
+
+def test_a_weight_for_each_state(storage: Storage, capsys: pytest.CaptureFixture[str]) -> None:
+    method = MergeMethod("task-arithmetic", weights=(Fraction("0.7"), Fraction("0.3")))
+    name = merge_states(storage, BASE, [END, BASE], method)
+    mark = read_mark(storage, name)
+    assert mark.merged is not None
+    assert (mark.merged.states, mark.merged.weights) == ((BASE, END), (0.3, 0.7))
+    assert mark.merged.weight is None
+    base, end = weights(storage, BASE), weights(storage, END)
+    for tensor, values in weights(storage, name).items():
+        change = end[tensor].double() - base[tensor].double()
+        assert torch.equal(values, (base[tensor].double() + 0.7 * change).float())
+    reverse = MergeMethod("task-arithmetic", weights=(Fraction("0.3"), Fraction("0.7")))
+    assert merge_states(storage, BASE, [BASE, END], reverse) == name
+    told = "\n".join(lineage(storage, mark, None))
+    assert "in this order the weights 0.3, 0.7" in told
+    command = ["merge", END, BASE, "--base", BASE, "--storage", storage.url, "--weight", "0.7,0.3"]
+    with pytest.raises(SystemExit):
+        main(command)
+    assert f"weight 0.7,0.3: {name}" in capsys.readouterr().out
+    for wrong in ("0.7,0.3,1", "0.7,x"):
+        with pytest.raises(SystemExit) as ended:
+            main([*command[:-1], wrong])
+        assert ended.value.code == 2

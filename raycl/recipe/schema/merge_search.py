@@ -50,10 +50,10 @@ class MergeSearch(Configuration):
     trials: Count = Field(
         default=30, gt=0, le=_MOST_TRIALS, description="merges that are tried and measured in all"
     )
-    sampler: Literal["tpe", "random"] = Field(
-        default="tpe", description="who proposes weights: Optuna's TPE, or chance alone"
+    sampler: Literal["tpe", "gp", "random"] = Field(
+        default="tpe", description="who proposes weights: one of Optuna's samplers, or chance alone"
     )
-    seed: Count = Field(default=0, description="draws the proposals")
+    seed: Count = Field(default=0, le=2**32 - 1, description="draws the proposals")
     objective: Text = Field(
         default=AVERAGE,
         description="what shall be low: `average` (the AVG of the results, with the shares of the "
