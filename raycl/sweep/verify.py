@@ -23,6 +23,7 @@ from raycl.states.verify import state_faults
 from raycl.storage import Storage, layout
 from raycl.storage.reading import is_file
 from raycl.storage.record import read_record
+from raycl.sweep.steering.record import Failure, Request
 
 _READERS = 8
 """Checks at once. Each holds at most a piece of a file in memory, or a history."""
@@ -85,6 +86,10 @@ def _checks(storage: Storage) -> Iterator[Check]:
         yield _reading(partial(read_record, storage, path, TokenizerRequest))
     for path in _files(storage, layout.EXTENSION_REQUESTS):
         yield _reading(partial(read_record, storage, path, ExtensionRequest))
+    for path in _files(storage, layout.STEERING):
+        yield _reading(partial(read_record, storage, path, Request))
+    for path in _files(storage, layout.FAILURES):
+        yield _reading(partial(read_record, storage, path, Failure))
     for name in storage.list(layout.EVALUATIONS):
         if is_file(storage, layout.evaluations(name)):  # of something else, such as .DS_Store
             continue

@@ -54,7 +54,12 @@ def test_a_file_that_stays_is_not_read_again(
     write_request(storage, "a", "pause")
     lookout, read = Lookout(storage), LocalFiles.read
     reads: list[str] = []
-    monkeypatch.setattr(LocalFiles, "read", lambda self, p: reads.append(p) or read(self, p))
+
+    def noted(self: LocalFiles, path: str) -> bytes:
+        reads.append(path)
+        return read(self, path)
+
+    monkeypatch.setattr(LocalFiles, "read", noted)
     for _ in range(5):
         assert seen(lookout) == {"a": "pause"}
     assert len(reads) == 2
@@ -90,7 +95,9 @@ def test_a_look_that_is_asked_for_begins_afterwards(storage: Storage) -> None:
             look = lookout.newest
             return look if look is not None and look.number >= number else None
 
-        assert wait_until(answer, "a look has been made").requests["a"].action == "stop"
+        look = wait_until(answer, "a look has been made")
+        assert look is not None
+        assert look.requests["a"].action == "stop"
 
 
 def test_what_is_to_be_written_is_written_before_the_end(storage: Storage) -> None:

@@ -1,4 +1,4 @@
-"""A node that is paused while it trains, on a real Ray: its resources are free, its bits the same."""
+"""A node that is paused while it trains, on a real Ray: what it held is free, its bits stay."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.helpers.training_runs import make_batches, make_storage, make_task
 from tests.helpers.waiting import wait_until
 
 pytestmark = pytest.mark.ray
-STEPS = 12
+STEPS = 20
 
 
 def node(**fields: Any) -> Node:
@@ -88,10 +88,10 @@ def test_a_paused_node_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     sweep = Steered(make_storage(tmp_path / "steered"), (made,))
     resources: Any = ray.available_resources
     assert sweep.run(lambda: resources().get("CPU") == 2.0) == (made.name,)
-    kinds = [kind for kind, _ in sweep.events]
-    assert [kind for kind in kinds if kind != "waiting"][-4:] == [
-        *("left", "resumed", "started", "finished")
-    ] or kinds.index("left") < kinds.index("finished")
+    kinds = [kind for kind, _ in sweep.events if kind != "waiting"]
+    assert (kinds[0], kinds[-2:]) == ("started", ["started", "finished"])
+    assert {"left", "resumed"} <= set(kinds)
+    assert "retried" not in kinds
     (inside,) = set(complete_states(sweep.storage)) - {made.name}
     assert int(inside.partition("-")[0]) in range(gated_loop.GATE, STEPS)
     expected, found = (
