@@ -121,7 +121,8 @@ def test_about_one_in_factor_goes_on_and_never_a_poorer_one(
 ) -> None:
     """Workers are free in any order; a better recipe of a rung never stays behind a poorer one."""
     draw = random.Random(seed)
-    halving, running = Halving(factor), []
+    halving = Halving(factor)
+    running: list[str] = []
     values: dict[str, float] = {}
     at: dict[int, dict[str, float]] = {}
     passed: dict[int, set[str]] = {}
