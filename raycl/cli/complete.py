@@ -47,6 +47,13 @@ def states(ctx: typer.Context, incomplete: str) -> list[str]:
     return _offered(lambda: [*_labels(ctx), _BEST, *_states(_storage(ctx))], incomplete)
 
 
+def nodes(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Nodes of the sweep that is named, or of all in the storage, as status shows them."""
+    from raycl.sweep.steering.names import short_name
+
+    return _offered(lambda: [short_name(n.name) for t in _trees(ctx) for n in t.nodes], incomplete)
+
+
 def recipe_labels(ctx: typer.Context, incomplete: str) -> list[str]:
     """Labels of the recipe's own file, as its plan shows them."""
     return _offered(lambda: [variant.label for variant in _defined(ctx).variants], incomplete)
@@ -91,12 +98,16 @@ def _sweeps(storage: Storage) -> list[str]:
     return stored_sweeps(storage)
 
 
-def _labels(ctx: typer.Context) -> list[str]:
+def _trees(ctx: typer.Context) -> list[Any]:
     from raycl.states.tree_record import read_tree_record
 
     storage = _storage(ctx)
     named = ctx.params.get("sweep") or ctx.params.get("name")
-    trees = [read_tree_record(storage, sweep) for sweep in ([named] if named else _sweeps(storage))]
+    return [read_tree_record(storage, sweep) for sweep in ([named] if named else _sweeps(storage))]
+
+
+def _labels(ctx: typer.Context) -> list[str]:
+    trees = _trees(ctx)
     nodes = (label for tree in trees for node in tree.nodes for label in node.recipes)
     return [*nodes, *(merge.label for tree in trees for merge in tree.merges)]
 

@@ -26,6 +26,7 @@ from raycl.cli import (
     recipes,
     reproduce,
     states,
+    steering,
     storage,
     sweep,
 )
@@ -76,6 +77,10 @@ for _command in (
     sweep.sweep,
     sweep.status,
     sweep.report,
+    steering.pause,
+    steering.stop,
+    steering.resume,
+    steering.retry,
     jobs.submit,
     states.evaluate,
     merge.merge,

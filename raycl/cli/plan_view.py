@@ -225,17 +225,19 @@ def print_status(name: str, nodes: Sequence[Mapping[str, Any]], console: Console
     )
     for node in left:
         recipes = "; ".join(node["recipes"][:3])
-        line = f"  {_node_text(node)} of {recipes}"
-        console.print(line, markup=False)
+        told = f"; {node['told']}" if node["told"] else ""
+        line = f"  {node['short']}  {_node_text(node)} of {recipes}{told}"
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _node_text(node: Mapping[str, Any]) -> str:
     """How far a node is that is not finished."""
     steps, saved = f"{node['steps']:,} steps", f"{node['saved']:,}"
+    where = f"{node['stage']} {node['first_step']}–{node['first_step'] + node['steps']}"
     if node["training"] and not node["saved"]:
-        return f"training, not yet saved: {node['stage']} ({steps})"
+        return f"training, not yet saved: {where} ({steps})"
     told = f"{saved} of {steps} saved" if node["saved"] else steps
-    return f"{'training' if node['training'] else 'to train'}: {node['stage']} ({told})"
+    return f"{'training' if node['training'] else 'to train'}: {where} ({told})"
 
 
 def print_merges_left(labels: Sequence[str], console: Console) -> None:

@@ -16,6 +16,8 @@ EVALUATIONS = "evaluations"
 BINDINGS = "bindings"
 SWEEPS = "sweeps"
 OVERLAPS = "overlaps"
+STEERING = "steering"
+FAILURES = "failures"
 
 STATE_MARK = "state.json"
 """The file of a state that is written last: a folder without it is no state."""
@@ -160,14 +162,29 @@ def node_lease(node: str) -> str:
     return f"{LEASES}/nodes/{node}"
 
 
+def lease_holders() -> str:
+    """The folder of the heartbeats of all processes that hold leases."""
+    return f"{LEASES}/holders"
+
+
 def lease_holder(holder: str) -> str:
     """The heartbeat of a process that holds leases."""
-    return f"{LEASES}/holders/{holder}"
+    return f"{lease_holders()}/{holder}"
 
 
 def lease_probe(name: str) -> str:
     """A file that is written to see whether the store honours conditions."""
     return f"{LEASES}/probe-{name}"
+
+
+def steering(node: str) -> str:
+    """What somebody has asked of a node: to pause, to stop, to go on, to try again."""
+    return f"{STEERING}/{node}.json"
+
+
+def failure(node: str) -> str:
+    """Why a sweep has given a node up."""
+    return f"{FAILURES}/{node}.json"
 
 
 def evaluations(state_name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import socket
 from pathlib import Path
@@ -28,3 +29,12 @@ def process_start(process: int) -> str | None:
         return None
     # The second field is the program's name in brackets, which may hold spaces.
     return stat.rpartition(")")[2].split()[19]
+
+
+def this_person() -> str:
+    """Who runs this process, and where: `anna@laptop`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"

@@ -25,6 +25,8 @@ from raycl.states.tree_record import (
 )
 from raycl.storage import Storage
 from raycl.sweep.in_training import in_training
+from raycl.sweep.steering.names import short_name
+from raycl.sweep.steering.status import told_of
 
 
 def write_description(
@@ -103,9 +105,9 @@ def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[st
 
     `finished` is false of a node whose state has a damaged mark, or lacks a file. `saved` are the
     steps up to the deepest state inside a node that is not finished, and `training` says whether a
-    sweep has it now. Requests: a listing of `states/`, a read of each node's mark and, where a node
-    is not finished, those of `in_training` and `_saved`. Raises InputError where the tree is
-    damaged.
+    sweep has it now. `told` is what somebody has asked of it or why it failed, if so. Requests: a
+    listing of `states/`, a read of each node's mark and, where a node is not finished, those of
+    `in_training`, `_saved`, `requests` and `failures`. Raises InputError where the tree is damaged.
     """
     nodes = read_tree_record(storage, name).nodes
     listing = list_states(storage)
@@ -117,17 +119,21 @@ def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[st
     }
     left = [node for node in nodes if node.name not in marks or node.name in problems]
     saved = _saved(storage, name, left, listing.bytes.keys() - listing.reduced)
-    training = in_training(storage, {node.name for node in left}) if left else frozenset()
+    names = {node.name for node in left}
+    training = in_training(storage, names) if left else frozenset()
+    told, unread = told_of(storage, names)
     lines = [
         {
             **node.model_dump(),
+            "short": short_name(node.name),
             "finished": node not in left,
             "saved": saved.get(node.name, 0),
             "training": node.name in training,
+            "told": told.get(node.name, ""),
         }
         for node in nodes
     ]
-    return lines, list(problems.values())
+    return lines, [*problems.values(), *unread]
 
 
 def _saved(

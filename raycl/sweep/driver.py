@@ -31,6 +31,8 @@ from raycl.sweep.growth import GrowingTree, Growth
 from raycl.sweep.leases import Leases, leases_work
 from raycl.sweep.node_trainings import NodeTrainings
 from raycl.sweep.retry_policy import NodeFailures
+from raycl.sweep.steering.lookout import Lookout
+from raycl.sweep.steering.obey import Steering
 from raycl.sweep.trackers import DEFAULT, tracker_callbacks
 from raycl.sweep.trial import TITLE, TrialTask, run_trial, trial_resources
 from raycl.sweep.tune_callback import Progress, Stopped
@@ -96,8 +98,9 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
 
     A node that fails is tried again from the deepest state in storage; an InputError is final at
     once. A failed node takes what is below it along, and the rest goes on. What another sweep in
-    the same storage trains is waited for, and taken over when that one is gone. SIGINT and SIGTERM
-    stop the trials and raise KeyboardInterrupt.
+    the same storage trains is waited for, and taken over when that one is gone. What people ask of
+    nodes (`raycl.sweep.steering`) is obeyed within seconds. SIGINT and SIGTERM stop the trials and
+    raise KeyboardInterrupt.
 
     Raises InputError where a node asks for more workers than the cluster can ever hold.
     """
@@ -114,7 +117,10 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
         claims = NodeClaims(storage, leases, least=least) if leases else None
         frontier = Frontier(tree.nodes, done, _slots(options.gpus), options.concurrent, claims)
         failures = NodeFailures(nodes, storage, trials.max_failures)
-        progress = Progress(frontier, nodes, on_event, failures.try_again, leases)
+        lookout = stack.enter_context(Lookout(storage))
+        steering = Steering(frontier, lookout, failures.forget)
+        progress = Progress(frontier, nodes, on_event, failures.try_again, leases, steering)
+        progress.obey()  # before a node starts
         stack.callback(release_everything)
         stack.enter_context(_quiet_environment())
         stack.enter_context(_signals_stop(progress))
@@ -212,9 +218,15 @@ def _train_what_is_free(tuner: tune.Tuner, progress: Progress) -> None:
 
 
 def _wait_for_others(frontier: Frontier, progress: Progress, growing: GrowingTree) -> None:
-    """Return when a node is free, when others have finished all of them, or when stopped."""
+    """Return when a node is free, when others have finished all of them, or when stopped.
+
+    A node is free, too, when somebody resumes it who had paused it.
+    """
     progress.tell_waiting()
-    while frontier.has_work and not progress.stopped:
+    while not progress.stopped:
+        progress.obey()
+        if not frontier.has_work:  # somebody has stopped what was left
+            return
         node = growing.next()
         if node is not None:
             frontier.put_back(node.name)  # ours already: it is asked for again at once

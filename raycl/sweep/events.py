@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from raycl.plan.tree import Node
 from raycl.units import format_memory
 
-Kind = Literal["started", "metrics", "finished", "retried", "failed", "waiting"]
+Kind = Literal[
+    "started",
+    "metrics",
+    "finished",
+    "retried",
+    "failed",
+    "waiting",
+    # Because somebody has asked for it:
+    "paused",
+    "stopped",
+    "resumed",
+    "left",
+]
+
+
+BY = "by "
+"""A reason that begins so says who has asked for what happened."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +46,7 @@ class SweepEvent:
         if self.kind == "metrics":
             text = f"{self.label}: " + ", ".join(_metric(*item) for item in self.metrics.items())
         if self.reason:
-            text += f": {self.reason}"
+            text += f" {self.reason}" if self.reason.startswith(BY) else f": {self.reason}"
         if self.skipped:
             text += f" ({len(self.skipped)} nodes below it are not trained)"
         return text
@@ -54,6 +70,11 @@ _AS_PEOPLE_READ: Mapping[str, Callable[[float], str]] = {
 
 def node_label(node: Node) -> str:
     """Stage, steps and whose they are: `german 100–200 (replay 5%)`."""
-    training, recipes = node.training, node.recipes
+    training = node.training
+    return node_title(training.stage, training.start, training.stop, node.recipes)
+
+
+def node_title(stage: str, first: int, last: int, recipes: Sequence[str]) -> str:
+    """The same of a node that is known by these facts alone."""
     whose = recipes[0] if len(recipes) == 1 else f"{len(recipes)} recipes"
-    return f"{training.stage} {training.start}–{training.stop} ({whose})"
+    return f"{stage} {first}–{last} ({whose})"

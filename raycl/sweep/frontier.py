@@ -68,7 +68,7 @@ class Frontier:
         self._done = set(self.existing)
         self.waiting = {node.name: node for node in nodes if node.name not in self._done}
         self._order = self._urgencies()
-        self._children: dict[str, list[str]] = {}
+        self._children: dict[str, dict[str, None]] = {}
         self._ready: list[str] = []
         self._enter(tuple(self.waiting.values()))
 
@@ -79,7 +79,7 @@ class Frontier:
         """Let nodes that wait already be found by their parents, or start."""
         for node in nodes:
             if node.parent is not None:
-                self._children.setdefault(node.parent, []).append(node.name)
+                self._children.setdefault(node.parent, {})[node.name] = None
             if node.parent not in self.waiting and node.parent not in self.running:
                 self._make_ready(node.name)
 
@@ -126,6 +126,10 @@ class Frontier:
         """Let a node start that was paused or frozen."""
         self.paused.discard(name)
         self.frozen.discard(name)
+
+    def is_open(self, name: str) -> bool:
+        """Whether the node is one of this tree, and neither done nor skipped."""
+        return name in self.waiting or name in self.running or name in self.failed
 
     @property
     def has_work(self) -> bool:
@@ -212,6 +216,23 @@ class Frontier:
         del self.running[name]
         self.waiting[name] = self._nodes[name]
         self._make_ready(name)
+
+    def leave(self, name: str) -> None:
+        """Let a node wait again that was left on purpose; other sweeps may take it meanwhile."""
+        self._claims.give_back(name)
+        self.put_back(name)
+
+    def retry(self, name: str) -> tuple[str, ...]:
+        """Let a failed node wait again, and what was skipped below it; returns these names."""
+        del self.failed[name]
+        lost, again = set(self.skipped), {name: self._nodes[name]}
+        for node in self._nodes.values():  # parents come before their children
+            if node.parent in again and node.name in lost:
+                again[node.name] = node
+        self.skipped = [node for node in self.skipped if node not in again]
+        self.waiting |= again
+        self._enter(tuple(again.values()))
+        return tuple(again)
 
     def complete(self, name: str) -> None:
         """Book a node whose end state is in storage; its children may start."""

@@ -25,9 +25,27 @@ def in_training(storage: Storage, nodes: Collection[str]) -> frozenset[str]:
     )
 
 
+def sweeps_live(storage: Storage) -> bool:
+    """Whether any sweep of this storage may be alive, as `in_training` judges it.
+
+    True where the storage has no leases, because then nothing tells. Requests: a listing of the
+    leases, and a read for each holder.
+    """
+    if not storage.has_conditional_writes:
+        return True
+    holders = storage.list(layout.lease_holders())
+    return any(_lives(storage, holder) for holder in holders)
+
+
+def _lives(storage: Storage, holder: str) -> bool:
+    try:
+        return not died_here(storage.read_bytes(layout.lease_holder(holder)))
+    except FileNotFoundError:  # ended meanwhile
+        return False
+
+
 def _holder_lives(storage: Storage, lease: str) -> bool:
     try:
-        holder = holder_of(storage.read_bytes(lease), storage.full_path(lease))
-        return not died_here(storage.read_bytes(layout.lease_holder(holder)))
+        return _lives(storage, holder_of(storage.read_bytes(lease), storage.full_path(lease)))
     except (FileNotFoundError, InputError):  # given back meanwhile, or written by a newer raycl
         return False

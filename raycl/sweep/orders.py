@@ -34,6 +34,8 @@ class News:
     """Whether the group's workers are gone."""
     waiting: bool
     """Whether no worker of the group has started yet."""
+    left: bool = False
+    """Whether the order counts as finished although it was left before its end."""
 
 
 class Orders:
@@ -41,6 +43,9 @@ class Orders:
 
     An order is finished once; a worker that starts anew goes on with the first that is not. After
     `close` there are no more orders, so that all workers agree on the last one.
+
+    An order can be left before its end. Rank 0 asks `must_leave` as it trains. When the workers
+    have stopped because of a yes, all of them hear so from `is_left`, and take the next order.
     """
 
     def __init__(self) -> None:
@@ -48,13 +53,16 @@ class Orders:
         self._given = self._finished = 0
         self._metrics: list[dict[str, Any]] = []
         self._started = self._closed = self._ended = False
+        self._must_leave = self._told_to_leave = self._left = False
         self._changed = asyncio.Event()
 
-    async def give(self, order: Order) -> None:
-        """Hand the next order to the workers; the one before must be finished."""
+    async def give(self, order: Order) -> int:
+        """Hand the next order to the workers; its number. The one before must be finished."""
         self._order, self._given = order, self._given + 1
+        self._must_leave = self._told_to_leave = self._left = False
         self._metrics.clear()
         self._tell()
+        return self._given - 1
 
     async def news(self, seconds: float) -> News:
         """Wait until there is something to tell of the latest order, or so many seconds."""
@@ -63,7 +71,28 @@ class Orders:
             await asyncio.wait_for(told, seconds)
         metrics = tuple(self._metrics)
         self._metrics.clear()
-        return News(metrics, self._is_finished(), self._ended, not self._started)
+        return News(metrics, self._is_finished(), self._ended, not self._started, self._left)
+
+    async def leave(self, number: int, wanted: bool) -> None:
+        """Have the workers save and leave the order with this number, or let them go on.
+
+        Where none has started yet, the order is withdrawn at once. Nothing happens where the order
+        is finished.
+        """
+        if number < self._finished:
+            return
+        self._must_leave = wanted
+        if wanted and not self._started:
+            await self.finish(number, left=True)
+
+    async def must_leave(self) -> bool:
+        """Whether the workers are to leave the latest order. After a yes `is_left` stands."""
+        self._told_to_leave |= self._must_leave
+        return self._must_leave
+
+    async def is_left(self) -> bool:
+        """Whether workers that have stopped before the end were to leave the latest order."""
+        return self._told_to_leave
 
     async def close(self) -> None:
         """Let the workers end as soon as they have nothing to train."""
@@ -90,12 +119,13 @@ class Orders:
         self._metrics.append(metrics)
         self._tell()
 
-    async def finish(self, number: int) -> None:
-        """Note that all workers have trained the order with this number.
+    async def finish(self, number: int, left: bool = False) -> None:
+        """Note that all workers have trained the order with this number, or have left it.
 
         They have to wait for each other first: one that starts later would pass over the order.
         """
-        self._finished = max(self._finished, number + 1)
+        if number >= self._finished:
+            self._finished, self._left = number + 1, left
         self._tell()
 
     def _is_finished(self) -> bool:

@@ -31,6 +31,10 @@ class NodeFailures:
         self._failures[name] += 1
         return self._failures[name] <= self._most
 
+    def forget(self, name: str) -> None:
+        """Count no earlier failure of the node any more."""
+        self._failures[name] = 0
+
     def _deepest(self, name: str) -> int:
         """The number of steps of the deepest stored state on the node's chain."""
         training = self._nodes[name].training

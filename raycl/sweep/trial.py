@@ -15,6 +15,7 @@ from raycl.storage import Storage
 from raycl.sweep.leases import Claim
 from raycl.sweep.node_trainings import NodeTrainings
 from raycl.sweep.orders import Order
+from raycl.sweep.steering.leaving import LeaveWatch
 from raycl.sweep.worker import Train, train_in_trial, train_with_workers
 from raycl.sweep.worker_group import GroupSize
 
@@ -32,6 +33,8 @@ INPUT_ERROR = "input_error"
 """Metric with which a trial says that trying again is of no use."""
 ELSEWHERE = "elsewhere"
 """Metric with which a trial says that another sweep has taken its node over."""
+LEFT = "left"
+"""Metric with which a trial says that it has left its node because somebody has asked for it."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,10 @@ def run_trial(config: dict[str, Any], trainings: NodeTrainings, task: TrialTask)
     try:
         if not task.still_ours(config[NODE]):
             tune.report({ELSEWHERE: True})
-        elif training.workers == 1:
-            train_in_trial(training, task.storage, tune.report, task.train)
-        else:
-            _train_with_workers(training, task, config[AGAIN])
+            return
+        with LeaveWatch(task.storage, config[NODE]) as watch:
+            if watch.asked() or not _train(training, task, config[AGAIN], watch):
+                tune.report({LEFT: True})
     except Exception as error:
         found = input_error_in(error)
         if found is None:
@@ -95,7 +98,11 @@ def run_trial(config: dict[str, Any], trainings: NodeTrainings, task: TrialTask)
         tune.report({INPUT_ERROR: str(found)})  # a result, as Tune would retry an exception
 
 
-def _train_with_workers(training: Training, task: TrialTask, again: bool) -> None:
+def _train(training: Training, task: TrialTask, again: bool, watch: LeaveWatch) -> bool:
+    """Train a node; returns whether it was trained to its end."""
+    order = Order(training, task.storage, task.train)
+    if training.workers == 1:
+        return train_in_trial(order, tune.report, watch)
     fewest = training.fewest_workers or training.workers
     size = GroupSize(training.workers, fewest, task.needs)
-    train_with_workers(Order(training, task.storage, task.train), size, tune.report, again)
+    return train_with_workers(order, size, tune.report, watch, again)

@@ -20,13 +20,15 @@ from raycl.plan.tree import Node
 from raycl.sweep.events import Kind, SweepEvent, node_label
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases
-from raycl.sweep.trial import ELSEWHERE, INPUT_ERROR, NODE
+from raycl.sweep.steering.obey import Steering
+from raycl.sweep.trial import ELSEWHERE, INPUT_ERROR, LEFT, NODE
 from raycl.sweep.worker_group import ROOM_SECONDS, WAITING
 from raycl.units import format_memory
 
 METRICS_SECONDS = 10.0
 """Between two events with metrics of one node."""
 _THEIRS = "another sweep trains it"
+_LEFT = "what it has trained is in storage, and what it held is free"
 _NOT_STARTED = "its workers have not started yet; the cluster may have no room"
 _TOLD = (
     "step",
@@ -46,7 +48,8 @@ class Stopped(Exception):
 class Progress(tune.Callback):
     """Books what becomes of each trial, tells it, and ends Tune when the sweep is stopped.
 
-    `try_again(node)` says whether a node whose trial died waits for another one.
+    `try_again(node)` says whether a node whose trial died waits for another one. `steering` says
+    what people ask of nodes; without it nobody can ask for anything.
     """
 
     def __init__(
@@ -56,7 +59,9 @@ class Progress(tune.Callback):
         on_event: Callable[[SweepEvent], None],
         try_again: Callable[[str], bool] = lambda _: False,
         leases: Leases | None = None,
+        steering: Steering | None = None,
     ) -> None:
+        self._steering = steering
         self._frontier, self._nodes, self._on_event = frontier, nodes, on_event
         self._try_again, self._leases = try_again, leases
         self.stopped = False
@@ -76,10 +81,15 @@ class Progress(tune.Callback):
 
     def tell_waiting(self) -> None:
         """Say of each node that could start that another sweep has it."""
-        waiting = self._frontier.waiting
+        waiting, held = self._frontier.waiting, self._frontier.paused | self._frontier.frozen
         for name, node in waiting.items():
-            if node.parent not in waiting:
+            if node.parent not in waiting and name not in held:
                 self._tell("waiting", name, reason=_THEIRS)
+
+    def obey(self) -> None:
+        """Carry out what people have asked of nodes since the last time, and tell it."""
+        for heard in self._steering.obey() if self._steering is not None else ():
+            self._tell(heard.kind, heard.node, reason=heard.reason)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune comes by about every tenth of a second."""
@@ -87,6 +97,7 @@ class Progress(tune.Callback):
             for trial in trials:
                 kill_trial(trial)  # promptly: its unsaved steps are lost either way
             raise Stopped
+        self.obey()
         self._tell_pending()
         if self._leases is not None and self._leases.doubtful:
             self._leases.doubtful = False
@@ -125,17 +136,24 @@ class Progress(tune.Callback):
         if result.get(ELSEWHERE):
             self._frontier.put_back(name)
             self._tell("waiting", name, reason=_THEIRS)
+        elif result.get(LEFT) and self._steering is not None:
+            self._steering.left(name)
+            self._tell("left", name, reason=_LEFT)
         elif reason := result.get(INPUT_ERROR):
             self._fail(name, str(reason))
         else:
             self._frontier.complete(name)
+            if self._steering is not None:
+                self._steering.finished(name)
             self._tell("finished", name)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial died; its node waits for another one, or is lost."""
         name, reason = self._ended(trial), self._reason(trial)
         if self._try_again(name):
-            self._frontier.put_back(name)
+            held = name in self._frontier.paused or name in self._frontier.frozen
+            wait_again = self._frontier.leave if held else self._frontier.put_back
+            wait_again(name)
             self._tell("retried", name, reason=reason)
         else:
             self._fail(name, reason)
@@ -159,6 +177,8 @@ class Progress(tune.Callback):
         return out_of_memory(node) if self._memory_kills > before else "its process died"
 
     def _fail(self, name: str, reason: str) -> None:
+        if self._steering is not None:
+            self._steering.failed(name, reason)
         self._tell("failed", name, reason=reason, skipped=self._frontier.fail(name, reason))
 
     def _tell(self, kind: Kind, name: str, **fields: Any) -> None:

@@ -14,7 +14,9 @@ from raycl.data.reading import read_ahead
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.sweep.orders import Order
+from raycl.sweep.steering.leaving import LeaveWatch
 from raycl.sweep.worker_group import GroupSize, KeptGroup, WorkerGroup
+from raycl.train.interruption import Interrupted
 
 Report = Callable[[dict[str, Any]], None]
 Asked = Callable[[], bool]
@@ -28,28 +30,36 @@ _kept = KeptGroup()
 """The worker group of this process, if it is a trial's."""
 
 
-def train_in_trial(
-    training: Training, storage: Storage, report: Report, train: Train | None = None
-) -> None:
-    """Train a node of one worker in the process of its trial."""
+def train_in_trial(order: Order, report: Report, watch: LeaveWatch) -> bool:
+    """Train a node of one worker in the process of its trial.
+
+    Returns whether it was trained to its end; if not, somebody wanted it left.
+    """
     from raycl.sweep.preemption import is_preempted
 
-    _run_loop(training, storage, _Rank(0, 1, report, is_preempted()), train)
+    rank = _Rank(0, 1, report, _either(is_preempted(), watch.asked))
+    return _trained(order, rank, lambda: watch.was_asked)
 
 
-def train_with_workers(order: Order, size: GroupSize, report: Report, again: bool) -> None:
+def train_with_workers(
+    order: Order, size: GroupSize, report: Report, watch: LeaveWatch, again: bool
+) -> bool:
     """Train a node of several workers from inside its Tune trial, with a group of workers.
 
     The group is the one that the trial before has left, or a new one. It is left for the next trial
-    where `again` says that there are more nodes of this size. Raises the workers' error; Tune then
-    decides whether the trial runs again.
+    where `again` says that there are more nodes of this size. Returns whether the node was trained
+    to its end; if not, somebody wanted it left. Raises the workers' error; Tune then decides
+    whether the trial runs again.
     """
     group = _kept.take(size) or WorkerGroup(size, train_worker)
-    group.train(order, report)
-    if again:
+    news = group.train(order, report, watch.tell)
+    if news.waiting:
+        group.abandon()
+    elif again:
         _kept.keep(group)
     else:
         group.end()
+    return not news.left
 
 
 def train_worker(config: dict[str, Any]) -> None:
@@ -62,18 +72,21 @@ def train_worker(config: dict[str, Any]) -> None:
     import ray.train
     from ray.train.collective import barrier
 
-    from raycl.sweep.preemption import is_preempted
+    from raycl.sweep.preemption import is_preempted, seldom
 
     context, orders = ray.train.get_context(), config["orders"]
     number, world = context.get_world_rank(), context.get_world_size()
+    asked = is_preempted()
+    if number == 0:
+        asked = _either(asked, seldom(lambda: bool(ray.get(orders.must_leave.remote()))))
     # Only rank 0 reports, and waits for nobody.
-    worker = _Rank(number, world, orders.report.remote, is_preempted())
+    worker = _Rank(number, world, orders.report.remote, asked)
     place = ray.get(orders.first.remote())
     while (order := ray.get(orders.order.remote(place))) is not None:
-        _run_loop(order.training, order.storage, worker, order.train)
+        to_the_end = _trained(order, worker, lambda: bool(ray.get(orders.is_left.remote())))
         barrier()  # a node is finished when all of its workers are through
         if number == 0:
-            ray.get(orders.finish.remote(place))
+            ray.get(orders.finish.remote(place, not to_the_end))
         place += 1
 
 
@@ -86,7 +99,30 @@ class _Rank:
     """How many workers the node has."""
     report: Report
     asked: Asked
-    """Whether the worker should save and end, because its machine is about to be taken away."""
+    """Whether the worker should save and end: its machine is about to be taken away, or somebody
+    has asked for it."""
+
+
+def _either(first: Asked, second: Asked) -> Asked:
+    return lambda: first() or second()
+
+
+def _trained(order: Order, rank: _Rank, is_left: Asked) -> bool:
+    """Train, and say whether the node was trained to its end.
+
+    `is_left` says of a training that was interrupted whether somebody wanted it so; all ranks hear
+    the same. Else its interruption is raised: a machine is taken away.
+    """
+    try:
+        _run_loop(order.training, order.storage, rank, order.train)
+        return True
+    except Interrupted:
+        if not is_left():
+            raise
+    from raycl.train.garbage import free
+
+    free()
+    return False
 
 
 def _run_loop(training: Training, storage: Storage, rank: _Rank, train: Train | None) -> None:

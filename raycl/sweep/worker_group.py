@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from raycl.cluster.ray_internals import is_confined, loopback_process_group
@@ -65,18 +66,27 @@ class WorkerGroup:
         """Whether its workers have neither failed nor ended."""
         return self._thread.is_alive()
 
-    def train(self, order: Order, report: Callable[[dict[str, Any]], None]) -> None:
-        """Train one node; raises what the workers raised, after which the group has ended."""
+    def train(
+        self,
+        order: Order,
+        report: Callable[[dict[str, Any]], None],
+        tell: Callable[[Callable[[bool], None]], None] = lambda _: None,
+    ) -> News:
+        """Train one node; the last news of it. `tell` gets what is to hear whether to leave it.
+
+        Raises what the workers raised, after which the group has ended.
+        """
         import ray
 
         told = False
-        ray.get(self._orders.give.remote(order))
+        number = ray.get(self._orders.give.remote(order))
+        tell(partial(self._orders.leave.remote, number))
         while True:
             news: News = ray.get(self._orders.news.remote(ROOM_SECONDS))
             for metrics in news.metrics:
                 report(metrics)
             if news.finished:
-                return
+                return news
             if news.ended:
                 ray.kill(self._orders)
                 raise self._error or RuntimeError("the workers ended before their node was trained")
@@ -92,6 +102,10 @@ class WorkerGroup:
             ray.get(self._orders.close.remote())
         self._thread.join()
         ray.kill(self._orders)
+
+    def abandon(self) -> None:
+        """Do not wait for workers that have not started; where they do later, they end at once."""
+        self._orders.close.remote()
 
     def _fit(self) -> None:
         import ray

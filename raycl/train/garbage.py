@@ -57,12 +57,17 @@ def freed_afterwards() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.collect()
-        if "torch._dynamo" in sys.modules:  # imported with the first block that is compiled
-            torch.compiler.reset()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        _trim_heap()
+        free()
+
+
+def free() -> None:
+    """Free what nothing holds any more. An exception that is under way holds all that it passed."""
+    gc.collect()
+    if "torch._dynamo" in sys.modules:  # imported with the first block that is compiled
+        torch.compiler.reset()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    _trim_heap()
 
 
 def _trim_heap() -> None:

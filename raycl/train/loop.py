@@ -12,6 +12,7 @@ from raycl.train.checkpoint.load import deepest_state, keep_state
 from raycl.train.division import divided
 from raycl.train.exchange import Question
 from raycl.train.garbage import freed_afterwards, no_collection_in_steps
+from raycl.train.interruption import Interrupted
 from raycl.train.kernels import kernels
 from raycl.train.observers import Observer, Observers, Report, Reporting
 from raycl.train.parallel.world import World, current_world
@@ -19,10 +20,6 @@ from raycl.train.trainer import Trainer
 from raycl.train.watchdog import Watchdog
 
 Batches = Callable[[int], Iterator[np.ndarray]]
-
-
-class Interrupted(Exception):
-    """Raised when training was asked to make room; its newest state is in storage."""
 
 
 def never() -> bool:

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 
 from raycl.storage import Storage
-from raycl.train.loop import Interrupted
+from raycl.train.interruption import Interrupted
 from raycl.train.parallel.world import World
 from tests.helpers.forked_processes import CONTEXT
 from tests.helpers.loaded_shares import assert_loads

@@ -49,8 +49,8 @@ def test_deep_rungs_come_first() -> None:
     halving = halved({label: value for value, label in enumerate("abcdefghi")})
     promoted = [halving.promote() for _ in range(3)]
     assert promoted == ["a", "b", "c"]
-    for value, label in enumerate("abc"):
-        halving.reached(label, 30, value)
+    for place, label in enumerate("abc"):
+        halving.reached(label, 30, place)
     for label, value in (("j", -1.0), ("k", -2.0), ("l", -3.0)):
         halving.enter(label, (10, 30, 90))
         halving.reached(label, 10, value)

@@ -24,6 +24,8 @@ FOLDERS = [
     layout.BINDINGS,
     layout.SWEEPS,
     layout.OVERLAPS,
+    layout.STEERING,
+    layout.FAILURES,
 ]
 FILES = ["state.json", "history.parquet", "manifest.json", "tree.json", "recipe.yaml"]
 FILES += ["losses.json", "seconds.json", "tokenizer.json", ".spool", "packed-"]

@@ -16,7 +16,8 @@ from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.train.checkpoint.load import load_model
 from raycl.train.checkpoint.stored_state import read_state
-from raycl.train.loop import Interrupted, train
+from raycl.train.interruption import Interrupted
+from raycl.train.loop import train
 from tests.helpers.elastic_machines import STEPS, training
 from tests.helpers.machines import run_on_machines
 from tests.helpers.slow_loop import steps_and_workers

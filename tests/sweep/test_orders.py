@@ -91,6 +91,43 @@ def test_a_trial_hears_that_its_workers_wait_and_that_they_are_gone() -> None:
     ]
 
 
+def test_an_order_is_left_when_rank_0_has_been_told_and_the_group_takes_the_next() -> None:
+    async def run() -> list[Any]:
+        orders, heard = Orders(), list[Any]()
+        await orders.first()
+        for name in ("a", "b"):
+            number = await orders.give(order(name))
+            heard.append(await orders.must_leave())
+            await orders.leave(number, True)
+            heard.append(await orders.is_left())  # a machine is taken away before rank 0 asks
+            heard.append(await orders.must_leave())
+            await orders.leave(number, False)
+            heard += [await orders.must_leave(), await orders.is_left()]
+            await orders.finish(number, left=name == "a")  # b has reached its end before
+            heard.append(await orders.news(5))
+            await orders.leave(number, True)
+        return heard
+
+    told = [False, False, True, False, True]
+    left, trained = (News((), True, False, False, left) for left in (True, False))
+    assert asyncio.run(run()) == [*told, left, *told, trained]
+
+
+def test_an_order_that_no_worker_has_begun_is_withdrawn() -> None:
+    async def run() -> tuple[News, int, Any]:
+        orders = Orders()
+        number = await orders.give(order("a"))
+        await orders.leave(number, False)
+        assert not (await orders.news(0.01)).finished
+        await orders.leave(number, True)
+        news = await orders.news(5)
+        await orders.close()
+        begins = await orders.first()
+        return news, begins, await asyncio.wait_for(orders.order(begins), 5)
+
+    assert asyncio.run(run()) == (News((), True, False, True, True), 1, None)
+
+
 class Group:
     """A stand-in for a worker group."""
 

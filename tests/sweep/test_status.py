@@ -44,19 +44,21 @@ def test_a_node_in_training_is_told_before_it_saves(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = "small: 2 of 3 nodes finished, 12 of 18 steps"
-    assert status(storage, capsys) == [first, f"  to train: new (6 steps) of {END}"]
+    short = chain_name(storage, 12).rpartition("-")[2][:12]
+    assert status(storage, capsys) == [first, f"  {short}  to train: new 6–12 (6 steps) of {END}"]
     with Leases(storage) as leases:
         assert leases.take(chain_name(storage, 12))
         assert status(storage, capsys) == [
             first,
-            f"  training, not yet saved: new (6 steps) of {END}",
+            f"  {short}  training, not yet saved: new 6–12 (6 steps) of {END}",
         ]
         save(storage, 10)
         assert status(storage, capsys) == [
             "small: 2 of 3 nodes finished, 16 of 18 steps",
-            f"  training: new (4 of 6 steps saved) of {END}",
+            f"  {short}  training: new 6–12 (4 of 6 steps saved) of {END}",
         ]
-    assert status(storage, capsys)[1] == f"  to train: new (4 of 6 steps saved) of {END}"
+    expected = f"  {short}  to train: new 6–12 (4 of 6 steps saved) of {END}"
+    assert status(storage, capsys)[1] == expected
 
 
 def save(storage: Storage, step: int) -> None:

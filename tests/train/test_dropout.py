@@ -15,7 +15,8 @@ from raycl.errors import InputError
 from raycl.plan.model_fields import is_noise, refuse_noise, trained_fields
 from raycl.plan.training import ModelSpec, Training
 from raycl.storage import Storage
-from raycl.train.loop import Interrupted, train
+from raycl.train.interruption import Interrupted
+from raycl.train.loop import train
 from raycl.train.start.fill import whole_model
 from tests.helpers.stored_tensors import difference, tensors
 from tests.helpers.training_runs import VOCABULARY, Notice, make_batches, make_storage, make_task

@@ -10,7 +10,7 @@ import pytest
 
 from raycl.storage import Storage
 from raycl.train import history
-from raycl.train.loop import Interrupted
+from raycl.train.interruption import Interrupted
 from raycl.train.model.language_model import LanguageModel
 from tests.helpers.stored_tensors import difference, tensors
 from tests.helpers.training_runs import Notice, make_storage, make_task, poison, run
