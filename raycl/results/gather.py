@@ -11,7 +11,7 @@ from raycl.evaluation.store import read_tasks
 from raycl.plan.anneal import Annealed
 from raycl.plan.chain import ChainStage
 from raycl.plan.mixture import Source
-from raycl.plan.training import Training
+from raycl.plan.training import Training, chains_of
 from raycl.recipe import Variant
 from raycl.recipe.rungs import recipe_rungs
 from raycl.recipe.sweep_plan import PlannedSweep
@@ -40,7 +40,7 @@ def gather(
         lambda rows: _on_rows(rows, sweep, states, failed), asked, command
     )
     outcomes = with_stops(
-        outcomes, sweep.definition, recipe_rungs(sweep.definition, sweep.trainings)
+        outcomes, sweep.definition, recipe_rungs(sweep.definition, chains_of(sweep.trainings))
     )
     outcomes = with_merges(outcomes, sweep.merges, states, rows_of(sweep.facts, rows))
     return with_starts(sweep, on_more_rows(outcomes, rows, sweep.facts, states.losses, command))
