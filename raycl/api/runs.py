@@ -66,10 +66,11 @@ class Runs:
         columns = ["stage", "recipes", "steps", "saved", "finished", "training", "name"]
         return pd.DataFrame(nodes)[columns].rename(columns={"name": "state"})
 
-    def best(self, by: str = "average") -> Model:
+    def best(self, by: str | None = None) -> Model:
         """The finished recipe, no baseline, with the lowest value in a column of the results.
 
-        By default that is the mean loss over old and new text; the name of a corpus means the loss
+        By default that is what the sweep's search compares, and in any other sweep the mean loss
+        over old and new text; the name of a corpus means the loss
         on it. Raises InputError where none is finished, or where the numbers do not compare.
         """
         tree = find_tree_record(self._place, self._chosen)

@@ -103,14 +103,12 @@ def steps(  # noqa: PLR0913 (each is an option of the command)
     Example: `raycl steps my.yaml --label 'replay 5%' --stage german --to 5`
     """
     from raycl.cli.plan_view import print_steps, stage_loss_weights, stage_trains, step_lines
-    from raycl.recipe.definition import corpus_facts, define, trainings
+    from raycl.recipe.definition import corpus_facts, define, trainings, with_stored_proposals
     from raycl.recipe.sweep_plan import resolve_inputs
     from raycl.storage import Storage
 
-    definition, place = (
-        define(recipe, overrides or (), scale),
-        Storage(storage) if storage else None,
-    )
+    place = Storage(storage) if storage else None
+    definition = with_stored_proposals(define(recipe, overrides or (), scale), place)
     # Rates and rows are the same on every device.
     resolution = resolve_inputs((definition,), place)
     whole = trainings(definition, corpus_facts(definition, place), resolution)

@@ -11,9 +11,12 @@ from collections.abc import Collection
 import pandas as pd
 
 from raycl.errors import InputError
+from raycl.recipe.schema.search import AVERAGE, Objective
 from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan
+from raycl.results.objective import objective_text
 from raycl.results.outcome import BASELINES
 from raycl.results.report.table import averages_are_alike
+from raycl.results.search_results import compared
 from raycl.results.stored_results import outcomes_of, stored_plan
 from raycl.results.table import results_table
 from raycl.states.earlier import earlier_names
@@ -24,28 +27,55 @@ _BY_LABEL = "Name a recipe by its label, or a state"
 
 
 def best_recipe(
-    storage: Storage, sweep: str, tree: TreeRecord, by: str = "average"
+    storage: Storage, sweep: str, tree: TreeRecord, by: str | None = None
 ) -> tuple[str, str]:
-    """Label and last state of the finished recipe, no baseline, with the lowest AVG.
+    """Label and last state of the best finished recipe, no baseline.
 
-    `by` names another column of the results table, or a corpus for its loss; the lowest value is
-    the best. It may be a merged model. Of equal ones it is the first in the table. Raises
-    InputError where no recipe is finished, where there is no such number, and where averages do not
-    exist or do not compare.
+    `by` names a column of the results table, or a corpus for its loss; the lowest value is the
+    best. Without it the sweep's search says what is compared, and in any other sweep it is AVG. It
+    may be a merged model. Of equal ones it is the first in the table. Raises InputError where no
+    recipe is finished, where there is no such number, where averages do not exist or do not
+    compare, and where a search has several objectives.
     """
     where = f"'best' of the sweep {sweep!r}"
     if _has_earlier_names(tree):
         problem = "an earlier version of raycl named its states, and their losses are not found"
         raise InputError(where, problem, _BY_LABEL)
-    own = _own_rows(_table(stored_plan(storage, sweep), storage))
+    plan = stored_plan(storage, sweep)
+    own = _own_rows(_table(plan, storage))
     finished = own[own["status"] == "finished"]
+    objective = _objective(plan)
     if finished.empty:
         problem = f"none of its {len(own)} recipes is finished"
         raise InputError(where, problem, "Run `raycl sweep` with its recipe again")
+    if by is None and objective is not None:
+        return _by_objective(finished, objective, where)
+    by = by or "average"
     column = "average" if by == "average" else _column(finished, by, where)
     if column == "average" and (unknown := _not_compared(finished)) is not None:
         raise InputError(where, *unknown)
     best = finished.sort_values(column, kind="stable").iloc[0]
+    return str(best["recipe"]), str(best["state"])
+
+
+def _objective(plan: SweepPlan) -> Objective | None:
+    """What the sweep's search compares by; None where that is AVG, as in every other sweep."""
+    search = plan.sweeps[0].definition.recipe.search
+    if search is None or search.objective == Objective(minimize=(AVERAGE,)):
+        return None
+    return search.objective
+
+
+def _by_objective(finished: pd.DataFrame, objective: Objective, where: str) -> tuple[str, str]:
+    found = compared(finished, objective)
+    if len(objective.goals) > 1:
+        problem = f"its search has {len(objective.goals)} objectives, and none of them comes first"
+        on_front = "; ".join(found.front[:8]) or "nobody"
+        raise InputError(where, problem, f"{_BY_LABEL}. On the Pareto front: {on_front}")
+    if found.best is None:
+        problem = f"no finished recipe has the numbers of its search: {objective_text(objective)}"
+        raise InputError(where, problem, _BY_LABEL)
+    best = finished[finished["recipe"] == found.best].iloc[0]
     return str(best["recipe"]), str(best["state"])
 
 
@@ -61,10 +91,11 @@ def _column(finished: pd.DataFrame, by: str, where: str) -> str:
 def states_to_keep(storage: Storage, sweep: str) -> frozenset[str]:
     """The states whose weights the sweep may still be asked for as its best.
 
-    That is the end of every recipe with the lowest AVG, of an anneal branch that of its trunk too,
-    from which `raycl extend` goes on; the deepest state of each recipe that is not finished; and
-    each merge that is not measured. Where averages are missing or do not compare, all recipes' ends
-    are among them. Raises InputError where the sweep's results cannot be computed.
+    That is the end of every recipe with the lowest AVG, or the best by the sweep's search; of an
+    anneal branch that of its trunk too, from which `raycl extend` goes on; the deepest state of
+    each recipe that is not finished; and each merge that is not measured. Where averages are
+    missing or do not compare, all recipes' ends are among them. Raises InputError where the
+    sweep's results cannot be computed.
     """
     tree = find_tree_record(storage, sweep)
     if _has_earlier_names(tree):
@@ -73,12 +104,22 @@ def states_to_keep(storage: Storage, sweep: str) -> frozenset[str]:
     own = _own_rows(_table(plan, storage))
     finished = own[own["status"] == "finished"]
     best, others = finished, own[own["status"] != "finished"]
-    if not finished.empty and _not_compared(finished) is None:
+    objective = _objective(plan)
+    if not finished.empty and objective is not None:
+        best = _kept(finished, objective)
+    elif not finished.empty and _not_compared(finished) is None:
         best = finished[finished["average"] == finished["average"].min()]
     trunks = _trunks(plan.sweeps[0], set(best["recipe"]))
     measured = set(finished["recipe"])
     merges = {merge.name for merge in plan.sweeps[0].merges if merge.label not in measured}
     return frozenset({*best["state"], *others["state"], *trunks, *merges}) - {""}
+
+
+def _kept(finished: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """The rows that a search may still be asked for; all where its numbers are not known."""
+    found = compared(finished, objective)
+    chosen = found.front if len(objective.goals) > 1 else [found.best]
+    return finished[finished["recipe"].isin(chosen)] if any(chosen) else finished
 
 
 def _trunks(sweep: PlannedSweep, labels: Collection[str]) -> set[str]:

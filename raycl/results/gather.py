@@ -56,7 +56,12 @@ def _on_rows(
         _outcome(variant, sweep.trainings[variant.label], states, wanted, bytes_per_token, failed)
         for variant in sweep.definition.variants
     ]
-    return [replace(o, outcome=replace(o.outcome, corpus_rows=corpus_rows)) for o in found]
+    search = sweep.definition.recipe.search
+    objective = search.objective if search else None
+    return [
+        replace(o, outcome=replace(o.outcome, corpus_rows=corpus_rows, objective=objective))
+        for o in found
+    ]
 
 
 def _outcome(

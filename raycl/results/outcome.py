@@ -10,6 +10,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from raycl.recipe.schema.search import Objective
 from raycl.units import Length
 
 VALIDATION = "validation/"
@@ -114,6 +115,8 @@ class RecipeOutcome:
     None where they are not known."""
     corpus_rows: Mapping[str, int] = field(default_factory=dict)
     """Training rows that each corpus has."""
+    objective: Objective | None = None
+    """What the sweep's search compares its recipes by; None where the sweep is no search."""
     notes: tuple[str, ...] = ()
     """Sentences on what is missing from the numbers of this recipe, and how to get it."""
 

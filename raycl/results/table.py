@@ -13,6 +13,7 @@ from raycl.errors import InputError
 from raycl.results.metrics import metric_columns
 from raycl.results.outcome import RecipeOutcome, corpora_of
 from raycl.results.parquet import read_parquet, write_parquet
+from raycl.results.search_results import FRONT, front_column, objective_of
 from raycl.storage import Storage, layout
 
 
@@ -44,7 +45,12 @@ def results_table(outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
     if any(outcome.notes for outcome in outcomes):
         after["note"] = [" ".join(outcome.notes) for outcome in outcomes]
     parts = [pd.DataFrame(columns), metric_columns(outcomes, corpora), pd.DataFrame(after)]
-    return pd.concat(parts, axis=1)
+    table = pd.concat(parts, axis=1)
+    objective = objective_of(outcomes)
+    if objective is not None and len(objective.goals) > 1:
+        place = list(table.columns).index("state")
+        table.insert(place, FRONT, front_column(table, objective))
+    return table
 
 
 _PLAIN = re.compile(r"[a-z0-9]+(\.[0-9]+)?( [a-z0-9]+(\.[0-9]+)?)*")

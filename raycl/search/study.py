@@ -196,13 +196,15 @@ class Study:
             return None
         most = self.search.budget.tokens if self.search.budget else None
         spent = self.spent.tokens
-        if most is not None and spent + found.tokens > most:
-            self.ended = (
-                f"The budget is spent: {format_count(spent)} of {format_count(most)} tokens, and "
-                f"the next recipe would take {format_count(found.tokens)}."
-            )
-            return None
-        return found
+        if most is None or spent + found.tokens <= most:
+            return found
+        next_one = f"the next recipe would take {format_count(found.tokens)}"
+        if not self.proposals:
+            where = f"{self.definition.where}: search.budget.tokens {format_count(most)}"
+            raise InputError(where, f"not enough for one: {next_one}", "Give more")
+        spent_text = f"{format_count(spent)} of {format_count(most)} tokens"
+        self.ended = f"The budget is spent: {spent_text}, and {next_one}."
+        return None
 
     def _over(self) -> str:
         """Why nothing more may be proposed; empty where it may."""
@@ -239,7 +241,9 @@ class Study:
                 continue
             tried.add(key)
             try:
-                return self._resolved(fields)
+                found = self._resolved(fields)
+                if found is not None:
+                    return found
             except InputError as error:
                 refused = error
                 results[key] = Known(fields, None)
@@ -260,8 +264,12 @@ class Study:
         text = f"{self.search.seed}/{len(self.proposals)}/{attempt}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
-    def _resolved(self, fields: Fields) -> Proposal:
-        """The point as a proposal with the tokens it would take. Raises InputError."""
+    def _resolved(self, fields: Fields) -> Proposal | None:
+        """The point as a proposal with the tokens it would take; None where it is no new training.
+
+        Values may differ and mean the same, such as shares of 1 and 2 in a mixture of one corpus.
+        Raises InputError where it cannot be trained.
+        """
         number = max((p.number for p in self.definition.proposals), default=-1) + 1
         source, name = self.search.sampler, self.definition.recipe.name
         made = Proposal(number=number, fields=dict(fields), source=source, sweep=name)
@@ -271,8 +279,13 @@ class Study:
         )
         whole = with_proposals(self.definition, (*self.definition.proposals, made))
         plan = plan_sweeps((whole,), self._storage, self._manifests, self._resolution)
-        chain = next(iter(plan.tree.recipes.values())).chain
-        tokens = left_alone(whole, number, plan) * chain.tokens_per_step
+        trained = {label: training.chain for label, training in plan.sweeps[0].trainings.items()}
+        own = {variant.label for variant in whole.proposed(number)}
+        ends = {label: chain.name(chain.steps) for label, chain in trained.items()}
+        if {ends[label] for label in own} <= {ends[label] for label in ends if label not in own}:
+            return None
+        per_step = next(iter(trained.values())).tokens_per_step
+        tokens = left_alone(whole, number, plan) * per_step
         return made.model_copy(update={"tokens": tokens})
 
     def _check_prices(self) -> None:

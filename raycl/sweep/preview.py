@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from raycl.cluster.memory import worker_memory
 from raycl.cluster.options import ClusterOptions
 from raycl.plan.scaling import Machine
-from raycl.recipe.definition import Definition
+from raycl.recipe.definition import Definition, with_stored_proposals
 from raycl.recipe.documents import documents_text
 from raycl.recipe.epochs import Repetition, repetition_text, repetitions
 from raycl.recipe.one_order import read_in_one_order
@@ -16,6 +17,8 @@ from raycl.recipe.seed import seed_text
 from raycl.recipe.stand_ins import knows_texts
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps, resolve_inputs
 from raycl.recipe.trained_again import trained_again
+from raycl.search.preview import with_preview
+from raycl.search.study import Spent
 from raycl.states.earlier import earlier_sentence
 from raycl.storage import Storage
 from raycl.sweep.vocabulary import ModelGrowth, Replaced, vocabulary_growth
@@ -42,12 +45,19 @@ def preview(
     storage: Storage | None = None,
     gpus: bool = False,
     machine: Machine | None = None,
+    spent: Callable[[], Spent] | None = None,
 ) -> Preview:
     """The plan of a definition over what storage holds, on CPUs, on GPUs or on known GPUs.
 
-    Raises InputError where something in the recipe cannot be trained, or not on such machines.
+    Of a search it has the proposals, or the first few that there would be; `spent` is given where
+    prices are known. Raises InputError where something in the recipe cannot be trained, or not on
+    such machines.
     """
+    definition = with_stored_proposals(definition, storage)
     resolution = resolve_inputs((definition,), storage, ClusterOptions(gpus=gpus).device)
+    searched: list[str] = []
+    if definition.is_search:
+        definition, searched = with_preview(definition, storage, resolution, spent)
     made = inspected(plan_sweeps((definition,), storage, resolution=resolution))
     made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())
     untrained = token_notes(made, storage) if storage is not None else []
@@ -59,6 +69,7 @@ def preview(
     new_tokens += [sentence for model in grown for sentence in model.sentences]
     new_tokens.append(documents_text(definition.recipe))
     said = (
+        *searched,
         *new_tokens,
         *knows_texts(definition.recipe, recipes),
         repetition_text(repeated),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from raycl.results.outcome import RecipeOutcome, corpora_of
 from raycl.results.report.canvas import Drawing, house_style
+from raycl.results.report.front import draw_front
 from raycl.results.report.learning_rate import draw_learning_rate
 from raycl.results.report.loss_by_tokens import draw_hand_off
 from raycl.results.report.max_learning_rate import draw_by_max_rate
@@ -20,6 +21,7 @@ def draw_figures(outcomes: Sequence[RecipeOutcome]) -> list[Drawing]:
     with house_style():
         drawings = [
             *(draw_hand_off(begun, corpus, appearance) for corpus in corpora_of(begun)),
+            draw_front(begun, appearance),
             draw_trade(begun, appearance),
             draw_by_max_rate(begun, appearance),
             draw_learning_rate(begun, appearance),

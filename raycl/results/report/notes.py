@@ -8,6 +8,8 @@ from raycl.results.metrics.effort import epochs
 from raycl.results.metrics.sides import Weights, differ, sides_of
 from raycl.results.outcome import RecipeOutcome, corpora_of, learned_corpora
 from raycl.results.report.number_text import share_text
+from raycl.results.search_results import objective_of, search_sentence
+from raycl.results.table import results_table
 
 
 def notes(outcomes: Sequence[RecipeOutcome]) -> list[str]:
@@ -16,8 +18,15 @@ def notes(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     found += [_of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes), _of_epochs(outcomes)]
     found += _of_parts(outcomes)
     found += _of_loss_weights(outcomes)
+    found.append(_of_search(outcomes))
     found += [note for outcome in outcomes for note in outcome.notes]
     return list(dict.fromkeys(note for note in found if note))
+
+
+def _of_search(outcomes: Sequence[RecipeOutcome]) -> str:
+    """What a search has found by its own objective."""
+    objective = objective_of(outcomes)
+    return "" if objective is None else search_sentence(results_table(outcomes), objective)
 
 
 def _of_stand_ins(outcomes: Sequence[RecipeOutcome]) -> str:

@@ -1,0 +1,71 @@
+"""A search in words, for a plan and for the beginning of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from raycl.recipe.proposals import Proposal
+from raycl.recipe.schema.search import Budget
+from raycl.recipe.search import as_text
+from raycl.recipe.space import Axis, Choices, written
+from raycl.results.objective import objective_text
+from raycl.search.study import Study
+from raycl.units import format_count
+
+
+def search_texts(study: Study) -> list[str]:
+    """What is searched, by which sampler, for what, until when, and what is known already."""
+    search = study.search
+    ends = [f"{search.trials:,} trials"] if search.trials is not None else []
+    ends += _budget(search.budget) if search.budget else []
+    space = "; ".join(f"{field} {_axis(axis)}" for field, axis in study.space.axes.items())
+    said = [
+        f"Search by {search.sampler} for {objective_text(search.objective)}, until "
+        f"{' or '.join(ends)}.",
+        f"Space: {space}.",
+    ]
+    if study.learned:
+        said.append(
+            f"{study.learned} results of other sweeps in the storage are known: the sampler is "
+            "told them first, and nothing is trained at their points."
+        )
+    if study.proposals:
+        said.append(
+            f"Proposed so far: {len(study.proposals)}, and {len(study.running)} of these have no "
+            "result yet."
+        )
+    return said
+
+
+def preview_text(study: Study, shown: Sequence[Proposal]) -> str:
+    """That the proposals shown are no more than a preview, and what the whole search may take."""
+    if not shown:
+        return study.ended
+    text = (
+        f"Shown are the first {len(shown)} proposals, as they are before any result. Nothing is "
+        "recorded."
+    )
+    if study.search.trials is None or len(shown) < 2:
+        return text
+    later = Fraction(sum(proposal.tokens for proposal in shown[1:]), len(shown) - 1)
+    tokens = shown[0].tokens + later * (study.search.trials - 1)
+    return f"{text} At their mean, all trials take about {format_count(float(tokens))} tokens."
+
+
+def _budget(budget: Budget) -> list[str]:
+    found = []
+    if budget.tokens is not None:
+        found.append(f"{format_count(budget.tokens)} tokens")
+    if budget.hours is not None:
+        found.append(f"{budget.hours:g} hours")
+    if budget.dollars is not None:
+        found.append(f"{budget.dollars:g} dollars")
+    return found
+
+
+def _axis(axis: Axis) -> str:
+    if isinstance(axis, Choices):
+        return f"one of {', '.join(map(as_text, axis.values))}"
+    bounds = f"{as_text(written(axis, axis.low))} to {as_text(written(axis, axis.high))}"
+    return bounds if axis.kind == "uniform" else f"{bounds} ({axis.kind})"
