@@ -67,6 +67,11 @@ class Training:
         return self.chain.stages[self.chain.stage_index(self.start)].trains
 
 
+def chains_of(recipes: Mapping[str, Training]) -> dict[str, Chain]:
+    """The chain of each recipe, by its label."""
+    return {label: training.chain for label, training in recipes.items()}
+
+
 def alike(training: Training) -> list[Training]:
     """The training in parts, in each of which the same weights are trained.
 

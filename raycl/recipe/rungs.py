@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from raycl.plan.chain import Chain
 from raycl.plan.early_stopping import bracket_of, rungs
-from raycl.plan.training import Training
 from raycl.recipe.definition import Definition
 from raycl.recipe.schema.search import EarlyStopping
 
@@ -28,8 +28,8 @@ class Rungs:
         return self.all[self.bracket :]
 
 
-def recipe_rungs(definition: Definition, trainings: Mapping[str, Training]) -> dict[str, Rungs]:
-    """The rungs of each proposed recipe, by its label; empty without early stopping.
+def recipe_rungs(definition: Definition, chains: Mapping[str, Chain]) -> dict[str, Rungs]:
+    """The rungs of each proposed recipe that has a chain, by its label; empty without early stopping.
 
     Branches that anneal off a recipe wait nowhere, and neither do baselines.
     """
@@ -37,14 +37,13 @@ def recipe_rungs(definition: Definition, trainings: Mapping[str, Training]) -> d
     if search is None or search.early_stopping is None:
         return {}
     return {
-        variant.label: _rungs(trainings[variant.label], search.early_stopping, variant.proposals[0])
+        variant.label: _rungs(chains[variant.label], search.early_stopping, variant.proposals[0])
         for variant in definition.variants
-        if variant.kind == "sweep" and variant.proposals and variant.label in trainings
+        if variant.kind == "sweep" and variant.proposals and variant.label in chains
     }
 
 
-def _rungs(training: Training, stopping: EarlyStopping, number: int) -> Rungs:
-    chain = training.chain
+def _rungs(chain: Chain, stopping: EarlyStopping, number: int) -> Rungs:
     index = [stage.name for stage in chain.stages].index(stopping.stage)
     steps = chain.stages[index].steps
     first = float(stopping.first.steps(steps, chain.tokens_per_step))

@@ -21,7 +21,7 @@ from raycl.plan.model_facts import ModelFacts
 from raycl.plan.planned_memory import Place, on_gpus
 from raycl.plan.scaling import Machine
 from raycl.plan.stored import StoredTree, states_gone_on_from
-from raycl.plan.training import Training
+from raycl.plan.training import Training, chains_of
 from raycl.plan.tree import Node, Tree, build_tree
 from raycl.recipe.definition import (
     LEAST_SHARED,
@@ -246,7 +246,7 @@ def _joined(sweeps: Sequence[PlannedSweep]) -> Tree:
         for variant in sweep.definition.variants:
             group = later if variant.proposals else base
             group[named[variant.label]] = sweep.trainings[variant.label]
-        found = recipe_rungs(sweep.definition, sweep.trainings)
+        found = recipe_rungs(sweep.definition, chains_of(sweep.trainings))
         cuts |= {named[label]: rungs.steps for label, rungs in found.items()}
     tree = build_tree(base, LEAST_SHARED)
     return graft(tree, later, cuts).tree if later else tree

@@ -10,7 +10,7 @@ from raycl.data.manifest import Manifest
 from raycl.evaluation.store import read_tasks
 from raycl.plan.anneal import Annealed
 from raycl.plan.shifted import Shifted
-from raycl.plan.training import Training
+from raycl.plan.training import Training, chains_of
 from raycl.recipe import Variant
 from raycl.recipe.rungs import recipe_rungs
 from raycl.recipe.sweep_plan import PlannedSweep
@@ -41,7 +41,7 @@ def gather(
         lambda rows: _on_rows(rows, sweep, states, failed), asked, command
     )
     outcomes = with_stops(
-        outcomes, sweep.definition, recipe_rungs(sweep.definition, sweep.trainings)
+        outcomes, sweep.definition, recipe_rungs(sweep.definition, chains_of(sweep.trainings))
     )
     wanted = rows_of(sweep.facts, rows)
     outcomes = with_merges(outcomes, sweep.merges, states, wanted)

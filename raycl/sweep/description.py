@@ -28,6 +28,7 @@ from raycl.storage import Storage
 from raycl.sweep.in_training import in_training
 from raycl.sweep.steering.names import short_name
 from raycl.sweep.steering.status import told_of
+from raycl.sweep.stopped_early import stopped_early
 
 
 def write_description(
@@ -159,6 +160,13 @@ def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[st
     names = {node.name for node in left}
     training = in_training(storage, names) if left else frozenset()
     told, unread = told_of(storage, names)
+    if left:
+        told = (
+            stopped_early(
+                storage, name, left, training | {node for node, steps in saved.items() if steps}
+            )
+            | told
+        )
     lines = [
         {
             **node.model_dump(),

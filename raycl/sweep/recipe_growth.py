@@ -23,6 +23,7 @@ from raycl.states.reduced import held
 from raycl.storage import Storage
 from raycl.sweep.description import add_to_description
 from raycl.sweep.growth import NOTHING, Addition
+from raycl.sweep.steering.record import thawed
 from raycl.sweep.waiting import Waiting
 
 _MOST_AT_ONCE = 100
@@ -211,13 +212,16 @@ class RecipeGrowth:
                     self._arrived(node, only=variant.label)
 
     def _remember(self, plan: SweepPlan) -> None:
-        """Note which rungs recipes have reached and passed, as storage has it."""
+        """Note which rungs recipes have reached and passed, and which somebody lets them pass."""
         for node in self.tree.nodes:
             for label in node.recipes:
                 if plan.stored.done(node):
                     self._waiting.passed(label, node.training.start)
                 if node.name in self._finished:
                     self._waiting.reached(label, node.training.stop)
+        for name in thawed(self._storage, self._frozen_now()):
+            for label in self._nodes[name].recipes:
+                self._waiting.passed(label, self._nodes[name].training.start)
 
     def _arrived(self, node: Node, only: str | None = None) -> None:
         for variant in self._proposed():

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from raycl.plan.early_stopping import Halving
-from raycl.plan.training import Training
+from raycl.plan.training import Training, chains_of
 from raycl.plan.tree import Node
 from raycl.recipe.definition import Definition
 from raycl.recipe.rungs import Rungs, recipe_rungs
@@ -44,7 +44,7 @@ class Waiting:
         self, definition: Definition, recipes: Mapping[str, Training]
     ) -> dict[str, tuple[int, ...]]:
         """Let recipes take part; returns the steps at which each of them waits."""
-        found = recipe_rungs(definition, recipes)
+        found = recipe_rungs(definition, chains_of(recipes))
         for label, rungs in found.items():
             self._rungs[label] = rungs
             self._tokens[label] = recipes[label].chain.tokens_per_step

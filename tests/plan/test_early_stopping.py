@@ -49,8 +49,8 @@ def test_deep_rungs_come_first() -> None:
     halving = halved({label: value for value, label in enumerate("abcdefghi")})
     promoted = [halving.promote() for _ in range(3)]
     assert promoted == ["a", "b", "c"]
-    for value, label in enumerate("abc"):
-        halving.reached(label, 30, value)
+    for place, label in enumerate("abc"):
+        halving.reached(label, 30, place)
     for label, value in (("j", -1.0), ("k", -2.0), ("l", -3.0)):
         halving.enter(label, (10, 30, 90))
         halving.reached(label, 10, value)
@@ -121,7 +121,8 @@ def test_about_one_in_factor_goes_on_and_never_a_poorer_one(
 ) -> None:
     """Workers are free in any order; a better recipe of a rung never stays behind a poorer one."""
     draw = random.Random(seed)
-    halving, running = Halving(factor), []
+    halving = Halving(factor)
+    running: list[str] = []
     values: dict[str, float] = {}
     at: dict[int, dict[str, float]] = {}
     passed: dict[int, set[str]] = {}

@@ -11,10 +11,16 @@ import pytest
 from raycl.errors import InputError
 from raycl.recipe.definition import Definition
 from raycl.recipe.proposals import add_proposal, read_proposals
+from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.search.study import Study
 from raycl.states.tree_record import read_tree_record
 from raycl.storage import Storage
+from raycl.sweep.description import progress
+from raycl.sweep.growth import NOTHING
 from raycl.sweep.pipeline import sweep
+from raycl.sweep.recipe_growth import RecipeGrowth
+from raycl.sweep.search import SearchRun
+from raycl.sweep.steering.record import write_request
 from tests.helpers.growing_sweeps import (
     FIELD,
     SEARCH,
@@ -234,3 +240,71 @@ def test_recipes_that_wait_leave_their_tokens_to_others(
     assert len(result.table) > 6
     trained = sum(node.steps for node in cluster.trained) * 128
     assert trained <= tokens
+
+
+@pytest.mark.usefixtures("proposers")
+def test_status_and_results_tell_who_was_stopped_where(
+    storage: Storage, cluster: GrowingCluster
+) -> None:
+    result = sweep(searched(early_stopping=STOPPING), storage, report=silent)
+    notes = result.table["note"][result.table["status"] == "stopped"]
+    assert notes.str.contains(r"stopped at step \d+ of 40 by asha, with average 3\.00\d\d").all()
+    nodes, problems = progress(storage, "small")
+    assert problems == []
+    left = [node for node in nodes if not node["finished"]]
+    assert len(nodes) - len(left) == len(cluster.trained)
+    assert all("stopped at step" in node["told"] for node in left)
+    first = next(node for node in left if node["first_step"] == 22)
+    assert first["told"] == "stopped at step 22 of 40 by asha"
+
+
+@pytest.mark.usefixtures("proposers")
+def test_what_somebody_resumes_goes_on_in_the_next_run(
+    storage: Storage, cluster: GrowingCluster
+) -> None:
+    definition = searched(early_stopping=STOPPING)
+    sweep(definition, storage, report=silent)
+    frozen = next(n for n in progress(storage, "small")[0] if not n["finished"])
+    write_request(storage, frozen["name"], "resume")
+    before = len(cluster.trained)
+    sweep(definition, storage, report=silent)
+    assert next(node.name for node in cluster.trained[before:]) == frozen["name"]
+    told: list[str] = []
+    sweep(definition, storage, report=told.append)
+    assert told[0].startswith("Nothing to train")
+
+
+def test_two_processes_share_a_search(
+    storage: Storage, cluster: GrowingCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one proposes, trains, and lets a recipe pass its rung: this one finds all of it."""
+    definition = searched(early_stopping=STOPPING)
+    propose(monkeypatch, rates(RATES[:1]))
+    begun = SearchRun(storage, silent).begin([definition])
+    mine = RecipeGrowth(plan_sweeps(begun, storage), storage, report=silent)
+    assert len(mine.tree.recipes) == 1
+    propose(monkeypatch, rates(RATES))
+    sweep(definition, storage, report=silent)
+    added = mine.look()
+    assert len(mine.tree.recipes) == 9
+    assert {node.name for node in cluster.trained} >= added.finished
+    # All that the other one has trained is finished here, or free to be found finished.
+    passed = added.finished | added.thawed
+    assert {n.name for n in cluster.trained if n.training.stop > 22} <= passed
+    assert added.frozen.isdisjoint(passed)
+    assert mine.look() == NOTHING
+
+
+def test_hyperband_lets_some_recipes_wait_later(
+    storage: Storage, cluster: GrowingCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    propose(monkeypatch, rates([1e-3 + 1e-4 * number for number in range(20)]))
+    stopping = {**STOPPING, "kind": "hyperband", "first": "4 steps"}  # rungs at 4 and 12 of 20
+    result = sweep(searched(early_stopping=stopping, trials=20), storage, report=silent)
+    own: dict[float, set[int]] = {}
+    for node in cluster.trained:
+        if node.training.stage == "new":
+            own.setdefault(rate_of(node.training), set()).add(node.training.stop - 20)
+    first = [min(stops) for stops in own.values()]
+    assert first.count(4) > first.count(12) > first.count(20) > 0
+    assert (result.table["status"] == "finished").sum() >= first.count(20)
