@@ -14,7 +14,8 @@ from raycl.cli.steering import NodeName
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
-    from raycl.recipe.branching import Branching, Wanted
+    from raycl.recipe.branch_place import Wanted
+    from raycl.recipe.branching import Branching
     from raycl.storage import Storage
 
 
@@ -68,7 +69,7 @@ def _wanted(
     at: str,
     overrides: Sequence[str],
 ) -> Wanted:
-    from raycl.recipe.branching import Wanted
+    from raycl.recipe.branch_place import Wanted
     from raycl.sweep.steering.names import named_nodes
 
     node, sweep, label = meant
@@ -117,7 +118,7 @@ def _told(made: Branching, trains: bool) -> list[str]:
     else:
         lines = [f"{made.label}: leaves {left}, at the state {made.state}"]
     lines.append(
-        f"It shares {made.shared:,} of its {made.steps:,} steps with that recipe; "
+        f"It shares {made.departure.step:,} of its {made.steps:,} steps with that recipe; "
         f"{made.to_train:,} are left to train for it"
     )
     if trains:

@@ -94,14 +94,26 @@ def repetitions(chains: Iterable[Chain]) -> list[Repetition]:
     """
     found: dict[tuple[str, str, bool], set[Fraction]] = {}
     for chain in chains:
-        for stage in chain.stages:
-            supplied = stage.mixture.supplied(np.array([stage.steps]))[:, 0]
-            for source, rows in zip(stage.mixture.sources, supplied.tolist(), strict=True):
-                read = rows if source.replay else source.first + rows
-                if rows and read > source.limit:
-                    key = stage.name, source.corpus, source.replay
-                    found.setdefault(key, set()).add(Fraction(read, source.limit))
+        for key, (read, limit) in _read_by(chain).items():
+            if read > limit:
+                found.setdefault(key, set()).add(Fraction(read, limit))
     return [Repetition(*key, min(times), max(times)) for key, times in found.items()]
+
+
+def _read_by(chain: Chain) -> dict[tuple[str, str, bool], tuple[int, int]]:
+    """The rows that a chain reads, and those there are, by stage, corpus and whether it is replay.
+
+    A stage whose fields change inside it has several parts, and counts as one.
+    """
+    read: dict[tuple[str, str, bool], tuple[int, int]] = {}
+    for stage in chain.stages:
+        supplied = stage.mixture.supplied(np.array([stage.steps]))[:, 0]
+        for source, rows in zip(stage.mixture.sources, supplied.tolist(), strict=True):
+            if rows:
+                key = stage.name, source.corpus, source.replay
+                before = read.get(key, (0, 0))[0] if source.replay else source.first
+                read[key] = before + rows, source.limit
+    return read
 
 
 def repetition_text(found: Iterable[Repetition]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from raycl.data.manifest import fingerprinted, load_manifest, write_manifest
 from raycl.data.tokenizer import store_tokenizer
-from raycl.recipe.branching import Wanted
+from raycl.recipe.branch_place import Wanted
 from raycl.recipe.definition import Definition, definition_of
 from raycl.recipe.stored_recipe import read_recipe
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps

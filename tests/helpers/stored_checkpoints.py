@@ -17,7 +17,7 @@ from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.tensors import named_tensors
 from raycl.train.parallel.world import World
 from raycl.train.start.fill import whole_model
-from tests.helpers.finished_sweep import _tokenizer
+from tests.helpers.finished_sweep import small_tokenizer
 from tests.helpers.state_marks import state_mark
 from tests.helpers.training_runs import LENGTH, VOCABULARY, make_corpus
 
@@ -67,7 +67,7 @@ def stored_family(folder: Path, family: str) -> Storage:
     """A storage with a state of random, rather large weights, its corpus and its tokenizer."""
     storage, spec = Storage(folder), ModelSpec(FAMILIES[family], initialization="transformers")
     make_corpus(storage, "new")
-    tokenizer = store_tokenizer(storage, _tokenizer())
+    tokenizer = store_tokenizer(storage, small_tokenizer())
     manifest = fingerprinted(load_manifest(storage, "corpora/new"), tokenizer=tokenizer)
     write_manifest(storage, "corpora/new", manifest)
     origin = CorpusOrigin(folder="corpora/new", fingerprint=manifest.fingerprint)

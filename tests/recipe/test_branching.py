@@ -18,7 +18,7 @@ from raycl.recipe.written_recipe import written_recipe
 from raycl.results.gather import gather
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.stored_states import StoredStates
-from raycl.states.mark import read_mark, write_mark
+from raycl.states.mark import read_mark, remove_state, write_mark
 from raycl.storage import Storage
 from raycl.train.checkpoint.reduce import keep_weights
 from tests.helpers.branched_sweep import (
@@ -65,7 +65,7 @@ def test_a_branch_ends_with_the_bits_of_a_recipe_that_is_trained_in_one_go(
 ) -> None:
     made = branched(storage, {"new.replay": "20%"})
     assert (made.label, made.departure.step) == (LABEL, 9)
-    assert (made.shared, made.steps, made.to_train) == (9, 12, 3)
+    assert (made.steps, made.to_train) == (12, 3)
     plan = trained_again(storage)
     assert [(node.training.start, node.steps) for node in plan.left] == [(9, 3)]
     end = outcomes(storage)[LABEL].state
@@ -130,7 +130,7 @@ def test_a_branch_off_a_branch_keeps_what_was_changed_before(storage: Storage) -
     assert (more.departure.step, more.to_train) == (12, 2)
     other = branched(storage, {"new.schedule.max_lr": "1e-3"}, label=LABEL)
     assert other.label == "replay 50%, from new 3: replay 20%, max_lr 1e-3"
-    assert (other.shared, other.to_train) == (9, 3)
+    assert (other.departure.step, other.to_train) == (9, 3)
 
 
 def test_the_state_of_a_branch_stays(storage: Storage) -> None:
@@ -157,6 +157,23 @@ def test_the_branch_leaves_at_the_nearest_state_before_the_step(
     made = plan_branch(finished, wanted({"new.replay": "20%"}, at=at))
     assert (made.departure.step, made.to_train) == (step, 12 - step)
     assert ("from new" in made.label) == (step > 6)
+
+
+def test_a_shorter_stage_goes_on_from_a_state_before_its_new_end(finished: Storage) -> None:
+    made = plan_branch(finished, wanted({"new.steps": 5}))
+    assert (made.departure.step, made.steps, made.to_train) == (9, 11, 2)
+    anew = plan_branch(finished, wanted({"new.steps": 2}))
+    assert (anew.state, anew.steps, anew.to_train) == (None, 8, 2)
+
+
+def test_a_recipe_in_training_is_left_at_its_newest_state(storage: Storage) -> None:
+    end = outcomes(storage)["replay 50%"].state
+    remove_state(storage, end)
+    made = branched(storage, {"new.replay": "20%"})
+    assert (made.departure.step, made.to_train) == (9, 3)
+    plan = trained_again(storage)
+    assert sum(node.steps - plan.stored.done(node) for node in plan.left) == 6
+    assert outcomes(storage)["replay 50%"].state == end
 
 
 def test_a_longer_stage_goes_on_from_its_end(finished: Storage) -> None:
@@ -195,10 +212,12 @@ def test_a_branch_of_fields_of_later_keeps_the_other_stages(tmp_path: Path) -> N
         ({"new.workers": 2}, "the number of workers changes no state"),
         ({"new.anneal.length": 2}, "an anneal leaves the stage"),
         ({"new.relpay": "1%"}, "no field that changes inside a stage"),
+        ({"new.steps": "few"}, "'few'"),
         ({"new.replay": "much"}, "'much' is not a number"),
         ({"new.mixture": "french"}, "no corpus 'french'"),
-        ({"new.steps": 2}, "after which the stage has 2 steps in all"),
         ({"new.schedule.max_lr": 30}, "AdamW would move each weight"),
+        ({"new.schedule": "nonsense"}, "there is no such schedule. Give rewarm, reuse, continue"),
+        ({"new.schedule.decay": "1%"}, "the schedule from 3 steps on: decay: unknown field"),
         ({"new.replay": "0.1%"}, "too small to give one row"),
     ],
 )

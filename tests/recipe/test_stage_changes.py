@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raycl.cli.plan_view import step_lines
 from raycl.errors import InputError
 from raycl.plan.chain import Chain
 from raycl.recipe import expand, parse_recipe, resolve
+from raycl.recipe.epochs import repetitions
 from raycl.recipe.search import label_of
 from raycl.recipe.variants import Branch
 from raycl.units import parse_length
@@ -150,6 +152,22 @@ def test_the_label_says_from_where_on_what_changes() -> None:
     fields = {"german.replay": "5%", "german.changes": written}
     label = "replay 5%, from german 120: replay 10%, schedule linear, max_lr 1e-3"
     assert label_of(fields) == label
+
+
+def test_the_steps_of_all_parts_are_shown() -> None:
+    branch = chain(new_part(7, replay="50%"))
+    lines = step_lines(branch, "new", 0, None)
+    assert [line["step"] for line in lines] == list(range(20))
+    assert [line["learning_rate"] for line in lines] == branch.learning_rates(20, 40).tolist()
+    assert lines == step_lines(branch, "new", 0, 7) + step_lines(branch, "new", 7, None)
+
+
+def test_a_stage_with_parts_reads_a_corpus_as_often_as_without() -> None:
+    known = facts({"old": 300, "new": 60})
+    fields = {"at_end": "repeat", "replay": "10%"}
+    whole = resolved(changed(1, **fields), known)
+    parts = resolved(changed(1, changes=[new_part(15, replay="10%")], **fields), known)
+    assert repetitions([whole]) == repetitions([parts]) != []
 
 
 def test_baselines_of_changing_stages_are_refused() -> None:

@@ -29,8 +29,11 @@ _SCHEDULE: TypeAdapter[BaseSchedule] = TypeAdapter(Schedule)
 
 
 def _schedule_form(value: Any) -> Any:
-    """A schedule by name as its fields; whatever else is no mapping is refused later."""
-    return frozen(PRESETS[value] if isinstance(value, str) and value in PRESETS else value)
+    """A schedule by name as its fields. Raises FieldError where no schedule has the name."""
+    if isinstance(value, str) and value not in PRESETS:
+        known = ", ".join(PRESETS)
+        raise FieldError("there is no such schedule", f"Give {known}, or fields: {{max_lr: 1e-4}}")
+    return frozen(PRESETS[value] if isinstance(value, str) else value)
 
 
 class StageChange(Configuration):
@@ -116,5 +119,6 @@ def _told(change: StageChange, error: ValidationError) -> FieldError:
     if isinstance(cause, FieldError):
         return FieldError(f"the schedule from {change.start} on: {cause.problem}", cause.remedy)
     field = ".".join(map(str, first["loc"][1:])) or "kind"
-    problem = f"the schedule from {change.start} on: {field}: {first['msg']}"
+    what = "unknown field" if first["type"] == "extra_forbidden" else first["msg"]
+    problem = f"the schedule from {change.start} on: {field}: {what}"
     return FieldError(problem, "Give fields of the stage's own schedule, or a whole one by `kind`")
