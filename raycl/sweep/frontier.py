@@ -5,32 +5,11 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol
 
 from raycl.plan.order_of_work import Urgency, node_time, order_of_work
-from raycl.plan.reservation import Busy, Reservation, reservation
 from raycl.plan.tree import Node
-
-
-class Claims(Protocol):
-    """Decides which of several sweeps that share a storage trains a node."""
-
-    def ask(self, node: str) -> Literal["ours", "theirs", "done"]:
-        """Take the node if it is free: `ours`. Else another sweep trains it, or it is `done`."""
-
-    def give_back(self, node: str) -> None:
-        """Let other sweeps take the node."""
-
-
-class Alone:
-    """Claims for a sweep that shares its storage with no other: it may train every node."""
-
-    def ask(self, node: str) -> Literal["ours", "theirs", "done"]:  # noqa: ARG002
-        """Always `ours`."""
-        return "ours"
-
-    def give_back(self, node: str) -> None:
-        """Do nothing, because no other sweep waits for the node."""
+from raycl.sweep.claiming import Alone, Answer, Claims
+from raycl.sweep.room import Room, fewest_workers
 
 
 class Frontier:
@@ -42,8 +21,6 @@ class Frontier:
     they do not make it wait longer (`raycl.plan.reservation`). A node that `claims` says is another
     sweep's is passed over, and asked for again later. While `is_shared()`, others use the cluster
     too and `slots()` is this sweep's part of it, which no node exceeds.
-
-    There is no clock: a node that completes tells how much of that time has passed since it began.
 
     The tree may grow while it is trained (`add`). A node that is paused does not start, and the
     sweep waits for it; one that is frozen does not start either, and the sweep ends without it and
@@ -60,21 +37,15 @@ class Frontier:
         is_shared: Callable[[], bool] = lambda: False,
         time: Callable[[Node], float] = node_time,
     ) -> None:
-        self._slots, self._concurrent, self._time = slots, concurrent, time
+        self._room, self._time = Room(slots, concurrent, is_shared), time
         self._claims, self.is_shared = claims or Alone(), is_shared
         self._nodes = {node.name: node for node in nodes}
         self._times = {node.name: time(node) for node in nodes}
-        self._size = 0.0  # the slots, as they were at the last question
-        self._now = 0.0
-        self._ends: dict[str, float] = {}
-        self._reserved: Reservation | None = None
         self.existing = tuple(name for name in finished if name in self._nodes)
         self.finished: list[str] = []
         self.elsewhere: list[str] = []
         self.failed: dict[str, str] = {}
         self.skipped: list[str] = []
-        self.running: dict[str, int] = {}
-        """The number of workers of each running node."""
         self.starts = 0
         """How often a node has started."""
         self.theirs: set[str] = set()
@@ -144,6 +115,11 @@ class Frontier:
         self.paused.discard(name)
         self.frozen.discard(name)
 
+    @property
+    def running(self) -> dict[str, int]:
+        """The number of workers of each running node."""
+        return self._room.running
+
     def is_open(self, name: str) -> bool:
         """Whether the node is one of this tree, and neither done nor skipped."""
         return name in self.waiting or name in self.running or name in self.failed
@@ -163,9 +139,8 @@ class Frontier:
         held = self.paused | self.frozen
         if any(name not in held for name in self._ready):
             return False
-        room = self._slots() - sum(self.running.values())
-        if self._concurrent is not None:
-            room = min(room, self._concurrent - len(self.running))
+        self._room.look()
+        room = min(self._room.free, self._room.places)
         for name in self.running:
             children = sum(child not in held for child in self._children.get(name, ()))
             room -= max(children - 1, 0)
@@ -173,20 +148,22 @@ class Frontier:
 
     def next(self) -> Node | None:
         """The node to start now, which counts as running from here on; None: not yet."""
-        if self._concurrent is not None and len(self.running) >= self._concurrent:
+        room = self._room
+        if not self._ready or room.places < 1:
             return None
-        self._size = self._slots() if self._ready else 0.0
+        room.look()
         place, reserved = 0, None
-        while place < len(self._ready) and (reserved is None or self._has_room):
+        while place < len(self._ready) and (reserved is None or room.holds_smallest):
             node = self.waiting[self._ready[place]]
             place += 1
             if node.name in self.paused or node.name in self.frozen:
                 continue
-            fits = self._fits(node)
+            fits = room.fits(node)
             if not fits and node.name not in self.theirs:
-                reserved = reserved or self._reserve(node)
+                reserved = reserved or room.reserve(node)
                 continue
-            if fits and reserved and not reserved.lets(self._share(node), self._end(node)):
+            end = room.end(node, self._times[node.name])
+            if fits and reserved and not reserved.lets(room.share(node), end):
                 continue
             # A node of another sweep is asked for without room too: its children may be ours.
             answer = self._ask(node.name)
@@ -198,23 +175,17 @@ class Frontier:
                 return node
             elif answer == "ours":
                 self._claims.give_back(node.name)
-                reserved = reserved or self._reserve(node)
+                reserved = reserved or room.reserve(node)
         return None
 
-    def _ask(self, name: str) -> Literal["ours", "theirs", "done"]:
+    def _ask(self, name: str) -> Answer:
         answer = self._claims.ask(name)
         (self.theirs.add if answer == "theirs" else self.theirs.discard)(name)
         return answer
 
-    @property
-    def _has_room(self) -> bool:
-        """Whether the smallest node would fit."""
-        return self._concurrent is not None or self._free() >= 1
-
     def _start(self, node: Node) -> None:
         self._leave(node)
-        self._ends[node.name] = self._end(node)
-        self.running[node.name] = self._share(node)
+        self._room.enter(node, self._times[node.name])
         self.starts += 1
 
     def _pass_by(self, node: Node) -> None:
@@ -228,21 +199,7 @@ class Frontier:
         """Let the node wait no more."""
         del self.waiting[node.name]
         self._ready.remove(node.name)
-        if self._reserved is not None and self._reserved.node == node.name:
-            self._reserved = None
-
-    def _end(self, node: Node) -> float:
-        """When the node would end, if it were started now."""
-        return self._now + self._times[node.name] * node.training.workers / self._share(node)
-
-    def _reserve(self, node: Node) -> Reservation:
-        """The reservation of a node that does not fit; an earlier one of its own is kept."""
-        running = [Busy(n, max(self._ends[name], self._now)) for name, n in self.running.items()]
-        before = self._reserved
-        promised = before.at if before is not None and before.node == node.name else None
-        needs = _fewest_workers(node)
-        self._reserved = reservation(node.name, needs, self._size, running, promised)
-        return self._reserved
+        self._room.forget(node.name)
 
     def _free_children(self, name: str) -> None:
         for child in self._children.get(name, ()):
@@ -254,28 +211,11 @@ class Frontier:
 
     def has_another(self, node: Node) -> bool:
         """Whether another node of as many workers waits, which could take over this one's."""
-        size = _fewest_workers(node), node.training.workers
+        size = fewest_workers(node), node.training.workers
         return size != (1, 1) and any(
-            (_fewest_workers(other), other.training.workers) == size
+            (fewest_workers(other), other.training.workers) == size
             for other in self.waiting.values()
         )
-
-    def _fits(self, node: Node) -> bool:
-        workers = _fewest_workers(node)
-        if workers <= self._free():
-            return True
-        if self.is_shared():
-            return False
-        # Alone it is never refused: a cluster scales up for what waits.
-        return not self.running or (workers == 1 and self._concurrent is not None)
-
-    def _free(self) -> float:
-        return self._size - sum(self.running.values())
-
-    def _share(self, node: Node) -> int:
-        """Workers that the node takes up: as many as it wants of those free, or its fewest."""
-        wanted, fewest = node.training.workers, _fewest_workers(node)
-        return wanted if fewest == wanted else int(max(fewest, min(wanted, self._free())))
 
     def could_start(self, most: float) -> tuple[int, ...]:
         """Workers of the nodes that could start, in order, until they are `most` or more.
@@ -283,7 +223,7 @@ class Frontier:
         An elastic node counts with its fewest workers, and those that it could use besides one by
         one. Another thread may call this: it then sees a moment between two, or a mixture of both.
         """
-        places = math.inf if self._concurrent is None else self._concurrent - len(self.running)
+        places = self._room.places
         found: list[int] = []
         total = 0
         for name in list(self._ready):
@@ -292,7 +232,7 @@ class Frontier:
             node = self.waiting.get(name)
             if node is None or name in self.theirs or name in self.paused or name in self.frozen:
                 continue
-            fewest, wanted = _fewest_workers(node), node.training.workers
+            fewest, wanted = fewest_workers(node), node.training.workers
             found += [fewest, *([1] * (wanted - fewest))]
             total += wanted
             places -= 1
@@ -300,7 +240,7 @@ class Frontier:
 
     def put_back(self, name: str) -> None:
         """Let a node wait again that was started but not trained."""
-        del self.running[name], self._ends[name]
+        self._room.leave(name)
         self.waiting[name] = self._nodes[name]
         self._make_ready(name)
 
@@ -324,8 +264,7 @@ class Frontier:
     def complete(self, name: str) -> None:
         """Book a node whose end state is in storage; its children may start."""
         self._claims.give_back(name)
-        del self.running[name]
-        self._now = max(self._now, self._ends.pop(name))
+        self._room.complete(name)
         self.finished.append(name)
         self._done.add(name)
         self._free_children(name)
@@ -333,7 +272,7 @@ class Frontier:
     def fail(self, name: str, reason: str) -> tuple[str, ...]:
         """Book a node as failed, and all nodes below it as skipped; returns the skipped ones."""
         self._claims.give_back(name)
-        del self.running[name], self._ends[name]
+        self._room.leave(name)
         self.failed[name] = reason
         lost = self.below(name)
         for node in lost:
@@ -347,7 +286,3 @@ class Frontier:
         for child in lost:  # which grows meanwhile
             lost += self._children.get(child, ())
         return tuple(sorted(lost, key=lambda node: self._order[node].place))
-
-
-def _fewest_workers(node: Node) -> int:
-    return node.training.fewest_workers or node.training.workers
