@@ -28,7 +28,7 @@ class _Watched(Frontier):
 
     def next(self):
         node = super().next()
-        if node is None and self._ready and self._fits(self.waiting[self._ready[0]]):
+        if node is None and self._ready and self._room.fits(self.waiting[self._ready[0]]):
             self.idle = self._ready[0]
         if node is None:
             self._look_for_idle_slots()
@@ -38,12 +38,12 @@ class _Watched(Frontier):
         """Below the first node that does not fit, those have to wait that would make it wait."""
         waits = [self.waiting[name] for name in self._ready]
         for node in waits:
-            if self._fits(node) and self._free() >= 1:
+            if self._room.fits(node) and self._room.free >= 1:
                 assert self._ends_late(node)
 
     def _ends_late(self, node):
-        reserved = self._reserved
-        ends = self._now + self._times[node.name]
+        reserved = self._room._reserved
+        ends = self._room._now + self._times[node.name]
         return ends > reserved.at and node.training.workers > reserved.spare
 
 

@@ -16,6 +16,7 @@ from raycl.storage import Storage, layout
 from raycl.sweep import preemption, trial
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
+from raycl.sweep.node_trainings import NodeTrainings
 from raycl.sweep.orders import News
 from raycl.sweep.steering.leaving import LeaveWatch
 from raycl.sweep.steering.lookout import Lookout
@@ -48,9 +49,8 @@ def reports(
         loop(asked)
 
     (node,) = fakes.make_tree([("a", None, 1)]).nodes
-    trainings: Any = [node.training]
     task = TrialTask(storage, WorkerNeeds(), None, train)
-    run_trial({"node": "a", "place": 0, "again": False}, trainings, task)
+    run_trial({"node": "a", "place": 0, "again": False}, NodeTrainings([node]), task)
     return told
 
 
