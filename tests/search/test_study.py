@@ -82,6 +82,12 @@ def test_a_search_ends_when_every_point_is_known(storage: Storage, sampler: str)
     assert again.propose() is None
 
 
+def test_a_search_whose_points_are_all_known_elsewhere_says_so(storage: Storage) -> None:
+    known = {"new.replay": ["0%", "50%"]}
+    with pytest.raises(InputError, match=r"every point .* known: 2 results.*wider ranges"):
+        Study(searched(known), storage).propose()
+
+
 def test_what_another_sweep_has_shown_is_told_first(storage: Storage) -> None:
     study = Study(searched(), storage)
     assert study.learned == 2
