@@ -223,6 +223,13 @@ def train_frame() -> Any:
     return pd.DataFrame({"step": [-1], "validation/new": [9.0]})
 
 
+def test_a_benchmark_as_objective_says_how_it_gets_its_numbers(storage: Storage) -> None:
+    study = Study(searched(objective={"maximize": "task/cloze"}), storage)
+    assert any("`raycl evaluate --tasks`" in text for text in search_texts(study))
+    # One of the grid's recipes was measured, the other one was not.
+    assert [known.objectives for known in study.known] == [(-0.5,)]
+
+
 def test_a_preview_records_nothing(storage: Storage) -> None:
     study = Study(searched(trials=10), storage)
     shown = study.preview(3)
