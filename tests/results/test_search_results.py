@@ -123,6 +123,7 @@ def test_two_objectives_have_a_figure() -> None:
     assert "front" not in [d.name for d in draw_figures([replayed(), union()])]
 
 
+@pytest.mark.slow
 def test_the_best_of_a_search_is_the_best_by_its_objective(tmp_path: Path) -> None:
     storage = finished_sweep(tmp_path)
     grid = {"new.replay": ["0%", "50%", "25%"], "new.schedule.max_lr": ["1e-3", "3e-3"]}
@@ -133,6 +134,7 @@ def test_the_best_of_a_search_is_the_best_by_its_objective(tmp_path: Path) -> No
         assert best_recipe(storage, name, tree, by=name) == (label, state)
         assert state in states_to_keep(storage, name)
         assert len(states_to_keep(storage, name)) == 1
+    grid["new.schedule.max_lr"] = ["2e-3", "5e-3"]
     run_search(searched(grid, "two", trials=3, objective=["older", "new"]), storage)
     with pytest.raises(InputError, match=r"2 objectives.*On the Pareto front: replay"):
         best_recipe(storage, "two", find_tree_record(storage, "two"))

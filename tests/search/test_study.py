@@ -82,6 +82,12 @@ def test_a_search_ends_when_every_point_is_known(storage: Storage, sampler: str)
     assert again.propose() is None
 
 
+def test_a_search_whose_points_are_all_known_elsewhere_says_so(storage: Storage) -> None:
+    known = {"new.replay": ["0%", "50%"]}
+    with pytest.raises(InputError, match=r"every point .* known: 2 results.*wider ranges"):
+        Study(searched(known), storage).propose()
+
+
 def test_what_another_sweep_has_shown_is_told_first(storage: Storage) -> None:
     study = Study(searched(), storage)
     assert study.learned == 2
@@ -215,6 +221,13 @@ def test_an_unfinished_recipe_is_not_compared(storage: Storage) -> None:
 
 def train_frame() -> Any:
     return pd.DataFrame({"step": [-1], "validation/new": [9.0]})
+
+
+def test_a_benchmark_as_objective_says_how_it_gets_its_numbers(storage: Storage) -> None:
+    study = Study(searched(objective={"maximize": "task/cloze"}), storage)
+    assert any("`raycl evaluate --tasks`" in text for text in search_texts(study))
+    # One of the grid's recipes was measured, the other one was not.
+    assert [known.objectives for known in study.known] == [(-0.5,)]
 
 
 def test_a_preview_records_nothing(storage: Storage) -> None:
