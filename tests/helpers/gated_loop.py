@@ -14,7 +14,6 @@ from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.sweep.worker import Asked, Report
 
-STEP_SECONDS = 0.5
 GATE = 6
 """The step before which a node that is named at `gate/` waits."""
 
@@ -29,14 +28,11 @@ def train(
     storage.write_bytes(f"notes/{name}+{rank}+{os.getpid()}+{uuid.uuid4().hex[:6]}", b"")
 
     def gated(first_step: int) -> Iterator[np.ndarray]:
-        is_asked = False
         for step, rows in enumerate(batches(first_step), first_step):
             if rank == 0 and step == GATE and storage.exists(f"gate/{name}"):
                 storage.write_bytes(f"waits/{name}", b"")
-                while not (is_asked := asked()):
+                while not asked():
                     time.sleep(0.05)
-            if is_asked:  # the loop asks by the clock: steps of this size would be over before
-                time.sleep(STEP_SECONDS)
             yield rows
 
     loop.train(training, storage, gated, report, asked)

@@ -23,11 +23,12 @@ from tests.helpers.training_runs import make_batches, make_storage, make_task
 from tests.helpers.waiting import wait_until
 
 pytestmark = pytest.mark.ray
-STEPS = 20
+STEPS = 12
 
 
 def node(**fields: Any) -> Node:
-    task = make_task(stop=STEPS, steps=STEPS, **fields)
+    # A validation after each step: the loop asks by the clock, and these steps take no time.
+    task = make_task(stop=STEPS, steps=STEPS, validation_every=1, **fields)
     return Node(task.chain.name(STEPS), None, task, ("a recipe",))
 
 
