@@ -6,7 +6,7 @@ So an estimate of a sweep's duration and the sweep itself follow one rule.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from raycl.plan.tree import Node
@@ -15,8 +15,9 @@ from raycl.plan.tree import Node
 class Dispatch(Protocol):
     """What decides which node starts, such as a `Frontier`."""
 
-    running: dict[str, int]
-    """The number of workers of each running node."""
+    @property
+    def running(self) -> Mapping[str, int]:
+        """The number of workers of each running node."""
 
     def next(self) -> Node | None:
         """The node to start now, which counts as running from here on; None: not yet."""

@@ -9,32 +9,26 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import ray
 from ray import tune
 
 from raycl.cluster.capacity import cluster_capacity, refuse_what_never_fits
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.release import release_everything
-from raycl.plan.tree import Node, Tree
+from raycl.plan.tree import Tree
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
-from raycl.sweep.claims import ASK_SECONDS, NodeClaims
+from raycl.sweep.claims import ASK_SECONDS
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.growth import GrowingTree, Growth
-from raycl.sweep.leases import Leases, leases_work
-from raycl.sweep.node_trainings import NodeTrainings
-from raycl.sweep.queue_entrance import queue_place
-from raycl.sweep.retry_policy import NodeFailures
-from raycl.sweep.steering.lookout import Lookout
-from raycl.sweep.steering.obey import Steering
+from raycl.sweep.running import RunningSweep, SweepJob, running_sweep
 from raycl.sweep.trackers import DEFAULT, tracker_callbacks
 from raycl.sweep.trial import TITLE, TrialTask, run_trial, trial_resources
 from raycl.sweep.tune_callback import Progress, Stopped
@@ -109,55 +103,42 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
     Raises InputError where a node asks for more workers than the cluster can ever hold.
     """
     options, trials = options or ClusterOptions(), trials or TrialSettings()
-    nodes = {node.name: node for node in tree.nodes}
     done = finished_nodes(tree, storage, existing)
-    if len(done) == len(nodes) and growth is None:
+    if len(done) == len(tree.nodes) and growth is None:
         return SweepOutcome((), {}, (), tuple(done))
     left = [node for node in tree.nodes if node.name not in set(done)]
     refuse_what_never_fits(left, options.needs, cluster_capacity(options.needs))
     with ExitStack() as stack:
-        leases = stack.enter_context(Leases(storage)) if leases_work(storage) else None
-        least = {node.name: node.training.least for node in tree.nodes}
-        claims = NodeClaims(storage, leases, least=least) if leases else None
-        present = _slots(options.gpus)
-        place = queue_place(storage, leases, options, trials.sweeps, present, on_event)
-        frontier = Frontier(
-            tree.nodes, done, place.slots, options.concurrent, claims, place.is_shared
-        )
-        failures = NodeFailures(nodes, storage, trials.max_failures)
-        lookout = stack.enter_context(Lookout(storage))
-        steering = Steering(frontier, lookout, failures.forget)
-        progress = Progress(frontier, nodes, on_event, failures.try_again, leases, steering)
-        progress.obey()  # before a node starts
+        job = SweepJob(tree, tuple(done), storage, options, on_event, trials.max_failures)
+        running = stack.enter_context(running_sweep(job, growth, trials.sweeps))
         stack.callback(release_everything)
         stack.enter_context(_quiet_environment())
-        stack.enter_context(_signals_stop(progress))
+        stack.enter_context(_signals_stop(running.progress))
         # Tune pickles its own bookkeeping, which never lies in a storage and is never read again.
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="raycl-tune-")))
-        tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
-        task = TrialTask(storage, options.needs, leases.holder if leases else None, trials.train)
-        trainings = NodeTrainings(tree.nodes)
-        stack.callback(trainings.added.forget)
+        task = TrialTask(storage, options.needs, running.holder, trials.train)
+        trainable = _trainable(running, task)
+        _train(running, trainable, trials, scratch)
+    return _outcome(running.frontier)
 
-        def added(new: Sequence[Node]) -> None:
-            nodes.update((node.name, node) for node in new)
-            least.update((node.name, node.training.least) for node in new)
-            trainings.added.add(new)
 
-        growing = GrowingTree(frontier, growth, added)
-        growing.begin()
-        run = tune.with_parameters(run_trial, trainings=trainings, task=task)
-        run.__name__ = f"run_trial_{uuid.uuid4().hex}"  # Tune keeps trainables by their names
-        trainable = tune.with_resources(run, partial(trial_resources, needs=options.needs))
-        stack.enter_context(place.following(frontier))
-        while frontier.has_work:
-            callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
-            searcher = NodeSearcher(frontier, lambda: progress.stopped, growing)
-            _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
-            if frontier.has_work:
-                _wait_for_others(frontier, progress, growing)
-        growing.tell()
-    return _outcome(frontier)
+def _train(running: RunningSweep, trainable: Any, trials: TrialSettings, scratch: Path) -> None:
+    """Train until nothing is left that the sweep waits for."""
+    frontier, progress, growing = running.frontier, running.progress, running.growing
+    tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
+    while frontier.has_work:
+        callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
+        searcher = NodeSearcher(frontier, lambda: progress.stopped, growing)
+        _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
+        if frontier.has_work:
+            _wait_for_others(frontier, progress, growing)
+    growing.tell()
+
+
+def _trainable(running: RunningSweep, task: TrialTask) -> Any:
+    run = tune.with_parameters(run_trial, trainings=running.trainings, task=task)
+    run.__name__ = f"run_trial_{uuid.uuid4().hex}"  # Tune keeps trainables by their names
+    return tune.with_resources(run, partial(trial_resources, needs=task.needs))
 
 
 def finished_nodes(
@@ -170,11 +151,6 @@ def finished_nodes(
     names = {node.name for node in tree.nodes}
     found = complete_states(storage) if existing is None else existing
     return sorted(names.intersection(found))
-
-
-def _slots(gpus: bool) -> Callable[[], float]:
-    kind, resources = "GPU" if gpus else "CPU", cast(Any, ray.cluster_resources)
-    return lambda: float(resources().get(kind, 0))
 
 
 def _outcome(frontier: Frontier) -> SweepOutcome:
