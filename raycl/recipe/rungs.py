@@ -29,7 +29,7 @@ class Rungs:
 
 
 def recipe_rungs(definition: Definition, chains: Mapping[str, Chain]) -> dict[str, Rungs]:
-    """The rungs of each proposed recipe that has a chain, by label; empty without early stopping.
+    """The rungs of each proposed recipe with a chain, by its label; none without early stopping.
 
     Branches that anneal off a recipe wait nowhere, and neither do baselines.
     """
