@@ -19,7 +19,7 @@ from raycl.sweep.events import SweepEvent
 from raycl.sweep.steering.record import write_request
 from raycl.train.loop import train
 from tests.helpers import gated_loop
-from tests.helpers.stored_tensors import tensors
+from tests.helpers.stored_tensors import history, tensors
 from tests.helpers.training_runs import make_batches, make_storage, make_task
 from tests.helpers.waiting import wait_until
 
@@ -36,6 +36,12 @@ def node(**fields: Any) -> Node:
 def weights(storage: Storage) -> dict[str, torch.Tensor]:
     """Those of the first node's end, however many workers have written it."""
     return tensors(storage, STEPS, steps=STEPS)
+
+
+def losses(storage: Storage) -> list[tuple[int, float]]:
+    """Step and loss of each step of the first node."""
+    lines = history(storage, STEPS, steps=STEPS)
+    return [(line["step"], line["loss"]) for line in lines if line["step"] >= 0]
 
 
 def undisturbed(folder: Path, task: Training) -> dict[str, torch.Tensor]:
@@ -108,8 +114,9 @@ def test_the_group_of_a_paused_node_trains_another_one_meanwhile(tmp_path: Path)
     of_second = gated_loop.processes(sweep.storage, second.name)
     assert len(of_second) == 2
     assert of_second <= gated_loop.processes(sweep.storage, first.name)
-    alone = replace(first.training, workers=1)
-    expected, found = undisturbed(tmp_path / "whole", alone), weights(sweep.storage)
-    assert expected.keys() == found.keys()
-    for key, tensor in expected.items():
-        torch.testing.assert_close(found[key], tensor, rtol=0, atol=1e-5)
+    alone, whole = replace(first.training, workers=1), tmp_path / "whole"
+    undisturbed(whole, alone)
+    expected, found = losses(Storage(whole)), losses(sweep.storage)
+    assert [step for step, _ in found] == list(range(STEPS))  # none is lost, none is there twice
+    # Two workers add up their gradients in another order than one.
+    assert [loss for _, loss in found] == pytest.approx([loss for _, loss in expected], rel=1e-3)
