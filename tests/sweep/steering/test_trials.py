@@ -42,7 +42,7 @@ def reports(
 ) -> list[dict[str, Any]]:
     """What the trial of the node `a` reports, whose training is `loop`."""
     told: list[dict[str, Any]] = []
-    monkeypatch.setattr(trial.tune, "report", told.append)
+    monkeypatch.setattr("raycl.sweep.trial.tune.report", told.append)
     monkeypatch.setattr(preemption, "is_preempted", lambda: lambda: False)
 
     def train(_: Training, __: Storage, ___: Any, ____: Any, asked: Asked) -> None:
@@ -85,7 +85,10 @@ def test_a_node_that_is_stopped_meanwhile_is_left(
 def test_a_node_that_ends_before_it_hears_of_a_pause_is_finished(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert reports(storage, monkeypatch, lambda _: write_request(storage, "a", "pause")) == []
+    def loop(_: Asked) -> None:
+        write_request(storage, "a", "pause")
+
+    assert reports(storage, monkeypatch, loop) == []
 
 
 def test_a_machine_that_is_taken_away_is_no_pause(
@@ -168,7 +171,7 @@ def test_a_group_whose_workers_have_not_started_is_not_waited_for(
         )
         monkeypatch.setattr(worker, "_kept", kept)
         anything: Any = SimpleNamespace(tell=None)
-        assert not worker.train_with_workers(anything, anything, done.append, anything, again)
+        assert not worker.train_with_workers(anything, anything, anything, anything, again)
         assert done.pop() == expected
 
 
