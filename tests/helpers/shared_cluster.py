@@ -17,6 +17,7 @@ from raycl.data.ray_stream import Batches
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.sweep import queue_place
+from raycl.sweep.events import SweepEvent
 from raycl.sweep.queue_place import Place
 from raycl.sweep.worker import Asked, Report
 from tests.helpers import fake_loops, fakes
@@ -48,10 +49,10 @@ def watched_looks() -> list[dict[str, Any]]:
     looks: list[dict[str, Any]] = []
     refresh = Place.refresh
 
-    def watched(place: Place) -> None:
-        before = place.view
-        refresh(place)
-        running, shared = sum(place._entry.running), before.shared
+    def watched(self: Place) -> None:
+        before = self.view
+        refresh(self)
+        running, shared = sum(self._entry.running), before.shared
         looks.append({"running": running, "allotted": before.allotted, "shared": shared})
 
     Place.refresh = watched  # type: ignore[method-assign]
@@ -66,6 +67,11 @@ def main(url: str, name: str, address: str) -> None:
     storage, looks = Storage(url), watched_looks()
     options = ClusterOptions(address, queue=QueueOptions(owner=name))
     told: list[str] = []
+
+    def tell(event: SweepEvent) -> None:
+        told.append(str(event))
+        print(event, flush=True)
+
     with cluster(options):
         trials = TrialSettings(sweeps=(name,), train=train)
         tree = fakes.make_tree(links(name))
@@ -73,11 +79,15 @@ def main(url: str, name: str, address: str) -> None:
             tree,
             storage,
             options,
-            on_event=lambda event: (told.append(str(event)), print(event, flush=True)),
+            on_event=tell,
             trials=trials,
         )
         held = [*held_placement_groups(), *living_actors()]
-    result = {"finished": outcome.finished, "elsewhere": outcome.elsewhere, "held": held}
+    result: dict[str, Any] = {
+        "finished": outcome.finished,
+        "elsewhere": outcome.elsewhere,
+        "held": held,
+    }
     result |= {"failed": outcome.failed, "looks": looks, "told": told}
     storage.write_json(f"done/{name}", result)
 
