@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def test_a_plan_with_prices(
     recipe = write_recipe(tmp_path, recipe_data(sweep={"new.replay": ["0%", "25%"]}))
     code, out, _ = run(capsys, "plan", recipe, "--prices", prices, "--workers", 2)
     assert code == 0
-    lines = {line[:23].strip(): line[23:].strip() for line in out.splitlines()}
+    parts = (re.split(r"\s{2,}", line.strip()) for line in out.splitlines())
+    lines = {name: rest[0] for name, *rest in parts if rest}
     assert lines["speed of old"] == "10 tokens/s, by hand"
     assert lines["left to train"] == "0.213 w-h"  # 60 steps of 128 tokens
     assert lines["shortest time"] == "8.53 min"
