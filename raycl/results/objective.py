@@ -107,7 +107,9 @@ def check_objective(recipe: Recipe, where: str) -> None:
 
 def _check_name(name: str, recipe: Recipe, where: str) -> None:
     if name in _OF_BASELINES:
-        raise InputError(where, "it compares with a baseline, not recipes", "Give `average`")
+        raise InputError(
+            where, "it compares with a baseline, not recipes", "Give the word average, or a corpus"
+        )
     if name in known_names(recipe.corpora) or (name.startswith(TASKS) and name != TASKS):
         return
     known = [n for n in known_names(recipe.corpora) if "/" not in n][:_MOST_NAMES]

@@ -191,6 +191,12 @@ class Study:
         if self.ended:
             return None
         found = self._untried()
+        if found is None and not self.proposals:
+            raise InputError(
+                f"{self.definition.where}: search",
+                f"every point of its space is known: {self.learned} results of other sweeps",
+                "Give wider ranges in `sweep`; `raycl report` shows those sweeps",
+            )
         if found is None:
             self.ended = "The search space is exhausted: every point that it proposes is known."
             return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from raycl.recipe.proposals import Proposal
-from raycl.recipe.schema.search import Budget
+from raycl.recipe.schema.search import TASKS, Budget
 from raycl.recipe.search import as_text
 from raycl.recipe.space import Axis, Choices, written
 from raycl.results.objective import objective_text
@@ -25,6 +25,13 @@ def search_texts(study: Study) -> list[str]:
         f"{' or '.join(ends)}.",
         f"Space: {space}.",
     ]
+    objective = search.objective
+    tasks = [n for n in (*objective.goals, *objective.subject_to) if n.startswith(TASKS)]
+    if tasks:
+        said.append(
+            f"{', '.join(tasks)}: a recipe has a result once `raycl evaluate --tasks` has measured "
+            "it. Evaluate, and run the same command again: it learns from all that is measured."
+        )
     if study.learned:
         said.append(
             f"{study.learned} results of other sweeps in the storage are known: the sampler is "
@@ -32,8 +39,8 @@ def search_texts(study: Study) -> list[str]:
         )
     if study.proposals:
         said.append(
-            f"{len(study.proposals)} recipes are proposed already, {len(study.running)} of them "
-            "without a result."
+            f"Proposed so far: {len(study.proposals)}, and {len(study.running)} of these have no "
+            "result yet."
         )
     return said
 

@@ -82,24 +82,24 @@ def test_every_command_finds_what_was_added_in_the_storage(tmp_path: Any) -> Non
 def test_a_scale_changes_ranges_and_budgets_as_it_changes_stages() -> None:
     stages = [
         {"name": name, "tokens": "300B", "schedule": {"kind": "cosine", "max_lr": "3e-4"}}
-        for name in ("pile", "slimpajama")
+        for name in ("pile", "german")
     ]
     sweep = {
-        "slimpajama.schedule.max_lr": {"log": ["1e-4", "1e-3"]},
-        "slimpajama.replay": {"uniform": ["0%", "50%"]},
+        "german.schedule.max_lr": {"log": ["1e-4", "1e-3"]},
+        "german.replay": {"uniform": ["0%", "50%"]},
     }
     data = recipe_data(
         model="gpt-neox-405m",
-        corpora={"pile": "a.jsonl", "slimpajama": "b.jsonl"},
+        corpora={"pile": "a.jsonl", "german": "b.jsonl"},
         stages=stages,
         sweep=sweep,
         search={"budget": {"tokens": "3T"}},
     )
     small = scaled(data, "tiny", WHERE)
     (grid,) = small["sweep"]
-    low, high = grid["slimpajama.schedule.max_lr"]["log"]
+    low, high = grid["german.schedule.max_lr"]["log"]
     assert high == pytest.approx(10 * low)
     assert low / 1e-4 == pytest.approx(small["stages"][0]["schedule"]["max_lr"] / 3e-4)
-    assert grid["slimpajama.replay"] == {"uniform": ["0%", "50%"]}
+    assert grid["german.replay"] == {"uniform": ["0%", "50%"]}
     tokens = small["stages"][0]["tokens"]
     assert small["search"]["budget"]["tokens"] == pytest.approx(10 * tokens, rel=1e-3)

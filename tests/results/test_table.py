@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raycl.errors import InputError
+from raycl.recipe.schema.search import Objective
 from raycl.results.metrics import final_loss
 from raycl.results.metrics.registry import METRICS, per_corpus
 from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
@@ -131,6 +132,7 @@ def test_every_column_is_defined_and_every_definition_is_a_column() -> None:
         notes=("a note",),
         knows={"english": None},
         corpus_rows={"english": 5},
+        objective=Objective(minimize=("english", "german")),
     )
     table = results_table([whole, back_again(), union()])
     patterns = [re.sub(r"/.*", "/<corpus>", name) for name in table.columns]

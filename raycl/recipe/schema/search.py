@@ -111,7 +111,7 @@ class Objective(Configuration):
     def _consistent(self) -> Objective:
         goals = self.goals
         if not goals:
-            raise FieldError("search.objective names nothing", "Give a corpus, or `average`")
+            raise FieldError("search.objective names nothing", "Give a corpus, or the word average")
         if len(goals) > _MOST_GOALS:
             problem = f"search.objective names {len(goals)} numbers"
             raise FieldError(problem, f"Give at most {_MOST_GOALS}, or bounds in `subject_to`")

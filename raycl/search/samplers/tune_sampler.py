@@ -61,7 +61,8 @@ class TuneSampler:
             searcher.set_search_properties(_METRIC, "min", self._domains)
         except (AssertionError, ImportError, TypeError, ValueError) as error:
             where = f"search.sampler {TUNE}{self.name}"
-            raise InputError(where, f"Ray Tune cannot make it: {error}", _OTHER) from error
+            said = " ".join(str(error).split()).rstrip(".")
+            raise InputError(where, f"Ray Tune cannot make it: {said}", _OTHER) from error
         return searcher
 
     @property
