@@ -63,6 +63,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
     from raycl.recipe.prices_file import read_prices
+    from raycl.search.study import Spent
     from raycl.storage import Storage
     from raycl.sweep.preview import preview
     from raycl.sweep.priced_plan import priced_plan
@@ -73,7 +74,9 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     machine = machine_of(gpu, memory_per_gpu, gpus_per_host)
     place = Storage(storage) if storage else None
     definition = define(recipe, overrides or (), scale)
-    found = preview(definition, place, gpus or machine is not None, machine)
+    # Dollars of a search count from here on, where the plan is told prices.
+    spent = (lambda: Spent(0, 0.0)) if told else None
+    found = preview(definition, place, gpus or machine is not None, machine, spent)
     made = found.plan
     money = priced_plan(made, place, told, workers) if told else []
     pilot = pilots_of(made.sweeps[0], recipe, overrides or (), scale) if scale else None

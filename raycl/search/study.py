@@ -296,12 +296,14 @@ class Study:
 
     def _check_prices(self) -> None:
         budget = self.search.budget
-        if budget is None or budget.dollars is None or self._spent is not None:
+        if budget is None or budget.dollars is None:
+            return
+        if self._spent is not None and self._spent().dollars is not None:
             return
         raise InputError(
             f"{self.definition.where}: search.budget.dollars {budget.dollars:g}",
             "prices are not known",
-            "Give prices, or a budget of tokens or hours",
+            "Give --prices FILE, or a budget of tokens or hours",
         )
 
 

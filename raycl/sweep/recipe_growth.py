@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from raycl.errors import InputError
@@ -21,6 +22,7 @@ from raycl.results.stored_states import StoredStates
 from raycl.states.lookup import complete_states
 from raycl.states.reduced import held
 from raycl.storage import Storage
+from raycl.sweep.costs import dollars_for
 from raycl.sweep.description import add_to_description
 from raycl.sweep.growth import NOTHING, Addition
 from raycl.sweep.steering.record import thawed
@@ -72,7 +74,8 @@ class RecipeGrowth:
             number for v in self._variants() if self._is_through(v) for number in v.proposals
         }
         search = self.definition.recipe.search
-        self._waiting = Waiting(search, self._value_at, lambda: self.tokens_spent)
+        dollars = partial(dollars_for, storage, self.definition.recipe.name)
+        self._waiting = Waiting(search, self._value_at, lambda: self.tokens_spent, dollars)
         self._waiting.enter(self.definition, self.tree.recipes)
         self._frozen: frozenset[str] = frozenset()
         self._remember(plan)

@@ -10,6 +10,7 @@ from raycl.recipe.resolution import Resolution
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps
 from raycl.search.study import Spent, Study
 from raycl.storage import Storage
+from raycl.sweep.costs import dollars_for
 from raycl.sweep.recipe_growth import Proposer, RecipeGrowth
 
 Report = Callable[[str], None]
@@ -25,6 +26,7 @@ class SearchRun:
         self._storage, self._report = storage, report
         self._proposer: Proposer | None = None
         self._growth: RecipeGrowth | None = None
+        self._name, self._in_dollars = "", False
 
     def begin(self, definitions: Sequence[Definition]) -> tuple[Definition, ...]:
         """The definitions with all that was added to them in storage.
@@ -35,7 +37,8 @@ class SearchRun:
         if len(made) > 1 or not made[0].is_search or made[0].proposals:
             return made
         # Its names may not be known yet, as corpora are not prepared; another study goes on.
-        first = make_study(made[0], self._storage, None, None).propose()
+        self._name, self._in_dollars = made[0].recipe.name, _in_dollars(made[0])
+        first = Study(made[0], self._storage, None, self._spent).propose()
         return (with_proposals(made[0], (first,)),) if first else made
 
     def with_work(self, plan: SweepPlan) -> tuple[SweepPlan, bool]:
@@ -67,24 +70,24 @@ class SearchRun:
     def _growth_of(self, plan: SweepPlan) -> RecipeGrowth:
         definition = plan.sweeps[0].definition
         if definition.is_search and self._proposer is None:
-            self._proposer = make_study(definition, self._storage, plan.resolution, self._spent)
+            self._name, self._in_dollars = definition.recipe.name, _in_dollars(definition)
+            self._proposer = Study(definition, self._storage, plan.resolution, self._spent)
         self._growth = RecipeGrowth(plan, self._storage, self._proposer, self._report)
         return self._growth
 
     def _spent(self) -> Spent:
-        return Spent(self._growth.tokens_spent if self._growth else 0)
+        tokens = self._growth.tokens_spent if self._growth else 0
+        return spent_on(self._storage, self._name, tokens) if self._in_dollars else Spent(tokens)
 
 
-def make_study(
-    definition: Definition,
-    storage: Storage,
-    resolution: Resolution | None,
-    spent: Callable[[], Spent] | None,
-) -> Proposer:
-    """The study of a search; what has been spent in dollars is not known."""
+def spent_on(storage: Storage, sweep: str, tokens: int) -> Spent:
+    """What so many tokens of a sweep have cost, where it was told prices."""
+    return Spent(tokens, dollars_for(storage, sweep, tokens))
+
+
+def _in_dollars(definition: Definition) -> bool:
     budget = definition.recipe.search.budget if definition.recipe.search else None
-    in_dollars = budget is not None and budget.dollars is not None
-    return Study(definition, storage, resolution, None if in_dollars else spent)
+    return budget is not None and budget.dollars is not None
 
 
 def _grown(plan: SweepPlan, growth: RecipeGrowth, storage: Storage) -> SweepPlan:

@@ -20,8 +20,8 @@ ValueAt = Callable[[str, int, str], float]
 class Waiting:
     """Which recipes wait, and which nodes are frozen for that. Without early stopping, none.
 
-    `spent` tells how many tokens the search has taken. No recipe passes a rung for which its budget
-    has no tokens or hours left.
+    `spent` tells how many tokens the search has taken, and `dollars` what so many have cost or will
+    cost. No recipe passes a rung for which its budget has not enough left.
     """
 
     def __init__(
@@ -29,13 +29,15 @@ class Waiting:
         search: Search | None,
         value: ValueAt,
         spent: Callable[[], int],
+        dollars: Callable[[int], float | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         stopping = search.early_stopping if search else None
         self._halving = Halving(stopping.factor) if stopping else None
         self._metric = stopping.metric if stopping else ""
         self._budget = search.budget if search else None
-        self._value, self._spent, self._clock = value, spent, clock
+        self._value, self._spent = value, spent
+        self._dollars, self._clock = dollars, clock
         self._began = clock()
         self._rungs: dict[str, Rungs] = {}
         self._tokens: dict[str, int] = {}
@@ -84,9 +86,10 @@ class Waiting:
         hours = (self._clock() - self._began) / 3600
         if budget.hours is not None and hours >= budget.hours:
             return False
-        if budget.tokens is None:
-            return True
-        return self._spent() + self._next_tokens(label) <= budget.tokens
+        tokens = self._spent() + self._next_tokens(label)
+        if budget.tokens is not None and tokens > budget.tokens:
+            return False
+        return budget.dollars is None or (self._dollars(tokens) or 0.0) <= budget.dollars
 
     def _next_tokens(self, label: str) -> int:
         assert self._halving is not None

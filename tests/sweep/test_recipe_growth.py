@@ -61,7 +61,7 @@ def propose(
         made.append(ListedProposals(definition, storage, listed))
         return made[-1]
 
-    monkeypatch.setattr("raycl.sweep.search.make_study", make)
+    monkeypatch.setattr("raycl.sweep.search.Study", make)
     return made
 
 
