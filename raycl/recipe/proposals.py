@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from raycl.errors import InputError
 from raycl.states.mark import Count
@@ -38,7 +38,8 @@ class Proposal(Record):
     number: Count
     """Its place among the recipes that were added, from 0."""
     fields: dict[str, Any]
-    """Field to value, as they are written in a recipe; see `raycl.recipe.load.with_field`."""
+    """Field to value, as they are written in a recipe; see `raycl.recipe.load.with_field`. They are
+    sorted by name, in the file and before, so that every command makes the same recipe of them."""
     source: str
     """Who proposed it: the name of a sampler, or `hand`."""
     departure: Departure | None = None
@@ -47,6 +48,19 @@ class Proposal(Record):
     """Tokens that were left to train for it when it was proposed."""
     sweep: str = Field(min_length=1)
     """Name of the sweep."""
+
+    @field_validator("fields")
+    @classmethod
+    def _in_order(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        made: dict[str, Any] = _sorted(fields)
+        return made
+
+
+def _sorted(value: Any) -> Any:
+    """The value with all mappings in it sorted by name, as they are in a file."""
+    if isinstance(value, Mapping):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def read_proposals(storage: Storage | None, sweep: str) -> tuple[Proposal, ...]:

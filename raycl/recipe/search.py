@@ -90,10 +90,17 @@ def points_of(
 
 def _added(recipe: Recipe, proposal: Proposal, taken: set[str]) -> Point:
     arm = str(recipe.sweep[0].get(LABEL, "")) if recipe.search is not None else ""
-    label = ", ".join(filter(None, (arm, label_of(proposal.fields))))
+    fields = _in_order_of_grids(recipe, proposal.fields)
+    label = ", ".join(filter(None, (arm, label_of(fields))))
     if label in taken:  # other fields may have the same last words
         label = f"{label} (proposal {proposal.number})"
-    return Point(label, proposal.fields, arm, proposal)
+    return Point(label, fields, arm, proposal)
+
+
+def _in_order_of_grids(recipe: Recipe, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a proposal as the recipe's grids have them, and then all others."""
+    swept = dict.fromkeys(field for grid in recipe.sweep for field in grid if field in fields)
+    return {field: fields[field] for field in (*swept, *(f for f in fields if f not in swept))}
 
 
 def _check_points(recipe: Recipe) -> None:

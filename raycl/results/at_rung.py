@@ -32,7 +32,7 @@ def with_stops(
         metric = search.early_stopping.metric
         value = value_at(outcome, step, metric)
         text = stopped_text(step, outcome.stages[-1].last_step, search.early_stopping)
-        note = f"It was {text}, with {metric} {value:.4f}."
+        note = f"{outcome.label} was {text}, with {metric} {value:.4f}."
         made.append(replace(outcome, status=STOPPED, notes=(*outcome.notes, note)))
     return made
 

@@ -128,6 +128,9 @@ def test_labels_with_brackets_are_shown_as_they_are() -> None:
         "steps": 3,
         "saved": 0,
         "training": False,
+        "told": "",
+        "short": "1234567890ab",
+        "first_step": 0,
     }
     assert "of betas [/x]" in _text(lambda c: print_status("small", [node], c))
 

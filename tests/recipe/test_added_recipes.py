@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,24 @@ def test_a_search_has_the_recipes_that_were_proposed_and_no_others() -> None:
     assert variant.recipe.search is None
     assert made.proposed(0) == (variant,)
     assert made.proposed(1) == ()
+
+
+def test_labels_are_the_same_before_and_after_the_storage(tmp_path: Path) -> None:
+    """Results are found by labels, by a command that reads proposals as by one that makes them."""
+    grid = {"new.schedule.max_lr": {"log": ["1e-4", "1e-2"]}, **REPLAY}
+    storage = Storage(tmp_path)
+    definition = definition_of(recipe_data(sweep=grid, search={"trials": 3}), WHERE)
+    fields = {"new.replay": "12.3%", "new.schedule.max_lr": 0.002}
+    made = add_proposal(storage, definition.recipe.name, fields, "tpe")
+    changes = [{"replay": "5%", "from": "3 steps", "loss_weight": {"old": 2, "new": 3}}]
+    by_hand = add_proposal(storage, definition.recipe.name, {**fields, "new.changes": changes})
+    write_recipe(storage, definition)
+    before = with_proposals(definition, (made, by_hand))
+    after = read_recipe(storage, definition.recipe.name)
+    assert after.proposals == before.proposals
+    labels = [variant.label for variant in before.variants]
+    assert [variant.label for variant in after.variants] == labels
+    assert labels[0] == "max_lr 0.002, replay 12.3%"  # in the order of the grid
 
 
 def test_a_sweep_has_what_was_added_by_hand_behind_its_grid() -> None:
