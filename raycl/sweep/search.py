@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from raycl.recipe.definition import Definition, with_proposals, with_stored_proposals
-from raycl.recipe.resolution import Resolution
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps
 from raycl.search.study import Spent, Study
 from raycl.storage import Storage
