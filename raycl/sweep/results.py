@@ -94,6 +94,10 @@ def _missing(
         )
 
 
+def _of(done: int, planned: int) -> str:
+    return f"{done:,}" if done == planned else f"{done:,} of {planned:,}"
+
+
 def _facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:
     definition, cost = plan.sweeps[0].definition, plan.cost
     recipe = definition.recipe
@@ -108,8 +112,8 @@ def _facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:
         },
         "Work": {
             "recipes": len(plan.tree.recipes),
-            "nodes trained": len(plan.tree.nodes),
-            "steps trained": f"{cost.steps:,}",
+            "nodes trained": _of(sum(node.exists for node in cost.nodes), len(cost.nodes)),
+            "steps trained": _of(cost.steps - cost.steps_left, cost.steps),
             "steps if every recipe ran alone": f"{cost.steps_alone:,} ({shared:,} shared)",
             **_money(storage, recipe.name),
         },
