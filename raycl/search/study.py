@@ -120,8 +120,7 @@ class Study:
         if self._storage is None:
             raise ValueError("a study without a storage cannot record proposals")
         name = self.definition.recipe.name
-        new = read_new(self._storage, name, [p.number for p in self.definition.proposals])
-        self._add(*new)  # somebody else may search, or add by hand
+        self._add(*self._new())  # somebody else may search, or add by hand
         found = self._next()
         if found is None:
             return None
@@ -146,6 +145,8 @@ class Study:
         An unfinished one is still running, and one whose numbers are not all measured has no
         result until the search is begun anew.
         """
+        if all(proposal.number != number for proposal in self.definition.proposals):
+            self._add(*self._new())  # somebody else has added it
         proposal = next(p for p in self.definition.proposals if p.number == number)
         known = self._known(proposal.fields, outcome)
         if known is not None and self.space.fits(proposal.fields):
@@ -156,6 +157,13 @@ class Study:
             return Known(fields, None)
         found = measured(outcome, self.search.objective)
         return Known(fields, found.objectives, found.constraints) if found.is_known else None
+
+    def _new(self) -> tuple[Proposal, ...]:
+        """What others have added meanwhile."""
+        if self._storage is None:
+            return ()
+        known = [proposal.number for proposal in self.definition.proposals]
+        return read_new(self._storage, self.definition.recipe.name, known)
 
     def _add(self, *proposals: Proposal) -> None:
         if proposals:

@@ -209,6 +209,17 @@ def test_a_failed_recipe_is_told_and_not_proposed_again(storage: Storage) -> Non
     assert [k.objectives for k in study.known if k.fields == proposal.fields] == [None]
 
 
+def test_results_of_recipes_that_others_have_added_are_heard(storage: Storage) -> None:
+    """Another process proposes, and this one sees that recipe end before it proposes again."""
+    study, other = Study(searched(), storage), Study(searched(), storage)
+    made = other.propose()
+    assert made is not None
+    failed = RecipeOutcome("x", "sweep", {}, (), pd.DataFrame(), 1, status="failed")
+    study.tell(made.number, failed)
+    assert study.running == ()
+    assert study.proposals == (made,)
+
+
 def test_an_unfinished_recipe_is_not_compared(storage: Storage) -> None:
     study = Study(searched(LIST, trials=10), storage)
     proposal = study.propose()
