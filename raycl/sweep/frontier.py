@@ -52,6 +52,7 @@ class Frontier:
         """Nodes that another sweep had when they were last asked for."""
         self.paused: set[str] = set()
         self.frozen: set[str] = set()
+        self._expected = self._kept = 0
         self._done = set(self.existing)
         self.waiting = {node.name: node for node in nodes if node.name not in self._done}
         self._order = self._urgencies()
@@ -131,20 +132,65 @@ class Frontier:
 
     @property
     def wants_more(self) -> bool:
-        """Whether the cluster has room that neither ready nodes nor those after running ones take.
+        """Whether the cluster has room that neither ready nodes nor those below others take.
 
-        A running node leaves its own workers to one child. Room is kept for its other children:
-        what is proposed later is proposed with more known.
+        What is proposed later is proposed with more known: see `_kept_room`.
         """
-        held = self.paused | self.frozen
-        if any(name not in held for name in self._ready):
+        if any(name not in self._held and name not in self.theirs for name in self._ready):
             return False
         self._room.look()
-        room = min(self._room.free, self._room.places)
-        for name in self.running:
-            children = sum(child not in held for child in self._children.get(name, ()))
-            room -= max(children - 1, 0)
-        return room >= 1
+        return min(self._room.free, self._room.places) - self._kept_room() >= 1
+
+    def expect(self, workers: int) -> None:
+        """Note that the tree would grow by nodes of so many workers, if there were room; 0: not."""
+        self._expected, self._kept = workers, self._kept_room() if workers else 0
+
+    @property
+    def latest_workers(self) -> int:
+        """The fewest workers of the node that was added last."""
+        return fewest_workers(next(reversed(self._nodes.values()))) if self._nodes else 1
+
+    def may_start(self, name: str) -> bool:
+        """Whether a node is or will be free to start, as far as nothing above it is lost or frozen.
+
+        A node that is paused will be free when it is resumed.
+        """
+        while name not in self._done:
+            if name in self.frozen or not (name in self.waiting or name in self.running):
+                return False
+            parent = self._nodes[name].parent
+            if parent is None:
+                break
+            name = parent
+        return True
+
+    @property
+    def _held(self) -> set[str]:
+        return self.paused | self.frozen
+
+    def _kept_room(self) -> int:
+        """Places kept for nodes that wait for others: one for each path below these.
+
+        A running node leaves its own place to one path. Below a node of another sweep, all paths
+        may become ours; and a node that is paused needs a place when it goes on.
+        """
+        held = self._held
+        kept = sum(self._paths(name, held) - 1 for name in self.running)
+        for name in self._ready:
+            if name in self.frozen:
+                continue
+            if name in self.paused or (name in self.theirs and self._children.get(name)):
+                kept += self._paths(name, held)
+        return kept
+
+    def _paths(self, name: str, held: set[str]) -> int:
+        """How many paths of nodes that are not held end at or below this one."""
+        pending, ends = [name], 0
+        while pending:
+            below = [c for c in self._children.get(pending.pop(), ()) if c not in held]
+            pending += below
+            ends += not below
+        return ends
 
     def next(self) -> Node | None:
         """The node to start now, which counts as running from here on; None: not yet."""
@@ -221,7 +267,8 @@ class Frontier:
         """Workers of the nodes that could start, in order, until they are `most` or more.
 
         An elastic node counts with its fewest workers, and those that it could use besides one by
-        one. Another thread may call this: it then sees a moment between two, or a mixture of both.
+        one. Nodes by which the tree would grow follow. Another thread may call this: it then sees a
+        moment between two, or a mixture of both.
         """
         places = self._room.places
         found: list[int] = []
@@ -236,6 +283,10 @@ class Frontier:
             found += [fewest, *([1] * (wanted - fewest))]
             total += wanted
             places -= 1
+        left = most - total - self._kept - sum(tuple(self.running.values()))
+        while self._expected and left >= self._expected and places > 0:
+            found.append(self._expected)
+            left, places = left - self._expected, places - 1
         return tuple(found)
 
     def put_back(self, name: str) -> None:

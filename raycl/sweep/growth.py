@@ -12,6 +12,8 @@ from raycl.sweep.frontier import Frontier
 
 LOOK_SECONDS = 5.0
 """Seconds between two looks at what others have added."""
+_MOST_LOST = 3
+"""Additions in a row that cannot be trained, after which no more is asked for until a node ends."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class Growth(Protocol):
     def frozen(self) -> frozenset[str]:
         """Nodes of the tree that it begins with that must not start yet."""
 
+    @property
+    def proposes(self) -> bool:
+        """Whether `more` may add nodes that nobody else has asked for."""
+
     def look(self) -> Addition:
         """What others have added meanwhile; asked every few seconds."""
 
@@ -48,6 +54,7 @@ class Growth(Protocol):
         """What to train next, asked when no node is ready and there is room for one.
 
         `idle` says that nothing is under way any more: the sweep ends unless something is added.
+        It is asked then without room too, which the sweep waits for.
         """
 
     def ended(self, name: str) -> None:
@@ -77,6 +84,7 @@ class GrowingTree:
         self._next_look = clock() + LOOK_SECONDS
         self._has_news = True
         """Whether something has changed since the growth had nothing to add."""
+        self._lost_in_a_row = 0
         for name in growth.frozen if growth else ():
             frontier.freeze(name)
 
@@ -90,6 +98,8 @@ class GrowingTree:
         self.tell()  # nodes that the frontier has found to be done elsewhere
         while node is None and self._grow(self._growth):
             node = self._frontier.next()
+        if node is None:
+            self._frontier.expect(self._expected(self._growth))
         return node
 
     def begin(self) -> None:
@@ -106,7 +116,7 @@ class GrowingTree:
         for name in (*frontier.finished, *frontier.elsewhere):
             if name not in self._told_ends:
                 self._told_ends.add(name)
-                self._has_news = True
+                self._has_news, self._lost_in_a_row = True, 0
                 self._growth.ended(name)
         gone = dict.fromkeys(frontier.skipped, "a node above it has failed") | frontier.failed
         lost = {name: why for name, why in gone.items() if name not in self._told_losses}
@@ -125,12 +135,29 @@ class GrowingTree:
     def _grow(self, growth: Growth) -> bool:
         """Take what the growth has to add, if there is room; returns whether the tree changed."""
         idle = not self._frontier.has_work
-        if not self._frontier.wants_more or not (self._has_news or idle):
+        if self._lost_in_a_row >= _MOST_LOST:
+            return False
+        if not idle and not (self._has_news and self._frontier.wants_more):
             return False
         added = growth.more(idle)
         self._has_news = bool(added)
         self._take(added)
+        self._lost_in_a_row = self._lost_in_a_row + 1 if self._is_lost(added) else 0
         return bool(added)
+
+    def _is_lost(self, added: Addition) -> bool:
+        """Whether all that is to be trained of an addition lies below what failed or was stopped.
+
+        Whatever else such a growth would propose may lie there too.
+        """
+        done = added.finished | added.frozen
+        new = [node.name for node in added.nodes if node.name not in done]
+        return bool(new) and not any(map(self._frontier.may_start, new))
+
+    def _expected(self, growth: Growth) -> int:
+        """Workers of the next node that the growth would add; 0 where it would add none."""
+        going_on = self._has_news and self._lost_in_a_row < _MOST_LOST
+        return self._frontier.latest_workers if growth.proposes and going_on else 0
 
     def _take(self, added: Addition) -> None:
         for name in added.frozen:

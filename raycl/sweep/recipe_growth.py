@@ -87,6 +87,11 @@ class RecipeGrowth:
         return self._frozen
 
     @property
+    def proposes(self) -> bool:
+        """Whether a search goes on."""
+        return self._proposer is not None and not getattr(self._proposer, "ended", "")
+
+    @property
     def has_work(self) -> bool:
         """Whether a node is left that neither is frozen nor lies below one that is."""
         blocked: set[str | None] = set()

@@ -1,0 +1,149 @@
+"""What a growing sweep asks for, and when: with held nodes, without room, beside other sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from raycl.plan.tree import Node
+from raycl.sweep.claiming import Answer
+from raycl.sweep.frontier import Frontier
+from raycl.sweep.growth import NOTHING, Addition, GrowingTree
+from tests.helpers import fakes
+
+LINKS = [("trunk", None, 1), ("second", "trunk", 1)]
+LINKS += [(f"r{number}", "second", 1) for number in range(9)]
+NODES = fakes.make_tree(LINKS).nodes
+TRUNK, SECOND, *RECIPES = NODES
+
+
+class Recipes:
+    """Adds one recipe after another; all of them go on from the same trunk."""
+
+    frozen: frozenset[str] = frozenset()
+    proposes = True
+
+    def __init__(self) -> None:
+        self.left = list(RECIPES)
+        self.lost_ones: list[str] = []
+
+    def look(self) -> Addition:
+        return NOTHING
+
+    def more(self, idle: bool) -> Addition:
+        del idle
+        return Addition((self.left.pop(0),)) if self.left else NOTHING
+
+    def ended(self, name: str) -> None:
+        pass
+
+    def lost(self, reasons: Mapping[str, str]) -> None:
+        self.lost_ones += reasons
+
+
+class Sweep:
+    """A sweep of a trunk, which grows on 4 workers."""
+
+    def __init__(self, finished: tuple[str, ...] = (), **settings: Any) -> None:
+        self.slots, self.growth = 4.0, Recipes()
+        nodes = (TRUNK, SECOND)
+        self.frontier = Frontier(nodes, finished, slots=lambda: self.slots, **settings)
+        self.growing = GrowingTree(self.frontier, self.growth)
+
+    @property
+    def proposed(self) -> int:
+        return len(RECIPES) - len(self.growth.left)
+
+    def start_all(self) -> list[str]:
+        started: list[Node] = []
+        while (node := self.growing.next()) is not None:
+            started.append(node)
+        return [node.name for node in started]
+
+
+def test_recipes_below_several_shared_nodes_leave_room_for_what_is_learned() -> None:
+    sweep = Sweep()
+    assert sweep.start_all() == ["trunk"]
+    assert sweep.proposed == 4
+    sweep.frontier.complete("trunk")
+    assert sweep.start_all() == ["second"]
+    sweep.frontier.complete("second")
+    assert sweep.start_all() == ["r0", "r1", "r2", "r3"]
+    assert sweep.proposed == 4
+
+
+def test_while_the_trunk_is_paused_no_more_is_proposed_than_has_room() -> None:
+    sweep = Sweep()
+    sweep.frontier.pause("trunk")
+    for _ in range(3):
+        assert sweep.start_all() == []
+    assert sweep.proposed == 4
+    sweep.frontier.resume("trunk")
+    assert sweep.start_all() == ["trunk"]
+
+
+@pytest.mark.parametrize("how", ["stopped", "failed"])
+def test_a_search_does_not_end_in_recipes_that_cannot_be_trained(how: str) -> None:
+    sweep = Sweep()
+    if how == "stopped":
+        sweep.frontier.freeze("trunk")
+    else:
+        node = sweep.frontier.next()
+        assert node is not None
+        sweep.frontier.fail(node.name, "no")
+    for _ in range(20):
+        assert sweep.start_all() == []
+    assert 0 < sweep.proposed <= 3
+    assert not sweep.frontier.has_work
+
+
+def test_a_search_without_room_waits_and_does_not_end() -> None:
+    """Others use the whole cluster: what is proposed waits in the queue for its turn."""
+    sweep = Sweep(finished=("trunk", "second"), is_shared=lambda: True)
+    sweep.slots = 0.0
+    assert sweep.start_all() == []
+    assert sweep.frontier.has_work
+    assert sweep.proposed == 1
+    assert sweep.frontier.could_start(4) == (1,) * 4
+    sweep.slots = 2.0
+    assert sweep.start_all() == ["r0", "r1"]
+
+
+def test_a_search_says_in_the_queue_for_how_many_it_has_use() -> None:
+    sweep = Sweep(is_shared=lambda: True)
+    sweep.slots = 1.0
+    assert sweep.start_all() == ["trunk"]
+    assert sweep.frontier.could_start(4) == (1,) * 3
+    sweep.slots = 4.0
+    sweep.start_all()
+    assert sweep.frontier.could_start(4) == ()  # room is kept for what waits for the trunk
+    for name in ("trunk", "second"):
+        sweep.frontier.complete(name)
+        sweep.start_all()
+    sweep.growth.left.clear()
+    sweep.frontier.complete("r0")
+    sweep.start_all()
+    assert sweep.frontier.could_start(4) == ()
+
+
+class Theirs:
+    """Another sweep has one of the nodes."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+
+    def ask(self, node: str) -> Answer:
+        return "theirs" if node == self.node else "ours"
+
+    def give_back(self, node: str) -> None:
+        pass
+
+
+def test_two_processes_train_recipes_of_one_search() -> None:
+    sweep = Sweep(finished=("trunk", "second"), claims=Theirs("r0"))
+    assert sweep.start_all() == ["r1", "r2", "r3", "r4"]
+    below = Sweep(claims=Theirs("trunk"))
+    assert below.start_all() == []
+    assert below.proposed == 4
