@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -10,7 +10,17 @@ from pydantic import Field
 from raycl.errors import InputError
 from raycl.states.mark import Count
 from raycl.storage import Storage, layout
-from raycl.storage.record import Part, Record, read_record, write_record
+from raycl.storage.record import (
+    Part,
+    Record,
+    find_record,
+    parse_record,
+    read_record,
+    record_bytes,
+    write_record,
+)
+
+_TRIES = 20
 
 
 class NodeRecord(Part):
@@ -80,10 +90,45 @@ def write_tree_record(
     merges: Iterable[MergeRecord] = (),
 ) -> None:
     """Write the sweep called `sweep`: its nodes, parents before their children, and merges."""
+    write_record(storage, layout.sweep_tree(sweep), _tree(sweep, nodes, merges))
+
+
+def _tree(
+    sweep: str, nodes: Iterable[NodeRecord], merges: Iterable[MergeRecord] = ()
+) -> TreeRecord:
     tree = TreeRecord(nodes=tuple(nodes), sweep=sweep)
     if made := tuple(merges):
         tree = TreeRecord(nodes=tree.nodes, sweep=sweep, merges=made)
-    write_record(storage, layout.sweep_tree(sweep), tree)
+    return tree
+
+
+Change = Callable[[TreeRecord | None], tuple[Iterable[NodeRecord], Iterable[MergeRecord]]]
+"""The nodes and merges that a sweep is to have, by what is stored of it."""
+
+
+def change_tree_record(storage: Storage, sweep: str, change: Change) -> None:
+    """Change the tree of a sweep, and lose nothing of what others change at the same time.
+
+    Where the store has no conditional writes, the last one counts. Raises InputError where the file
+    is damaged, or others keep changing it.
+    """
+    path = layout.sweep_tree(sweep)
+    if not storage.has_conditional_writes:
+        before = find_record(storage, path, TreeRecord)
+        write_tree_record(storage, sweep, *change(before and _checked(storage, sweep, before)))
+        return
+    for _ in range(_TRIES):
+        try:
+            data, version = storage.read_version(path)
+        except FileNotFoundError:
+            if storage.create(path, record_bytes(_tree(sweep, *change(None)))) is not None:
+                return
+            continue
+        found = _checked(storage, sweep, parse_record(data, TreeRecord, storage.full_path(path)))
+        changed = record_bytes(_tree(sweep, *change(found)))
+        if changed == data or storage.replace(path, changed, version) is not None:
+            return
+    raise InputError(storage.full_path(path), "others keep changing it", "Run the command again")
 
 
 def read_tree_record(storage: Storage, sweep: str) -> TreeRecord:

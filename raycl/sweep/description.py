@@ -20,6 +20,8 @@ from raycl.states.mark import REMEDY
 from raycl.states.tree_record import (
     MergeRecord,
     NodeRecord,
+    TreeRecord,
+    change_tree_record,
     read_tree_record,
     stored_sweeps,
     write_tree_record,
@@ -55,15 +57,14 @@ def add_to_description(storage: Storage, sweep: str, tree: Tree) -> None:
 
     Nodes that are described already stay, since another process may have added them.
     """
-    try:
-        before = read_tree_record(storage, sweep)
-        nodes, merges = before.nodes, before.merges
-    except FileNotFoundError:
-        nodes, merges = (), ()
-    own = _node_records(tree)
-    names = {node.name for node in own}
-    others = (node for node in nodes if node.name not in names)
-    write_tree_record(storage, sweep, [*own, *others], merges)
+
+    def added(before: TreeRecord | None) -> tuple[list[NodeRecord], Sequence[MergeRecord]]:
+        own = _node_records(tree)
+        names = {node.name for node in own}
+        others = (node for node in (before.nodes if before else ()) if node.name not in names)
+        return [*own, *others], before.merges if before else ()
+
+    change_tree_record(storage, sweep, added)
 
 
 def _node_records(tree: Tree) -> list[NodeRecord]:
@@ -86,9 +87,13 @@ def _merge_records(merges: Sequence[PlannedMerge]) -> list[MergeRecord]:
 
 def write_best_merge(storage: Storage, sweep: str, search: PlannedMergeSearch, state: str) -> None:
     """Name the state of the best merge in the tree of a sweep that is described already."""
-    tree = read_tree_record(storage, sweep)
-    others = [merge for merge in tree.merges if merge.label != BEST_MERGE]
-    write_tree_record(storage, sweep, tree.nodes, [*others, _search_record(search, state)])
+
+    def named(before: TreeRecord | None) -> tuple[Sequence[NodeRecord], list[MergeRecord]]:
+        tree = before or read_tree_record(storage, sweep)
+        others = [merge for merge in tree.merges if merge.label != BEST_MERGE]
+        return tree.nodes, [*others, _search_record(search, state)]
+
+    change_tree_record(storage, sweep, named)
 
 
 def _best_merge(storage: Storage, sweep: str, search: PlannedMergeSearch) -> MergeRecord:
