@@ -211,11 +211,11 @@ def _wait_for_others(frontier: Frontier, progress: Progress, growing: GrowingTre
     progress.tell_waiting()
     while not progress.stopped:
         progress.obey()
-        if not frontier.has_work:  # somebody has stopped what was left
-            return
         node = growing.next()
         if node is not None:
             frontier.put_back(node.name)  # ours already: it is asked for again at once
+            return
+        if not frontier.has_work:  # somebody has stopped what was left
             return
         time.sleep(ASK_SECONDS)
 
