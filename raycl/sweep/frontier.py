@@ -52,6 +52,7 @@ class Frontier:
         """Nodes that another sweep had when they were last asked for."""
         self.paused: set[str] = set()
         self.frozen: set[str] = set()
+        self._stopped: set[str] = set()
         self._expected = self._kept = 0
         self._done = set(self.existing)
         self.waiting = {node.name: node for node in nodes if node.name not in self._done}
@@ -111,10 +112,21 @@ class Frontier:
         """Do not start the node until it is resumed; the sweep ends without it."""
         self.frozen.add(name)
 
+    def stop(self, name: str) -> None:
+        """Freeze the node until it is resumed, whatever thaws it."""
+        self.freeze(name)
+        self._stopped.add(name)
+
+    def thaw(self, name: str) -> None:
+        """Let a node start that was frozen, and neither paused nor stopped."""
+        if name not in self._stopped:
+            self.frozen.discard(name)
+
     def resume(self, name: str) -> None:
-        """Let a node start that was paused or frozen."""
+        """Let a node start that was paused, stopped or frozen."""
         self.paused.discard(name)
         self.frozen.discard(name)
+        self._stopped.discard(name)
 
     @property
     def running(self) -> dict[str, int]:

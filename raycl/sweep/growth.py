@@ -166,7 +166,7 @@ class GrowingTree:
         self._frontier.add(added.nodes, added.finished)
         self._told_ends.update(added.finished)
         for name in added.thawed:
-            self._frontier.resume(name)
+            self._frontier.thaw(name)
 
 
 def frozen_below(nodes: Sequence[Node], limits: Mapping[str, float]) -> frozenset[str]:

@@ -147,3 +147,21 @@ def test_two_processes_train_recipes_of_one_search() -> None:
     below = Sweep(claims=Theirs("trunk"))
     assert below.start_all() == []
     assert below.proposed == 4
+
+
+def test_a_recipe_that_may_pass_its_rung_stays_where_a_person_holds_it() -> None:
+    sweep = Sweep(finished=("trunk",))
+    sweep.growth.left.clear()
+    frontier = sweep.frontier
+    frontier.add(RECIPES[:1])
+    for name in ("second", "r0"):
+        frontier.freeze(name)
+    frontier.pause("second")
+    frontier.stop("r0")
+    sweep.growing._take(Addition(thawed=frozenset(["second", "r0"])))
+    assert sweep.start_all() == []
+    assert frontier.paused == {"second"}
+    assert frontier.frozen == {"r0"}
+    frontier.resume("second")
+    frontier.resume("r0")
+    assert sweep.start_all() == ["second"]

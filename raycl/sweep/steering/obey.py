@@ -91,7 +91,7 @@ class Steering:
             self._let_go(name)
         elif request.action == "stop":
             self._frontier.resume(name)
-            self._frontier.freeze(name)
+            self._frontier.stop(name)
             self._stopped.add(name)
         else:
             if name in self._stopped:
