@@ -231,7 +231,8 @@ def print_status(name: str, nodes: Sequence[Mapping[str, Any]], console: Console
         recipes = "; ".join(node["recipes"][:3])
         told = f"; {node['told']}" if node["told"] else ""
         line = f"  {node['short']}  {_node_text(node)} of {recipes}{told}"
-        console.print(line, markup=False, soft_wrap=True)
+        # To look for what to colour takes minutes where somebody has written a long note or reason.
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _node_text(node: Mapping[str, Any]) -> str:

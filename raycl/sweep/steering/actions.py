@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from raycl.errors import InputError
+from raycl.errors import InputError, shown
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
 from raycl.sweep.in_training import in_training, sweeps_live
@@ -25,6 +25,8 @@ from raycl.sweep.steering.record import (
 )
 
 _SOON = "within about ten seconds"
+_LONGEST_NOTE = 200
+"""Characters of a note: status, a running sweep and every answer show it within a line."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,12 @@ def ask(
     """Record what is wanted of nodes, and say what follows for each; the last request counts.
 
     Requests: three listings, those of `in_training` and `sweeps_live`, a read for each node that
-    has a record, and a write for each that changes.
+    has a record, and a write for each that changes. Raises InputError where a record is damaged, or
+    the note is not a line.
     """
+    if len(note) > _LONGEST_NOTE or not note.isprintable():
+        problem = f"{shown(note)} is no line of at most {_LONGEST_NOTE} characters"
+        raise InputError("--note", problem, "Give a few words")
     situations = look(storage, [node.name for node in nodes])
     answers = [answer(action, node.name, situations[node.name]) for node in nodes]
     for made in answers:

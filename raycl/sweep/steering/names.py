@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from raycl.errors import InputError
+from raycl.errors import InputError, shown
 from raycl.states.lookup import matching_states
 from raycl.states.tree_record import (
     NodeRecord,
@@ -99,7 +99,7 @@ def _trees(storage: Storage, sweep: str | None) -> dict[str, TreeRecord]:
 def _of_recipe(storage: Storage, nodes: dict[str, NamedNode], label: str) -> dict[str, NamedNode]:
     found = {name: node for name, node in nodes.items() if label in node.record.recipes}
     sweeps = {sweep for node in found.values() for sweep in node.sweeps}
-    where = f"--label {label!r} in {storage.url}"
+    where = f"--label {shown(label)} in {storage.url}"
     if not found:
         labels = list(dict.fromkeys(each for n in nodes.values() for each in n.record.recipes))
         raise InputError(where, "no recipe is called so", f"Recipes: {_some(labels, '; ')}")
@@ -110,7 +110,7 @@ def _of_recipe(storage: Storage, nodes: dict[str, NamedNode], label: str) -> dic
 
 
 def _one(storage: Storage, nodes: dict[str, NamedNode], reference: str) -> NamedNode:
-    where = f"node {reference!r} in {storage.url}"
+    where = f"node {shown(reference)} in {storage.url}"
     matches = _by_steps(nodes, reference) or matching_states(nodes.keys(), reference)
     if not matches:
         raise InputError(where, "no such node", f"Nodes: {_listed(list(nodes.values()))}")

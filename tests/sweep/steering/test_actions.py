@@ -192,6 +192,17 @@ def test_a_node_is_paused_and_resumed_and_status_shows_it(
     assert "; wanted by " in run("status", storage, capsys).splitlines()[-1]
 
 
+@pytest.mark.parametrize("note", ["n" * 201, "two\nlines", "\x1b[31mred"])
+def test_a_note_is_a_line_that_everybody_can_read(
+    storage: Storage, note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["pause", short_name(HALF), "--note", note, "--storage", storage.url])
+    assert ended.value.code == 2
+    assert "is no line of at most 200 characters" in capsys.readouterr().err
+    assert find_request(storage, HALF) is None
+
+
 def test_a_failed_node_is_shown_and_its_failure_goes_with_a_retry(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
