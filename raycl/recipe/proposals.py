@@ -74,10 +74,15 @@ def read_proposals(storage: Storage | None, sweep: str) -> tuple[Proposal, ...]:
 
 
 def proposal_numbers(storage: Storage, sweep: str) -> list[int]:
-    """The numbers of the recipes that were added to a sweep, sorted. One listing."""
+    """The numbers of the recipes that were added to a sweep, sorted. One listing.
+
+    Files that are called otherwise, such as copies, are none.
+    """
     names = storage.list(layout.sweep_proposals(sweep))
     stems = (name.removesuffix(".json") for name in names)
-    return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+    numbers = (int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+    called = {layout.sweep_proposal(sweep, n).rpartition("/")[2]: n for n in numbers}
+    return sorted(called[name] for name in called.keys() & set(names))
 
 
 def read_new(storage: Storage, sweep: str, known: Iterable[int]) -> tuple[Proposal, ...]:

@@ -9,11 +9,11 @@ import pytest
 
 from raycl.errors import InputError
 from raycl.recipe.definition import definition_of, with_proposals
-from raycl.recipe.proposals import HAND, Proposal, add_proposal
+from raycl.recipe.proposals import HAND, Proposal, add_proposal, read_proposals
 from raycl.recipe.scale import scaled
 from raycl.recipe.stored_recipe import read_recipe, write_recipe
 from raycl.recipe.written_recipe import written_recipe
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from tests.helpers.recipe_data import WHERE, recipe_data
 
 REPLAY = {"new.replay": {"uniform": ["0%", "50%"]}}
@@ -122,3 +122,12 @@ def test_a_scale_changes_ranges_and_budgets_as_it_changes_stages() -> None:
     assert grid["german.replay"] == {"uniform": ["0%", "50%"]}
     tokens = small["stages"][0]["tokens"]
     assert small["search"]["budget"]["tokens"] == pytest.approx(10 * tokens, rel=1e-3)
+
+
+def test_files_beside_the_proposals_are_none(tmp_path: Any) -> None:
+    storage = Storage(str(tmp_path))
+    made = add_proposal(storage, "small", {"new.replay": "12.3%"})
+    content = storage.read_bytes(layout.sweep_proposal("small", made.number))
+    for name in ("0.json", "0000000.json", "000001.json.copy", "7.json", "\u0663.json"):
+        storage.write_bytes(f"{layout.sweep_proposals('small')}/{name}", content)
+    assert read_proposals(storage, "small") == (made,)
