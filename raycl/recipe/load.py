@@ -105,6 +105,9 @@ def with_field(data: Mapping[str, Any], field: str, value: Any, where: str) -> d
         remedy = f"Give {', '.join(f'{name}.{inner}' for name in names if name)}"
         raise InputError(f"{where}: {field}", "a stage goes by its name", remedy)
     if parts[0] not in Recipe.model_fields:
+        if parts[0] in names:
+            problem, remedy = "a stage, and none of its fields", f"Name one: {field}.steps"
+            raise InputError(f"{where}: {field}", problem, remedy)
         remedy = _near_field(parts[0], [str(name) for name in names if name])
         raise InputError(f"{where}: {field}", f"no stage or field {parts[0]!r}", remedy)
     return _replaced(copy, parts, value)

@@ -50,6 +50,7 @@ def test_overrides_replace_fields_in_order(tmp_path: Path) -> None:
         ("seed", "no '='"),
         ("sed=1", "Did you mean 'seed'"),
         ("nw.replay=1%", "Did you mean 'new'"),
+        ("new=1%", "a stage, and none of its fields"),
         ("new.replay=5 percent", "stages.1.replay is '5 percent'"),
         ("new.replay=", "not a number"),
         ("seed=[1", "not readable as YAML"),
