@@ -119,6 +119,9 @@ def test_samplers_see_numbers_and_give_values_back() -> None:
     [
         ({"new.replay": {"uniform": [0, 1, 2]}}, {}, "where two bounds stand.*Write"),
         ({"new.replay": {"uniform": ["50%", "5%"]}}, {}, "not in order. Exchange"),
+        ({"new.replay": {"uniform": ["5%", 0.05]}}, {}, "are equal. Give two bounds that differ"),
+        ({"new.schedule.max_lr": {"log": ["1e-400", 1]}}, {}, "too close to 0.*above 1e-300"),
+        ({"new.replay": {"uniform": [0, "1e-400"]}}, {}, "too close to 0.*above 1e-300"),
         ({"new.replay": {"log": ["0%", "5%"]}}, {}, "logarithm has no bound 0%. Begin above 0"),
         ({"new.replay": {"lgo": [1, 2]}}, {}, "neither a list nor a range. Write"),
         ({"new.steps": {"integers": [1.5, 3]}}, {}, "no whole numbers. Give {uniform"),

@@ -15,6 +15,9 @@ KINDS: tuple[Kind, ...] = ("log", "uniform", "integers")
 
 _EXAMPLE = "Write {log: [1e-4, 3e-3]}, {uniform: [0%, 50%]} or {integers: [100, 400]}"
 
+_SMALLEST = Fraction(1, 10**300)
+"""A smaller number is a slip of the pen; below 5e-324 no float is above 0."""
+
 _BOUNDS = {"type": "array", "items": {"type": ["number", "string"]}, "minItems": 2, "maxItems": 2}
 AXIS_SCHEMA = {
     "anyOf": [
@@ -59,8 +62,14 @@ def range_of(written: Mapping[str, Any]) -> Range:
     if not isinstance(bounds, list | tuple) or len(bounds) != 2:
         raise FieldError(f"{kind} has {shown(bounds)} where two bounds stand", _EXAMPLE)
     low, high = (parse_number(bound) for bound in bounds)
-    if low >= high:
+    if low == high:
+        remedy = "Give two bounds that differ, or the value in a list: [1e-3]"
+        raise FieldError(f"the bounds {shown(list(bounds))} are equal", remedy)
+    if low > high:
         raise FieldError(f"the bounds {shown(list(bounds))} are not in order", "Exchange them")
+    if any(0 < abs(number) < _SMALLEST for number in (low, high, high - low)):
+        problem = f"the bounds {shown(list(bounds))} are too close to 0, or to each other"
+        raise FieldError(problem, "Give numbers above 1e-300, as floats can tell them apart")
     if kind == "log" and low <= 0:
         raise FieldError(
             f"a logarithm has no bound {bounds[0]}", "Begin above 0, or give {uniform: […]}"
