@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from raycl.errors import FieldError, within
+from raycl.errors import FieldError, InputError, within
+from raycl.plan.early_stopping import rungs
 from raycl.plan.frozen import thawed
+from raycl.recipe.lengths import tokens_per_step, trained_steps
 from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.rates import check_rates
 from raycl.recipe.schema import Recipe
 from raycl.recipe.schema.ranges import Range, is_range, range_of
+from raycl.recipe.schema.search import EarlyStopping
 from raycl.recipe.search import LABEL
 from raycl.units import format_number, parse_number
 
@@ -151,13 +154,39 @@ def _point_key(axis: Axis, value: Any) -> Any:
 def check_space(data: Mapping[str, Any], recipe: Recipe, where: str) -> None:
     """Raise InputError where a bound or a value of a search is none of its field.
 
-    Each is tried alone, in the recipe as it is written.
+    Each is tried alone, in the recipe as it is written. Early stopping has to let at least one of
+    these recipes wait.
     """
     if recipe.search is None:
         return
+    tried = [recipe]
     with within(f"{where}: sweep"):
         for place, changed in corners(data, recipe):
             check_rates((changed,), place)
+            tried.append(changed)
+    with within(where):
+        _check_rungs(tried, recipe.search.early_stopping)
+
+
+def _check_rungs(tried: Sequence[Recipe], stopping: EarlyStopping | None) -> None:
+    if stopping is None:
+        return
+    where = f"search.early_stopping.first {stopping.first}"
+    remedy = "Give a part of the stage, such as 10%"
+    if not stopping.first.value:
+        raise InputError(where, "nothing of the stage is trained by then", remedy)
+    longest = max(_waiting(recipe, stopping) for recipe in tried)
+    if longest[0] <= 0:
+        problem = f"no recipe waits: the stage {stopping.stage} has {longest[1]:,} steps"
+        raise InputError(where, problem, remedy)
+
+
+def _waiting(recipe: Recipe, stopping: EarlyStopping) -> tuple[int, int]:
+    """How many rungs the recipe has, and the steps of the stage in which they lie."""
+    stage = next(stage for stage in recipe.stages if stage.name == stopping.stage)
+    steps = trained_steps(recipe, stage)
+    first = float(stopping.first.steps(steps, tokens_per_step(recipe)))
+    return len(rungs(0, steps, first, stopping.factor)), steps
 
 
 def corners(data: Mapping[str, Any], recipe: Recipe) -> Iterator[tuple[str, Recipe]]:

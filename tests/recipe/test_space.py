@@ -171,3 +171,25 @@ def test_both_ends_of_a_range_are_tried_in_the_recipe(grid: Any, message: str) -
     data = searching(grid)
     with pytest.raises(InputError, match=message):
         check_space(data, parse_recipe(data, WHERE), WHERE)
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        ("0%", "nothing of the stage is trained by then. Give a part"),
+        ("0 steps", "nothing of the stage is trained by then. Give a part"),
+        ("100%", r"no recipe waits: the stage new has \d+ steps. Give a part"),
+        ("10000 steps", "no recipe waits.*Give a part of the stage, such as 10%"),
+        ("1B tokens", "no recipe waits.*Give a part of the stage, such as 10%"),
+    ],
+)
+def test_early_stopping_that_stops_nobody_is_refused(first: str, message: str) -> None:
+    data = searching(early_stopping={"stage": "new", "first": first})
+    with pytest.raises(InputError, match=message):
+        check_space(data, parse_recipe(data, WHERE), WHERE)
+
+
+def test_a_rung_has_to_lie_within_the_longest_stage_alone() -> None:
+    stopping = {"stage": "new", "first": "100 steps"}
+    data = searching({"new.steps": {"integers": [10, 200]}}, early_stopping=stopping)
+    check_space(data, parse_recipe(data, WHERE), WHERE)
