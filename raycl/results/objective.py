@@ -95,7 +95,11 @@ def check_objective(recipe: Recipe, where: str) -> None:
         _check_name(name, recipe, f"{where}: search.objective {name!r}")
     if recipe.search.early_stopping is not None:
         metric = recipe.search.early_stopping.metric
-        _check_name(metric, recipe, f"{where}: search.early_stopping.metric {metric!r}")
+        place = f"{where}: search.early_stopping.metric {metric!r}"
+        if metric.startswith(TASKS):
+            problem = "benchmarks are measured of finished recipes, and none is at a rung"
+            raise InputError(place, problem, "Give the word average, or a corpus")
+        _check_name(metric, recipe, place)
     mixed = [field for field in recipe.sweep[0] if "mixture" in field.split(".")]
     if "average" in objective.goals and mixed:
         raise InputError(

@@ -152,6 +152,7 @@ def test_a_budget_of_hours_counts_from_the_beginning_of_the_command(storage: Sto
         ({"objective": "gap_to_union"}, "compares with a baseline"),
         ({"objective": {"minimize": "new", "subject_to": {"x": 1}}}, "'x': no recipe will have"),
         ({"early_stopping": {"stage": "new", "metric": "x"}}, "early_stopping.metric 'x'"),
+        ({"early_stopping": {"stage": "new", "metric": "task/x"}}, "none is at a rung. Give"),
     ],
 )
 def test_a_search_that_cannot_go_well_is_refused(
