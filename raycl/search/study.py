@@ -294,7 +294,10 @@ class Study:
         whole = with_proposals(self.definition, (*self.definition.proposals, made))
         plan = plan_sweeps((whole,), self._storage, self._manifests, self._resolution)
         trained = {label: training.chain for label, training in plan.sweeps[0].trainings.items()}
-        own = {variant.label for variant in whole.proposed(number)}
+        added = whole.proposed(number)
+        if all(variant.proposals != (number,) for variant in added):
+            return None  # other proposals are these recipes already: 5% and 0.05 in a list
+        own = {variant.label for variant in added}
         ends = {label: chain.name(chain.steps) for label, chain in trained.items()}
         if {ends[label] for label in own} <= {ends[label] for label in ends if label not in own}:
             return None

@@ -184,6 +184,7 @@ def test_points_that_cannot_be_trained_are_passed_over(storage: Storage) -> None
 def test_values_that_mean_the_same_training_are_proposed_once(storage: Storage) -> None:
     study = Study(searched({"new.mixture": [{"new": 1}, {"new": 5}]}, objective="new"), storage)
     assert len(study.preview(4)) == 1
+    assert len(Study(searched({"new.replay": ["25%", 0.25, "0.25"]}), storage).preview(4)) == 1
 
 
 def test_what_was_added_by_hand_is_no_trial_and_is_known(storage: Storage) -> None:
