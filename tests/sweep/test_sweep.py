@@ -286,7 +286,9 @@ def assert_nothing_is_held() -> None:
 def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path: Path) -> None:
     from raycl.sweep.driver import TrialSettings, run_sweep
 
-    tree, folder = fakes.make_tree([*SEVEN, ("h", "c", 2)]), tmp_path / "tensorboard"
+    # The longest path goes on from `c` with as many workers, so that `h` comes right after it.
+    links = [*SEVEN, ("h", "c", 2), ("i", "h", 1), ("j", "i", 1)]
+    tree, folder = fakes.make_tree(links), tmp_path / "tensorboard"
     events: list[SweepEvent] = []
     killer = start_killer(storage)  # of a worker of `c`, which has two
     outcome = run_sweep(
@@ -296,18 +298,18 @@ def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path:
         trials=TrialSettings(folder=str(folder), train=fake_loops.wait_to_be_killed),
     )
     killer.join()
-    assert sorted(outcome.finished) == list("abcdefgh")
-    assert fake_loops.notes(storage, "trained") == ["a", "b", "c", "c1", *"defgh", "h1"]
+    assert sorted(outcome.finished) == list("abcdefghij")
+    assert fake_loops.notes(storage, "trained") == ["a", "b", "c", "c1", *"defgh", "h1", "i", "j"]
     pids = fake_loops.processes(storage, "trained")
     assert pids["h"] == pids["c"]  # the workers of one node train the next one
     assert [event.node for event in events if event.kind == "finished"] == list(outcome.finished)
     assert [event.node for event in events if event.kind == "retried"] == ["c"]
     assert_nothing_is_held()
     traced = {file.parent.name[0] for file in folder.glob("*/events.out.tfevents*")}
-    assert traced == set("abcdefgh")
+    assert traced == set("abcdefghij")
     again = run_sweep(tree, storage, trials=TrialSettings(train=fake_loops.read_all))
-    assert (again.finished, sorted(again.existing)) == ((), list("abcdefgh"))
-    assert len(fake_loops.notes(storage, "begun")) == 10
+    assert (again.finished, sorted(again.existing)) == ((), list("abcdefghij"))
+    assert len(fake_loops.notes(storage, "begun")) == 12
 
 
 @pytest.mark.ray
