@@ -68,6 +68,8 @@ class RecipeGrowth:
         self._states = StoredStates(storage, self._finished)
         self._unusable: set[int] = set()
         """Proposals of which no training can be made."""
+        self._failed: set[int] = set()
+        """Proposals that were told as failed."""
         self._has_company = False
         """Whether somebody else adds recipes while this sweep is trained."""
         self._told: set[int] = {
@@ -117,7 +119,7 @@ class RecipeGrowth:
         # Others have let these pass their rungs. The frontier is told, and finds them finished.
         trained = frozenset(complete_states(self._storage, self._frozen))
         self._frozen -= trained
-        return replace(added, thawed=trained)
+        return replace(added, thawed=added.thawed | trained)
 
     def more(self, idle: bool) -> Addition:
         """Let the best recipes pass their rungs; where none may, a new recipe is proposed."""
@@ -172,9 +174,19 @@ class RecipeGrowth:
             if made is None:
                 break
             # A recipe that storage has entirely is told at once, and the next one is asked for.
-            if added := self._include((made,)):
+            if added := self._include((*self._before(made), made)):
                 return added
         return NOTHING
+
+    def _before(self, made: Proposal) -> tuple[Proposal, ...]:
+        """What others have added under lower numbers: labels and tree depend on the order."""
+        known = {each.number for each in self.definition.proposals} | self._unusable
+        if known.issuperset(range(made.number)):
+            return ()
+        new = read_new(self._storage, self.definition.recipe.name, known)
+        lower = tuple(each for each in new if each.number < made.number)
+        self._has_company |= bool(lower)
+        return lower
 
     def _include(self, proposals: Sequence[Proposal]) -> Addition:
         """Graft recipes onto the tree, one by one, since one that cannot be trained is no loss."""
@@ -182,7 +194,8 @@ class RecipeGrowth:
         return Addition(
             tuple(node for added in found for node in added.nodes),
             frozenset().union(*(added.finished for added in found)),
-            frozenset().union(*(added.frozen for added in found)),
+            frozenset().union(*(added.frozen for added in found)) & self._frozen,
+            frozenset().union(*(added.thawed for added in found)),
         )
 
     def _include_one(self, proposal: Proposal) -> Addition:
@@ -206,11 +219,13 @@ class RecipeGrowth:
         self._finished |= finished
         self._states.know(finished)
         self._settle(proposal)
-        frozen = self._frozen_now().intersection(node.name for node in nodes)
-        self._frozen |= frozen
+        before, now = self._frozen, self._frozen_now()
+        frozen = now.intersection(node.name for node in nodes)
+        self._frozen = (before & now) | frozen
         if nodes:
             add_to_description(self._storage, definition.recipe.name, self.tree)
-        return Addition(nodes, finished, frozen)
+        # A node at which others wait is free where this recipe may pass it.
+        return Addition(nodes, finished, frozen, before - now - self._finished)
 
     def _settle(self, proposal: Proposal) -> None:
         """Note how far the recipe of a proposal is already."""
@@ -244,12 +259,14 @@ class RecipeGrowth:
         return value_at(self._outcome(variant), step, metric)
 
     def _tell(self, variant: Variant, failed: frozenset[str] = frozenset()) -> None:
-        new = [number for number in variant.proposals if number not in self._told]
+        told = self._told if failed else self._told - self._failed  # it may have been retried
+        new = [number for number in variant.proposals if number not in told]
         if self._proposer is None or not new:
             return
         outcome = self._outcome(variant, failed)
         for number in new:
             self._told.add(number)
+            (self._failed.add if failed else self._failed.discard)(number)
             self._proposer.tell(number, outcome)
 
     def _outcome(self, variant: Variant, failed: frozenset[str] = frozenset()) -> RecipeOutcome:

@@ -10,6 +10,7 @@ from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps
 from raycl.search.study import Spent, Study
 from raycl.storage import Storage
 from raycl.sweep.costs import dollars_for
+from raycl.sweep.description import add_to_description
 from raycl.sweep.recipe_growth import Proposer, RecipeGrowth
 
 Report = Callable[[str], None]
@@ -64,7 +65,10 @@ class SearchRun:
             return plan
         if ended := getattr(self._proposer, "ended", ""):
             self._report(f"The search has ended. {ended}")
-        return _grown(plan, self._growth, self._storage)
+        made = _grown(plan, self._growth, self._storage)
+        if made is not plan:  # another command may have described the sweep anew meanwhile
+            add_to_description(self._storage, made.sweeps[0].name, made.tree)
+        return made
 
     def _growth_of(self, plan: SweepPlan) -> RecipeGrowth:
         definition = plan.sweeps[0].definition
