@@ -113,13 +113,20 @@ def with_samples(
 
     A corpus in its own place is cut by the factor of the tokens, whatever its size. One in the
     place of others becomes as many tokens as these have, times that factor. Raises InputError where
-    their sizes are not stated.
+    their sizes are not stated, or a corpus would be larger than itself.
     """
     cut = {}
     for name, corpus in corpora.items():
         size = full[name]
         if size.own:
             sample = part_of(size.sample, factor)
+            if sample.unit == "fraction" and sample.value > 1:
+                raise InputError(
+                    "repetition",
+                    f"{name} would be {float(sample.value):.3g} times as large as it is: the scale "
+                    "trains on more tokens than the recipe",
+                    "Give a smaller steps.here in the scale file, or repetition: free",
+                )
         elif size.tokens is not None:
             sample = Length(max(Fraction(1), size.tokens * factor), "tokens")
         else:

@@ -88,6 +88,13 @@ def test_a_corpus_is_cut_by_the_factor_of_the_tokens(tmp_path: Path) -> None:
     assert [small["corpora"][name]["sample"] for name in ("old", "new")] == ["1%", "32 tokens"]
 
 
+def test_a_corpus_cannot_grow(tmp_path: Path) -> None:
+    larger = _scale(tmp_path, steps={"full": 10, "here": 100}, repetition="same")
+    message = "repetition: old would be 5 times as large as it is.*Give a smaller steps.here"
+    with pytest.raises(InputError, match=message):
+        scaled(_data(), larger, WHERE)
+
+
 def test_a_corpus_in_the_place_of_others_gets_their_tokens_by_the_factor(tmp_path: Path) -> None:
     changes = {
         "bindings": {"old": "english", "new": "english"},
