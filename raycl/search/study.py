@@ -7,6 +7,7 @@ them by every command, so that one which is interrupted goes on with the same pr
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,15 +25,16 @@ from raycl.recipe.resolution import Resolution
 from raycl.recipe.schema.search import Search
 from raycl.recipe.space import Fields, space_of
 from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
+from raycl.results.at_rung import value_at
 from raycl.results.objective import check_objective, measured
-from raycl.results.outcome import RecipeOutcome
+from raycl.results.outcome import STOPPED, RecipeOutcome
 from raycl.search.prior import (
     left_alone,
     outcomes_by_number,
     outcomes_elsewhere,
     points_elsewhere,
 )
-from raycl.search.samplers import History, Known, make_sampler
+from raycl.search.samplers import History, Known, Rung, make_sampler
 from raycl.search.samplers.random_sampler import RandomSampler
 from raycl.storage import Storage
 from raycl.units import format_count
@@ -83,7 +85,7 @@ class Study:
         self._resolution = resolution or resolve_inputs((definition,), storage)
         self._manifests = read_manifests((definition,), storage)
         self._elsewhere = self._learned()
-        self._own = self._finished()
+        self._own, self._at_rungs = self._results()
 
     @property
     def learned(self) -> int:
@@ -102,8 +104,14 @@ class Study:
 
     @property
     def running(self) -> tuple[Proposal, ...]:
-        """Proposals without a result."""
-        return tuple(p for p in self.proposals if p.number not in self._own)
+        """Proposals without a result that have not come to a rung either."""
+        known = self._own.keys() | self._at_rungs.keys()
+        return tuple(p for p in self.proposals if p.number not in known)
+
+    @property
+    def at_rungs(self) -> tuple[Rung, ...]:
+        """Proposals without a result that have come to a rung, by number."""
+        return tuple(self._at_rungs[number] for number in sorted(self._at_rungs))
 
     @property
     def spent(self) -> Spent:
@@ -151,6 +159,13 @@ class Study:
         known = self._known(proposal.fields, outcome)
         if known is not None and self.space.fits(proposal.fields):
             self._own[number] = known
+            self._at_rungs.pop(number, None)
+
+    def reached(self, number: int, step: int, value: float) -> None:
+        """Note what a proposal has after `step` steps, at a rung of early stopping."""
+        proposal = next(p for p in self.definition.proposals if p.number == number)
+        if math.isfinite(value) and number not in self._own and self.space.fits(proposal.fields):
+            self._at_rungs[number] = Rung(proposal.fields, step, value)
 
     def _known(self, fields: Fields, outcome: RecipeOutcome) -> Known | None:
         if outcome.status == "failed":
@@ -170,14 +185,26 @@ class Study:
             both = {p.number: p for p in (*self.definition.proposals, *proposals)}
             self.definition = with_proposals(self.definition, [both[n] for n in sorted(both)])
 
-    def _finished(self) -> dict[int, Known]:
-        """The results that storage has of this sweep, by number of the proposal."""
+    def _results(self) -> tuple[dict[int, Known], dict[int, Rung]]:
+        """What storage has of this sweep, by number of the proposal: results, and rungs."""
         if self._storage is None or not self.definition.proposals:
-            return {}
+            return {}, {}
         outcomes = outcomes_by_number(self.definition, self._storage, self._resolution)
-        points = {p.number: p.fields for p in self.definition.proposals}
-        told = {n: self._known(points[n], o) for n, o in outcomes.items() if n in points}
-        return {n: k for n, k in told.items() if k is not None and self.space.fits(points[n])}
+        points = {p.number: p.fields for p in self._fitting(self.definition.proposals)}
+        own = {n: outcome for n, outcome in outcomes.items() if n in points}
+        known = {n: self._known(points[n], outcome) for n, outcome in own.items()}
+        rungs = {n: self._rung(points[n], outcome) for n, outcome in own.items()}
+        return (
+            {n: found for n, found in known.items() if found is not None},
+            {n: rung for n, rung in rungs.items() if rung is not None},
+        )
+
+    def _rung(self, fields: Fields, outcome: RecipeOutcome) -> Rung | None:
+        """Where a recipe waits that was stopped; None for any other."""
+        if outcome.status != STOPPED or self.search.early_stopping is None:
+            return None
+        value = value_at(outcome, outcome.steps, self.search.early_stopping.metric)
+        return Rung(fields, outcome.steps, value) if math.isfinite(value) else None
 
     def _learned(self) -> list[Known]:
         """The results that storage has of other sweeps, at points that this one has not."""
@@ -245,7 +272,8 @@ class Study:
         known = list(self.known)
         results = {self.space.key(each.fields): each for each in known}
         running = [p.fields for p in self._fitting(self.running)]
-        tried = {*results, *map(self.space.key, running)}
+        waiting = [rung.fields for rung in self.at_rungs]
+        tried = {*results, *map(self.space.key, [*running, *waiting])}
         refused: InputError | None = None
         for fields in self._asked(known, running):
             key = self.space.key(fields)
@@ -268,7 +296,8 @@ class Study:
 
     def _asked(self, known: Sequence[Known], running: Sequence[Fields]) -> Iterator[Fields]:
         for attempt in range(_ASKED):
-            yield self._sampler.ask(History(tuple(known), running), self._seed(attempt))
+            history = History(tuple(known), running, self.at_rungs)
+            yield self._sampler.ask(history, self._seed(attempt))
         drawn = RandomSampler(self.space)
         for attempt in range(_ASKED, _ASKED + _DRAWN):
             yield drawn.ask(History(), self._seed(attempt))

@@ -38,9 +38,9 @@ def search_texts(study: Study) -> list[str]:
             "told them first, and nothing is trained at their points."
         )
     if study.proposals:
+        left = len(study.running) + len(study.at_rungs)
         said.append(
-            f"Proposed so far: {len(study.proposals)}, and {len(study.running)} of these have no "
-            "result yet."
+            f"Proposed so far: {len(study.proposals)}, and {left} of these have no result yet."
         )
     return said
 

@@ -41,6 +41,9 @@ class Proposer(Protocol):
     def tell(self, number: int, outcome: RecipeOutcome) -> None:
         """Note what the recipe with this number has come to."""
 
+    def reached(self, number: int, step: int, value: float) -> None:
+        """Note what the recipe with this number has at a rung, after `step` steps."""
+
 
 class RecipeGrowth:
     """What is added to the tree of one sweep; the implementation of `raycl.sweep.growth.Growth`.
@@ -250,7 +253,11 @@ class RecipeGrowth:
         for variant in self._proposed():
             if variant.label not in node.recipes or only not in (None, variant.label):
                 continue
-            self._waiting.reached(variant.label, node.training.stop)
+            step = node.training.stop
+            value = self._waiting.reached(variant.label, step)
+            if value is not None and self._proposer is not None:
+                for number in variant.proposals:
+                    self._proposer.reached(number, step, value)
             if self._is_through(variant):
                 self._tell(variant)
 

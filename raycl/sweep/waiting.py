@@ -59,10 +59,16 @@ class Waiting:
         if self._halving:
             self._halving.passed(label, step)
 
-    def reached(self, label: str, step: int) -> None:
-        """Compare the recipe with others, if it has a rung after `step` steps."""
-        if self._halving and self._halving.rung_at(label, step) is not None:
-            self._halving.reached(label, step, self._value(label, step, self._metric))
+    def reached(self, label: str, step: int) -> float | None:
+        """Compare the recipe with others, if it has a rung after `step` steps.
+
+        Returns the value there; None where there is no rung.
+        """
+        if self._halving is None or self._halving.rung_at(label, step) is None:
+            return None
+        value = self._value(label, step, self._metric)
+        self._halving.reached(label, step, value)
+        return value
 
     def promote(self) -> bool:
         """Let a recipe pass its rung that is among the best there; returns whether there is one."""

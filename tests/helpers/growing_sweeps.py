@@ -34,6 +34,7 @@ class ListedProposals:
     ) -> None:
         self._sweep, self._storage, self._listed = definition.recipe.name, storage, listed
         self.told: dict[int, RecipeOutcome] = {}
+        self.rungs: list[tuple[int, int, float]] = []
 
     def propose(self) -> Proposal | None:
         done = len(read_proposals(self._storage, self._sweep))
@@ -44,6 +45,9 @@ class ListedProposals:
     def tell(self, number: int, outcome: RecipeOutcome) -> None:
         assert number not in self.told
         self.told[number] = outcome
+
+    def reached(self, number: int, step: int, value: float) -> None:
+        self.rungs.append((number, step, value))
 
 
 def rates(values: Sequence[float]) -> list[dict[str, Any]]:

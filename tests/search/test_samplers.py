@@ -13,7 +13,7 @@ import pytest
 from raycl.errors import InputError
 from raycl.recipe import parse_recipe
 from raycl.recipe.space import Fields, Space, space_of
-from raycl.search.samplers import History, Known, Sampler, make_sampler
+from raycl.search.samplers import History, Known, Rung, Sampler, make_sampler
 from raycl.units import parse_number
 from tests.helpers.recipe_data import WHERE, recipe_data
 
@@ -67,6 +67,24 @@ def test_what_is_known_changes_what_is_proposed(name: str) -> None:
     space, sampler = made(name)
     few, many = History(known(space, 1)), History(known(space, 40))
     assert sampler.ask(few, 1) != sampler.ask(many, 1)
+
+
+def test_recipes_at_rungs_teach_the_parzen_estimators() -> None:
+    """With early stopping most recipes never get further: what they show must not be lost."""
+    space, sampler = made("tpe")
+    points = [one.fields for one in known(space, 40)]
+    rungs = [Rung(fields, 20, height(fields)) for fields in points]
+    asked = [sampler.ask(History(at_rungs=rungs), seed) for seed in range(20)]
+    assert sum(map(height, asked)) / 20 < 0.5 * sum(map(height, points)) / 40
+
+
+@pytest.mark.parametrize("name", ["nsga2", "tune:HyperOptSearch"])
+def test_to_other_samplers_they_are_still_running(name: str) -> None:
+    space, sampler = made(name)
+    told, waiting = known(space, 12), [known(space, 13)[-1].fields]
+    rungs = [Rung(fields, 20, 1.0) for fields in waiting]
+    running = sampler.ask(History(told, waiting), 1)
+    assert sampler.ask(History(told, at_rungs=rungs), 1) == running
 
 
 @pytest.mark.parametrize("name", ["tpe", "tune:HyperOptSearch"])

@@ -69,6 +69,23 @@ def test_the_same_command_goes_on_with_the_same_search(storage: Storage, tmp_pat
     assert Study(searched(seed=1, name="another"), storage).preview(1)[0].fields != fields(whole)[0]
 
 
+def test_a_recipe_at_a_rung_is_known_by_what_it_reached(storage: Storage) -> None:
+    study = Study(searched(), storage)
+    first, second = study.propose(), study.propose()
+    assert first is not None
+    assert second is not None
+    study.reached(first.number, 3, float("nan"))  # not measured: nothing is known of it
+    assert not study.at_rungs
+    study.reached(first.number, 3, 4.5)
+    study.reached(first.number, 5, 4.25)
+    (rung,) = study.at_rungs
+    assert (rung.fields, rung.step, rung.value) == (first.fields, 5, 4.25)
+    assert study.running == (second,)
+    third = study.propose()
+    assert third is not None
+    assert study.space.key(third.fields) != study.space.key(first.fields)
+
+
 @pytest.mark.parametrize("sampler", ["tpe", "tune:HyperOptSearch"])
 def test_a_search_ends_when_every_point_is_known(storage: Storage, sampler: str) -> None:
     definition = searched(LIST, trials=10, sampler=sampler)

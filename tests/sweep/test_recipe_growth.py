@@ -150,7 +150,10 @@ def test_poor_recipes_wait_at_their_rungs(
     beyond = {rate_of(n.training) for n in cluster.trained if n.training.stop == 26}
     assert {1e-3, 2e-3} <= beyond
     assert len(beyond) < 9
-    # The search is told of those that are through.
+    # The search is told of those that are through, and what all have reached at their rungs.
+    rungs = proposers[-1].rungs
+    assert sorted({step - 20 for _, step, _ in rungs}) == [2, 6, 18]
+    assert len({number for number, step, _ in rungs if step == 22}) == 9
     assert {o.fields[FIELD] for o in proposers[-1].told.values()} == {1e-3}
     told: list[str] = []
     before = len(cluster.trained)

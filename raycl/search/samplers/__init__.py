@@ -6,9 +6,9 @@ from raycl.recipe.schema.search import TUNE, Search
 from raycl.recipe.space import Space
 from raycl.search.samplers.optuna_sampler import OptunaSampler
 from raycl.search.samplers.random_sampler import RandomSampler
-from raycl.search.samplers.sampler import History, Known, Sampler
+from raycl.search.samplers.sampler import History, Known, Rung, Sampler
 
-__all__ = ["History", "Known", "Sampler", "make_sampler"]
+__all__ = ["History", "Known", "Rung", "Sampler", "make_sampler"]
 
 
 def make_sampler(search: Search, space: Space) -> Sampler:

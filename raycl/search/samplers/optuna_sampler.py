@@ -10,7 +10,7 @@ from typing import Any
 from raycl.errors import InputError
 from raycl.libraries import how_to_install
 from raycl.recipe.space import Axis, Choices, Fields, Space, parameter, value_at
-from raycl.search.samplers.sampler import History, Known
+from raycl.search.samplers.sampler import History, Known, Rung
 
 _LEAST_STARTUP, _MOST_STARTUP = 4, 10
 _LEAST_POPULATION, _MOST_POPULATION = 6, 50
@@ -50,7 +50,10 @@ class OptunaSampler:
             warnings.simplefilter("ignore")  # on what is experimental in Optuna
             for known in history.known:
                 self._add(study, distributions, known)
-            for fields in history.running:
+            prunes = self.name == "tpe" and self.goals == 1  # the others have no use for rungs
+            for rung in history.at_rungs if prunes else ():
+                study.add_trial(self._pruned(distributions, rung))
+            for fields in history.running if prunes else history.without_result:
                 study.add_trial(self._begun(distributions, fields))
             found = study.ask(distributions).params
         return {field: value_at(axis, found[field]) for field, axis in self.space.axes.items()}
@@ -83,6 +86,20 @@ class OptunaSampler:
         else:
             study.tell(trial.number, list(known.objectives))
 
+    def _pruned(self, distributions: Mapping[str, Any], rung: Rung) -> Any:
+        """The parzen estimators rank these behind all results, the deepest and lowest first."""
+        from optuna.trial import TrialState, create_trial
+
+        return create_trial(
+            state=TrialState.PRUNED,
+            params=self._parameters(rung.fields),
+            distributions=dict(distributions),
+            intermediate_values={rung.step: rung.value},
+        )
+
+    def _parameters(self, fields: Fields) -> dict[str, Any]:
+        return {field: parameter(axis, fields[field]) for field, axis in self.space.axes.items()}
+
     def _begun(
         self,
         distributions: Mapping[str, Any],
@@ -93,7 +110,7 @@ class OptunaSampler:
 
         return create_trial(
             state=TrialState.RUNNING,
-            params={f: parameter(axis, fields[f]) for f, axis in self.space.axes.items()},
+            params=self._parameters(fields),
             distributions=dict(distributions),
             constraints=dict(bounds) if bounds else None,
         )

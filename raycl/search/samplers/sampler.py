@@ -25,6 +25,17 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Rung:
+    """A point whose recipe has come to a rung of early stopping, and has no result yet."""
+
+    fields: Fields
+    step: int
+    """Steps of its recipe that are done there."""
+    value: float
+    """What is compared there, the lower the better; finite."""
+
+
+@dataclass(frozen=True)
 class History:
     """All that a sampler learns from."""
 
@@ -32,6 +43,14 @@ class History:
     """Points with results, the oldest first."""
     running: Sequence[Fields] = ()
     """Points that are being trained."""
+    at_rungs: Sequence[Rung] = ()
+    """Points that wait at a rung or have passed it. A sampler that has no use for what they reached
+    takes them for running ones."""
+
+    @property
+    def without_result(self) -> list[Fields]:
+        """All points that have no result yet."""
+        return [*self.running, *(rung.fields for rung in self.at_rungs)]
 
 
 class Sampler(Protocol):

@@ -40,7 +40,8 @@ class TuneSampler:
     def ask(self, history: History, seed: int) -> dict[str, Any]:
         """The next point, by the searcher."""
         known = list(history.known)
-        points = [self._config(fields) for fields in (*(k.fields for k in known), *history.running)]
+        fields = (*(one.fields for one in known), *history.without_result)
+        points = [self._config(each) for each in fields]
         searcher = self._searcher(points, seed)
         for place in range(len(points)):
             searcher.suggest(str(place))
