@@ -40,7 +40,7 @@ class OneProposal:
         self.told.append((number, outcome.status))
 
     def reached(self, number: int, step: int, value: float) -> None:
-        raise AssertionError("no recipe of these tests has a rung")
+        raise AssertionError(f"{number}, {step}, {value}: no recipe of these tests has a rung")
 
 
 def growth(definition: Definition, storage: Storage) -> tuple[RecipeGrowth, OneProposal]:
