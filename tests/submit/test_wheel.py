@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shlex
@@ -60,7 +61,8 @@ def test_a_sweep_is_submitted_from_an_installed_wheel(installed: Path, tmp_path:
 
     interpreter, *words = shlex.split(description["command"])
     assert (interpreter, words[:3]) == ("python", ["-m", "raycl", "sweep"])
-    assert words[3:] == ["recipe.yaml", "--storage", "s3://b/x", "--address", "auto"]
+    place = ["--storage", "s3://b/x", "--address", "auto"]
+    assert words[3:] == ["recipe.yaml", *place, "--owner", getpass.getuser()]
     # `plan` reads the same recipe by the same module, and needs no cluster.
     alone = {**os.environ, "PYTHONPATH": ""}
     assert "nodes" in json.loads(
