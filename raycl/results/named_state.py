@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from raycl.errors import InputError
 from raycl.results.best_recipe import best_recipe
 from raycl.states.lookup import complete_states, find_state, is_whole_name, matching_states
-from raycl.states.tree_record import TreeRecord, find_tree_record, read_tree_record, stored_sweeps
+from raycl.states.tree_record import TreeRecord, stored_trees
 from raycl.storage import Storage
 
 BEST = "best"
@@ -40,7 +40,7 @@ def named_state(storage: Storage, reference: str, sweep: str | None = None) -> N
     complete = complete_states(storage)
     if reference in complete:
         return NamedState(reference)
-    trees = _trees(storage, sweep)
+    trees = stored_trees(storage, sweep)
     found = [
         NamedState(end, name, label)
         for name, tree in trees.items()
@@ -64,22 +64,9 @@ def named_state(storage: Storage, reference: str, sweep: str | None = None) -> N
 
 def is_named(storage: Storage, reference: str, sweep: str | None = None) -> bool:
     """Whether the storage has a meaning for a reference, even if `named_state` refuses it."""
-    labels = (label for tree in _trees(storage, sweep).values() for label in _ends(tree))
+    labels = (label for tree in stored_trees(storage, sweep).values() for label in _ends(tree))
     known = reference == BEST or reference.casefold() in map(str.casefold, labels)
     return known or bool(matching_states(complete_states(storage), reference))
-
-
-def _trees(storage: Storage, sweep: str | None) -> dict[str, TreeRecord]:
-    """The nodes of the sweep that is named, or of all sweeps whose nodes are stored."""
-    if sweep is not None:
-        return {sweep: find_tree_record(storage, sweep)}
-    found = {}
-    for name in stored_sweeps(storage):
-        try:
-            found[name] = read_tree_record(storage, name)
-        except FileNotFoundError:  # its recipe alone is stored
-            continue
-    return found
 
 
 def _ends(tree: TreeRecord) -> dict[str, str]:

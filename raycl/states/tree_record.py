@@ -169,3 +169,16 @@ def find_tree_record(storage: Storage, sweep: str) -> TreeRecord:
         known = ", ".join(stored_sweeps(storage)) or "none"
         where = f"sweep {sweep!r} in {storage.url}"
         raise InputError(where, "not there", f"Known sweeps: {known}") from error
+
+
+def stored_trees(storage: Storage, sweep: str | None) -> dict[str, TreeRecord]:
+    """The nodes of the sweep that is named, or of all sweeps whose nodes are stored."""
+    if sweep is not None:
+        return {sweep: find_tree_record(storage, sweep)}
+    found = {}
+    for name in stored_sweeps(storage):
+        try:
+            found[name] = read_tree_record(storage, name)
+        except FileNotFoundError:  # its recipe alone is stored
+            continue
+    return found

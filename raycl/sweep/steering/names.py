@@ -11,9 +11,7 @@ from raycl.states.lookup import matching_states
 from raycl.states.tree_record import (
     NodeRecord,
     TreeRecord,
-    find_tree_record,
-    read_tree_record,
-    stored_sweeps,
+    stored_trees,
 )
 from raycl.storage import Storage
 from raycl.sweep.events import node_title
@@ -83,14 +81,7 @@ def only_sweep(storage: Storage, sweep: str | None) -> str:
 
 
 def _trees(storage: Storage, sweep: str | None) -> dict[str, TreeRecord]:
-    if sweep is not None:
-        return {sweep: find_tree_record(storage, sweep)}
-    found = {}
-    for name in stored_sweeps(storage):
-        try:
-            found[name] = read_tree_record(storage, name)
-        except FileNotFoundError:  # its recipe alone is stored
-            continue
+    found = stored_trees(storage, sweep)
     if not found:
         raise InputError(f"storage {storage.url!r}", "no sweep here", "Run `raycl sweep` first")
     return found
