@@ -59,6 +59,14 @@ def check_fields(recipe: Recipe, where: str, overrides: Sequence[str] = ()) -> N
 
 
 def _check_varies(recipe: Recipe, field: str) -> None:
+    fixed = why_fixed(recipe, field)
+    if fixed is not None:
+        reason, remedy = fixed
+        raise InputError(f"sweep.{field}", f"cannot be swept: {reason}", remedy)
+
+
+def why_fixed(recipe: Recipe, field: str) -> tuple[str, str] | None:
+    """Why all recipes of a sweep must share a field, and what to do; None where they may differ."""
     first, _, rest = field.partition(".")
     stages = {stage.name for stage in recipe.stages} | {LATER}
     remedy = "Write it outside the sweep; to compare two values, give two recipes two storages"
@@ -72,5 +80,4 @@ def _check_varies(recipe: Recipe, field: str) -> None:
         reason = _FIXED["tokenizer"]
     else:
         reason = _FIXED.get(first)
-    if reason is not None:
-        raise InputError(f"sweep.{field}", f"cannot be swept: {reason}", remedy)
+    return None if reason is None else (reason, remedy)

@@ -13,6 +13,7 @@ from raycl.plan.frozen import thawed
 from raycl.plan.trained import Trains
 from raycl.recipe.alone import alone
 from raycl.recipe.baselines import Baseline, baseline
+from raycl.recipe.checks import why_fixed
 from raycl.recipe.ending import END
 from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.proposals import Proposal
@@ -121,6 +122,10 @@ def _trunk(point: Point, parser: _PointParser, swept: Iterable[str]) -> Variant:
 def _proposed(point: Point, proposal: Proposal, parser: _PointParser) -> Recipe:
     """The recipe that was added to the sweep. Raises InputError."""
     place = f"proposals/{proposal.number}.json"
+    for field in proposal.fields:  # they may be written by hand, and grids are checked elsewhere
+        if (fixed := why_fixed(parser.base, field)) is not None:
+            problem = f"it sets {shown(field)}, which cannot be swept: {fixed[0]}"
+            raise InputError(place, problem, Proposal.REMEDY)
     try:
         return parser.recipe(point)
     except InputError as error:
@@ -137,7 +142,7 @@ class _PointParser:
     """
 
     def __init__(self, data: Mapping[str, Any], base: Recipe) -> None:
-        self._data = data
+        self._data, self.base = data, base
         self._stages: dict[Hashable, Stage] = {}
         """Valid stages by what is written of them."""
         self._remember(data.get("stages"), base)

@@ -75,6 +75,8 @@ class Study:
         """The recipe file with all proposals so far."""
         self.search = _search_of(definition)
         self.space = space_of(definition.recipe)
+        self._unusable: set[int] = set()
+        """Numbers of what others have added, and of which no recipe can be made."""
         self.ended = ""
         """Why nothing more is proposed, as a sentence; empty while the search goes on."""
         self._storage, self._spent, self._clock = storage, spent, clock
@@ -128,7 +130,7 @@ class Study:
         if self._storage is None:
             raise ValueError("a study without a storage cannot record proposals")
         name = self.definition.recipe.name
-        self._add(*self._new())  # somebody else may search, or add by hand
+        self._hear()
         found = self._next()
         if found is None:
             return None
@@ -154,7 +156,7 @@ class Study:
         result until the search is begun anew.
         """
         if all(proposal.number != number for proposal in self.definition.proposals):
-            self._add(*self._new())  # somebody else has added it
+            self._hear()
         proposal = next(p for p in self.definition.proposals if p.number == number)
         known = self._known(proposal.fields, outcome)
         if known is not None and self.space.fits(proposal.fields):
@@ -173,12 +175,16 @@ class Study:
         found = measured(outcome, self.search.objective)
         return Known(fields, found.objectives, found.constraints) if found.is_known else None
 
-    def _new(self) -> tuple[Proposal, ...]:
-        """What others have added meanwhile."""
+    def _hear(self) -> None:
+        """Take in what others have added meanwhile; a sweep leaves out what cannot be trained."""
         if self._storage is None:
-            return ()
-        known = [proposal.number for proposal in self.definition.proposals]
-        return read_new(self._storage, self.definition.recipe.name, known)
+            return
+        known = {proposal.number for proposal in self.definition.proposals} | self._unusable
+        for proposal in read_new(self._storage, self.definition.recipe.name, known):
+            try:
+                self._add(proposal)
+            except InputError:
+                self._unusable.add(proposal.number)
 
     def _add(self, *proposals: Proposal) -> None:
         if proposals:

@@ -131,3 +131,20 @@ def test_files_beside_the_proposals_are_none(tmp_path: Any) -> None:
     for name in ("0.json", "0000000.json", "000001.json.copy", "7.json", "\u0663.json"):
         storage.write_bytes(f"{layout.sweep_proposals('small')}/{name}", content)
     assert read_proposals(storage, "small") == (made,)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("corpora.new.text", "other.jsonl", "a storage holds each corpus once"),
+        ("execution.micro_batch", 2, "and not which one"),
+        ("new.workers", 2, "the number of workers changes no state"),
+        ("validation.rows", 8, "losses on other rows do not compare"),
+    ],
+)
+def test_an_added_recipe_sets_no_field_that_no_grid_may(
+    field: str, value: Any, reason: str
+) -> None:
+    message = rf"proposals/2\.json: it sets '{field}', which cannot be swept: .*{reason}.*Remove"
+    with pytest.raises(InputError, match=message):
+        definition_of(recipe_data(), WHERE, [proposal(2, {"new.replay": "5%", field: value}, HAND)])

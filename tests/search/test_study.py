@@ -218,6 +218,19 @@ def test_what_was_added_by_hand_is_no_trial_and_is_known(storage: Storage) -> No
     assert study.propose() is None
 
 
+def test_what_others_have_added_and_cannot_be_trained_ends_no_search(storage: Storage) -> None:
+    """A sweep that trains leaves it out; the next command refuses it."""
+    study = Study(searched(), storage)
+    add_proposal(storage, "searched", {"execution.micro_batch": 2}, HAND)
+    add_proposal(storage, "searched", {"new.replay": "25%"}, HAND)
+    made = study.propose()
+    assert made is not None
+    assert [proposal.number for proposal in study.definition.proposals] == [1, made.number]
+    assert study.propose() is not None
+    with pytest.raises(InputError, match=r"proposals/0\.json: it sets 'execution"):
+        Study(searched(), storage)
+
+
 def test_a_failed_recipe_is_told_and_not_proposed_again(storage: Storage) -> None:
     study = Study(searched(LIST, trials=10, sampler="tpe"), storage)
     proposal = study.propose()

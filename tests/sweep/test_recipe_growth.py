@@ -191,15 +191,16 @@ def test_recipes_of_others_are_grafted_onto_a_grid(
     assert len(cluster.trained) == 4
 
 
+@pytest.mark.parametrize("field", ["new.nothing", "execution.micro_batch"])
 def test_a_recipe_that_cannot_be_trained_is_left_out(
-    storage: Storage, cluster: GrowingCluster, monkeypatch: pytest.MonkeyPatch
+    storage: Storage, cluster: GrowingCluster, monkeypatch: pytest.MonkeyPatch, field: str
 ) -> None:
     monkeypatch.setattr("raycl.sweep.growth.LOOK_SECONDS", 0.0)
     added: list[int] = []
 
     def add(_: object) -> bool:
         if not added:
-            added.append(add_proposal(storage, "small", {"new.nothing": 7}).number)
+            added.append(add_proposal(storage, "small", {field: 7}).number)
         return False
 
     cluster.fails_at = add
