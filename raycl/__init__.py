@@ -11,10 +11,10 @@ from raycl.errors import InputError
 from raycl.version import VERSION
 
 if TYPE_CHECKING:
-    from raycl.api import Model, Plan, Runs, SweepFailed, load, plan, sweep
+    from raycl.api import Bill, Model, Plan, Runs, SweepFailed, load, plan, sweep
 
 __version__ = VERSION
-__all__ = ["InputError", "Model", "Plan", "Runs", "SweepFailed", "load", "plan", "sweep"]
+__all__ = ["Bill", "InputError", "Model", "Plan", "Runs", "SweepFailed", "load", "plan", "sweep"]
 
 
 if not TYPE_CHECKING:  # type checkers know what is imported above, and nothing else

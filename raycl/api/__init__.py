@@ -5,8 +5,20 @@
 
 from raycl.api.model import Model
 from raycl.api.plan import Plan, plan
+from raycl.api.prices import Bill, PricesLike
 from raycl.api.recipe import RecipeLike
 from raycl.api.runs import Runs, load
 from raycl.api.sweep import SweepFailed, sweep
 
-__all__ = ["Model", "Plan", "RecipeLike", "Runs", "SweepFailed", "load", "plan", "sweep"]
+__all__ = [
+    "Bill",
+    "Model",
+    "Plan",
+    "PricesLike",
+    "RecipeLike",
+    "Runs",
+    "SweepFailed",
+    "load",
+    "plan",
+    "sweep",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from raycl.api.prices import PricesLike, prices_of_any
 from raycl.api.recipe import RecipeLike, definition_of_any
 from raycl.plan.machines import machine_of
 from raycl.storage import Storage
 from raycl.units import format_bytes, format_count, format_memory
 
+_COSTS = [
+    "kind",
+    "left_hours",
+    "left_dollars",
+    "shortest_hours",
+    "spot_dollars",
+    "whole_hours",
+    "whole_dollars",
+    "shared_hours",
+    "shared_dollars",
+]
+
 if TYPE_CHECKING:
+    from raycl.plan.estimate import Bill, Estimate
     from raycl.sweep.preview import Preview
 
 
@@ -25,6 +40,7 @@ class Plan:
     """The plan of a sweep: its tree and its cost. Nothing was trained for it."""
 
     _preview: Preview
+    _estimates: tuple[Estimate, ...] = ()
 
     @property
     def name(self) -> str:
@@ -73,6 +89,28 @@ class Plan:
             line |= {"steps": chain.steps, "tokens": chain.steps * chain.tokens_per_step}
             lines.append({**line, "state": chain.name(chain.steps)})
         return pd.DataFrame(lines)
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """One line for each kind of machine in the prices; none where no prices were given.
+
+        Columns: kind; left_hours and left_dollars of what is left to train; shortest_hours, of its
+        longest path; spot_dollars, of machines that may be taken back, with what interruptions add;
+        whole_hours and whole_dollars of the whole tree; shared_hours and shared_dollars, which
+        sharing saves. Hours are those of one worker, but for shortest_hours. NaN: not known.
+        """
+        lines = [
+            {
+                "kind": one.kind,
+                **_bill("left", one.left),
+                "shortest_hours": math.nan if one.hours is None else one.hours,
+                "spot_dollars": one.spot.bill.dollars if one.spot else math.nan,
+                **_bill("whole", one.whole),
+                **_bill("shared", one.shared),
+            }
+            for one in self._estimates
+        ]
+        return pd.DataFrame(lines, columns=_COSTS)
 
     @property
     def parameters(self) -> int | None:
@@ -151,24 +189,38 @@ class Plan:
         return head + self._shown().to_html(index=False, max_rows=60) + notes
 
 
-def plan(
+def plan(  # noqa: PLR0913 (each is an option of `raycl plan`)
     recipe: RecipeLike,
     storage: str | Path | None = None,
     *,
     gpus: bool = False,
     gpu: str | None = None,
+    prices: PricesLike | None = None,
     overrides: Mapping[str, Any] | None = None,
     scale: str | None = None,
 ) -> Plan:
     """The plan of a recipe, as `raycl plan` makes it: everything is checked, and nothing trained.
 
     `recipe` is a file, a packaged name, YAML or a mapping; `storage` shows what is there already;
-    `gpus` plans for GPUs, `gpu` for a kind of them ("H100"); `overrides` are fields and their new
-    values, {"german.replay": "5%"}; `scale` is "tiny" or a file. Raises raycl.InputError.
+    `gpus` plans for GPUs, `gpu` for a kind of them ("H100"); `prices` is a file of prices or what
+    it holds, for `Plan.costs`; `overrides` are fields and their new values, {"german.replay":
+    "5%"}; `scale` is "tiny" or a file. Raises raycl.InputError.
     """
+    from raycl.search.study import Spent
     from raycl.sweep.preview import preview
+    from raycl.sweep.priced_plan import priced_plan
 
+    told = None if prices is None else prices_of_any(prices)
     machine = machine_of(gpu)
     place = Storage(str(storage)) if storage is not None else None
     definition = definition_of_any(recipe, overrides, scale)
-    return Plan(preview(definition, place, gpus or machine is not None, machine))
+    # Dollars of a search count from here on, where the plan is told prices.
+    spent = None if told is None else lambda: Spent(0, 0.0)
+    found = preview(definition, place, gpus or machine is not None, machine, spent)
+    return Plan(found, tuple(priced_plan(found.plan, place, told)) if told is not None else ())
+
+
+def _bill(name: str, bill: Bill | None) -> dict[str, float]:
+    """Hours and dollars as columns."""
+    hours, dollars = (bill.worker_hours, bill.dollars) if bill else (math.nan, math.nan)
+    return {f"{name}_hours": hours, f"{name}_dollars": dollars}

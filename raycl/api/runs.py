@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from raycl.api.model import Model
+from raycl.api.prices import Bill, PricesLike, prices_of_any
 from raycl.errors import InputError
 from raycl.results.best_recipe import best_recipe
 from raycl.results.named_state import named_state
@@ -65,6 +66,19 @@ class Runs:
         nodes, _ = progress(self._place, self._chosen)
         columns = ["stage", "recipes", "steps", "saved", "finished", "training", "name"]
         return pd.DataFrame(nodes)[columns].rename(columns={"name": "state"})
+
+    def bill(self, prices: PricesLike | None = None) -> Bill | None:
+        """What led to the sweep's stored states so far: docs/costs.md says what is in a bill.
+
+        Without `prices` those count that the sweep was last told; None where it was told none.
+        Raises InputError where nothing of the sweep is described yet, or a record is damaged.
+        """
+        from raycl.sweep.costs import sweep_bill
+
+        find_tree_record(self._place, self._chosen)
+        told = None if prices is None else prices_of_any(prices)
+        found = sweep_bill(self._place, self._chosen, told)
+        return None if found is None else Bill.of(found)
 
     def best(self, by: str | None = None) -> Model:
         """The finished recipe, no baseline, with the lowest value in a column of the results.

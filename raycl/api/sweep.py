@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from raycl.api.prices import PricesLike, keep_prices
 from raycl.api.recipe import RecipeLike, definition_of_any
 from raycl.api.runs import Runs
 from raycl.cluster.options import ClusterOptions
@@ -35,6 +36,7 @@ def sweep(  # noqa: PLR0913 (each is an option of `raycl sweep`)
     gpus: bool = False,
     accelerator: str | None = None,
     variables: Mapping[str, str] | None = None,
+    prices: PricesLike | None = None,
     overrides: Mapping[str, Any] | None = None,
     scale: str | None = None,
     owner: str | None = None,
@@ -47,8 +49,9 @@ def sweep(  # noqa: PLR0913 (each is an option of `raycl sweep`)
     `recipe`, `overrides` and `scale` are those of `raycl.plan`. `address` is a Ray cluster's;
     without it one of this machine lives as long as the call, with `workers` CPUs. `concurrent` is
     the most nodes at once, `gpus` gives each worker a GPU, `accelerator` names their kind,
-    `variables` are set for all workers. `owner`, `priority` and `share` say how several sweeps
-    share a cluster, and `report` is told of progress. The same call again
+    `variables` are set for all workers. `prices`, a file of prices or what it holds, are kept
+    beside the sweep, for its bill and for budgets in dollars. `owner`, `priority` and `share` say
+    how several sweeps share a cluster, and `report` is told of progress. The same call again
     recovers. Raises raycl.InputError before anything starts, and SweepFailed at the end.
     """
     from raycl.sweep.pipeline import sweep as run
@@ -57,7 +60,10 @@ def sweep(  # noqa: PLR0913 (each is an option of `raycl sweep`)
     pairs = tuple((variables or {}).items())
     queue = queue_options(owner, priority, share)
     options = ClusterOptions(address, workers, concurrent, gpus, accelerator, pairs, queue)
-    result = run(definition, Storage(str(storage)), options, report)
+    place = Storage(str(storage))
+    if prices is not None:
+        keep_prices(place, definition.recipe.name, prices)
+    result = run(definition, place, options, report)
     runs = Runs(str(storage), definition.recipe.name)
     if result.failed:
         raise SweepFailed(runs, result.failed)

@@ -47,17 +47,19 @@ def branch(
     """Clone a recipe from the newest state of a node, and change fields of the steps that follow.
 
     What comes before is not trained again. A running sweep takes the branch up by itself, and
-    `raycl sweep` trains it otherwise.
+    `raycl sweep` trains it otherwise. Other commands know it by its label at once.
 
     Example: `raycl branch 'german 100–200' --set german.replay=10% --storage runs/my`
     """
     from raycl.recipe.branching import plan_branch, record_branch
     from raycl.storage import Storage
+    from raycl.sweep.description import describe_added
 
     place = Storage(storage)
     made = plan_branch(place, _wanted(place, (node, sweep, label), at, overrides or ()))
     if not made.known:
         record_branch(place, made)
+    describe_added(place, made.sweep)  # a known one too: what recorded it may have been killed
     console = LastingConsole()
     for line in _told(made, _trains(place, made.sweep)):
         console.print(line, markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -21,6 +21,7 @@ from raycl.cli.options import (
     Gpus,
     Overrides,
     Owner,
+    PricesFile,
     Priority,
     RecipeFile,
     Scale,
@@ -35,6 +36,9 @@ from raycl.cluster.variables import parse_variables
 from raycl.errors import InputError
 from raycl.storage.urls import refuse_secret
 from raycl.submit.client import ADDRESS, ClusterJobs
+
+if TYPE_CHECKING:
+    from raycl.submit.package import Package
 
 Address = Annotated[str, typer.Option(help="The head's dashboard, or a tunnel to it.")]
 Job = Annotated[str, typer.Argument(help="Job, as `raycl submit` and `raycl jobs list` name it.")]
@@ -54,6 +58,7 @@ def submit(  # noqa: PLR0913 (each is an option of the command)
     gpus: Gpus = False,
     accelerator: Accelerator = None,
     variables: Variables = None,
+    prices: PricesFile = None,
     overrides: Overrides = None,
     scale: Scale = None,
     owner: Owner = None,
@@ -67,9 +72,12 @@ def submit(  # noqa: PLR0913 (each is an option of the command)
     Example: `raycl submit my.yaml --storage s3://bucket/my --gpus`
     """
     from raycl.recipe.definition import define
+    from raycl.recipe.prices_file import read_prices
     from raycl.submit.package import make_package
 
     check_reachable(storage)
+    if prices is not None:
+        read_prices(prices)  # what is wrong in it is told before a job waits for a cluster
     options = ClusterOptions(
         "auto",
         None,
@@ -80,8 +88,8 @@ def submit(  # noqa: PLR0913 (each is an option of the command)
         queue_options(owner, priority, share),
     )
     definition = define(recipe, overrides or (), scale)
-    package = make_package(definition, recipe, scale, Path.cwd())
-    command = sweep_command(package.recipe, storage, package.scale, overrides or [], options)
+    package = make_package(definition, recipe, scale, Path.cwd(), prices)
+    command = sweep_command(package, storage, overrides or [], options)
     console = Console(stderr=True)
     for note in package.notes:
         console.print(escape(f"note: {note}"), soft_wrap=True)
@@ -95,18 +103,18 @@ def submit(  # noqa: PLR0913 (each is an option of the command)
 
 
 def sweep_command(
-    recipe: str,
-    storage: str,
-    scale: str | None,
-    overrides: list[str],
-    options: ClusterOptions,
+    package: Package, storage: str, overrides: list[str], options: ClusterOptions
 ) -> str:
     """The shell command of a sweep's job, which runs on the cluster that it was submitted to.
 
     The command runs `python -m raycl` and no file of `jobs/`, because a wheel has only the package.
+    Everybody on the cluster can read it. It names the files of the package, and not where they were
+    here.
     """
-    words = ["python", "-m", "raycl", "sweep", recipe, "--storage", storage, "--address", "auto"]
-    words += ["--scale", scale] if scale else []
+    words = ["python", "-m", "raycl", "sweep", package.recipe]
+    words += ["--storage", storage, "--address", "auto"]
+    words += ["--scale", package.scale] if package.scale else []
+    words += ["--prices", package.prices] if package.prices else []
     words += [word for override in overrides for word in ("--set", override)]
     words += ["--concurrent", str(options.concurrent)] if options.concurrent else []
     words += ["--gpus"] if options.gpus else []

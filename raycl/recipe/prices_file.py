@@ -65,9 +65,13 @@ def parse_prices(text: str, where: str) -> Prices:
 
 def store_prices(storage: Storage, sweep: str, path: Path) -> Prices:
     """Keep the prices of a file beside a sweep, for its status and its page; returns them."""
-    text = read_source(path)
-    prices = parse_prices(text, str(path))
-    record = StoredPrices(text=text, file=path.name)
+    return store_price_text(storage, sweep, read_source(path), str(path))
+
+
+def store_price_text(storage: Storage, sweep: str, text: str, where: str) -> Prices:
+    """The same for a text; `where` names its file in errors. Raises InputError."""
+    prices = parse_prices(text, where)
+    record = StoredPrices(text=text, file=Path(where).name)
     write_record(storage, layout.sweep_prices(sweep), record)
     return prices
 

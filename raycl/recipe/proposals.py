@@ -70,7 +70,9 @@ def read_proposals(storage: Storage | None, sweep: str) -> tuple[Proposal, ...]:
     """
     if storage is None:
         return ()
-    return tuple(_read(storage, sweep, number) for number in proposal_numbers(storage, sweep))
+    return tuple(
+        read_proposal(storage, sweep, number) for number in proposal_numbers(storage, sweep)
+    )
 
 
 def proposal_numbers(storage: Storage, sweep: str) -> list[int]:
@@ -89,10 +91,14 @@ def read_new(storage: Storage, sweep: str, known: Iterable[int]) -> tuple[Propos
     """Those that are not among the `known` numbers. One listing, and a read of each new one."""
     seen = set(known)
     numbers = (n for n in proposal_numbers(storage, sweep) if n not in seen)
-    return tuple(_read(storage, sweep, number) for number in numbers)
+    return tuple(read_proposal(storage, sweep, number) for number in numbers)
 
 
-def _read(storage: Storage, sweep: str, number: int) -> Proposal:
+def read_proposal(storage: Storage, sweep: str, number: int) -> Proposal:
+    """One recipe that was added to a sweep.
+
+    Raises FileNotFoundError; InputError where the file is damaged, or is another sweep's.
+    """
     path = layout.sweep_proposal(sweep, number)
     found = read_record(storage, path, Proposal)
     if (found.sweep, found.number) != (sweep, number):

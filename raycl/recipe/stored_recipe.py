@@ -8,8 +8,14 @@ import zlib
 import yaml
 
 from raycl.errors import InputError
-from raycl.recipe.definition import Definition, definition_of, with_stored_proposals
+from raycl.recipe.definition import (
+    Definition,
+    definition_of,
+    with_proposals,
+    with_stored_proposals,
+)
 from raycl.recipe.load import fields_of
+from raycl.recipe.proposals import Proposal, proposal_numbers, read_proposal
 from raycl.recipe.yaml import decoded, parse_document
 from raycl.storage import Storage, layout
 from raycl.storage.reading import read_whole
@@ -37,6 +43,38 @@ def read_recipe(storage: Storage, sweep: str) -> Definition:
     Raises FileNotFoundError; InputError where the file does not match its checksum, is no recipe or
     is that of another sweep. An older file without a checksum is read as it is.
     """
+    return with_stored_proposals(_as_it_was_run(storage, sweep), storage)
+
+
+def proposal_problems(storage: Storage, sweep: str) -> list[str]:
+    """What is wrong with the recipes that were added to a stored sweep, a sentence each.
+
+    That is a damaged file, or one that does not fit the recipe; neither lets the sweep's recipe be
+    read. Requests: one listing, and where there is any of them a read of each and of the recipe.
+    """
+    found: list[Proposal] = []
+    problems: list[str] = []
+    for number in proposal_numbers(storage, sweep):
+        try:
+            found.append(read_proposal(storage, sweep, number))
+        except FileNotFoundError:  # somebody has just removed it, as the remedy says
+            continue
+        except InputError as error:
+            problems.append(str(error))
+    if not found:
+        return problems
+    try:
+        definition = _as_it_was_run(storage, sweep)
+    except (InputError, FileNotFoundError):  # it is not what was added that is wrong
+        return problems
+    try:
+        with_proposals(definition, found)
+    except InputError as error:
+        problems.append(str(error))
+    return problems
+
+
+def _as_it_was_run(storage: Storage, sweep: str) -> Definition:
     path = layout.sweep_recipe(sweep)
     where = storage.full_path(path)
     text = _verified(read_whole(storage, path, "the recipe of a sweep", _REMEDY), where)
@@ -48,7 +86,7 @@ def read_recipe(storage: Storage, sweep: str) -> Definition:
             f"it is the recipe of the sweep {definition.recipe.name!r}",
             "The folder was renamed, copied or exchanged: give it back its name, or remove it",
         )
-    return with_stored_proposals(definition, storage)
+    return definition
 
 
 def _verified(data: bytes, where: str) -> bytes:

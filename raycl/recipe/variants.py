@@ -33,6 +33,7 @@ from raycl.recipe.search import (
 from raycl.recipe.seed import check_seeds
 from raycl.recipe.stage_changes import as_written, forms
 from raycl.recipe.stand_ins import asks_for_start
+from raycl.storage import layout
 from raycl.units import Length
 
 
@@ -121,7 +122,7 @@ def _trunk(point: Point, parser: _PointParser, swept: Iterable[str]) -> Variant:
 
 def _proposed(point: Point, proposal: Proposal, parser: _PointParser) -> Recipe:
     """The recipe that was added to the sweep. Raises InputError."""
-    place = f"proposals/{proposal.number}.json"
+    place = layout.sweep_proposal(proposal.sweep, proposal.number)
     for field in proposal.fields:  # they may be written by hand, and grids are checked elsewhere
         if (fixed := why_fixed(parser.base, field)) is not None:
             problem = f"it sets {shown(field)}, which cannot be swept: {fixed[0]}"
@@ -130,7 +131,10 @@ def _proposed(point: Point, proposal: Proposal, parser: _PointParser) -> Recipe:
         return parser.recipe(point)
     except InputError as error:
         problem = f"it does not fit the recipe: {error.where}: {error.problem}"
-        remedy = "Give the changed recipe another `name`: a sweep keeps what was added to it"
+        remedy = (
+            "Give a recipe that was changed another `name`, as a sweep keeps what was added to it; or "
+            "remove the file"
+        )
         raise InputError(place, problem, remedy) from error
 
 

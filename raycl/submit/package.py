@@ -1,4 +1,6 @@
-"""The working directory of a job: raycl's code, the recipe, and small files that the recipe names.
+"""The working directory of a job: raycl's code, the recipe, and small files that belong to it.
+
+These are the files that the recipe names, a scale file and a file of prices.
 
 The code is the package `raycl` that is installed here, from a repository or from a wheel, with the
 recipes that come with it. So a job runs exactly the version that submitted it.
@@ -40,6 +42,8 @@ class Package:
     """Path in the working directory, and the file here that is copied to it."""
     notes: tuple[str, ...]
     """One sentence for each path of the recipe that is left behind, with the reason."""
+    prices: str | None = None
+    """Path of the file of prices in the working directory."""
 
     @property
     def size(self) -> int:
@@ -53,11 +57,14 @@ class Package:
             shutil.copyfile(file, folder / name)
 
 
-def make_package(definition: Definition, recipe: Path, scale: str | None, here: Path) -> Package:
+def make_package(
+    definition: Definition, recipe: Path, scale: str | None, here: Path, prices: Path | None = None
+) -> Package:
     """Collect the working directory of a job that runs a recipe, submitted from the folder `here`.
 
     Only the files named in the module's docstring are sent: no .git, no results, no hidden file.
-    Raises InputError where all files together are larger than Ray accepts.
+    Raises InputError where all files together are larger than Ray accepts, and where two files from
+    elsewhere have one name.
     """
     here = here.resolve()
     files = _code(Path(__file__).resolve().parents[1])
@@ -66,8 +73,8 @@ def make_package(definition: Definition, recipe: Path, scale: str | None, here: 
     if not found.is_named:
         files[inside] = found.file
     if scale is not None and scale.endswith((".yaml", ".yml")):
-        files[_place(Path(scale), here)] = Path(scale)
-        scale = _place(Path(scale), here)
+        scale = _add(files, Path(scale), here)
+    told = None if prices is None else _add(files, prices, here)
     models = {variant.recipe.model.pretrained for variant in definition.variants}
     for path in named_paths(definition):
         named, note = _named(path, here)
@@ -75,7 +82,7 @@ def make_package(definition: Definition, recipe: Path, scale: str | None, here: 
             raise _model_stays(path, note)
         files |= named
         notes += [note] if note else []
-    package = Package(inside, scale, files, tuple(notes))
+    package = Package(inside, scale, files, tuple(notes), told)
     _check_size(package)
     return package
 
@@ -126,6 +133,15 @@ def _place(file: Path, here: Path) -> str:
     """Path in the working directory: the same as below `here`; a file from elsewhere at the top."""
     path = file.resolve()
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.name
+
+
+def _add(files: dict[str, Path], file: Path, here: Path) -> str:
+    """Add a file to those of a job, and return its path there. Raises InputError."""
+    place = _place(file, here)
+    if files.setdefault(place, file).resolve() != file.resolve():
+        problem = f"in the job it would take the place of {files[place]}"
+        raise InputError(str(file), problem, "Give one of the two another name")
+    return place
 
 
 def _named(word: str, here: Path) -> tuple[dict[str, Path], str | None]:

@@ -11,8 +11,10 @@ from raycl.plan.tree import Tree
 from raycl.recipe.definition import Definition
 from raycl.recipe.merge_search import BEST_MERGE, PlannedMergeSearch
 from raycl.recipe.merges import PlannedMerge
+from raycl.recipe.resolution import stored_resolution
 from raycl.recipe.stored_chains import stored_chains
-from raycl.recipe.stored_recipe import read_recipe, write_recipe
+from raycl.recipe.stored_recipe import proposal_problems, read_recipe, write_recipe
+from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.states.completeness import files_missing, read_marks
 from raycl.states.earlier import earlier_names
 from raycl.states.lookup import complete_states, list_states
@@ -52,19 +54,40 @@ def write_description(
     write_tree_record(storage, name, _node_records(tree), records)
 
 
-def add_to_description(storage: Storage, sweep: str, tree: Tree) -> None:
-    """Add what a tree has grown by to the description of its sweep.
+def add_to_description(
+    storage: Storage, sweep: str, tree: Tree, merges: Sequence[PlannedMerge] = ()
+) -> None:
+    """Add what a tree has grown by to the description of its sweep, with the merges of its recipes.
 
-    Nodes that are described already stay, since another process may have added them.
+    What is described already stays, since another process may have added it.
     """
 
     def added(before: TreeRecord | None) -> tuple[list[NodeRecord], Sequence[MergeRecord]]:
-        own = _node_records(tree)
-        names = {node.name for node in own}
-        others = (node for node in (before.nodes if before else ()) if node.name not in names)
-        return [*own, *others], before.merges if before else ()
+        known = {node.name: node for node in before.nodes} if before else {}
+        own = {node.name: _of_both(node, known.get(node.name)) for node in _node_records(tree)}
+        made = _merge_records(merges)
+        labels = {merge.label for merge in made}
+        others = (merge for merge in (before.merges if before else ()) if merge.label not in labels)
+        return list((own | {n: known[n] for n in known if n not in own}).values()), [*made, *others]
 
     change_tree_record(storage, sweep, added)
+
+
+def _of_both(node: NodeRecord, before: NodeRecord | None) -> NodeRecord:
+    """The node with the recipes of both records."""
+    others = before.recipes if before else ()
+    return node.model_copy(update={"recipes": tuple(dict.fromkeys((*node.recipes, *others)))})
+
+
+def describe_added(storage: Storage, sweep: str) -> None:
+    """Describe the recipes that were added to a stored sweep, before a sweep takes them up.
+
+    So commands know their nodes by label, and `raycl prune` keeps what they go on from. Raises
+    InputError where the stored recipe cannot be planned.
+    """
+    definition, resolution = stored_definition(storage, sweep), stored_resolution(storage, sweep)
+    plan = plan_sweeps((definition,), storage, resolution=resolution)
+    add_to_description(storage, sweep, plan.tree, plan.sweeps[0].merges)
 
 
 def _node_records(tree: Tree) -> list[NodeRecord]:
@@ -150,7 +173,8 @@ def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[st
     steps up to the deepest state inside a node that is not finished, and `training` says whether a
     sweep has it now. `told` is what somebody has asked of it or why it failed, if so. Requests: a
     listing of `states/`, a read of each node's mark and, where a node is not finished, those of
-    `in_training`, `_saved`, `requests` and `failures`. Raises InputError where the tree is damaged.
+    `in_training`, `_saved`, `requests` and `failures`; and a read of each recipe that was added.
+    Raises InputError where the tree is damaged.
     """
     nodes = read_tree_record(storage, name).nodes
     listing = list_states(storage)
@@ -183,7 +207,7 @@ def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[st
         }
         for node in nodes
     ]
-    return lines, [*problems.values(), *unread]
+    return lines, [*problems.values(), *unread, *proposal_problems(storage, name)]
 
 
 def trained_states(storage: Storage, name: str) -> list[str]:

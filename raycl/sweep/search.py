@@ -67,7 +67,8 @@ class SearchRun:
             self._report(f"The search has ended. {ended}")
         made = _grown(plan, self._growth, self._storage)
         if made is not plan:  # another command may have described the sweep anew meanwhile
-            add_to_description(self._storage, made.sweeps[0].name, made.tree)
+            (planned,) = made.sweeps
+            add_to_description(self._storage, planned.name, made.tree, planned.merges)
         return made
 
     def _growth_of(self, plan: SweepPlan) -> RecipeGrowth:

@@ -25,7 +25,7 @@ from raycl.api import Model, Plan, Runs
 from raycl.errors import InputError
 from raycl.plan.execution import Execution
 from raycl.results.named_state import named_state
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.sweep.results import SweepResult
 from tests.helpers.finished_sweep import NAME, RECIPE, finished_sweep
 from tests.helpers.paths import ROOT
@@ -240,8 +240,50 @@ def test_a_sweep_is_handed_to_the_pipeline(
     runs = raycl.sweep(RECIPE, storage.url, workers=2, report=said.append)
     assert runs == Runs(storage.url, NAME)
     assert said == [f"small in {storage.url} with 2"]
+    assert runs.bill() is None
+    told = raycl.sweep(RECIPE, storage.url, prices=PRICES, report=said.append)
+    assert told.bill() == told.bill(PRICES) is not None
+    storage.remove(layout.sweep_prices(NAME))
     monkeypatch.setattr(pipeline, "sweep", _result({"new": "it died"}))
     with pytest.raises(raycl.SweepFailed, match=r"new: it died\. The same call") as failed:
         raycl.sweep(RECIPE, storage.url, report=said.append)
     assert failed.value.failed == {"new": "it died"}
     assert failed.value.runs.best().label is not None
+
+
+PRICES = {
+    "source": "made up",
+    "date": "2026-01-01",
+    "machines": {"own": {"dollars_per_hour": 2, "tokens_per_second": 1000}},
+}
+
+
+@pytest.mark.parametrize("form", ["mapping", "path", "name of a file"])
+def test_money_is_that_of_the_commands(runs: Runs, tmp_path: Path, form: str) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text(yaml.safe_dump(PRICES))
+    prices = {"mapping": PRICES, "path": path, "name of a file": str(path)}[form]
+    plan = raycl.plan(PLANNED, prices=prices)
+    (line,) = plan.costs.to_dict("records")
+    hours = plan.tokens / 1000 / 3600
+    assert line["kind"] == "own"
+    assert line["left_hours"] == pytest.approx(hours)
+    assert line["whole_dollars"] == pytest.approx(2 * hours)
+    assert line["shared_hours"] == pytest.approx(20 * 8 * 16 / 1000 / 3600)
+    assert line["spot_dollars"] != line["spot_dollars"]  # there is no such price
+    bill = runs.bill(prices)
+    assert isinstance(bill, raycl.Bill)
+    assert bill.dollars == pytest.approx(2 * bill.worker_hours)
+    assert (bill.states, bill.spot_dollars, dict(bill.unpriced)) == (3, None, {})
+    assert str(bill).endswith("led to the 3 states that are stored")
+
+
+def test_without_prices_there_is_no_money(runs: Runs) -> None:
+    costs = raycl.plan(PLANNED).costs
+    assert costs.empty
+    assert list(costs) == list(raycl.plan(PLANNED, prices=PRICES).costs)
+    assert runs.bill() is None
+    with pytest.raises(InputError, match=r"prices:?.*machines"):
+        raycl.plan(PLANNED, prices={**PRICES, "machines": {}})
+    with pytest.raises(InputError, match="Give plain values"):
+        runs.bill({"source": object()})

@@ -106,6 +106,37 @@ def test_what_is_wrong_is_one_sentence_and_nothing_is_written(
     assert not finished.exists(layout.sweep_proposals("small"))
 
 
+def test_a_branch_has_a_name_before_a_sweep_has_taken_it_up(
+    capsys: pytest.CaptureFixture[str], storage: Storage
+) -> None:
+    place = ("--storage", storage.url)
+    said(capsys, "branch", "--label", "replay 50%", *SET, *place)
+    assert "(3 steps) of replay 50%, from new 3" in said(capsys, "status", *place)[1]
+    for command in ("pause", "resume", "stop"):
+        code, out, err = said(capsys, command, "--label", LABEL, *place)
+        assert (code, err) == (0, ""), command
+        assert LABEL in out
+    code, out, err = said(capsys, "branch", "--label", LABEL, "--set", "new.replay=5%", *place)
+    assert (code, err) == (0, "")
+    assert f"leaves the recipe '{LABEL}'" in out
+    code, _, err = said(capsys, "export", LABEL, "model", *place)
+    assert code == 2
+    assert "it is not finished" in err
+    assert "Run `raycl sweep`" in " ".join(err.split())
+
+
+def test_a_branch_that_was_recorded_and_not_described_is_described_by_the_same_command(
+    capsys: pytest.CaptureFixture[str], storage: Storage
+) -> None:
+    tree = storage.read_bytes(layout.sweep_tree("small"))
+    command = ("branch", "--label", "replay 50%", *SET, "--storage", storage.url)
+    said(capsys, *command)
+    described = find_tree_record(storage, "small")
+    storage.write_bytes(layout.sweep_tree("small"), tree)  # as if the command had been killed
+    assert "has this recipe already" in said(capsys, *command)[1]
+    assert find_tree_record(storage, "small") == described
+
+
 def test_other_commands_work_with_a_branch(
     capsys: pytest.CaptureFixture[str], storage: Storage, tmp_path: Path
 ) -> None:

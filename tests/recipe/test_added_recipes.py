@@ -80,7 +80,7 @@ def test_labels_of_other_fields_with_the_same_last_word_are_told_apart() -> None
 
 
 def test_an_added_recipe_that_no_longer_fits_is_named_with_a_remedy() -> None:
-    message = r"proposals/7\.json: it does not fit the recipe: .*'nwe'.*another `name`"
+    message = r"proposals/000007\.json: it does not fit the recipe: .*'nwe'.*another `name`"
     with pytest.raises(InputError, match=message):
         definition_of(recipe_data(), WHERE, [proposal(7, {"nwe.replay": "5%"})])
 
@@ -145,6 +145,8 @@ def test_files_beside_the_proposals_are_none(tmp_path: Any) -> None:
 def test_an_added_recipe_sets_no_field_that_no_grid_may(
     field: str, value: Any, reason: str
 ) -> None:
-    message = rf"proposals/2\.json: it sets '{field}', which cannot be swept: .*{reason}.*Remove"
+    message = (
+        rf"proposals/000002\.json: it sets '{field}', which cannot be swept: .*{reason}.*Remove"
+    )
     with pytest.raises(InputError, match=message):
         definition_of(recipe_data(), WHERE, [proposal(2, {"new.replay": "5%", field: value}, HAND)])

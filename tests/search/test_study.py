@@ -227,7 +227,7 @@ def test_what_others_have_added_and_cannot_be_trained_ends_no_search(storage: St
     assert made is not None
     assert [proposal.number for proposal in study.definition.proposals] == [1, made.number]
     assert study.propose() is not None
-    with pytest.raises(InputError, match=r"proposals/0\.json: it sets 'execution"):
+    with pytest.raises(InputError, match=r"proposals/000000\.json: it sets 'execution"):
         Study(searched(), storage)
 
 

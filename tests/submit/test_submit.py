@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from raycl.cluster.options import ClusterOptions
 from raycl.cluster.queue_options import QueueOptions, this_user
 from raycl.errors import InputError
 from raycl.recipe.definition import define
+from raycl.recipe.prices_file import example_file
 from raycl.submit import package as job_package
 from raycl.submit.client import ClusterJobs, Follower
 from raycl.submit.package import LIMIT_BYTES, Package, make_package
@@ -164,6 +166,45 @@ def test_a_recipe_from_elsewhere_lies_at_the_top(here: Path, tmp_path: Path) -> 
     assert made.files["recipe.yaml"] == path
 
 
+def test_prices_travel_as_the_recipe_does(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that everybody reads has the file's name alone, and none of what it says."""
+    own = tmp_path / "anna-secret" / "prices.yaml"
+    own.parent.mkdir()
+    shutil.copy(example_file(), own)
+    seen: list[tuple[str, str]] = []
+
+    def submit(_: ClusterJobs, entrypoint: str, folder: Path) -> tuple[str, bool]:
+        seen.append((entrypoint, (folder / "prices.yaml").read_text()))
+        return "job-1", True
+
+    monkeypatch.setattr("raycl.cli.jobs.ClusterJobs.__init__", lambda *_: None)
+    monkeypatch.setattr("raycl.cli.jobs.ClusterJobs.submit", submit)
+    words = ["submit", "recipe.yaml", "--storage", "s3://b/x", "--no-wait"]
+    done = CliRunner().invoke(app, [*words, "--prices", str(own)])
+    assert done.exit_code == 0, done.output
+    done = CliRunner().invoke(app, words, env={"RAYCL_PRICES": str(own)})
+    assert done.exit_code == 0, done.output
+    for command, text in seen:
+        assert "--prices prices.yaml" in command
+        assert "secret" not in command
+        assert text == own.read_text()
+    assert len(seen) == 2
+
+    own.write_text("source: 1")
+    with pytest.raises(InputError, match=r"prices\.yaml"):
+        CliRunner().invoke(app, [*words, "--prices", str(own)], catch_exceptions=False)
+    assert len(seen) == 2
+
+
+def test_two_files_of_one_name_do_not_take_each_others_place(here: Path, tmp_path: Path) -> None:
+    other = tmp_path / "recipe.yaml"
+    shutil.copy(example_file(), other)
+    with pytest.raises(InputError, match=r"take the place of .*another name"):
+        make_package(define(Path("recipe.yaml")), Path("recipe.yaml"), None, here, other)
+
+
 def test_more_than_ray_takes_is_refused_and_named(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,7 +225,8 @@ def test_the_command_survives_a_shell() -> None:
     variables = (("NCCL_NET", "$(id)"),)
     queue = QueueOptions("anna b", 2, 0.5)
     options = ClusterOptions("auto", None, 3, True, "H100", variables, queue)
-    text = sweep_command("a b.yaml", "s3://b/x", "tiny", ["new.replay=$(id)", "seed=2"], options)
+    made = Package("a b.yaml", "tiny", {}, (), "my $prices.yaml")
+    text = sweep_command(made, "s3://b/x", ["new.replay=$(id)", "seed=2"], options)
     assert shlex.split(text) == [
         "python",
         "-m",
@@ -197,6 +239,8 @@ def test_the_command_survives_a_shell() -> None:
         "auto",
         "--scale",
         "tiny",
+        "--prices",
+        "my $prices.yaml",
         "--set",
         "new.replay=$(id)",
         "--set",
@@ -215,7 +259,8 @@ def test_the_command_survives_a_shell() -> None:
         "--share",
         "0.5",
     ]
-    assert shlex.split(sweep_command("r.yaml", "/s", None, [], ClusterOptions("auto")))[3:] == [
+    plain = Package("r.yaml", None, {}, ())
+    assert shlex.split(sweep_command(plain, "/s", [], ClusterOptions("auto")))[3:] == [
         "sweep",
         "r.yaml",
         "--storage",

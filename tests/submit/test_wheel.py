@@ -32,7 +32,7 @@ made.copy_to(Path(sys.argv[1]))
 print(json.dumps({
     "raycl": raycl.__file__,
     "files": sorted(made.files),
-    "command": sweep_command(made.recipe, "s3://b/x", made.scale, [], ClusterOptions("auto")),
+    "command": sweep_command(made, "s3://b/x", [], ClusterOptions("auto")),
 }))
 """
 

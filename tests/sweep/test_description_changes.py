@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +39,15 @@ def test_what_two_processes_add_at_once_is_all_described(
     found = read_tree_record(storage, "s")
     assert sorted(node.name for node in found.nodes) == ["a", "mine", "theirs"]
     assert found.merges == (merge,)
+
+
+def test_labels_of_a_shared_node_stay(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    first = fakes.make_tree([("a", None, 1)])
+    description.add_to_description(storage, "s", first)
+    (node,) = first.nodes
+    theirs = replace(node, recipes=(*node.recipes, "theirs"))
+    description.add_to_description(storage, "s", replace(first, nodes=(theirs,)))
+    description.add_to_description(storage, "s", first)
+    (found,) = read_tree_record(storage, "s").nodes
+    assert found.recipes == (*node.recipes, "theirs")

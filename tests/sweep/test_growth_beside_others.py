@@ -114,3 +114,24 @@ def test_what_another_command_has_described_anew_is_whole_at_the_end(
     grown = run.grown(plan)
     described = {node.name for node in read_tree_record(storage, "small").nodes}
     assert described == {node.name for node in grown.tree.nodes}
+
+
+def test_merges_of_recipes_that_were_proposed_are_described_at_the_end(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raycl.sweep.search.Study", lambda *_: OneProposal(storage))
+    definition = defined(
+        sweep={FIELD: {"log": ["1e-4", "1e-2"]}}, search=SEARCH, merge={"with": "old"}
+    )
+    add_proposal(storage, "small", {FIELD: 1e-3})
+    plan = plan_sweeps((with_stored_proposals(definition, storage),), storage)
+    (planned,) = plan.sweeps
+    write_description(planned.definition, storage, plan.tree, planned.merges)
+    run = SearchRun(storage, lambda _: None)
+    growing = run.growth(plan)
+    assert growing is not None
+    assert growing.more(idle=True)
+    (grown,) = run.grown(plan).sweeps
+    described = read_tree_record(storage, "small").merges
+    assert [merge.name for merge in described] == [merge.name for merge in grown.merges]
+    assert [merge.recipe for merge in described] == ["max_lr 0.001", "max_lr 0.005"]

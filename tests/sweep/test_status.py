@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from raycl.cli.main import main
+from raycl.recipe.proposals import add_proposal
 from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.states.mark import read_mark, remove_state, write_mark
 from raycl.storage import Storage, layout
@@ -81,3 +82,29 @@ def test_a_sweep_that_died_here_trains_nothing(storage: Storage) -> None:
     leases.beat()
     storage.write_bytes(layout.node_lease(node), b"{")
     assert in_training(storage, [node]) == frozenset()
+
+
+def test_what_was_added_and_cannot_be_read_is_named(
+    storage: Storage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What can be shown is shown; every command that needs the recipe refuses it as well."""
+    first = "small: 2 of 3 nodes finished, 12 of 18 steps"
+    add_proposal(storage, "small", {"new.replay": "25%"})
+    damaged, unfit = (
+        layout.sweep_proposal("small", add_proposal(storage, "small", fields).number)
+        for fields in ({"new.replay": "5%"}, {"new.nothing": "5%"})
+    )
+    storage.write_bytes(damaged, b"{")
+    with pytest.raises(SystemExit) as ended:
+        main(["status", "--storage", storage.url])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2
+    assert out.splitlines()[0] == first
+    told = " ".join(err.split())
+    assert told.count("damaged:") == 2
+    assert f"{storage.full_path(damaged)}: not valid JSON" in told
+    assert f"{unfit}: it does not fit the recipe" in told
+    assert told.lower().count("remove the file") == 2
+    for path in (damaged, unfit):
+        storage.remove(path)
+    assert status(storage, capsys)[0] == first
