@@ -166,9 +166,8 @@ def test_a_recipe_from_elsewhere_lies_at_the_top(here: Path, tmp_path: Path) -> 
     assert made.files["recipe.yaml"] == path
 
 
-def test_prices_travel_as_the_recipe_does(
-    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("here")
+def test_prices_travel_as_the_recipe_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that everybody reads has the file's name alone, and none of what it says."""
     own = tmp_path / "anna-secret" / "prices.yaml"
     own.parent.mkdir()
