@@ -131,10 +131,7 @@ def _proposed(point: Point, proposal: Proposal, parser: _PointParser) -> Recipe:
         return parser.recipe(point)
     except InputError as error:
         problem = f"it does not fit the recipe: {error.where}: {error.problem}"
-        remedy = (
-            "Give a recipe that was changed another `name`, as a sweep keeps what was added to it; or "
-            "remove the file"
-        )
+        remedy = "Give a changed recipe another `name`, or remove the file"
         raise InputError(place, problem, remedy) from error
 
 
