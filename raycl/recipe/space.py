@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
@@ -61,6 +62,14 @@ class Space:
         """A text that is equal for equal points; numbers are equal however they are written."""
         found = {field: _point_key(axis, fields[field]) for field, axis in self.axes.items()}
         return json.dumps(found)
+
+    def combinations(self) -> Iterator[dict[str, Any]]:
+        """Every point of a space of lists alone, in the order of a plain grid."""
+        lists = [axis.values for axis in self.axes.values() if isinstance(axis, Choices)]
+        if len(lists) < len(self.axes):
+            raise ValueError("a range has no list of values")
+        for values in itertools.product(*lists):
+            yield dict(zip(self.axes, values, strict=True))
 
     def draw(self, generator: random.Random) -> dict[str, Any]:
         """A point at random: uniform, or uniform in the logarithm."""

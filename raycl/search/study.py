@@ -22,7 +22,7 @@ from raycl.recipe.definition import (
 from raycl.recipe.proposals import HAND, Proposal, add_proposal, read_new
 from raycl.recipe.rates import check_rates
 from raycl.recipe.resolution import Resolution
-from raycl.recipe.schema.search import Search
+from raycl.recipe.schema.search import GRID, Search
 from raycl.recipe.space import Fields, space_of
 from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
 from raycl.results.at_rung import value_at
@@ -41,6 +41,8 @@ from raycl.units import format_count
 
 _ASKED = 20
 """How often the sampler is asked for a point before points are drawn at random."""
+_ALL = "All combinations of the grid are proposed."
+_EXHAUSTED = "The search space is exhausted: every point that it proposes is known."
 _DRAWN = 500
 """How many points are drawn at random before the space counts as exhausted."""
 
@@ -83,11 +85,21 @@ class Study:
         self._began = clock()
         check_objective(definition.recipe, definition.where)
         self._check_prices()
-        self._sampler = make_sampler(self.search, self.space)
+        self._is_grid = self.search.sampler == GRID
+        self._sampler = None if self._is_grid else make_sampler(self.search, self.space)
         self._resolution = resolution or resolve_inputs((definition,), storage)
         self._manifests = read_manifests((definition,), storage)
-        self._elsewhere = self._learned()
+        # All combinations are rows of a grid's own table: what others have trained costs nothing.
+        self._elsewhere = [] if self._is_grid else self._learned()
         self._own, self._at_rungs = self._results()
+
+    @property
+    def most(self) -> int | None:
+        """The most recipes that it can propose; None where the budget alone ends it."""
+        if not self._is_grid:
+            return self.search.trials
+        points = sum(1 for _ in self.space.combinations())
+        return min(points, self.search.trials or points)
 
     @property
     def learned(self) -> int:
@@ -232,14 +244,14 @@ class Study:
         if self.ended:
             return None
         found = self._untried()
-        if found is None and not self.proposals:
+        if found is None and not self.proposals and not self._is_grid:
             raise InputError(
                 f"{self.definition.where}: search",
                 f"every point of its space is known: {self.learned} results of other sweeps",
                 "Give wider ranges in `sweep`; `raycl report` shows those sweeps",
             )
         if found is None:
-            self.ended = "The search space is exhausted: every point that it proposes is known."
+            self.ended = _ALL if self._is_grid else _EXHAUSTED
             return None
         most = self.search.budget.tokens if self.search.budget else None
         spent = self.spent.tokens
@@ -301,6 +313,9 @@ class Study:
         return None
 
     def _asked(self, known: Sequence[Known], running: Sequence[Fields]) -> Iterator[Fields]:
+        if self._sampler is None:
+            yield from self.space.combinations()
+            return
         for attempt in range(_ASKED):
             history = History(tuple(known), running, self.at_rungs)
             yield self._sampler.ask(history, self._seed(attempt))

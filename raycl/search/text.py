@@ -17,7 +17,7 @@ from raycl.units import format_count
 def search_texts(study: Study) -> list[str]:
     """What is searched, by which sampler, for what, until when, and what is known already."""
     search = study.search
-    ends = [f"{search.trials:,} trials"] if search.trials is not None else []
+    ends = [f"{study.most:,} trials"] if study.most is not None else []
     ends += _budget(search.budget) if search.budget else []
     space = "; ".join(f"{field} {_axis(axis)}" for field, axis in study.space.axes.items())
     said = [
@@ -53,10 +53,10 @@ def preview_text(study: Study, shown: Sequence[Proposal]) -> str:
         f"Shown are the first {len(shown)} proposals, as they are before any result. Nothing is "
         "recorded."
     )
-    if study.search.trials is None or len(shown) < 2:
+    if study.most is None or len(shown) < 2:
         return text
     later = Fraction(sum(proposal.tokens for proposal in shown[1:]), len(shown) - 1)
-    tokens = shown[0].tokens + later * (study.search.trials - 1)
+    tokens = shown[0].tokens + later * (study.most - 1)
     return f"{text} At their mean, all trials take about {format_count(float(tokens))} tokens."
 
 

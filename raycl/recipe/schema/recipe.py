@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -31,7 +32,7 @@ from raycl.recipe.schema.merge import Merge
 from raycl.recipe.schema.merge_search import MergeSearch
 from raycl.recipe.schema.model import Model, Tokenizer
 from raycl.recipe.schema.ranges import AXIS_SCHEMA, is_range, range_of
-from raycl.recipe.schema.search import Search
+from raycl.recipe.schema.search import GRID, MOST_TRIALS, Search
 from raycl.recipe.schema.short_forms import check_collections
 from raycl.recipe.schema.stage import Stage
 from raycl.storage.urls import CORPUS_NAME
@@ -206,12 +207,28 @@ class Recipe(Configuration):
                 else "search needs a field to search, and the grid in `sweep` has none",
                 "Write sweep: {seed: [1, 2, 3]}, with a list or a range for each field",
             )
+        if self.search.sampler == GRID:
+            self._check_all_combinations()
         stopping = self.search.early_stopping
         names = [stage.name for stage in self.stages]
         if stopping is not None and stopping.stage not in names:
             raise FieldError(
                 f"search.early_stopping.stage is {shown(stopping.stage)}: no such stage",
                 f"Give one of: {', '.join(names)}",
+            )
+
+    def _check_all_combinations(self) -> None:
+        axes = {name: values for name, values in self.sweep[0].items() if name != "label"}
+        if (name := next((n for n, values in axes.items() if is_range(values)), None)) is not None:
+            raise FieldError(
+                f"sweep.{name} is a range, and the sampler grid takes all values of a list",
+                "Give a list of values, or another sampler: search: {sampler: random, trials: 20}",
+            )
+        points = math.prod(map(len, axes.values()))
+        if points > MOST_TRIALS:
+            raise FieldError(
+                f"search.sampler grid would propose {points:,} recipes, more than {MOST_TRIALS:,}",
+                "Give fewer values, or another sampler: search: {sampler: random, trials: 20}",
             )
 
     def _check_vocabulary(self) -> None:

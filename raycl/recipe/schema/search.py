@@ -15,7 +15,9 @@ from raycl.plan.frozen import FrozenDict
 from raycl.recipe.schema.common import FrozenMapping, Text, or_shorter
 from raycl.units import Count, Length, PhaseLength, Real
 
-SAMPLERS = ("random", "tpe", "nsga2", "gp")
+GRID = "grid"
+"""The sampler that proposes all combinations of lists, in the order of a plain grid."""
+SAMPLERS = ("random", "tpe", "nsga2", "gp", GRID)
 """Samplers by their names; `tune:NAME` is a searcher of Ray Tune."""
 TUNE = "tune:"
 AVERAGE = "average"
@@ -135,11 +137,14 @@ class Search(Configuration):
 
     sampler: Text = Field(
         default="tpe",
-        description="random, tpe, nsga2 or gp, or `tune:NAME` for a searcher of Ray Tune, such as "
-        "tune:HyperOptSearch",
+        description="random, tpe, nsga2 or gp; grid for all combinations of lists; or `tune:NAME` "
+        "for a searcher of Ray Tune, such as tune:HyperOptSearch",
     )
     trials: Count | None = Field(
-        default=None, gt=0, le=MOST_TRIALS, description="recipes that are proposed at most"
+        default=None,
+        gt=0,
+        le=MOST_TRIALS,
+        description="recipes that are proposed at most; the sampler grid ends without it",
     )
     budget: Budget | None = Field(default=None, description="what they may take in all")
     seed: Count = Field(
@@ -175,7 +180,7 @@ class Search(Configuration):
 
     @model_validator(mode="after")
     def _ends(self) -> Search:
-        if self.trials is None and self.budget is None:
+        if self.trials is None and self.budget is None and self.sampler != GRID:
             raise FieldError(
                 "search has no end: neither `trials` nor `budget`",
                 "Write search: {trials: 20}, or {budget: {tokens: 50M}}",
