@@ -50,14 +50,18 @@ def preview_text(study: Study, shown: Sequence[Proposal]) -> str:
     if not shown:
         return study.ended
     text = (
-        f"Shown are the first {len(shown)} proposals, as they are before any result. Nothing is "
-        "recorded."
+        f"Shown are the first {len(shown)} proposals, as they are before any result; the numbers "
+        "above, prices too, are of these alone. Nothing is recorded."
     )
     if study.search.trials is None or len(shown) < 2:
         return text
     later = Fraction(sum(proposal.tokens for proposal in shown[1:]), len(shown) - 1)
     tokens = shown[0].tokens + later * (study.search.trials - 1)
-    return f"{text} At their mean, all trials take about {format_count(float(tokens))} tokens."
+    stopping = study.search.early_stopping
+    less = f", less what {stopping.kind} leaves untrained" if stopping else ""
+    return f"{text} At their mean, all {study.search.trials:,} trials take about " + (
+        f"{format_count(float(tokens))} tokens{less}."
+    )
 
 
 def _budget(budget: Budget) -> list[str]:
