@@ -127,9 +127,25 @@ def status(
         else:
             print_status(each, nodes, console)
             print_merges_left(left, console)
+            problems += _print_trials(place, each, console)
             problems += _print_bill(place, each, told, console)
         damaged.update(dict.fromkeys(problems))
     exit_if_damaged(tuple(damaged))
+
+
+def _print_trials(place: Storage, name: str, console: Console) -> list[str]:
+    """Print how far the search of a sweep is, if it is one; returns what is damaged."""
+    from raycl.search.text import trials_text
+
+    try:
+        text = trials_text(place, name)
+    except FileNotFoundError:
+        return []
+    except InputError as error:
+        return [str(error)]
+    if text:
+        console.print(f"  {text}", markup=False, soft_wrap=True)
+    return []
 
 
 def _print_bill(place: Storage, name: str, told: Prices | None, console: Console) -> list[str]:

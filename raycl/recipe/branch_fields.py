@@ -7,6 +7,7 @@ from typing import Any
 
 from raycl.errors import InputError, shown
 from raycl.plan.frozen import thawed
+from raycl.plan.schedule import Constant, Cosine, Infinite, Linear, WarmupStableDecay
 from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.schema import LATER, Recipe
 from raycl.recipe.schema.change import StageChange
@@ -26,6 +27,8 @@ _BEFORE = {
 }
 """Fields that have no meaning inside a stage that has begun, and why."""
 _INSIDE = frozenset(name for name in StageChange.model_fields if name != "start")
+_SCHEDULES = (Constant, Cosine, Infinite, Linear, WarmupStableDecay)
+_OF_SCHEDULE = frozenset(name for schedule in _SCHEDULES for name in schedule.model_fields)
 
 Sets = Mapping[str, Any]
 """Fields as `--set` names them, and their values as they are written in a recipe."""
@@ -114,8 +117,10 @@ def _check_inside(stage: str, name: str) -> None:
     if word in _BEFORE:
         raise InputError(where, _BEFORE[word], f"Begin {stage} anew: --at start")
     if word not in _INSIDE:
-        known = ", ".join(sorted(_INSIDE))
-        raise InputError(where, "no field that changes inside a stage", f"Give one of: {known}")
+        remedy = f"Give one of: {', '.join(sorted(_INSIDE))}"
+        if word in _OF_SCHEDULE:
+            remedy = f"It is a field of the schedule: --set {stage}.schedule.{word}=…"
+        raise InputError(where, "no field that changes inside a stage", remedy)
 
 
 def _until(recipe: Recipe, stage: str, changes: list[Any], step: int) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.rates import check_rates
 from raycl.recipe.schema import Recipe
 from raycl.recipe.schema.ranges import Range, is_range, range_of
-from raycl.recipe.schema.search import EarlyStopping
+from raycl.recipe.schema.search import GRID, EarlyStopping, Search
 from raycl.recipe.search import LABEL
 from raycl.units import format_number, parse_number
 
@@ -81,6 +81,14 @@ def space_of(recipe: Recipe) -> Space:
     (grid,) = recipe.sweep
     axes = {field: values for field, values in grid.items() if field != LABEL}
     return Space({f: range_of(v) if is_range(v) else _choices(v) for f, v in axes.items()})
+
+
+def most_trials(search: Search, space: Space) -> int | None:
+    """The most recipes that a search can propose; None where its budget alone ends it."""
+    if search.sampler != GRID:
+        return search.trials
+    points = sum(1 for _ in space.combinations())
+    return min(points, search.trials or points)
 
 
 def _choices(values: Any) -> Choices:

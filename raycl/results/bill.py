@@ -85,7 +85,8 @@ def bill_text(bill: BillSoFar) -> str:
     spot = "" if bill.spot_dollars is None else f" ({format_dollars(bill.spot_dollars)} as spot)"
     hours = f"{format_hours(bill.priced.worker_hours)} worker-hours"
     price = f"{format_dollars(bill.priced.dollars)}{spot}"
-    said = [f"{hours}, {price}, led to the {bill.states:,} states that are stored"]
+    states = "one state that is" if bill.states == 1 else f"{bill.states:,} states that are"
+    said = [f"{hours}, {price}, led to the {states} stored"]
     said += [
         f"{format_hours(h)} more on {device} have no price"
         for device, h in sorted(bill.unpriced.items())

@@ -23,7 +23,7 @@ from raycl.recipe.proposals import HAND, Proposal, add_proposal, read_new
 from raycl.recipe.rates import check_rates
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.schema.search import GRID, Search
-from raycl.recipe.space import Fields, space_of
+from raycl.recipe.space import Fields, most_trials, space_of
 from raycl.recipe.sweep_plan import plan_sweeps, resolve_inputs
 from raycl.results.at_rung import value_at
 from raycl.results.objective import check_objective, measured
@@ -96,10 +96,7 @@ class Study:
     @property
     def most(self) -> int | None:
         """The most recipes that it can propose; None where the budget alone ends it."""
-        if not self._is_grid:
-            return self.search.trials
-        points = sum(1 for _ in self.space.combinations())
-        return min(points, self.search.trials or points)
+        return most_trials(self.search, self.space)
 
     @property
     def learned(self) -> int:

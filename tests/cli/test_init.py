@@ -156,6 +156,10 @@ def test_plain_text_in_one_file_is_divided_at_empty_lines(
     (folder / "book.txt").write_text("\n\n".join(texts(3000, seed=2)))
     assert said(capsys, "my.yaml", *TINY, "--new", "book.txt", "--old", "none")[0] == 0
     assert define(folder / "my.yaml").recipe.corpora["book"].document_separator == "\n\n"
+    (folder / "line.txt").write_text("\n".join(texts(300, seed=2)))
+    _, _, err = said(capsys, "other.yaml", *TINY, "--new", "line.txt", "--old", "none")
+    assert "--new: too few documents to hold some of them out whole: " in err
+    assert "in one document. Give 20 or more" in err
 
 
 class Terminal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from tests.helpers.recipe_data import recipe_data, write_recipe
 GRID = {"new.replay": {"uniform": ["0%", "50%"]}, "new.steps": {"integers": [10, 40]}}
 
 
-def planned(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def planned(folder: Path, capsys: pytest.CaptureFixture[str], *words: str, **search: object) -> str:
     model = {"config": {"model_type": "gpt_neox", "vocab_size": 300, "hidden_size": 16}}
     model["config"] |= {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    data = recipe_data(sweep=GRID, search={"trials": 8, "sampler": "random"}, model=model)
+    data = recipe_data(sweep=GRID, search={"trials": 8, "sampler": "random", **search}, model=model)
     file = write_recipe(folder, data | {"tokenizer": {"train": {"vocabulary": 300}}})
     with pytest.raises(SystemExit) as ended:
         main(["plan", str(file), *words])
@@ -44,3 +45,14 @@ def test_a_plan_shows_what_was_proposed(tmp_path: Path, capsys: pytest.CaptureFi
     assert "Proposed so far: 1, and 1 of these have no result yet." in text
     assert "Shown are" not in text
     assert "12.3%" in text
+
+
+def test_a_plan_says_that_its_numbers_are_of_the_proposals_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = planned(tmp_path, capsys)
+    assert "the numbers above, prices too, are of these alone" in text
+    assert re.search(r"At their mean, all 8 trials take about \S+ tokens\.", text)
+    stopping = {"kind": "asha", "stage": "new", "first": "50%", "factor": 2}
+    stopped = planned(tmp_path, capsys, early_stopping=stopping)
+    assert re.search(r"about \S+ tokens, less what asha leaves untrained\.", stopped)

@@ -26,6 +26,7 @@ from raycl.recipe.starter.place import check_place, with_workers
 from raycl.recipe.starter.points import baselines, replays, stage_lengths
 from raycl.recipe.starter.rates import rate_text, usual_rate
 from raycl.recipe.starter.sizes import sizes
+from raycl.recipe.starter.stages import repetition
 from raycl.recipe.starter.text import SeenText, corpus_name, see_text
 from raycl.recipe.starter.write import starter_recipe
 from raycl.recipe.yaml import parse_document
@@ -147,7 +148,10 @@ def test_sizes_keep_to_the_model_the_text_and_the_budget() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"documents": 3}, "about 3 documents"), ({"tokens": 3000}, "about 3,000 tokens")],
+    [
+        ({"documents": 3}, "too few documents to hold some of them out whole: "),
+        ({"tokens": 3000}, "about 3,000 tokens"),
+    ],
 )
 def test_text_from_which_nothing_can_be_held_out_is_refused(
     changes: dict[str, int], said: str
@@ -162,8 +166,10 @@ def test_text_that_is_read_too_often_is_told() -> None:
     told = starter_recipe(replace(PLAIN, tokens=30_000_000)).remarks
     assert told[0].startswith("The stage german reads its text about 9.")
     assert "More than 4 passes" in told[0]
-    once = starter_recipe(replace(PLAIN, tokens=1_500_000)).remarks
-    assert once[0] == "The stage german reads about 48% of its text."
+    part = starter_recipe(replace(PLAIN, tokens=1_500_000)).remarks
+    assert part[0] == "The stage german reads about 48% of its text."
+    assert repetition(0.999) == "reads its text about once"
+    assert repetition(1.3) == "reads its text about 1.3 times"
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,8 @@ def test_devices_without_a_price_are_told_and_spot_has_its_own() -> None:
         "2 worker-hours, $4.00 ($1.00 as spot), led to the 2 states that are stored; "
         "0.5 more on NVIDIA A100 have no price"
     )
+    one = bill_so_far([state_mark(A, seconds=3600.0)], prices(a={"dollars_per_hour": 4}))
+    assert bill_text(one).startswith("1 worker-hours, $4.00, led to the one state that is stored")
 
 
 def test_another_number_of_workers_on_the_way_is_counted_as_it_was() -> None:

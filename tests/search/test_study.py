@@ -13,9 +13,11 @@ from raycl.errors import InputError
 from raycl.recipe.definition import definition_of
 from raycl.recipe.proposals import HAND, add_proposal, read_proposals
 from raycl.recipe.space import space_of
+from raycl.recipe.stored_recipe import write_recipe
 from raycl.results.outcome import RecipeOutcome
 from raycl.search.study import Spent, Study
-from raycl.search.text import preview_text, search_texts
+from raycl.search.text import preview_text, search_texts, trials_text
+from raycl.states.tree_record import stored_sweeps
 from raycl.storage import Storage
 from tests.helpers.finished_sweep import finished_sweep
 from tests.helpers.searched_sweep import run_search, searched, train_all
@@ -285,3 +287,14 @@ def test_a_preview_records_nothing(storage: Storage) -> None:
     assert first is not None
     assert first.fields == shown[0].fields
     assert space_of(study.definition.recipe).fits(first.fields)
+
+
+def test_how_far_a_stored_search_is(storage: Storage, grid: Path) -> None:
+    definition = searched(LIST, trials=6, budget={"tokens": 5000})
+    add_proposal(storage, "searched", {"new.replay": "25%"}, HAND)
+    assert Study(definition, storage).propose() is not None
+    write_recipe(storage, definition)
+    told = "search by random: 1 proposed so far, until 6 trials or 5k tokens"
+    assert trials_text(storage, "searched") == told
+    (of_grid,) = stored_sweeps(Storage(str(grid)))
+    assert trials_text(Storage(str(grid)), of_grid) == ""

@@ -76,8 +76,9 @@ def held_out(text: TextAnswer, sizes: Sizes, flag: str) -> Fraction:
     if text.documents < _FEWEST_DOCUMENTS:
         raise InputError(
             flag,
-            f"about {text.documents} documents ({text.about}), of which some are held out whole",
-            f"Give {_FEWEST_DOCUMENTS} or more: one file each, or one line of JSON each",
+            f"too few documents to hold some of them out whole: {text.about}",
+            f"Give {_FEWEST_DOCUMENTS} or more: one file each, one line of JSON each, or one file "
+            "with empty lines between them",
         )
     rows = Fraction(2 * sizes.validation_rows * sizes.sequence_length, max(1, text.tokens))
     share = max(rows, Fraction(_HELD_OUT_DOCUMENTS, text.documents), _LEAST_HELD_OUT)

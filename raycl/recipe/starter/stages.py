@@ -174,7 +174,8 @@ def repetition(often: float) -> str:
     """How often text is read, as the end of a sentence."""
     if often < 0.95:
         return f"reads about {often:.0%} of its text"
-    return f"reads its text about {often:.2g} times"
+    times = f"{often:.2g}"
+    return f"reads its text about {'once' if times == '1' else f'{times} times'}"
 
 
 def too_often(often: float) -> str:

@@ -120,7 +120,8 @@ def text_answer(
     tokens = int(looked.bytes / per_token)
     size = f"{format_bytes(looked.bytes)}, about {format_count(tokens)} tokens"
     files = f"{looked.files:,} files, " if looked.files > 1 else ""
-    about = f"{files}{size} in about {looked.documents:,} documents"
+    documents = f"about {looked.documents:,} documents" if looked.documents != 1 else "one document"
+    about = f"{files}{size} in {documents}"
     if text.fetch is not None:
         about = f"`raycl fetch {text.fetch}`, about {size}"
     elif "document_separator" in looked.fields:

@@ -131,7 +131,8 @@ def _hold(action: Action, node: str, situation: Situation) -> Answer:
         return Answer(node, f"{_DONE[action]} already {request.source}, {until}", False)
     then = "its sweep waits for it" if action == "pause" else _WITHOUT
     if situation.training:
-        text = f"it is being trained. {_SOON} it saves its state and leaves; {then}, {until}"
+        text = f"it is being trained. It hears of this {_SOON}, and after the step that it is at "
+        text += f"it saves its state and leaves; {then}, {until}"
     elif situation.live:
         text = f"it is not started from now on ({_SOON}); {then}, {until}"
     elif action == "pause":

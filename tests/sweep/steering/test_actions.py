@@ -48,7 +48,7 @@ def test_nothing_is_asked_of_a_finished_node() -> None:
 @pytest.mark.parametrize(
     ("action", "situation", "is_new", "text"),
     [
-        ("pause", Situation(training=True, live=True), True, "saves its state and leaves; its "),
+        ("pause", Situation(training=True, live=True), True, "ten seconds, and after the step"),
         ("pause", Situation(live=True), True, "It is not started from now on"),
         ("pause", Situation(), True, "No sweep runs here. The next one trains all the rest and"),
         ("stop", Situation(), True, "No sweep runs here. The next one leaves out it and what"),
