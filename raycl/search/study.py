@@ -319,7 +319,9 @@ class Study:
         """
         number = max((p.number for p in self.definition.proposals), default=-1) + 1
         source, name = self.search.sampler, self.definition.recipe.name
-        made = Proposal(number=number, fields=dict(fields), source=source, sweep=name)
+        made = Proposal(
+            number=number, fields=dict(fields), source=source, departure=None, sweep=name
+        )
         check_rates(
             (v.recipe for v in with_proposals(self.definition, (made,)).variants),
             self.definition.where,

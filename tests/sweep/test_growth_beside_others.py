@@ -108,7 +108,7 @@ def test_before_a_sweep_ends_it_takes_in_what_others_have_proposed(storage: Stor
     add_proposal(storage, "small", {FIELD: 2e-3})
     proposer.propose = lambda: None  # type: ignore[method-assign]
     assert growing.more(idle=False) == NOTHING
-    assert len(growing.more(idle=True).nodes) == 2
+    assert len(growing.more(idle=True).nodes) == 1
     assert growing.definition == with_stored_proposals(definition, storage)
     assert growing.more(idle=True) == NOTHING
 
