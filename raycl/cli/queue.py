@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,12 +48,14 @@ def show(
     if storage is None:
         remedy = f"Add --storage STORAGE, or set {STORAGE_VARIABLE}"
         raise InputError("raycl queue", "no storage is named", remedy)
-    found = _read(_with_queue(storage))
+    found, gone = _read(_with_queue(storage))
     console = Console()
     if found.entries:
         print_whole(console, _table(found))
     else:
         console.print("No sweep runs here.")
+    for sentence in gone:
+        console.print(escape(sentence), highlight=False)
     for owner, most in sorted(found.quotas.items()):
         console.print(escape(f"quota of {owner}: {most} workers"), highlight=False)
 
@@ -91,11 +93,12 @@ def set_numbers(
     if share is not None:
         check_share(share, "--share")
     place = _with_queue(storage)
-    entries = _read(place).entries
+    found, gone = _read(place)
+    entries = found.entries
     meant = [holder for holder, entry in entries.items() if name in entry.sweeps]
     if not meant:
         known = ", ".join(sorted({each for entry in entries.values() for each in entry.sweeps}))
-        running = f"Running now: {known or 'none'}"
+        running = ". ".join([f"Running now: {known or 'none'}", *gone])
         raise InputError(f"--sweep {name!r}", "no such sweep runs here", running)
     for holder in meant:
         give_order(place, holder, QueueOrder(priority=priority, share=share))
@@ -140,10 +143,24 @@ def _with_queue(storage: str) -> Storage:
     return place
 
 
-def _read(storage: Storage) -> Queue:
-    from raycl.sweep.queue_files import beats, read_queue
+def _read(storage: Storage) -> tuple[Queue, list[str]]:
+    """The sweeps that live, and a sentence on each whose machine seems to be gone."""
+    from raycl.sweep.queue_files import Queue, beats, read_queue, silent
 
-    return read_queue(storage, lambda holder: beats(storage, holder))
+    found = read_queue(storage, lambda holder: beats(storage, holder))
+    last = silent(storage, datetime.now(UTC)) if found.entries else {}
+    living = {holder: entry for holder, entry in found.entries.items() if holder not in last}
+    gone = [
+        f"{', '.join(entry.sweeps)} of {entry.owner} is left out: no sign of life since "
+        f"{_local(last[holder].timestamp())}. The next sweep here removes its entry"
+        for holder, entry in found.entries.items()
+        if holder in last
+    ]
+    return Queue(living, found.quotas), gone
+
+
+def _local(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).isoformat(" ", "seconds")
 
 
 def _table(found: Queue) -> Table:
@@ -177,6 +194,6 @@ def _rows(found: Queue) -> Iterator[tuple[str, ...]]:
                 str(entry.priority),
                 f"{entry.share:g}",
                 *map(str, numbers),
-                datetime.fromtimestamp(entry.since).isoformat(" ", "seconds"),
+                _local(entry.since),
                 f"{entry.cluster}: {capacity:g} {entry.device}",
             )

@@ -127,6 +127,12 @@ def add_proposal(
             sweep=sweep,
         )
         # Somebody else may have taken the number between the listing and this.
-        if storage.create(layout.sweep_proposal(sweep, number), record_bytes(made)) is not None:
+        if record_proposal(storage, made):
             return made
         number += 1
+
+
+def record_proposal(storage: Storage, made: Proposal) -> bool:
+    """Add a recipe to its sweep under its number; False, and nothing added, if that is taken."""
+    path = layout.sweep_proposal(made.sweep, made.number)
+    return storage.create(path, record_bytes(made)) is not None

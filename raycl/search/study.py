@@ -19,7 +19,7 @@ from raycl.recipe.definition import (
     with_proposals,
     with_stored_proposals,
 )
-from raycl.recipe.proposals import HAND, Proposal, add_proposal, read_new
+from raycl.recipe.proposals import HAND, Proposal, read_new, record_proposal
 from raycl.recipe.rates import check_rates
 from raycl.recipe.resolution import Resolution
 from raycl.recipe.schema.search import GRID, Search
@@ -138,15 +138,16 @@ class Study:
         """
         if self._storage is None:
             raise ValueError("a study without a storage cannot record proposals")
-        name = self.definition.recipe.name
-        self._hear()
-        found = self._next()
-        if found is None:
-            return None
-        source = self.search.sampler
-        made = add_proposal(self._storage, name, found.fields, source, tokens=found.tokens)
-        self._add(made)
-        return made
+        while True:
+            self._hear()  # somebody else may search, or add by hand
+            found = self._next()
+            if found is None:
+                return None
+            # Who else searches would propose the same with the same known. So it counts only under
+            # the number that it was proposed for: where that is taken, more is known now.
+            if record_proposal(self._storage, found):
+                self._add(found)
+                return found
 
     def preview(self, count: int) -> list[Proposal]:
         """The next proposals if no result came in between. Nothing is recorded."""
@@ -164,9 +165,7 @@ class Study:
         An unfinished one is still running, and one whose numbers are not all measured has no
         result until the search is begun anew.
         """
-        if all(proposal.number != number for proposal in self.definition.proposals):
-            self._hear()
-        proposal = next(p for p in self.definition.proposals if p.number == number)
+        proposal = self._proposal(number)
         known = self._known(proposal.fields, outcome)
         if known is not None and self.space.fits(proposal.fields):
             self._own[number] = known
@@ -174,7 +173,7 @@ class Study:
 
     def reached(self, number: int, step: int, value: float) -> None:
         """Note what a proposal has after `step` steps, at a rung of early stopping."""
-        proposal = next(p for p in self.definition.proposals if p.number == number)
+        proposal = self._proposal(number)
         if math.isfinite(value) and number not in self._own and self.space.fits(proposal.fields):
             self._at_rungs[number] = Rung(proposal.fields, step, value)
 
@@ -183,6 +182,11 @@ class Study:
             return Known(fields, None)
         found = measured(outcome, self.search.objective)
         return Known(fields, found.objectives, found.constraints) if found.is_known else None
+
+    def _proposal(self, number: int) -> Proposal:
+        if all(proposal.number != number for proposal in self.definition.proposals):
+            self._hear()
+        return next(p for p in self.definition.proposals if p.number == number)
 
     def _hear(self) -> None:
         """Take in what others have added meanwhile; a sweep leaves out what cannot be trained."""
@@ -331,9 +335,12 @@ class Study:
         Values may differ and mean the same, such as shares of 1 and 2 in a mixture of one corpus.
         Raises InputError where it cannot be trained.
         """
-        number = max((p.number for p in self.definition.proposals), default=-1) + 1
+        taken = self._unusable.union(p.number for p in self.definition.proposals)
+        number = max(taken, default=-1) + 1
         source, name = self.search.sampler, self.definition.recipe.name
-        made = Proposal(number=number, fields=dict(fields), source=source, sweep=name)
+        made = Proposal(
+            number=number, fields=dict(fields), source=source, departure=None, sweep=name
+        )
         check_rates(
             (v.recipe for v in with_proposals(self.definition, (made,)).variants),
             self.definition.where,

@@ -21,10 +21,9 @@ from ray import tune
 from raycl.cluster.capacity import cluster_capacity, refuse_what_never_fits
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.release import release_everything
-from raycl.plan.tree import Tree
+from raycl.plan.tree import Node, Tree
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
-from raycl.sweep.claims import ASK_SECONDS
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.growth import GrowingTree, Growth
@@ -37,6 +36,8 @@ from raycl.sweep.tune_searcher import NodeSearcher
 from raycl.sweep.worker import Train
 
 MAX_FAILURES = 3
+WAIT_SECONDS = 1.0
+"""Seconds between two questions for a node while none can start."""
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trackers alone; CSV and JSON say it again
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours does it, and SIGTERM as well
@@ -126,12 +127,11 @@ def _train(running: RunningSweep, trainable: Any, trials: TrialSettings, scratch
     """Train until nothing is left that the sweep waits for."""
     frontier, progress, growing = running.frontier, running.progress, running.growing
     tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
-    while frontier.has_work:
+    # Tune takes a second or two to begin, so it does not before there is a node for it.
+    while (node := wait_for_node(frontier, progress, growing)) is not None:
         callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
-        searcher = NodeSearcher(frontier, lambda: progress.stopped, growing)
+        searcher = NodeSearcher(frontier, lambda: progress.stopped, growing, node)
         _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
-        if frontier.has_work:
-            _wait_for_others(frontier, progress, growing)
     growing.tell()
 
 
@@ -193,31 +193,35 @@ def _title(trial: Any) -> str:
 
 
 def _train_what_is_free(tuner: tune.Tuner, progress: Progress) -> None:
-    """Return when all that is left is another sweep's. Raises KeyboardInterrupt when stopped."""
-    if not progress.stopped:
-        try:
-            tuner.fit()
-        except Stopped:
-            raise KeyboardInterrupt from None
+    """Return when nothing can start and nothing runs. Raises KeyboardInterrupt when stopped."""
+    try:
+        tuner.fit()
+    except Stopped:
+        raise KeyboardInterrupt from None
     if progress.stopped:  # while no trial was under way
         raise KeyboardInterrupt
 
 
-def _wait_for_others(frontier: Frontier, progress: Progress, growing: GrowingTree) -> None:
-    """Return when a node is free, when others have finished all of them, or when stopped.
+def wait_for_node(frontier: Frontier, progress: Progress, growing: GrowingTree) -> Node | None:
+    """The node to start, which counts as running from here on; None where none is left.
 
-    A node is free, too, when somebody resumes it who had paused it.
+    While there is none it waits: until the sweep's turn comes in the queue, until others have
+    trained what they have, until somebody resumes what was paused. Raises KeyboardInterrupt when
+    stopped.
     """
-    progress.tell_waiting()
-    while not progress.stopped:
+    is_told = False
+    while frontier.has_work:
+        if progress.stopped:
+            raise KeyboardInterrupt
         progress.obey()
         node = growing.next()
         if node is not None:
-            frontier.put_back(node.name)  # ours already: it is asked for again at once
-            return
-        if not frontier.has_work:  # somebody has stopped what was left
-            return
-        time.sleep(ASK_SECONDS)
+            return node
+        if not is_told:
+            progress.tell_waiting()
+            is_told = True
+        time.sleep(WAIT_SECONDS)
+    return None
 
 
 @contextmanager

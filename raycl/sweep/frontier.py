@@ -191,7 +191,8 @@ class Frontier:
         for name in self._ready:
             if name in self.frozen:
                 continue
-            if name in self.paused or (name in self.theirs and self._children.get(name)):
+            goes_on = any(child not in self.frozen for child in self._children.get(name, ()))
+            if name in self.paused or (name in self.theirs and goes_on):
                 kept += self._paths(name, held)
         return kept
 

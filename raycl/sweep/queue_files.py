@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from raycl.errors import InputError
 from raycl.plan.fair_share import Claimant, in_turn
@@ -13,6 +14,9 @@ from raycl.storage.record import find_record, parse_record, record_bytes, write_
 from raycl.sweep.lease_records import died_here
 from raycl.sweep.queue_records import QueueEntry, QueueOrder, Quotas
 
+SILENT_SECONDS = 300.0
+"""A heartbeat so old counts as that of a machine that is gone, where there is one look alone. Its
+time is the storage's and is compared with this machine's clock, so this is generous."""
 _SUFFIX = ".json"
 _TRIES = 10
 
@@ -67,6 +71,19 @@ def beats(storage: Storage, holder: str) -> bool:
         return not died_here(storage.read_bytes(layout.lease_holder(holder)))
     except FileNotFoundError:
         return False
+
+
+def silent(storage: Storage, now: datetime) -> dict[str, datetime]:
+    """The last sign of life of each holder that has given none for `SILENT_SECONDS`. One listing.
+
+    A machine that is gone cannot remove what is its own. A sweep that runs finds that out by
+    watching (`raycl.sweep.leases`); who looks once has the times of the files alone.
+    """
+    return {
+        file.path: file.modified
+        for file in storage.everything_below(layout.lease_holders())
+        if file.modified is not None and (now - file.modified).total_seconds() >= SILENT_SECONDS
+    }
 
 
 def leave(storage: Storage, holder: str) -> None:

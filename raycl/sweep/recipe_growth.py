@@ -9,7 +9,6 @@ from typing import Protocol
 
 from raycl.errors import InputError
 from raycl.plan.graft import graft
-from raycl.plan.holding import Holding, needed_to_go_on
 from raycl.plan.tree import Node
 from raycl.recipe import Variant
 from raycl.recipe.definition import trainings, with_proposals
@@ -20,12 +19,13 @@ from raycl.results.gather import gather
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.stored_states import StoredStates
 from raycl.states.lookup import complete_states
-from raycl.states.reduced import held
 from raycl.storage import Storage
 from raycl.sweep.costs import dollars_for
 from raycl.sweep.description import add_to_description
-from raycl.sweep.growth import NOTHING, Addition
+from raycl.sweep.growth import NOTHING, Addition, startable
+from raycl.sweep.in_training import in_training
 from raycl.sweep.steering.record import thawed
+from raycl.sweep.stored_nodes import with_what_is_stored
 from raycl.sweep.waiting import Waiting
 
 _MOST_AT_ONCE = 100
@@ -99,30 +99,19 @@ class RecipeGrowth:
     @property
     def has_work(self) -> bool:
         """Whether a node is left that neither is frozen nor lies below one that is."""
-        blocked: set[str | None] = set()
-        for node in self.tree.nodes:
-            if node.name in self._finished:
-                continue
-            if node.name not in self._frozen and node.parent not in blocked:
-                return True
-            blocked.add(node.name)
-        return False
+        return startable(self.tree.nodes, self._finished, self._frozen)
 
     def look(self) -> Addition:
-        """The nodes of recipes that others have added since the last look.
+        """The nodes of recipes that others have added, or let pass their rungs.
 
-        One listing; and one of the states, where others train this sweep too.
+        A listing; one of the leases where recipes wait, and one of the states, where others train
+        this sweep too.
         """
-        known = {made.number for made in self.definition.proposals} | self._unusable
-        new = read_new(self._storage, self.definition.recipe.name, known)
-        self._has_company |= bool(new)
-        added = self._include(new)
-        if not self._has_company or not self._frozen:
-            return added
-        # Others have let these pass their rungs. The frontier is told, and finds them finished.
-        trained = frozenset(complete_states(self._storage, self._frozen))
-        self._frozen -= trained
-        return replace(added, thawed=added.thawed | trained)
+        added = self._include(self._unseen())
+        passed = self._passed_elsewhere()
+        self._let_pass(passed)
+        self._frozen -= passed
+        return replace(added, thawed=added.thawed | passed)
 
     def more(self, idle: bool) -> Addition:
         """Let the best recipes pass their rungs; where none may, a new recipe is proposed."""
@@ -131,7 +120,12 @@ class RecipeGrowth:
                 return added
         if added := self._propose():
             return added
-        if idle and not any(map(self._is_through, self._proposed())):
+        if not idle:
+            return NOTHING
+        self._has_company = True  # the sweep ends, unless others have left something to wait for
+        if added := self.look():
+            return added
+        if not any(map(self._is_through, self._proposed())):
             while self._waiting.promote_last():
                 if added := self._thaw():
                     return added
@@ -186,10 +180,32 @@ class RecipeGrowth:
         known = {each.number for each in self.definition.proposals} | self._unusable
         if known.issuperset(range(made.number)):
             return ()
+        return tuple(each for each in self._unseen() if each.number < made.number)
+
+    def _unseen(self) -> tuple[Proposal, ...]:
+        """What others have added since the storage was read. One listing, and a read of each."""
+        known = {made.number for made in self.definition.proposals} | self._unusable
         new = read_new(self._storage, self.definition.recipe.name, known)
-        lower = tuple(each for each in new if each.number < made.number)
-        self._has_company |= bool(lower)
-        return lower
+        self._has_company |= bool(new)
+        return new
+
+    def _passed_elsewhere(self) -> frozenset[str]:
+        """Frozen nodes that others train, or have trained: they have let them pass their rungs.
+
+        The frontier is told, and waits for them or finds them finished.
+        """
+        if not self._frozen:
+            return frozenset()
+        found = in_training(self._storage, self._frozen)
+        self._has_company |= bool(found)
+        if self._has_company:
+            found |= frozenset(complete_states(self._storage, self._frozen))
+        return found
+
+    def _let_pass(self, nodes: Iterable[str]) -> None:
+        for name in nodes:
+            for label in self._nodes[name].recipes:
+                self._waiting.passed(label, self._nodes[name].training.start)
 
     def _include(self, proposals: Sequence[Proposal]) -> Addition:
         """Graft recipes onto the tree, one by one, since one that cannot be trained is no loss."""
@@ -216,7 +232,7 @@ class RecipeGrowth:
         facts = self._planned.facts
         made = trainings(replace(definition, variants=new), facts, self._resolution) if new else {}
         grown = graft(self.tree, made, self._waiting.enter(definition, made))
-        nodes, finished = _with_what_is_stored(grown.added, self._storage)
+        nodes, finished = with_what_is_stored(grown.added, self._storage)
         self.definition, self.tree = definition, grown.tree
         self._nodes |= {node.name: node for node in grown.tree.nodes}
         self._finished |= finished
@@ -245,9 +261,7 @@ class RecipeGrowth:
                     self._waiting.passed(label, node.training.start)
                 if node.name in self._finished:
                     self._waiting.reached(label, node.training.stop)
-        for name in thawed(self._storage, self._frozen_now()):
-            for label in self._nodes[name].recipes:
-                self._waiting.passed(label, self._nodes[name].training.start)
+        self._let_pass(thawed(self._storage, self._frozen_now()))
 
     def _arrived(self, node: Node, only: str | None = None) -> None:
         for variant in self._proposed():
@@ -295,24 +309,3 @@ class RecipeGrowth:
         now = self._frozen_now()
         thawed, self._frozen = self._frozen - now, now
         return Addition(thawed=thawed - self._finished)
-
-
-def _with_what_is_stored(
-    nodes: Sequence[Node], storage: Storage
-) -> tuple[tuple[Node, ...], frozenset[str]]:
-    """The nodes of one recipe with what their ends must hold, and those that hold it in storage.
-
-    One request or two a node.
-    """
-    made: list[Node] = []
-    finished: set[str] = set()
-    least: dict[str | None, Holding] = {}
-    for node in reversed(nodes):
-        needed = least.get(node.name, "results")
-        made.insert(0, replace(node, training=replace(node.training, least=needed)))
-        if held(storage, node.name, needed):
-            finished.add(node.name)
-        else:
-            resets = node.training.chain.resets_optimizer(node.training.start)
-            least[node.parent] = needed_to_go_on(resets)
-    return tuple(made), frozenset(finished)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from raycl.recipe.definition import Definition, with_proposals, with_stored_proposals
+from raycl.recipe.definition import Definition, with_stored_proposals
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps
 from raycl.search.study import Spent, Study
 from raycl.storage import Storage
@@ -38,8 +38,9 @@ class SearchRun:
             return made
         # Its names may not be known yet, as corpora are not prepared; another study goes on.
         self._name, self._in_dollars = made[0].recipe.name, _in_dollars(made[0])
-        first = Study(made[0], self._storage, None, self._spent).propose()
-        return (with_proposals(made[0], (first,)),) if first else made
+        Study(made[0], self._storage, None, self._spent).propose()
+        # Others may have added to it since the storage was read: it is read again.
+        return (with_stored_proposals(made[0], self._storage),)
 
     def with_work(self, plan: SweepPlan) -> tuple[SweepPlan, bool]:
         """The plan, and whether something is to be trained that does not wait at a rung.

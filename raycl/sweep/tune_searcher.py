@@ -7,6 +7,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from raycl.plan.tree import Node
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.growth import GrowingTree
 from raycl.sweep.trial import MOST, configuration
@@ -14,6 +15,8 @@ from raycl.sweep.trial import MOST, configuration
 
 class NodeSearcher(Searcher):
     """Suggests to Tune what the frontier says, until `is_stopped()`.
+
+    `first` comes before that: a node that counts as running already.
 
     What becomes of a trial is booked by the sweep's callback (`raycl.sweep.tune_callback`): Tune
     tells it right after the searcher and before it asks for another trial, and shows it the error.
@@ -24,8 +27,10 @@ class NodeSearcher(Searcher):
         frontier: Frontier,
         is_stopped: Callable[[], bool] = lambda: False,
         growing: GrowingTree | None = None,
+        first: Node | None = None,
     ) -> None:
         super().__init__()
+        self._first = first
         self._frontier, self._is_stopped = frontier, is_stopped
         self._growing = growing or GrowingTree(frontier)
 
@@ -37,7 +42,7 @@ class NodeSearcher(Searcher):
         """The next node's configuration; None while no node can start; FINISHED at the end."""
         if self._is_stopped():
             return Searcher.FINISHED
-        node = self._growing.next()
+        node, self._first = self._first or self._growing.next(), None
         if node is None:
             # A running node may fail and wait again. Without one, the rest is another sweep's.
             return None if self._frontier.running else Searcher.FINISHED

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from raycl.cli.main import main
 from raycl.storage import Storage, layout
 from raycl.storage.record import read_record, write_record
 from raycl.sweep.leases import Leases
+from raycl.sweep.queue_files import SILENT_SECONDS
 from raycl.sweep.queue_records import QueueEntry, QueueOrder
 
 
@@ -64,6 +68,27 @@ def test_the_queue_is_shown_in_the_order_of_turns(
     assert second.split()[:9] == ["2", "mine", "mine", "owner", "0", "1.5", "3", "0", "5"]
     assert first.endswith("session_1: 4 CPU")
     assert quota == "quota of mine owner: 3 workers"
+
+
+def test_a_sweep_of_a_machine_that_is_gone_is_left_out(
+    capsys: pytest.CaptureFixture[str], storage: Storage, running: dict[str, str]
+) -> None:
+    """It cannot remove its entry, and nothing runs that would."""
+    place = ("--storage", storage.url)
+    then = time.time() - SILENT_SECONDS - 1
+    os.utime(storage.full_path(layout.lease_holder(running["yours"])), (then, then))
+    code, out, _ = run(capsys, *place)
+    _, first, *gone = out.splitlines()
+    assert code == 0
+    # It has all four workers of the cluster, of which the other had three.
+    assert first.split()[:9] == ["1", "mine", "mine", "owner", "0", "1.5", "3", "4", "5"]
+    told = " ".join(gone)
+    since = datetime.fromtimestamp(int(then)).isoformat(" ")
+    assert told.startswith(f"yours of yours owner is left out: no sign of life since {since}")
+    code, _, told = run(capsys, "set", "--sweep", "yours", "--priority", "1", *place)
+    assert code == 2
+    assert "Running now: mine. yours of yours owner is left out" in " ".join(told.split())
+    assert storage.exists(layout.queue_entry(running["yours"]))  # whoever watches it may remove it
 
 
 def test_an_empty_queue(capsys: pytest.CaptureFixture[str], storage: Storage) -> None:

@@ -15,6 +15,7 @@ from raycl.recipe.proposals import HAND, add_proposal, read_proposals
 from raycl.recipe.space import space_of
 from raycl.recipe.stored_recipe import write_recipe
 from raycl.results.outcome import RecipeOutcome
+from raycl.search import study as study_module
 from raycl.search.study import Spent, Study
 from raycl.search.text import preview_text, search_texts, trials_text
 from raycl.states.tree_record import stored_sweeps
@@ -252,6 +253,37 @@ def test_results_of_recipes_that_others_have_added_are_heard(storage: Storage) -
     study.tell(made.number, failed)
     assert study.running == ()
     assert study.proposals == (made,)
+
+
+def test_rungs_of_recipes_that_others_have_added_are_heard(storage: Storage) -> None:
+    study, other = Study(searched(), storage), Study(searched(), storage)
+    made = other.propose()
+    assert made is not None
+    study.reached(made.number, 3, 4.5)
+    assert [rung.fields for rung in study.at_rungs] == [made.fields]
+
+
+def test_two_that_search_at_once_propose_no_point_twice(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both choose the same point; one of them is first to record it."""
+    study, other = Study(searched(), storage), Study(searched(), storage)
+    record = study_module.record_proposal
+
+    def late(*arguments: Any) -> bool:
+        monkeypatch.setattr(study_module, "record_proposal", record)
+        assert other.propose() is not None
+        return record(*arguments)
+
+    monkeypatch.setattr(study_module, "record_proposal", late)
+    made = study.propose()
+    assert made is not None
+    assert made.number == 1
+    assert study.propose() is not None
+    assert other.propose() is not None
+    found = [str(proposal.fields) for proposal in read_proposals(storage, "searched")]
+    assert len(found) == len(set(found)) == 4
+    assert study.propose() is other.propose() is None
 
 
 def test_an_unfinished_recipe_is_not_compared(storage: Storage) -> None:

@@ -149,6 +149,16 @@ def test_two_processes_train_recipes_of_one_search() -> None:
     assert below.proposed == 4
 
 
+def test_no_room_is_kept_for_what_waits_at_a_rung_below_others_nodes() -> None:
+    """Else one of two processes would idle while the other trains recipes up to their rungs."""
+    nodes = fakes.make_tree([("theirs", None, 1), ("beyond the rung", "theirs", 1)]).nodes
+    frontier = Frontier(nodes, slots=lambda: 1.0, claims=Theirs("theirs"))
+    assert frontier.next() is None
+    assert not frontier.wants_more
+    frontier.freeze("beyond the rung")
+    assert frontier.wants_more
+
+
 def test_a_recipe_that_may_pass_its_rung_stays_where_a_person_holds_it() -> None:
     sweep = Sweep(finished=("trunk",))
     sweep.growth.left.clear()

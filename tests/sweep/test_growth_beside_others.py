@@ -12,8 +12,10 @@ from raycl.recipe.proposals import Proposal, add_proposal
 from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.results.outcome import RecipeOutcome
 from raycl.states.tree_record import read_tree_record
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.sweep.description import write_description
+from raycl.sweep.growth import NOTHING
+from raycl.sweep.leases import Leases
 from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.search import SearchRun
 from tests.helpers.growing_sweeps import FIELD, SEARCH, STOPPING
@@ -96,6 +98,51 @@ def test_a_shared_node_is_free_when_one_of_its_recipes_may_pass(storage: Storage
     added = growing.look()
     assert frozen.name in added.thawed
     assert frozen.name not in growing.frozen
+
+
+def test_before_a_sweep_ends_it_takes_in_what_others_have_proposed(storage: Storage) -> None:
+    """Another process has made the last proposals: this one waits for them too."""
+    definition = defined(sweep={FIELD: {"log": ["1e-4", "1e-2"]}}, search=SEARCH)
+    add_proposal(storage, "small", {FIELD: 1e-3})
+    growing, proposer = growth(definition, storage)
+    add_proposal(storage, "small", {FIELD: 2e-3})
+    proposer.propose = lambda: None  # type: ignore[method-assign]
+    assert growing.more(idle=False) == NOTHING
+    assert len(growing.more(idle=True).nodes) == 1
+    assert growing.definition == with_stored_proposals(definition, storage)
+    assert growing.more(idle=True) == NOTHING
+
+
+def test_a_sweep_waits_for_what_others_have_let_pass_its_rung(storage: Storage) -> None:
+    definition = defined(
+        sweep={FIELD: {"log": ["1e-4", "1e-2"]}}, search={**SEARCH, "early_stopping": STOPPING}
+    )
+    add_proposal(storage, "small", {FIELD: 1e-3})
+    growing, proposer = growth(definition, storage)
+    proposer.propose = lambda: None  # type: ignore[method-assign]
+    trained, waiting = [n.name for n in growing.tree.nodes if n.name in growing.frozen][:2]
+    with Leases(storage) as other:
+        assert other.take(trained)
+        assert growing.look().thawed == {trained}
+    assert growing.frozen.isdisjoint({trained})
+    assert waiting in growing.frozen
+    storage.write_bytes(layout.state_mark(waiting), b"")
+    assert growing.more(idle=True).thawed == {waiting}
+
+
+def test_a_search_begins_with_all_that_others_have_just_proposed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both commands begin at once: this one's first proposal comes after the other's."""
+    definition = defined(sweep={FIELD: {"log": ["1e-4", "1e-2"]}}, search=SEARCH)
+
+    def late(*_: object) -> OneProposal:
+        add_proposal(storage, "small", {FIELD: 1e-3}, "list")
+        return OneProposal(storage)
+
+    monkeypatch.setattr("raycl.sweep.search.Study", late)
+    (begun,) = SearchRun(storage, lambda _: None).begin((definition,))
+    assert [made.number for made in begun.proposals] == [0, 1]
 
 
 def test_what_another_command_has_described_anew_is_whole_at_the_end(

@@ -34,10 +34,15 @@ SEARCH = {"trials": 6, "sampler": "random", "seed": 1}
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A storage in which all recipes are trained."""
     folder = tmp_path_factory.mktemp("trained")
+    trained(new_storage(folder))
+    return folder
+
+
+def new_storage(folder: Path) -> Storage:
+    """A storage with the corpora of these tests."""
     storage = make_storage(folder)
     make_corpus(storage, "third")
-    trained(storage)
-    return folder
+    return storage
 
 
 @pytest.fixture
@@ -75,9 +80,14 @@ def planned(definition: Definition, storage: Storage) -> SweepPlan:
     return plan
 
 
-def searched(definition: Definition, storage: Storage, told: list[str]) -> SweepResult:
+def searched(
+    definition: Definition,
+    storage: Storage,
+    told: list[str],
+    options: ClusterOptions | None = None,
+) -> SweepResult:
     plan = planned(definition, storage)
-    failed = search_merges(plan, storage, ClusterOptions(), told.append)
+    failed = search_merges(plan, storage, options or ClusterOptions(), told.append)
     return write_all(plan.with_states(complete_states(storage)), storage, failed)
 
 

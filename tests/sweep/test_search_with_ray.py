@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from raycl.cluster.options import ClusterOptions
 from raycl.recipe.definition import define
+from raycl.recipe.proposals import read_proposals
+from raycl.results.table import read_results
 from raycl.storage import Storage, layout
 from raycl.sweep.pipeline import sweep
+from tests.helpers import second_search
+from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 from tests.helpers.workspace import SCHEDULE, make_workspace, recipe, write
+from tests.sweep import test_merge_search as merges
 from tests.sweep.test_sweep import assert_nothing_is_held
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
@@ -69,3 +78,49 @@ def test_a_search_stops_poor_recipes_goes_on_and_thaws_them(
     for state in alone:
         assert weights(storage, state) == weights(plain, state)
         assert weights(storage, state)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_two_commands_search_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    make_workspace(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    storage = Storage(tmp_path / "runs")
+    write(tmp_path, recipe(stages=STAGES, sweep=SWEPT, search=SEARCH))
+    address, log = ray.get_runtime_context().gcs_address, tmp_path / "second.log"
+    command = [sys.executable, "-m", second_search.__name__, storage.url, address]
+    with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as second:
+        try:
+            wait_until(
+                lambda: storage.list(layout.QUEUE) or second.poll() is not None,
+                "the second is there",
+            )
+            found, told = searched(tmp_path, storage)
+            assert second.wait(PATIENCE_SECONDS) == 0, log.read_text()
+        finally:
+            second.kill()
+    proposed = [str(made.fields) for made in read_proposals(storage, "small")]
+    assert len(proposed) == len(set(proposed)) == 4
+    ends = [text for text in (*told, *log.read_text().splitlines()) if text.endswith(": finished")]
+    assert len(ends) == len(set(ends))  # each node was trained by one of them
+    assert len(ends) >= 1 + 4 + 2
+    theirs, ours = pd.read_parquet("second.parquet"), read_results(storage, "small")
+    assert dict(zip(ours["state"], ours["status"], strict=True)) == found
+    pd.testing.assert_frame_equal(theirs, ours, check_dtype=False)
+    assert storage.sizes(layout.QUEUE) == storage.sizes(layout.LEASES) == {}
+    assert_nothing_is_held()
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_merges_are_searched_by_ray_tasks_as_in_this_process(tmp_path: Path) -> None:
+    merges.trained(merges.new_storage(tmp_path / "here"))
+    shutil.copytree(tmp_path / "here", tmp_path / "tasks")
+    tables = []
+    for place, options in (("here", ClusterOptions()), ("tasks", ClusterOptions("joined already"))):
+        storage, told = Storage(tmp_path / place), list[str]()
+        tables.append(merges.searched(merges.trained(storage), storage, told, options).table)
+        assert told[0] == "Merge search: 6 of 6 merges to measure; none of them is stored."
+    pd.testing.assert_frame_equal(*tables)
+    assert "best merge" in set(tables[0]["recipe"])
+    assert_nothing_is_held()
