@@ -37,6 +37,8 @@ from raycl.sweep.tune_searcher import NodeSearcher
 from raycl.sweep.worker import Train
 
 MAX_FAILURES = 3
+_MEASURED_SECONDS = 0.2
+"""Between two looks at whether a state is measured, while nothing is trained."""
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trackers alone; CSV and JSON say it again
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours does it, and SIGTERM as well
@@ -126,11 +128,12 @@ def _train(running: RunningSweep, trainable: Any, trials: TrialSettings, scratch
     """Train until nothing is left that the sweep waits for."""
     frontier, progress, growing = running.frontier, running.progress, running.growing
     tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
-    while frontier.has_work:
+    while frontier.has_work or growing.awaits:
         callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
         searcher = NodeSearcher(frontier, lambda: progress.stopped, growing)
-        _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
         if frontier.has_work:
+            _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
+        if frontier.has_work or growing.awaits:
             _wait_for_others(frontier, progress, growing)
     growing.tell()
 
@@ -172,7 +175,7 @@ def _tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=cast(Any, LiveTrials)(),  # Ray's schedulers have no types
+            scheduler=cast(Any, LiveTrials)(searcher.awaits),  # Ray's schedulers have no types
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_title,
@@ -204,9 +207,9 @@ def _train_what_is_free(tuner: tune.Tuner, progress: Progress) -> None:
 
 
 def _wait_for_others(frontier: Frontier, progress: Progress, growing: GrowingTree) -> None:
-    """Return when a node is free, when others have finished all of them, or when stopped.
+    """Return when a node is free, or when others have finished all of them.
 
-    A node is free, too, when somebody resumes it who had paused it.
+    What measures states is waited for as other sweeps are. A node is free, too, when somebody resumes it who had paused it.
     """
     progress.tell_waiting()
     while not progress.stopped:
@@ -215,9 +218,10 @@ def _wait_for_others(frontier: Frontier, progress: Progress, growing: GrowingTre
         if node is not None:
             frontier.put_back(node.name)  # ours already: it is asked for again at once
             return
-        if not frontier.has_work:  # somebody has stopped what was left
+        if not frontier.has_work and not growing.awaits:  # somebody has stopped what was left
             return
-        time.sleep(ASK_SECONDS)
+        time.sleep(_MEASURED_SECONDS if growing.awaits else ASK_SECONDS)
+    raise KeyboardInterrupt
 
 
 @contextmanager
