@@ -149,8 +149,8 @@ class StoredTasks:
             for task, request in asked.items()
         ]
 
-    def missing(self, state: str) -> bool:
-        """Whether a state lacks a score. A request for each task."""
+    def lack(self, state: str) -> bool:
+        """Whether they lack a score of a state. A request for each task."""
         return any(stored_scores(self._storage, state, scheme)[1] for scheme in self._schemes)
 
 

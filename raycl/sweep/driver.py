@@ -209,7 +209,8 @@ def _train_what_is_free(tuner: tune.Tuner, progress: Progress) -> None:
 def _wait_for_others(frontier: Frontier, progress: Progress, growing: GrowingTree) -> None:
     """Return when a node is free, or when others have finished all of them.
 
-    What measures states is waited for as other sweeps are. A node is free, too, when somebody resumes it who had paused it.
+    What measures states is waited for as other sweeps are. A node is free, too, when somebody
+    resumes it who had paused it.
     """
     progress.tell_waiting()
     while not progress.stopped:

@@ -64,8 +64,8 @@ class Growth(Protocol):
     def more(self, idle: bool) -> Addition:
         """What to train next, asked when no node is ready and there is room for one.
 
-        `idle` says that nothing is trained or measured any more: the sweep ends unless something is added.
-        It is asked then without room too, which the sweep waits for.
+        `idle` says that nothing is trained or measured any more: the sweep ends unless something
+        is added. It is asked then without room too, which the sweep waits for.
         """
 
     def ended(self, name: str) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 from raycl.errors import InputError
 from raycl.plan.graft import graft
-from raycl.plan.holding import Holding, needed_to_go_on
 from raycl.plan.tree import Node
 from raycl.recipe import Variant
 from raycl.recipe.definition import trainings, with_proposals
@@ -20,33 +18,18 @@ from raycl.results.gather import gather
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.stored_states import StoredStates
 from raycl.states.lookup import complete_states
-from raycl.states.reduced import held
 from raycl.storage import Storage
 from raycl.sweep.costs import dollars_for
 from raycl.sweep.description import add_to_description
 from raycl.sweep.growth import NOTHING, Addition
+from raycl.sweep.proposer import Proposer
 from raycl.sweep.scoring import Scores
 from raycl.sweep.steering.record import thawed
+from raycl.sweep.stored_nodes import with_what_is_stored
 from raycl.sweep.waiting import Waiting
 
 _MOST_AT_ONCE = 100
 """Proposals in a row that add nothing to train, after which a worker is left free for a while."""
-
-
-class Proposer(Protocol):
-    """Proposes the recipes of a search."""
-
-    def propose(self) -> Proposal | None:
-        """The next recipe, which is in storage already; None where there are to be no more."""
-
-    def tell(self, number: int, outcome: RecipeOutcome) -> None:
-        """Note what the recipe with this number has come to."""
-
-    def reached(self, number: int, step: int, value: float) -> None:
-        """Note what the recipe with this number has at a rung, after `step` steps."""
-
-    def learn(self, states: Collection[str]) -> None:
-        """Note that these states have been scored, which may be those of other sweeps."""
 
 
 class RecipeGrowth:
@@ -263,7 +246,7 @@ class RecipeGrowth:
         facts = self._planned.facts
         made = trainings(replace(definition, variants=new), facts, self._resolution) if new else {}
         grown = graft(self.tree, made, self._waiting.enter(definition, made))
-        nodes, finished = _with_what_is_stored(grown.added, self._storage)
+        nodes, finished = with_what_is_stored(grown.added, self._storage)
         self.definition, self.tree = definition, grown.tree
         self._nodes |= {node.name: node for node in grown.tree.nodes}
         self._finished |= finished
@@ -344,24 +327,3 @@ class RecipeGrowth:
         now = self._frozen_now()
         thawed, self._frozen = self._frozen - now, now
         return Addition(thawed=thawed - self._finished)
-
-
-def _with_what_is_stored(
-    nodes: Sequence[Node], storage: Storage
-) -> tuple[tuple[Node, ...], frozenset[str]]:
-    """The nodes of one recipe with what their ends must hold, and those that hold it in storage.
-
-    One request or two a node.
-    """
-    made: list[Node] = []
-    finished: set[str] = set()
-    least: dict[str | None, Holding] = {}
-    for node in reversed(nodes):
-        needed = least.get(node.name, "results")
-        made.insert(0, replace(node, training=replace(node.training, least=needed)))
-        if held(storage, node.name, needed):
-            finished.add(node.name)
-        else:
-            resets = node.training.chain.resets_optimizer(node.training.start)
-            least[node.parent] = needed_to_go_on(resets)
-    return tuple(made), frozenset(finished)
