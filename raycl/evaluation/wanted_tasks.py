@@ -54,7 +54,7 @@ class WantedTasks:
         """
         first = next(iter(self.tasks))
         check_harness(self._place(first))
-        self._check_lists()
+        self._check_folders()
         with scratch_folder("harness") as scratch, self.local(Path(scratch)) as data:
             listed = self._listed(Path(scratch))
             for name, task in self.tasks.items():
@@ -91,7 +91,10 @@ class WantedTasks:
         pairs = ((kind, corpus) for kind in KINDS for corpus in self.corpora)
         return next((pair for pair in pairs if task_name(*pair) == name), None)
 
-    def _check_lists(self) -> None:
+    def _check_folders(self) -> None:
+        if self.data is not None and not self.data.is_dir():
+            place = f"{self.where}: search.tasks.data {shown(str(self.data))}"
+            raise InputError(place, "no such folder", "Give the folder of your data sets")
         for word in self.lists:
             if word in _lists():
                 continue
