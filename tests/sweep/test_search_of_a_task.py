@@ -57,7 +57,7 @@ def test_a_search_measures_its_task_before_it_proposes(tmp_path: Path) -> None:
     found = [read_task(storage, str(state), TASK) for state in table["state"]]
     assert [each.limit for each in found if each is not None] == [3, 3]
     first = written(storage, layout.evaluated_task(str(table["state"].iloc[0]), TASK))
-    second = written(storage, f"{layout.sweep_proposals('small')}/1.json")
+    second = written(storage, layout.sweep_proposal("small", 1))
     assert first < second  # the first score was known when the second recipe was proposed
     assert "Nothing to train" in run(tmp_path)
     assert written(storage, layout.evaluated_task(str(table["state"].iloc[0]), TASK)) == first
