@@ -23,10 +23,13 @@ class LiveTrials(FIFOScheduler):
     def __init__(self, others_wait: Callable[[], bool] = lambda: False) -> None:
         super().__init__()
         self._others_wait = others_wait
+        self._keeps = True
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The first trial that waits to be started; where none does, the first that is paused."""
-        keep_idle_process(tune_controller, not self._others_wait())
+        if self._keeps is self._others_wait():
+            self._keeps = not self._keeps
+            keep_idle_process(tune_controller, self._keeps)
         live: list[Trial] = list(tune_controller.get_live_trials())
         for status in (Trial.PENDING, Trial.PAUSED):
             waiting = [trial for trial in live if trial.status == status]
