@@ -80,8 +80,8 @@ def evaluate(  # noqa: PLR0913 (each is an option of the command)
     # Tasks come first, so that a wrong name does not cost the measurement of losses.
     scores: Mapping[str, Mapping[str, TaskScores]] = {}
     if tasks:
-        from raycl.evaluation.harness import check_harness
         from raycl.evaluation.losses import validation_manifest
+        from raycl.evaluation.schemes import check_harness
         from raycl.evaluation.task_requests import check_words
 
         check_harness()

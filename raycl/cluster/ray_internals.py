@@ -188,6 +188,15 @@ def kill_trial(trial: Any) -> None:
             ray.kill(actor)
 
 
+def keep_idle_process(controller: Any, keep: bool) -> None:
+    """Let Tune keep the process of one trial that has ended, or not, with all it holds.
+
+    `controller` is what Tune gives to its schedulers. In the public interface Tune either starts a
+    process for every trial, or keeps one as long as another trial may come.
+    """
+    controller._tune_controller._actor_cache._may_keep_one = keep
+
+
 def trial_error(trial: Any) -> Any:
     """The error that a Tune trial raised; None where it left none.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,14 @@ from tokenizers.processors import TemplateProcessing
 
 from raycl.data.manifest import load_manifest
 from raycl.data.tokenizer import TextTokenizer
-from raycl.errors import InputError
 from raycl.evaluation.harness_tasks import load_tasks, task_manager
 from raycl.evaluation.local_data import LocalData, local_data
 from raycl.evaluation.losses import Measure, corpora_for, read_state_tokenizer
 from raycl.evaluation.quiet import quiet
-from raycl.evaluation.store import TaskScores, read_task, write_task
+from raycl.evaluation.schemes import Schemes, check_harness, schemes, stored_scores
+from raycl.evaluation.store import TaskScores, write_task
 from raycl.evaluation.task_requests import TaskRequest, requests
-from raycl.libraries import how_to_install
+from raycl.evaluation.wanted_tasks import WantedTasks
 from raycl.states.lookup import find_state
 from raycl.storage import Storage, layout, scratch_folder
 from raycl.train.checkpoint.export import export_hugging_face
@@ -36,18 +35,6 @@ from raycl.train.parallel.world import current_world
 
 _BOOTSTRAPS = 1000
 _BATCH = 8
-
-
-def check_harness() -> str:
-    """Version of the installed harness. Raises InputError where it is not installed."""
-    try:
-        return version("lm_eval")
-    except PackageNotFoundError as error:
-        raise InputError(
-            "--tasks",
-            "lm-evaluation-harness is not installed",
-            f"Run {how_to_install('lm_eval')}",
-        ) from error
 
 
 def score_state(  # noqa: PLR0913 (what `raycl evaluate --tasks` can say)
@@ -67,64 +54,31 @@ def score_state(  # noqa: PLR0913 (what `raycl evaluate --tasks` can say)
     where a state, corpus or task is unknown, and, before the model is loaded, where the data of a
     task cannot be got.
     """
-    release, name = check_harness(), find_state(storage, name)
+    check_harness()
+    name = find_state(storage, name)
     corpora = corpora or corpora_for(storage, name)
     with scratch_folder("harness") as scratch, _data(data, Path(scratch)) as local:
         asked = requests(words, storage, corpora, Path(scratch))
-        tasks: dict[TaskRequest, Any] = {}
-        digests = {request: request.digest for request in asked}
-        if local is not None:  # what tasks read decides whether stored scores are theirs
-            tasks, digests = load_tasks(asked, task_manager(asked), local)
-        scores, missing = _stored(storage, name, _schemes(digests, limit, release))
-        if missing and local is None:
-            tasks, _ = load_tasks(list(missing), task_manager(list(missing)), None)
-        if missing:
-            scores |= _Scorer(storage, name, Path(scratch), report).score(missing, tasks)
-    return {request.name: scores[request.name] for request in asked}
+        return _Scorer(storage, name, Path(scratch), report, local).scores(asked, limit)
+
+
+def score_wanted(storage: Storage, name: str, wanted: WantedTasks) -> None:
+    """Store the scores of a state in the tasks of a search's objective that it lacks.
+
+    Raises InputError as `score_state` does.
+    """
+    check_harness(wanted.where)
+    with scratch_folder("harness") as scratch, wanted.local(Path(scratch)) as local:
+        scorer = _Scorer(storage, name, Path(scratch), lambda _: None, local)
+        asked = wanted.requests(storage, Path(scratch))
+        for limit in dict.fromkeys(task.limit for task in asked):
+            scorer.scores([asked[task] for task in asked if task.limit == limit], limit)
 
 
 def _data(folder: Path | None, scratch: Path) -> AbstractContextManager[LocalData | None]:
     if folder is None:
         return nullcontext()
     return local_data(folder, scratch / ".datasets")
-
-
-Schemes = Mapping[TaskRequest, TaskScores]
-"""For each task the record of its scores, still without results."""
-
-
-def _schemes(
-    digests: Mapping[TaskRequest, str | None], limit: int | None, release: str
-) -> dict[TaskRequest, TaskScores]:
-    return {
-        request: TaskScores(
-            task=request.name,
-            shots=request.shots,
-            limit=limit,
-            harness=release,
-            digest=digest,
-            metrics={},
-            errors={},
-        )
-        for request, digest in digests.items()
-    }
-
-
-def _stored(
-    storage: Storage, name: str, schemes: Schemes
-) -> tuple[dict[str, TaskScores], dict[TaskRequest, TaskScores]]:
-    """Stored scores by task, and the schemes of tasks that have none."""
-    # Stored scores hold for a request if everything but the results is the same.
-    empty: dict[str, Any] = {"metrics": {}, "errors": {}, "state": None}
-    scores: dict[str, TaskScores] = {}
-    missing = {}
-    for request, scheme in schemes.items():
-        kept = read_task(storage, name, request.name)
-        if kept and kept.model_copy(update=empty) == scheme:
-            scores[request.name] = kept
-        else:
-            missing[request] = scheme
-    return scores, missing
 
 
 @dataclass(frozen=True)
@@ -135,8 +89,23 @@ class _Scorer:
     name: str
     scratch: Path
     report: Callable[[str], None]
+    data: LocalData | None
 
-    def score(self, wanted: Schemes, tasks: Mapping[TaskRequest, Any]) -> dict[str, TaskScores]:
+    def scores(self, asked: Sequence[TaskRequest], limit: int | None) -> dict[str, TaskScores]:
+        """The scores in tasks, by task: those of storage, and the others, which are stored too."""
+        tasks: dict[TaskRequest, Any] = {}
+        digests = {request: request.digest for request in asked}
+        if self.data is not None:  # what tasks read decides whether stored scores are theirs
+            tasks, digests = load_tasks(asked, task_manager(asked), self.data)
+        wanted = schemes(digests, limit, check_harness())
+        scores, missing = stored_scores(self.storage, self.name, wanted)
+        if missing and self.data is None:
+            tasks, _ = load_tasks(list(missing), task_manager(list(missing)), None)
+        if missing:
+            scores |= self._score(missing, tasks)
+        return {request.name: scores[request.name] for request in asked}
+
+    def _score(self, wanted: Schemes, tasks: Mapping[TaskRequest, Any]) -> dict[str, TaskScores]:
         """The scores in the wanted tasks, which are stored too."""
         with quiet():
             model = harness_model(self.storage, self.name, self.scratch / "model")

@@ -62,8 +62,13 @@ def write_local_tasks(
                     f"its held-out text gives no {kind} task",
                     "Hold out more of it",
                 )
-            names.append(_write(folder, f"{kind.replace('-', '_')}_{corpus}", kind, lines))
+            names.append(_write(folder, task_name(kind, corpus), kind, lines))
     return names
+
+
+def task_name(kind: str, corpus: str) -> str:
+    """The name of the task of a kind that is made of a corpus: `cloze_german`."""
+    return f"{kind.replace('-', '_')}_{corpus}"
 
 
 def beginning(text: str) -> str:

@@ -55,9 +55,11 @@ def _requests(
     word: str, storage: Storage, corpora: Sequence[str], scratch: Path
 ) -> Iterator[TaskRequest]:
     if word in KINDS:
-        folder = scratch / word
-        write_local_tasks(storage, corpora, folder, [word])
-        yield from _of_folder(folder)
+        for corpus in corpora:
+            # A folder for each, so that the scores of one do not depend on which others there are.
+            folder = scratch / word / corpus
+            write_local_tasks(storage, [corpus], folder, [word])
+            yield from _of_folder(folder)
     elif (LISTS / f"{word}.yaml").exists():
         for entry in yaml.safe_load((LISTS / f"{word}.yaml").read_text("utf-8"))["task"]:
             name = entry.get("task") or entry["group"]

@@ -63,7 +63,7 @@ def _objective(plan: SweepPlan) -> Objective | None:
     search = plan.sweeps[0].definition.recipe.search
     if search is None or search.objective == Objective(minimize=(AVERAGE,)):
         return None
-    return search.objective
+    return search.compared
 
 
 def _by_objective(finished: pd.DataFrame, objective: Objective, where: str) -> tuple[str, str]:

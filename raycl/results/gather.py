@@ -60,7 +60,7 @@ def _on_rows(
         for variant in sweep.definition.variants
     ]
     search = sweep.definition.recipe.search
-    objective = search.objective if search else None
+    objective = search.compared if search else None
     return [
         replace(o, outcome=replace(o.outcome, corpus_rows=corpus_rows, objective=objective))
         for o in found

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from raycl.errors import InputError
+from raycl.evaluation.store import read_tasks
 from raycl.recipe.definition import (
     Definition,
     read_manifests,
@@ -89,8 +90,8 @@ class Study:
         self._sampler = None if self._is_grid else make_sampler(self.search, self.space)
         self._resolution = resolution or resolve_inputs((definition,), storage)
         self._manifests = read_manifests((definition,), storage)
-        # All combinations are rows of a grid's own table: what others have trained costs nothing.
-        self._elsewhere = [] if self._is_grid else self._learned()
+        self._others = self._finished_elsewhere()
+        self._elsewhere = self._learned()
         self._own, self._at_rungs = self._results()
 
     @property
@@ -102,6 +103,11 @@ class Study:
     def learned(self) -> int:
         """How many results of other sweeps the sampler knows."""
         return len(self._elsewhere)
+
+    @property
+    def ends_elsewhere(self) -> tuple[str, ...]:
+        """The last states of recipes of other sweeps that are finished points of this one."""
+        return tuple(dict.fromkeys(o.state for _, o in self._others if o.status == "finished"))
 
     @property
     def known(self) -> tuple[Known, ...]:
@@ -177,10 +183,18 @@ class Study:
         if math.isfinite(value) and number not in self._own and self.space.fits(proposal.fields):
             self._at_rungs[number] = Rung(proposal.fields, step, value)
 
+    def learn(self, states: Collection[str]) -> None:
+        """Note that tasks were asked of these states: those of other sweeps may have results."""
+        for place, (fields, outcome) in enumerate(self._others):
+            if self._storage is not None and outcome.state in states:
+                tasks = read_tasks(self._storage, outcome.state)
+                self._others[place] = fields, replace(outcome, tasks=tasks)
+        self._elsewhere = self._learned()
+
     def _known(self, fields: Fields, outcome: RecipeOutcome) -> Known | None:
         if outcome.status == "failed":
             return Known(fields, None)
-        found = measured(outcome, self.search.objective)
+        found = measured(outcome, self.search.compared)
         return Known(fields, found.objectives, found.constraints) if found.is_known else None
 
     def _proposal(self, number: int) -> Proposal:
@@ -226,15 +240,18 @@ class Study:
         return Rung(fields, outcome.steps, value) if math.isfinite(value) else None
 
     def _learned(self) -> list[Known]:
-        """The results that storage has of other sweeps, at points that this one has not."""
-        if self._storage is None:
-            return []
+        told = (self._known(fields, outcome) for fields, outcome in self._others)
+        return [known for known in told if known is not None]
+
+    def _finished_elsewhere(self) -> list[tuple[Fields, RecipeOutcome]]:
+        """What storage has of other sweeps, at points that this one has not."""
+        if self._storage is None or self._is_grid:
+            return []  # all combinations of a grid are rows of its own table, trained or not
         points = points_elsewhere(self.definition, self.space, self._storage)
         own = {self.space.key(p.fields) for p in self._fitting(self.definition.proposals)}
         new = [point for point in points if self.space.key(point) not in own]
         found = outcomes_elsewhere(self.definition, new, self._storage, self._resolution)
-        told = (self._known(fields, outcome) for fields, outcome in found)
-        return [known for known in told if known is not None]
+        return [(fields, outcome) for fields, outcome in found]
 
     def _fitting(self, proposals: tuple[Proposal, ...]) -> Iterator[Proposal]:
         return (p for p in proposals if self.space.fits(p.fields))

@@ -25,12 +25,11 @@ def search_texts(study: Study) -> list[str]:
         f"{_ends(search, study.most)}.",
         f"Space: {space}.",
     ]
-    objective = search.objective
-    tasks = [n for n in (*objective.goals, *objective.subject_to) if n.startswith(TASKS)]
+    tasks = [f"{TASKS}{task.title}" for task in search.asked.values()]
     if tasks:
         said.append(
-            f"{', '.join(tasks)}: a recipe has a result once `raycl evaluate --tasks` has measured "
-            "it. Evaluate, and run the same command again: it learns from all that is measured."
+            f"{', '.join(tasks)}: asked of each recipe that comes to its end. The sampler is told "
+            "then."
         )
     if study.learned:
         said.append(

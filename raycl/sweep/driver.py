@@ -172,7 +172,7 @@ def _tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=cast(Any, LiveTrials)(),  # Ray's schedulers have no types
+            scheduler=cast(Any, LiveTrials)(searcher.awaits),  # Ray's schedulers have no types
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_title,
@@ -206,18 +206,18 @@ def wait_for_node(frontier: Frontier, progress: Progress, growing: GrowingTree) 
     """The node to start, which counts as running from here on; None where none is left.
 
     While there is none it waits: until the sweep's turn comes in the queue, until others have
-    trained what they have, until somebody resumes what was paused. Raises KeyboardInterrupt when
-    stopped.
+    trained what they have, until somebody resumes what was paused, until states are measured from
+    which more to train may follow. Raises KeyboardInterrupt when stopped.
     """
     is_told = False
-    while frontier.has_work:
+    while frontier.has_work or growing.awaits:
         if progress.stopped:
             raise KeyboardInterrupt
         progress.obey()
         node = growing.next()
         if node is not None:
             return node
-        if not is_told:
+        if frontier.has_work and not is_told:
             progress.tell_waiting()
             is_told = True
         time.sleep(WAIT_SECONDS)

@@ -153,6 +153,15 @@ class Frontier:
         self._room.look()
         return min(self._room.free, self._room.places) - self._kept_room() >= 1
 
+    def places_to_measure(self) -> int:
+        """On how many more workers' places states may be measured now."""
+        self._room.look()
+        return self._room.for_measuring
+
+    def measure_on(self, places: int) -> None:
+        """Leave so many workers' places free of nodes: states are measured there."""
+        self._room.measuring = places
+
     def expect(self, workers: int) -> None:
         """Note that the tree would grow by nodes of so many workers, if there were room; 0: not."""
         self._expected, self._kept = workers, self._kept_room() if workers else 0

@@ -47,14 +47,25 @@ class Growth(Protocol):
     def proposes(self) -> bool:
         """Whether `more` may add nodes that nobody else has asked for."""
 
+    @property
+    def measuring(self) -> int:
+        """How many states are being measured, each on one worker's place."""
+
+    @property
+    def awaits(self) -> bool:
+        """Whether states are measured, or are to be: the sweep does not end before."""
+
+    def measure(self, places: int) -> bool:
+        """Measure on at most so many more places; returns whether something was measured."""
+
     def look(self) -> Addition:
         """What others have added meanwhile; asked every few seconds."""
 
     def more(self, idle: bool) -> Addition:
         """What to train next, asked when no node is ready and there is room for one.
 
-        `idle` says that nothing is under way any more: the sweep ends unless something is added.
-        It is asked then without room too, which the sweep waits for.
+        `idle` says that nothing is trained or measured any more: the sweep ends unless something
+        is added. It is asked then without room too, which the sweep waits for.
         """
 
     def ended(self, name: str) -> None:
@@ -93,6 +104,7 @@ class GrowingTree:
         if self._growth is None:
             return self._frontier.next()
         self.tell()
+        self._measure(self._growth)
         self._look(self._growth)
         node = self._frontier.next()
         self.tell()  # nodes that the frontier has found to be done elsewhere
@@ -101,6 +113,11 @@ class GrowingTree:
         if node is None:
             self._frontier.expect(self._expected(self._growth))
         return node
+
+    @property
+    def awaits(self) -> bool:
+        """Whether states are measured, or are to be, from which more to train may follow."""
+        return self._growth is not None and self._growth.awaits
 
     def begin(self) -> None:
         """Let a tree grow that has nothing to train yet."""
@@ -125,6 +142,12 @@ class GrowingTree:
             self._has_news = True
             self._growth.lost(lost)
 
+    def _measure(self, growth: Growth) -> None:
+        """Measure what is known already before more is trained."""
+        if growth.awaits:
+            self._has_news |= growth.measure(self._frontier.places_to_measure())
+            self._frontier.measure_on(growth.measuring)
+
     def _look(self, growth: Growth) -> None:
         now = self._clock()
         if now >= self._next_look:
@@ -134,7 +157,7 @@ class GrowingTree:
 
     def _grow(self, growth: Growth) -> bool:
         """Take what the growth has to add, if there is room; returns whether the tree changed."""
-        idle = not self._frontier.has_work
+        idle = not self._frontier.has_work and not growth.awaits
         if self._lost_in_a_row >= _MOST_LOST:
             return False
         if not idle and not (self._has_news and self._frontier.wants_more):

@@ -121,6 +121,7 @@ def train_sweeps(
         failed = make_merges(plan, storage, options, report)
         failed |= search_merges(plan, storage, options, report)
         return Trained(plan.with_states(complete_states(storage)), failed)
+    search.check()
     refuse_what_never_fits(plan.left, WorkerNeeds(), own_capacity(options))
     plan = _with_room(inspected(plan), options)
     for facts in plan.models.values():
@@ -141,8 +142,11 @@ def train_sweeps(
                 plan = _prepared(plan, material, sources, storage, report)
             bind_corpora(storage, plan.facts)
             _begin(plan, storage, watcher)
-            failed = _train(plan, storage, options, report, search.growth(plan))
+            growth = search.growth(plan)
+            with search.measuring(options):
+                failed = _train(plan, storage, options, report, growth)
             plan = search.grown(plan)
+            failed |= search.not_scored
             failed |= make_merges(plan, storage, options, report)
             failed |= search_merges(plan, storage, options, report)
     return Trained(plan.with_states(complete_states(storage)), failed)

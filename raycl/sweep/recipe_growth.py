@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 from raycl.errors import InputError
 from raycl.plan.graft import graft
@@ -24,6 +23,8 @@ from raycl.sweep.costs import dollars_for
 from raycl.sweep.description import add_to_description
 from raycl.sweep.growth import NOTHING, Addition, startable
 from raycl.sweep.in_training import in_training
+from raycl.sweep.proposer import Proposer
+from raycl.sweep.scoring import Scores
 from raycl.sweep.steering.record import thawed
 from raycl.sweep.stored_nodes import with_what_is_stored
 from raycl.sweep.waiting import Waiting
@@ -32,25 +33,14 @@ _MOST_AT_ONCE = 100
 """Proposals in a row that add nothing to train, after which a worker is left free for a while."""
 
 
-class Proposer(Protocol):
-    """Proposes the recipes of a search."""
-
-    def propose(self) -> Proposal | None:
-        """The next recipe, which is in storage already; None where there are to be no more."""
-
-    def tell(self, number: int, outcome: RecipeOutcome) -> None:
-        """Note what the recipe with this number has come to."""
-
-    def reached(self, number: int, step: int, value: float) -> None:
-        """Note what the recipe with this number has at a rung, after `step` steps."""
-
-
 class RecipeGrowth:
     """What is added to the tree of one sweep; the implementation of `raycl.sweep.growth.Growth`.
 
     Recipes that others have added are looked for in storage. Where there is a `proposer` it is
     asked for recipes whenever a worker is free, and told of each that ends. Where the search stops
-    recipes early, they wait at their rungs until they are among the best there.
+    recipes early, they wait at their rungs until they are among the best there. Where it needs
+    `scores`, a recipe is told when its last state is scored, and nothing is proposed before all
+    that storage had at the beginning is.
     """
 
     def __init__(
@@ -59,6 +49,7 @@ class RecipeGrowth:
         storage: Storage,
         proposer: Proposer | None = None,
         report: Callable[[str], None] = print,
+        scores: Scores | None = None,
     ) -> None:
         (self._planned,) = plan.sweeps
         self._storage, self._proposer, self._report = storage, proposer, report
@@ -73,11 +64,17 @@ class RecipeGrowth:
         """Proposals of which no training can be made."""
         self._failed: set[int] = set()
         """Proposals that were told as failed."""
+        self._scores = scores
         self._has_company = False
         """Whether somebody else adds recipes while this sweep is trained."""
         self._told: set[int] = {
-            number for v in self._variants() if self._is_through(v) for number in v.proposals
+            number
+            for v in self._variants()
+            if self._is_through(v) and self._is_scored(v)
+            for number in v.proposals
         }
+        self._early = scores.waiting if scores else frozenset()
+        """States of the storage that are to be scored before anything is proposed."""
         search = self.definition.recipe.search
         dollars = partial(dollars_for, storage, self.definition.recipe.name)
         self._waiting = Waiting(search, self._value_at, lambda: self.tokens_spent, dollars)
@@ -100,6 +97,26 @@ class RecipeGrowth:
     def has_work(self) -> bool:
         """Whether a node is left that neither is frozen nor lies below one that is."""
         return startable(self.tree.nodes, self._finished, self._frozen)
+
+    @property
+    def measuring(self) -> int:
+        """How many states are being scored now."""
+        return self._scores.under_way if self._scores else 0
+
+    @property
+    def awaits(self) -> bool:
+        """Whether scores are to come."""
+        return bool(self._scores and self._scores.waiting)
+
+    def measure(self, places: int) -> bool:
+        """Score states on at most so many more places, and tell of those that are through."""
+        ended = self._scores.go_on(places) if self._scores else frozenset()
+        if ended and self._proposer is not None:
+            self._proposer.learn(ended)
+        for variant in self._proposed() if ended else ():
+            if self._end(variant) in ended:
+                self._tell(variant)
+        return bool(ended)
 
     def look(self) -> Addition:
         """The nodes of recipes that others have added, or let pass their rungs.
@@ -162,17 +179,31 @@ class RecipeGrowth:
         return (v for v in self._variants() if v.proposals and v.kind == "sweep")
 
     def _is_through(self, variant: Variant) -> bool:
+        return self._end(variant) in self._finished
+
+    def _end(self, variant: Variant) -> str:
         chain = self.tree.recipes[variant.label].chain
-        return chain.name(chain.steps) in self._finished
+        return chain.name(chain.steps)
+
+    def _is_scored(self, variant: Variant) -> bool:
+        """Whether no score of the last state of a finished recipe is to come."""
+        if self._scores is None or not variant.proposals or variant.kind != "sweep":
+            return True
+        return self._scores.has(self._end(variant))
 
     def _propose(self) -> Addition:
+        if self._scores is not None and self._early & self._scores.waiting:
+            return NOTHING  # the sampler is to know them
         for _ in range(_MOST_AT_ONCE if self._proposer else 0):
+            awaited = self.awaits
             made = self._proposer.propose() if self._proposer else None
             if made is None:
                 break
             # A recipe that storage has entirely is told at once, and the next one is asked for.
             if added := self._include((*self._before(made), made)):
                 return added
+            if self.awaits and not awaited:
+                break  # what it is worth is soon known
         return NOTHING
 
     def _before(self, made: Proposal) -> tuple[Proposal, ...]:
@@ -280,6 +311,8 @@ class RecipeGrowth:
         return value_at(self._outcome(variant), step, metric)
 
     def _tell(self, variant: Variant, failed: frozenset[str] = frozenset()) -> None:
+        if not failed and not self._is_scored(variant):
+            return  # until it is
         told = self._told if failed else self._told - self._failed  # it may have been retried
         new = [number for number in variant.proposals if number not in told]
         if self._proposer is None or not new:

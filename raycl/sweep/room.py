@@ -7,6 +7,9 @@ from collections.abc import Callable
 from raycl.plan.reservation import Busy, Reservation, reservation
 from raycl.plan.tree import Node
 
+_MOST = 10_000
+"""Slots of a cluster that has no end, in tests."""
+
 
 class Room:
     """Slots for workers, and the nodes that run in them.
@@ -25,6 +28,8 @@ class Room:
         self._reserved: Reservation | None = None
         self.running: dict[str, int] = {}
         """The number of workers of each running node."""
+        self.measuring = 0
+        """Slots that are used for something else than nodes: states are measured in them."""
 
     def look(self) -> None:
         """Ask how many slots there are."""
@@ -38,8 +43,14 @@ class Room:
 
     @property
     def free(self) -> float:
-        """Slots that no node uses."""
-        return self._size - sum(self.running.values())
+        """Slots that are not used."""
+        return self._size - self.measuring - sum(self.running.values())
+
+    @property
+    def for_measuring(self) -> int:
+        """How many more states may be measured now."""
+        alone = not self.running and not self.measuring and not self._is_shared()
+        return max(int(min(self.free, _MOST)), int(alone))  # a cluster scales up for what waits
 
     @property
     def holds_smallest(self) -> bool:
@@ -54,7 +65,8 @@ class Room:
         if self._is_shared():
             return False
         # Alone it is never refused: a cluster scales up for what waits.
-        return not self.running or (workers == 1 and self._concurrent is not None)
+        alone = not self.running and not self.measuring
+        return alone or (workers == 1 and self._concurrent is not None)
 
     def share(self, node: Node) -> int:
         """Workers that the node takes up: as many as it wants of those free, or its fewest."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
+from raycl.cluster.options import ClusterOptions
+from raycl.evaluation.wanted_tasks import StoredTasks, WantedTasks
 from raycl.recipe.definition import Definition, with_stored_proposals
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps
+from raycl.results.objective import check_objective
 from raycl.search.study import Spent, Study
 from raycl.storage import Storage
 from raycl.sweep.costs import dollars_for
 from raycl.sweep.description import add_to_description
-from raycl.sweep.recipe_growth import Proposer, RecipeGrowth
+from raycl.sweep.proposer import Proposer
+from raycl.sweep.recipe_growth import RecipeGrowth
+from raycl.sweep.scoring import Scores
 
 Report = Callable[[str], None]
 
@@ -27,6 +33,9 @@ class SearchRun:
         self._proposer: Proposer | None = None
         self._growth: RecipeGrowth | None = None
         self._name, self._in_dollars = "", False
+        self._wanted: WantedTasks | None = None
+        self._checked = False
+        self._scores: Scores | None = None
 
     def begin(self, definitions: Sequence[Definition]) -> tuple[Definition, ...]:
         """The definitions with all that was added to them in storage.
@@ -34,8 +43,14 @@ class SearchRun:
         A search that has no recipe yet gets its first one, so that there is something to plan.
         """
         made = tuple(with_stored_proposals(each, self._storage) for each in definitions)
-        if len(made) > 1 or not made[0].is_search or made[0].proposals:
+        if len(made) > 1 or not made[0].is_search:
             return made
+        self._wanted = _wanted(made[0])
+        if made[0].proposals:
+            return made
+        if self._wanted is not None:
+            check_objective(made[0].recipe, made[0].where)
+            self.check()
         # Its names may not be known yet, as corpora are not prepared; another study goes on.
         self._name, self._in_dollars = made[0].recipe.name, _in_dollars(made[0])
         Study(made[0], self._storage, None, self._spent).propose()
@@ -50,10 +65,46 @@ class SearchRun:
         if not plan.is_prepared or len(plan.sweeps) > 1 or not plan.sweeps[0].definition.is_search:
             return plan, not (plan.is_prepared and plan.is_trained)
         growth = self._growth_of(plan)
-        if growth.has_work:
+        if growth.has_work or growth.awaits:
             return plan, True
         added = growth.more(idle=True)
-        return _grown(plan, growth, self._storage), bool(added)
+        return _grown(plan, growth, self._storage), bool(added) or growth.awaits
+
+    def check(self) -> None:
+        """Raise InputError where a task of the objective cannot be asked; before a cluster starts.
+
+        This takes seconds, and a network where the data of a task is not there yet.
+        """
+        if self._wanted is not None and not self._checked:
+            self._wanted.check()
+        self._checked = True
+
+    @contextmanager
+    def measuring(self, options: ClusterOptions) -> Iterator[None]:
+        """Let final states be scored inside the block, on the cluster, where the search needs it.
+
+        It ends with what is under way; what waits is scored by the next command.
+        """
+        if self._scores is None or self._wanted is None:
+            yield
+            return
+        # Imported here, once there is a cluster: it imports Ray.
+        from raycl.evaluation.harness_ray import StateScorer
+
+        self._scores.measure_with(StateScorer(self._storage, self._wanted, options.needs))
+        try:
+            yield
+        finally:
+            self._scores.close()
+
+    @property
+    def not_scored(self) -> dict[str, str]:
+        """The reasons of recipes that are trained and could not be scored, by label."""
+        if self._scores is None or self._growth is None:
+            return {}
+        tree, failed = self._growth.tree, self._scores.failed
+        ends = {label: t.chain.name(t.chain.steps) for label, t in tree.recipes.items()}
+        return {label: failed[end] for label, end in ends.items() if end in failed}
 
     def growth(self, plan: SweepPlan) -> RecipeGrowth | None:
         """What lets the tree of a plan grow; None where several sweeps are trained as one tree."""
@@ -76,8 +127,13 @@ class SearchRun:
         definition = plan.sweeps[0].definition
         if definition.is_search and self._proposer is None:
             self._name, self._in_dollars = definition.recipe.name, _in_dollars(definition)
-            self._proposer = Study(definition, self._storage, plan.resolution, self._spent)
-        self._growth = RecipeGrowth(plan, self._storage, self._proposer, self._report)
+            study = Study(definition, self._storage, plan.resolution, self._spent)
+            self._proposer = study
+            if self._wanted is not None:
+                self._scores = Scores(StoredTasks(self._wanted, self._storage).lack, self._report)
+                for state in study.ends_elsewhere:
+                    self._scores.has(state)
+        self._growth = RecipeGrowth(plan, self._storage, self._proposer, self._report, self._scores)
         return self._growth
 
     def _spent(self) -> Spent:
@@ -88,6 +144,13 @@ class SearchRun:
 def spent_on(storage: Storage, sweep: str, tokens: int) -> Spent:
     """What so many tokens of a sweep have cost, where it was told prices."""
     return Spent(tokens, dollars_for(storage, sweep, tokens))
+
+
+def _wanted(definition: Definition) -> WantedTasks | None:
+    search = definition.recipe.search
+    if search is None:
+        return None
+    return WantedTasks.of(search, tuple(definition.recipe.corpora), definition.where)
 
 
 def _in_dollars(definition: Definition) -> bool:

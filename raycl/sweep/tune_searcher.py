@@ -34,6 +34,10 @@ class NodeSearcher(Searcher):
         self._frontier, self._is_stopped = frontier, is_stopped
         self._growing = growing or GrowingTree(frontier)
 
+    def awaits(self) -> bool:
+        """Whether states are to be measured, for which places have to be free."""
+        return self._growing.awaits
+
     def __getstate__(self) -> dict[str, Any]:
         """Give Tune nothing to pickle, because raycl never restores a searcher."""
         return {}

@@ -16,8 +16,9 @@ from raycl.data.manifest import load_manifest
 from raycl.data.tokenizer import read_tokenizer
 from raycl.errors import InputError
 from raycl.evaluation.document_loss import document_bits_per_byte, rolling_windows
-from raycl.evaluation.harness import check_harness, flat_metrics, score_state
+from raycl.evaluation.harness import flat_metrics, score_state
 from raycl.evaluation.local_tasks import TaskSizes, beginning, write_local_tasks
+from raycl.evaluation.schemes import check_harness
 from raycl.evaluation.store import TaskScores, read_task, read_tasks, write_task
 from raycl.evaluation.task_requests import LISTS, requests
 from raycl.results.table import results_table

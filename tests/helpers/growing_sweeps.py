@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -49,6 +49,9 @@ class ListedProposals:
     def reached(self, number: int, step: int, value: float) -> None:
         self.rungs.append((number, step, value))
 
+    def learn(self, states: Collection[str]) -> None:
+        assert states
+
 
 def rates(values: Sequence[float]) -> list[dict[str, Any]]:
     """Proposals that differ in a rate."""
@@ -87,6 +90,8 @@ class GrowingCluster(Cluster):
             while (node := growing.next()) is not None:
                 running.append(node)
             self.most_at_once = max(self.most_at_once, len(running))
+            if not running and growing.awaits:
+                continue  # what is measured comes to its end
             if not running:
                 break
             node = running.pop(self.draw.randrange(len(running)))

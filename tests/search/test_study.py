@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from raycl.errors import InputError
+from raycl.evaluation.store import read_task, write_task
 from raycl.recipe.definition import definition_of
 from raycl.recipe.proposals import HAND, add_proposal, read_proposals
 from raycl.recipe.space import space_of
@@ -300,11 +301,26 @@ def train_frame() -> Any:
     return pd.DataFrame({"step": [-1], "validation/new": [9.0]})
 
 
-def test_a_benchmark_as_objective_says_how_it_gets_its_numbers(storage: Storage) -> None:
+def test_recipes_of_other_sweeps_are_results_once_their_task_is_scored(storage: Storage) -> None:
     study = Study(searched(objective={"maximize": "task/cloze"}), storage)
-    assert any("`raycl evaluate --tasks`" in text for text in search_texts(study))
+    assert any(text.startswith("task/cloze: asked of each recipe") for text in search_texts(study))
     # One of the grid's recipes was measured, the other one was not.
     assert [known.objectives for known in study.known] == [(-0.5,)]
+    scored = [end for end in study.ends_elsewhere if read_task(storage, end, "cloze")]
+    (missing,) = set(study.ends_elsewhere).difference(scored)
+    before = read_task(storage, scored[0], "cloze")
+    assert before is not None
+    write_task(storage, missing, before.model_copy(update={"metrics": {"acc": 0.75}}))
+    study.learn({missing})
+    assert sorted(known.objectives for known in study.known) == [(-0.75,), (-0.5,)]
+
+
+def test_the_objective_is_the_column_of_a_limited_task(storage: Storage) -> None:
+    objective = {"maximize": "task/cloze", "subject_to": {"task/cloze (9 questions)": 0.5}}
+    search = Study(searched(objective=objective, tasks={"limit": 5}), storage).search
+    assert search.compared.maximize == ("task/cloze (5 questions)",)
+    assert dict(search.compared.subject_to) == {"task/cloze (9 questions)": 0.5}
+    assert [(t.name, t.limit) for t in search.asked.values()] == [("cloze", 5), ("cloze", 9)]
 
 
 def test_a_preview_records_nothing(storage: Storage) -> None:

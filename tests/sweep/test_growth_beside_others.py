@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,9 @@ class OneProposal:
 
     def reached(self, number: int, step: int, value: float) -> None:
         raise AssertionError(f"{number}, {step}, {value}: no recipe of these tests has a rung")
+
+    def learn(self, states: Collection[str]) -> None:
+        raise AssertionError(f"{states}: nothing is scored in these tests")
 
 
 def growth(definition: Definition, storage: Storage) -> tuple[RecipeGrowth, OneProposal]:

@@ -21,6 +21,11 @@ class _Last:
 
     frozen: frozenset[str] = frozenset()
     proposes = False
+    measuring = 0
+    awaits = False
+
+    def measure(self, places: int) -> bool:
+        raise AssertionError(f"nothing is to be measured, on {places} places")
 
     def look(self) -> Addition:
         return NOTHING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ TUNE = "tune:"
 AVERAGE = "average"
 TASKS = "task/"
 MOST_TRIALS = 10_000
+_LIMITED = re.compile(r"(?P<task>.+) \((?P<limit>[1-9][0-9]*) questions\)")
 _MOST_GOALS = 6
 _MOST_REDUCTION = 100
 
@@ -132,6 +134,43 @@ class Objective(Configuration):
         return (1,) * len(self.minimize) + (-1,) * len(self.maximize)
 
 
+@dataclass(frozen=True)
+class AskedTask:
+    """A task of lm-evaluation-harness that an objective names."""
+
+    name: str
+    limit: int | None
+    """Number of questions that are asked; None: all."""
+
+    @property
+    def title(self) -> str:
+        """The task as the results table calls it: a limit is part of the name."""
+        return self.name if self.limit is None else f"{self.name} ({self.limit} questions)"
+
+
+class SearchTasks(Configuration):
+    """How the tasks that a search's objective names are asked."""
+
+    limit: Count | None = Field(
+        default=None, gt=0, description="questions of each task; without it, all"
+    )
+    data: Text | None = Field(
+        default=None,
+        description="folder with copies of the tasks' data sets, in place of the hub; on every "
+        "machine of the cluster",
+    )
+    lists: tuple[Text, ...] = Field(
+        default=(),
+        description="where tasks are looked for first: folders of task YAMLs, paper-english, "
+        "paper-german",
+    )
+
+    @field_validator("lists", mode="before")
+    @classmethod
+    def _one_list(cls, value: Any) -> Any:
+        return _names(value)
+
+
 class Search(Configuration):
     """A search over the ranges and lists of a sweep's one grid."""
 
@@ -155,9 +194,40 @@ class Search(Configuration):
         description="`average`, a corpus, a column of the results table, or a list of them; or "
         "{minimize: …, subject_to: {forgetting/english: 0.02}}, {maximize: task/hellaswag}",
     )
+    tasks: SearchTasks = Field(
+        default=SearchTasks(), description="how the objective's tasks (`task/NAME`) are asked"
+    )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="poor recipes wait before they are through"
     )
+
+    @property
+    def asked(self) -> dict[str, AskedTask]:
+        """The task behind each name of the objective that is one: `task/hellaswag`.
+
+        A name may say a number of questions itself, as a column of the results table does.
+        """
+        names = (*self.objective.goals, *self.objective.subject_to)
+        found = {name: name.removeprefix(TASKS) for name in names if name.startswith(TASKS)}
+        limited = {name: _LIMITED.fullmatch(task) for name, task in found.items()}
+        return {
+            name: AskedTask(each["task"], int(each["limit"]))
+            if (each := limited[name])
+            else AskedTask(task, self.tasks.limit)
+            for name, task in found.items()
+        }
+
+    @property
+    def compared(self) -> Objective:
+        """The objective by the columns of the results table, in which a limit is part of a name."""
+        asked = {name: f"{TASKS}{task.title}" for name, task in self.asked.items()}
+        if all(name == column for name, column in asked.items()):
+            return self.objective
+        return Objective(
+            minimize=tuple(asked.get(name, name) for name in self.objective.minimize),
+            maximize=tuple(asked.get(name, name) for name in self.objective.maximize),
+            subject_to={asked.get(name, name): b for name, b in self.objective.subject_to.items()},
+        )
 
     @field_validator("sampler")
     @classmethod

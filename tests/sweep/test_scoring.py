@@ -1,0 +1,193 @@
+"""Scores of a search's objective: when they are measured, and what waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raycl.errors import InputError
+from raycl.evaluation.store import TaskScores, write_task
+from raycl.evaluation.wanted_tasks import WantedTasks
+from raycl.recipe.definition import Definition
+from raycl.storage import Storage
+from raycl.sweep.pipeline import sweep
+from raycl.sweep.scoring import Scores
+from tests.helpers.growing_sweeps import FIELD, SEARCH, GrowingCluster, ListedProposals, rates
+from tests.helpers.pipeline import prepared_storage
+from tests.helpers.recipe_data import defined
+
+TASK = "cloze_new"
+RATES = [3e-3, 1e-3, 9e-3, 2e-3]
+
+
+class Measures:
+    """Stands in for the harness: a score is there when it was asked for `delay` times."""
+
+    def __init__(self, storage: Storage, delay: int = 2, fails: bool = False) -> None:
+        self._storage, self._delay, self._fails = storage, delay, fails
+        self._pending: dict[str, int] = {}
+        self.started: list[str] = []
+        self.most_at_once = 0
+
+    def start(self, state: str) -> None:
+        self.started.append(state)
+        self._pending[state] = self._delay
+        self.most_at_once = max(self.most_at_once, len(self._pending))
+
+    def ended(self) -> dict[str, str]:
+        self._pending = {state: left - 1 for state, left in self._pending.items()}
+        done = [state for state, left in self._pending.items() if left <= 0]
+        for state in done:
+            del self._pending[state]
+            if not self._fails:
+                write_task(self._storage, state, scored(len(self.started)))
+        return dict.fromkeys(done, "its data is gone" if self._fails else "")
+
+    def cancel(self) -> None:
+        self._pending.clear()
+
+
+def scored(value: float) -> TaskScores:
+    fields: dict[str, Any] = {"shots": None, "limit": None, "harness": "1", "digest": None}
+    return TaskScores(task=TASK, metrics={"acc": value}, errors={}, **fields)
+
+
+class Lacks:
+    """Says that a state has no score as long as storage has none."""
+
+    def __init__(self, _: WantedTasks, storage: Storage) -> None:
+        self._storage = storage
+
+    def lack(self, state: str) -> bool:
+        return not self._storage.exists(f"evaluations/{state}/tasks/{TASK}.json")
+
+
+class Told(ListedProposals):
+    """Proposes given recipes, and remembers how many were told before each."""
+
+    ends_elsewhere: tuple[str, ...] = ()
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.known: list[int] = []
+
+    def propose(self) -> Any:
+        self.known.append(len(self.told))
+        return super().propose()
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return prepared_storage(tmp_path / "runs")
+
+
+@pytest.fixture
+def studies(monkeypatch: pytest.MonkeyPatch) -> list[Told]:
+    made: list[Told] = []
+
+    def make(definition: Definition, storage: Storage, *_: object) -> Told:
+        made.append(Told(definition, storage, rates(RATES)))
+        return made[-1]
+
+    monkeypatch.setattr("raycl.sweep.search.Study", make)
+    return made
+
+
+def measuring(monkeypatch: pytest.MonkeyPatch, measures: Measures) -> None:
+    monkeypatch.setattr("raycl.evaluation.harness_ray.StateScorer", lambda *_: measures)
+    monkeypatch.setattr("raycl.sweep.search.StoredTasks", Lacks)
+
+
+def searched(**search: Any) -> Definition:
+    found = {**SEARCH, "trials": len(RATES), "objective": {"maximize": f"task/{TASK}"}, **search}
+    return defined(sweep={FIELD: {"log": ["1e-4", "1e-2"]}}, search=found)
+
+
+def silent(_: str) -> None:
+    pass
+
+
+def test_each_recipe_is_told_with_its_score_before_the_next(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, studies: list[Told]
+) -> None:
+    """On one worker's place there is either a training or a score."""
+    cluster, measures = GrowingCluster(monkeypatch, slots=1), Measures(storage)
+    measuring(monkeypatch, measures)
+    result = sweep(searched(), storage, report=silent)
+    assert list(result.table[f"task/{TASK}"]) == [1, 2, 3, 4]
+    assert [studies[-1].told[n].tasks[TASK] for n in range(4)] == [1, 2, 3, 4]
+    assert studies[-1].known == [1, 2, 3, 4]  # the first proposal was made for the plan
+    assert measures.most_at_once == 1
+    assert len(cluster.trained) == 5
+    sweep(searched(), storage, report=silent)
+    assert len(measures.started) == 4  # nothing is scored twice
+
+
+def test_scores_that_storage_lacks_come_before_any_proposal(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, studies: list[Told]
+) -> None:
+    cluster, measures = GrowingCluster(monkeypatch), Measures(storage, delay=5)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("raycl.sweep.search._wanted", lambda _: None)
+        earlier.setattr("tests.sweep.test_scoring.RATES", RATES[:2])
+        sweep(searched(), storage, report=silent)  # as an earlier version left it
+    assert len(cluster.trained) == 3
+    measuring(monkeypatch, measures)
+    sweep(searched(), storage, report=silent)
+    assert len(measures.started) == 4
+    assert studies[-1].known[0] == 2  # both scores are known before the third proposal
+    assert measures.most_at_once == 2
+
+
+def test_a_score_that_fails_is_reported_and_the_search_goes_on(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, studies: list[Told]
+) -> None:
+    GrowingCluster(monkeypatch)
+    measuring(monkeypatch, Measures(storage, fails=True))
+    told: list[str] = []
+    result = sweep(searched(), storage, report=told.append)
+    assert list(result.table["status"]) == ["finished"] * 4
+    assert set(result.failed.values()) == {"its data is gone"}
+    assert sorted(studies[-1].told) == [0, 1, 2, 3]
+    assert sum("its data is gone" in sentence for sentence in told) == 4
+
+
+def test_what_was_under_way_waits_again() -> None:
+    class Never:
+        def start(self, state: str) -> None:
+            pass
+
+        def ended(self) -> Mapping[str, str]:
+            return {}
+
+        def cancel(self) -> None:
+            pass
+
+    scores = Scores(lambda _: True, silent)
+    assert not scores.has("a")
+    scores.measure_with(Never())  # type: ignore[arg-type]
+    assert scores.go_on(1) == frozenset()
+    assert scores.under_way == 1
+    scores.close()
+    assert scores.under_way == 0
+    assert scores.waiting == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        ({"tasks": {"lists": ["no-such-folder"]}}, "neither a folder nor a list of tasks"),
+        ({"tasks": {"data": "no-such-folder"}}, "no such folder"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_proposed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, search: dict[str, Any], message: str
+) -> None:
+    GrowingCluster(monkeypatch)
+    with pytest.raises(InputError, match=message) as raised:
+        sweep(searched(**search), storage, report=silent)
+    assert "search.tasks" in raised.value.where
+    assert not storage.list("sweeps")
