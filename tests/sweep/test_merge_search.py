@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +234,16 @@ def test_a_search_without_anything_left_to_try_says_so(
     monkeypatch.setattr(merge_search, "next_weights", lambda *_: None)
     failed = search_merges(plan, storage, ClusterOptions(), lambda _: None)
     assert "no weights from 0 to 1 are left that were not tried" in failed["best merge"]
+
+
+def test_a_cluster_of_its_own_starts_before_ray_is_imported(tmp_path: Path) -> None:
+    """Else Ray could not be confined to this machine, and a search on GPUs would be refused."""
+    code = (
+        "import sys; from raycl.cluster import connect\n"
+        "connect.cluster = lambda _: sys.exit(3 if 'ray' in sys.modules else 7)\n"
+        "from raycl.cluster.options import ClusterOptions; from raycl.storage import Storage\n"
+        "from raycl.sweep.merge_tasks import merging\n"
+        "with merging(Storage(sys.argv[1]), ClusterOptions(gpus=True)): pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == 7
