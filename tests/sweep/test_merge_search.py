@@ -36,15 +36,10 @@ SEARCH = {"trials": 6, "sampler": "random", "seed": 1}
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A storage in which all recipes are trained."""
     folder = tmp_path_factory.mktemp("trained")
-    trained(new_storage(folder))
-    return folder
-
-
-def new_storage(folder: Path) -> Storage:
-    """A storage with the corpora of these tests."""
     storage = make_storage(folder)
     make_corpus(storage, "third")
-    return storage
+    trained(storage)
+    return folder
 
 
 @pytest.fixture
@@ -82,14 +77,9 @@ def planned(definition: Definition, storage: Storage) -> SweepPlan:
     return plan
 
 
-def searched(
-    definition: Definition,
-    storage: Storage,
-    told: list[str],
-    options: ClusterOptions | None = None,
-) -> SweepResult:
+def searched(definition: Definition, storage: Storage, told: list[str]) -> SweepResult:
     plan = planned(definition, storage)
-    failed = search_merges(plan, storage, options or ClusterOptions(), told.append)
+    failed = search_merges(plan, storage, ClusterOptions(), told.append)
     return write_all(plan.with_states(complete_states(storage)), storage, failed)
 
 
