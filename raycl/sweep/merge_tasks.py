@@ -54,11 +54,11 @@ def merging(storage: Storage, options: ClusterOptions) -> Iterator[Run]:
         yield here
         return
     # Imported here: to look for merges must not wait for Ray's import.
-    import ray
-
     from raycl.cluster.connect import cluster
 
     with cluster(options):
+        import ray  # not before: an embedded cluster is confined when Ray is imported
+
         remote = remote_merge(options)
 
         def there(task: MergeTask, store: bool) -> None:

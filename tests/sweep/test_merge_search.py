@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +36,10 @@ SEARCH = {"trials": 6, "sampler": "random", "seed": 1}
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A storage in which all recipes are trained."""
     folder = tmp_path_factory.mktemp("trained")
-    trained(new_storage(folder))
-    return folder
-
-
-def new_storage(folder: Path) -> Storage:
-    """A storage with the corpora of these tests."""
     storage = make_storage(folder)
     make_corpus(storage, "third")
-    return storage
+    trained(storage)
+    return folder
 
 
 @pytest.fixture
@@ -80,14 +77,9 @@ def planned(definition: Definition, storage: Storage) -> SweepPlan:
     return plan
 
 
-def searched(
-    definition: Definition,
-    storage: Storage,
-    told: list[str],
-    options: ClusterOptions | None = None,
-) -> SweepResult:
+def searched(definition: Definition, storage: Storage, told: list[str]) -> SweepResult:
     plan = planned(definition, storage)
-    failed = search_merges(plan, storage, options or ClusterOptions(), told.append)
+    failed = search_merges(plan, storage, ClusterOptions(), told.append)
     return write_all(plan.with_states(complete_states(storage)), storage, failed)
 
 
@@ -232,3 +224,16 @@ def test_a_search_without_anything_left_to_try_says_so(
     monkeypatch.setattr(merge_search, "next_weights", lambda *_: None)
     failed = search_merges(plan, storage, ClusterOptions(), lambda _: None)
     assert "no weights from 0 to 1 are left that were not tried" in failed["best merge"]
+
+
+def test_a_cluster_of_its_own_starts_before_ray_is_imported(tmp_path: Path) -> None:
+    """Else Ray could not be confined to this machine, and a search on GPUs would be refused."""
+    code = (
+        "import sys; from raycl.cluster import connect\n"
+        "connect.cluster = lambda _: sys.exit(3 if 'ray' in sys.modules else 7)\n"
+        "from raycl.cluster.options import ClusterOptions; from raycl.storage import Storage\n"
+        "from raycl.sweep.merge_tasks import merging\n"
+        "with merging(Storage(sys.argv[1]), ClusterOptions(gpus=True)): pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == 7

@@ -59,14 +59,18 @@ class Sweep:
 
     def __init__(self, stack: ExitStack, storage: Storage, name: str, **settings: Any) -> None:
         workers = settings.pop("workers", (1,) * 6)
-        cpus = settings.pop("cpus", 4)
+        cpus, fewest = settings.pop("cpus", 4), settings.pop("fewest", None)
         self.told: list[SweepEvent] = []
         entry = ENTRY.model_copy(update={"sweeps": (name,), "owner": name, **settings})
         self.leases = stack.enter_context(Leases(storage))
         capacity = Capacity(lambda: float(cpus), cpus)
         self.place = Place(storage, self.leases, entry, capacity, self.told.append)
         tree = fakes.make_tree([(f"{name}{n}", None, w) for n, w in enumerate(workers)])
-        self.frontier = Frontier(tree.nodes, slots=self.place.slots, is_shared=self.place.is_shared)
+        nodes = [
+            replace(node, training=replace(node.training, fewest_workers=fewest))
+            for node in tree.nodes
+        ]
+        self.frontier = Frontier(nodes, slots=self.place.slots, is_shared=self.place.is_shared)
         stack.enter_context(self.place.following(self.frontier))
 
     def start_all(self) -> list[Node]:
@@ -104,6 +108,28 @@ def test_two_sweeps_share_as_nodes_end(stack: ExitStack, storage: Storage) -> No
     assert len(second.start_all()) == 2
     assert (first.place.view.allotted, second.place.view.allotted) == (2, 2)
     assert first.start_all() == []
+
+
+def test_an_elastic_node_takes_its_part_and_grows_no_further(
+    stack: ExitStack, storage: Storage
+) -> None:
+    from raycl.sweep.trial import MOST
+    from raycl.sweep.tune_searcher import NodeSearcher
+
+    elastic = Sweep(stack, storage, "a", workers=(4, 4), fewest=1)
+    with ExitStack() as meanwhile:
+        other = Sweep(meanwhile, storage, "b", since=1.0)
+        elastic.place.refresh()
+        found = NodeSearcher(elastic.frontier).suggest("1")
+        assert (found["node"], found["workers"], found[MOST]) == ("a0", 4, 2)
+        elastic.place.refresh()
+        assert len(other.start_all()) == 2  # what it has left
+        assert NodeSearcher(elastic.frontier).suggest("2") is None
+    elastic.frontier.complete("a0")
+    elastic.place.refresh()
+    found = NodeSearcher(elastic.frontier).suggest("2")
+    assert found["node"] == "a1"
+    assert MOST not in found  # alone again: Ray Train lets it grow as machines come
 
 
 def test_of_two_that_see_one_free_worker_one_starts(stack: ExitStack, storage: Storage) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from raycl.cluster.options import ClusterOptions
 from raycl.recipe.definition import define
 from raycl.recipe.proposals import read_proposals
 from raycl.results.table import read_results
@@ -19,7 +18,6 @@ from raycl.sweep.pipeline import sweep
 from tests.helpers import second_search
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 from tests.helpers.workspace import SCHEDULE, make_workspace, recipe, write
-from tests.sweep import test_merge_search as merges
 from tests.sweep.test_sweep import assert_nothing_is_held
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
@@ -109,18 +107,4 @@ def test_two_commands_search_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert dict(zip(ours["state"], ours["status"], strict=True)) == found
     pd.testing.assert_frame_equal(theirs, ours, check_dtype=False)
     assert storage.sizes(layout.QUEUE) == storage.sizes(layout.LEASES) == {}
-    assert_nothing_is_held()
-
-
-@pytest.mark.usefixtures("ray_cluster")
-def test_merges_are_searched_by_ray_tasks_as_in_this_process(tmp_path: Path) -> None:
-    merges.trained(merges.new_storage(tmp_path / "here"))
-    shutil.copytree(tmp_path / "here", tmp_path / "tasks")
-    tables = []
-    for place, options in (("here", ClusterOptions()), ("tasks", ClusterOptions("joined already"))):
-        storage, told = Storage(tmp_path / place), list[str]()
-        tables.append(merges.searched(merges.trained(storage), storage, told, options).table)
-        assert told[0] == "Merge search: 6 of 6 merges to measure; none of them is stored."
-    pd.testing.assert_frame_equal(*tables)
-    assert "best merge" in set(tables[0]["recipe"])
     assert_nothing_is_held()
