@@ -262,7 +262,8 @@ PRICES = {
 def test_money_is_that_of_the_commands(runs: Runs, tmp_path: Path, form: str) -> None:
     path = tmp_path / "prices.yaml"
     path.write_text(yaml.safe_dump(PRICES))
-    prices = {"mapping": PRICES, "path": path, "name of a file": str(path)}[form]
+    forms: dict[str, Any] = {"mapping": PRICES, "path": path, "name of a file": str(path)}
+    prices = forms[form]
     plan = raycl.plan(PLANNED, prices=prices)
     (line,) = plan.costs.to_dict("records")
     hours = plan.tokens / 1000 / 3600
