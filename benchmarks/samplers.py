@@ -73,8 +73,12 @@ class PlayedStudy(Study):
         )
 
     def _resolved(self, fields: Fields) -> Proposal | None:
-        made = {"number": len(self.proposals), "sweep": self.definition.recipe.name}
-        return Proposal(fields=dict(fields), source=self.search.sampler, **made)
+        return Proposal(
+            number=len(self.proposals),
+            fields=dict(fields),
+            source=self.search.sampler,
+            sweep=self.definition.recipe.name,
+        )
 
 
 def definition(surface: Surface, search: Mapping[str, Any], on_points: bool = False) -> Definition:
