@@ -153,9 +153,7 @@ class Study:
         An unfinished one is still running, and one whose numbers are not all measured has no
         result until the search is begun anew.
         """
-        if all(proposal.number != number for proposal in self.definition.proposals):
-            self._add(*self._new())  # somebody else has added it
-        proposal = next(p for p in self.definition.proposals if p.number == number)
+        proposal = self._proposal(number)
         known = self._known(proposal.fields, outcome)
         if known is not None and self.space.fits(proposal.fields):
             self._own[number] = known
@@ -163,9 +161,14 @@ class Study:
 
     def reached(self, number: int, step: int, value: float) -> None:
         """Note what a proposal has after `step` steps, at a rung of early stopping."""
-        proposal = next(p for p in self.definition.proposals if p.number == number)
+        proposal = self._proposal(number)
         if math.isfinite(value) and number not in self._own and self.space.fits(proposal.fields):
             self._at_rungs[number] = Rung(proposal.fields, step, value)
+
+    def _proposal(self, number: int) -> Proposal:
+        if all(proposal.number != number for proposal in self.definition.proposals):
+            self._add(*self._new())  # somebody else has added it
+        return next(p for p in self.definition.proposals if p.number == number)
 
     def _known(self, fields: Fields, outcome: RecipeOutcome) -> Known | None:
         if outcome.status == "failed":
