@@ -44,10 +44,11 @@ def recipe_rungs(definition: Definition, chains: Mapping[str, Chain]) -> dict[st
 
 
 def _rungs(chain: Chain, stopping: EarlyStopping, number: int) -> Rungs:
-    index = [stage.name for stage in chain.stages].index(stopping.stage)
-    steps = chain.stages[index].steps
+    # A stage whose fields change inside it is several stages of the chain, which follow each other.
+    parts = [index for index, stage in enumerate(chain.stages) if stage.name == stopping.stage]
+    steps = sum(chain.stages[index].steps for index in parts)
     first = float(stopping.first.steps(steps, chain.tokens_per_step))
-    found = rungs(chain.starts[index], steps, first, stopping.factor)
+    found = rungs(chain.starts[parts[0]], steps, first, stopping.factor)
     # Recipes of the last bracket wait nowhere.
     brackets = len(found) + 1 if stopping.kind == "hyperband" else 1
     return Rungs(found, chain.steps, bracket_of(number, brackets, stopping.factor))

@@ -151,6 +151,14 @@ def test_the_headline_says_what_replay_buys(outcomes: list[RecipeOutcome]) -> No
     )
 
 
+def test_a_headline_calls_a_lower_loss_no_cost(outcomes: list[RecipeOutcome]) -> None:
+    cheaper = [outcomes[0], recipe("replay 5 %", 0.05, 3e-3, 5.31, 4.67)]
+    assert headline(cheaper, results_table(cheaper)).startswith(
+        "Replay of 5 % cuts forgetting of english from +1.76 to +0.52 nats/token, "
+        "and lowers the loss of german by 0.01. "
+    )
+
+
 def test_the_headline_without_replay_speaks_of_the_learning_rate(
     outcomes: list[RecipeOutcome],
 ) -> None:

@@ -22,6 +22,7 @@ from raycl.search.text import preview_text, search_texts, trials_text
 from raycl.states.tree_record import stored_sweeps
 from raycl.storage import Storage
 from tests.helpers.finished_sweep import finished_sweep
+from tests.helpers.recipe_data import defined
 from tests.helpers.searched_sweep import run_search, searched, train_all
 
 LIST = {"new.replay": ["0%", "50%", "25%"], "new.schedule.max_lr": ["1e-2", "3e-3"]}
@@ -346,3 +347,12 @@ def test_how_far_a_stored_search_is(storage: Storage, grid: Path) -> None:
     assert trials_text(storage, "searched") == told
     (of_grid,) = stored_sweeps(Storage(str(grid)))
     assert trials_text(Storage(str(grid)), of_grid) == ""
+
+
+def test_what_is_added_by_hand_while_it_runs_may_come_to_a_rung(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    study = Study(defined(sweep=LIST, search={"sampler": "random", "trials": 4}), storage)
+    point = {"new.replay": "25%", "new.schedule.max_lr": "3e-3"}
+    made = add_proposal(storage, "small", point, HAND)
+    study.reached(made.number, 3, 4.5)
+    assert [(rung.step, rung.value) for rung in study.at_rungs] == [(3, 4.5)]

@@ -67,8 +67,11 @@ def _cost(bare: RecipeOutcome, chosen: RecipeOutcome) -> str:
     costs = _known({c: final_loss(chosen, c) - final_loss(bare, c) for c in new})
     if not costs:
         return ""
-    named = " and ".join(f"{loss_text(cost, signed=True)} on {c}" for c, cost in costs.items())
-    return f", at a cost of {named}"
+    lower = {corpus: -cost for corpus, cost in costs.items() if round(cost, 2) < 0}
+    higher = [f"{loss_text(x, signed=True)} on {c}" for c, x in costs.items() if c not in lower]
+    said = f", at a cost of {' and '.join(higher)}" if higher else ""
+    gained = " and ".join(f"of {c} by {loss_text(gain)}" for c, gain in lower.items())
+    return f"{said}, and lowers the loss {gained}" if lower else said
 
 
 def _rate_sentence(outcomes: Sequence[RecipeOutcome]) -> str:
