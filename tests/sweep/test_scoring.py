@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores, write_task
+from raycl.evaluation.task_requests import TaskRequest, requests
 from raycl.evaluation.wanted_tasks import WantedTasks
 from raycl.recipe.definition import Definition
 from raycl.storage import Storage
@@ -191,3 +193,58 @@ def test_what_is_wrong_is_said_before_anything_is_proposed(
         sweep(searched(**search), storage, report=silent)
     assert "search.tasks" in raised.value.where
     assert not storage.list("sweeps")
+
+
+def test_without_the_harness_nothing_is_proposed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: str) -> str:
+        raise PackageNotFoundError
+
+    monkeypatch.setattr("raycl.evaluation.schemes.version", missing)
+    with pytest.raises(InputError, match=r"is not installed. Run pip install '?lm_eval") as raised:
+        sweep(searched(), storage, report=silent)
+    assert raised.value.where.endswith(f"search.objective 'task/{TASK}'")
+    assert not storage.list("sweeps")
+
+
+@pytest.mark.parametrize("error", [OSError("no network"), ValueError("no such split")])
+def test_data_that_cannot_be_got_is_said_before_anything_is_proposed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Manager:
+        def load(self, _: list[str]) -> Any:
+            raise error
+
+    monkeypatch.setattr("raycl.evaluation.wanted_tasks.check_harness", lambda _: "1")
+    monkeypatch.setattr("raycl.evaluation.wanted_tasks.task_manager", lambda _: Manager())
+    with pytest.raises(InputError, match=f"{error}.*search.tasks.data") as raised:
+        sweep(searched(objective={"maximize": "task/arc_easy"}), storage, report=silent)
+    assert raised.value.where.endswith("search.objective 'task/arc_easy'")
+    assert not storage.list("sweeps")
+
+
+def test_a_task_that_the_harness_has_not_is_said_before_anything_is_proposed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def manager(asked: list[TaskRequest]) -> Any:
+        raise InputError(f"--tasks {asked[0].name!r}", "the harness has no such task", "arc_easy")
+
+    monkeypatch.setattr("raycl.evaluation.wanted_tasks.check_harness", lambda _: "1")
+    monkeypatch.setattr("raycl.evaluation.wanted_tasks.task_manager", manager)
+    with pytest.raises(InputError, match=r"no such task\. arc_easy") as raised:
+        sweep(searched(objective={"maximize": "task/arc_esy"}), storage, report=silent)
+    assert raised.value.where.endswith("search.objective 'task/arc_esy'")
+
+
+def test_a_task_made_of_a_corpus_depends_on_this_corpus_alone(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def texts(_: Storage, corpus: str) -> list[str]:
+        return [f"A document of {corpus}."]
+
+    monkeypatch.setattr("raycl.evaluation.local_tasks.held_out_documents", texts)
+    both = requests(["bits-per-byte"], storage, ["old", "new"], tmp_path / "both")
+    (alone,) = requests(["bits-per-byte"], storage, ["new"], tmp_path / "alone")
+    assert [request.name for request in both] == ["bits_per_byte_old", "bits_per_byte_new"]
+    assert both[1].digest == alone.digest != both[0].digest
