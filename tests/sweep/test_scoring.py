@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -50,6 +49,22 @@ class Measures:
 
     def cancel(self) -> None:
         self._pending.clear()
+
+
+class Never:
+    """Stands in for the harness, and never comes to an end."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def start(self, state: str) -> None:
+        self.started.append(state)
+
+    def ended(self) -> dict[str, str]:
+        return {}
+
+    def cancel(self) -> None:
+        self.started.clear()
 
 
 def scored(value: float) -> TaskScores:
@@ -157,20 +172,23 @@ def test_a_score_that_fails_is_reported_and_the_search_goes_on(
     assert sum("its data is gone" in sentence for sentence in told) == 4
 
 
+def test_what_somebody_else_has_scored_meanwhile_is_not_scored_again() -> None:
+    lacking = {"a", "b"}
+    scores = Scores(lacking.__contains__, silent)
+    assert not scores.has("a")
+    assert not scores.has("b")
+    scorer = Never()
+    scores.measure_with(scorer)
+    lacking.remove("a")
+    assert scores.go_on(2) == {"a"}
+    assert scorer.started == ["b"]
+    assert scores.has("a")
+
+
 def test_what_was_under_way_waits_again() -> None:
-    class Never:
-        def start(self, state: str) -> None:
-            pass
-
-        def ended(self) -> Mapping[str, str]:
-            return {}
-
-        def cancel(self) -> None:
-            pass
-
     scores = Scores(lambda _: True, silent)
     assert not scores.has("a")
-    scores.measure_with(Never())  # type: ignore[arg-type]
+    scores.measure_with(Never())
     assert scores.go_on(1) == frozenset()
     assert scores.under_way == 1
     scores.close()
