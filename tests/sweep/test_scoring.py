@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -266,3 +267,27 @@ def test_a_task_made_of_a_corpus_depends_on_this_corpus_alone(
     (alone,) = requests(["bits-per-byte"], storage, ["new"], tmp_path / "alone")
     assert [request.name for request in both] == ["bits_per_byte_old", "bits_per_byte_new"]
     assert both[1].digest == alone.digest != both[0].digest
+
+
+def test_tune_keeps_no_idle_process_while_a_state_waits_to_be_scored() -> None:
+    """On Tune's own cache: the process of a trial that has ended would hold the place."""
+    from ray.tune.utils.object_cache import _ObjectCache
+
+    from raycl.sweep.tune_scheduler import LiveTrials
+
+    cache: Any = _ObjectCache(may_keep_one=True)
+    controller: Any = SimpleNamespace(
+        get_live_trials=list, _tune_controller=SimpleNamespace(_actor_cache=cache)
+    )
+    waits: list[str] = []
+    scheduler: Any = LiveTrials(lambda: bool(waits))
+    cache.cache_object("one CPU", "idle")
+    scheduler.choose_trial_to_run(controller)
+    assert list(cache.flush_cached_objects()) == []
+    waits.append("a state")
+    scheduler.choose_trial_to_run(controller)
+    assert list(cache.flush_cached_objects()) == ["idle"]
+    waits.clear()
+    scheduler.choose_trial_to_run(controller)
+    cache.cache_object("one CPU", "next")
+    assert list(cache.flush_cached_objects()) == []
