@@ -158,9 +158,14 @@ class Frontier:
         self._room.look()
         return self._room.for_measuring
 
-    def measure_on(self, places: int) -> None:
-        """Leave so many workers' places free of nodes: states are measured there."""
-        self._room.measuring = places
+    def measure_on(self, places: int, waiting: int) -> None:
+        """Leave so many workers' places free of nodes: states are measured there; others wait."""
+        self._room.measuring, self._room.to_measure = places, waiting
+
+    @property
+    def in_use(self) -> tuple[int, ...]:
+        """The workers of each running node, and of each state that is measured."""
+        return self._room.in_use
 
     def expect(self, workers: int) -> None:
         """Note that the tree would grow by nodes of so many workers, if there were room; 0: not."""
@@ -288,13 +293,14 @@ class Frontier:
     def could_start(self, most: float) -> tuple[int, ...]:
         """Workers of the nodes that could start, in order, until they are `most` or more.
 
+        States that wait to be measured come first.
         An elastic node counts with its fewest workers, and those that it could use besides one by
         one. Nodes by which the tree would grow follow. Another thread may call this: it then sees a
         moment between two, or a mixture of both.
         """
         places = self._room.places
-        found: list[int] = []
-        total = 0
+        found = [1] * min(self._room.to_measure, int(most))
+        total = len(found)
         for name in list(self._ready):
             if total >= most or places <= 0:
                 break
@@ -305,7 +311,7 @@ class Frontier:
             found += [fewest, *([1] * (wanted - fewest))]
             total += wanted
             places -= 1
-        left = most - total - self._kept - sum(tuple(self.running.values()))
+        left = most - total - self._kept - sum(self.in_use)
         while self._expected and left >= self._expected and places > 0:
             found.append(self._expected)
             left, places = left - self._expected, places - 1

@@ -52,8 +52,8 @@ class Growth(Protocol):
         """How many states are being measured, each on one worker's place."""
 
     @property
-    def awaits(self) -> bool:
-        """Whether states are measured, or are to be: the sweep does not end before."""
+    def awaits(self) -> int:
+        """How many states are measured, or are to be: the sweep does not end before."""
 
     def measure(self, places: int) -> bool:
         """Measure on at most so many more places; returns whether something was measured."""
@@ -117,7 +117,7 @@ class GrowingTree:
     @property
     def awaits(self) -> bool:
         """Whether states are measured, or are to be, from which more to train may follow."""
-        return self._growth is not None and self._growth.awaits
+        return self._growth is not None and self._growth.awaits > 0
 
     def begin(self) -> None:
         """Let a tree grow that has nothing to train yet."""
@@ -146,7 +146,7 @@ class GrowingTree:
         """Measure what is known already before more is trained."""
         if growth.awaits:
             self._has_news |= growth.measure(self._frontier.places_to_measure())
-            self._frontier.measure_on(growth.measuring)
+            self._frontier.measure_on(growth.measuring, growth.awaits - growth.measuring)
 
     def _look(self, growth: Growth) -> None:
         now = self._clock()

@@ -99,7 +99,7 @@ class Place:
             return self._capacity.present()
         if self._moves() != self._seen_moves:
             self._wake.set()
-        running = sum(self._frontier.running.values())
+        running = sum(self._frontier.in_use)
         slots = max(running, min(view.allotted, view.room))
         if not slots:
             self._tell_once(view)
@@ -147,7 +147,7 @@ class Place:
 
     def _present_entry(self) -> QueueEntry:
         frontier, capacity = self._frontier, self._capacity.present()
-        running = tuple(frontier.running.values())
+        running = frontier.in_use
         waiting = frontier.could_start(max(capacity, self._capacity.concurrent or 1))
         order = find_record(self._storage, layout.queue_order(self._leases.holder), QueueOrder)
         order = order or QueueOrder()
@@ -166,9 +166,9 @@ class Place:
         return entry.model_copy(update=numbers)
 
     def _moves(self) -> tuple[int, ...]:
-        """Changes whenever a node starts, ends or comes to wait."""
+        """Changes whenever a node or a score starts, ends or comes to wait."""
         frontier = self._frontier
-        return frontier.starts, len(frontier.running), len(frontier.waiting)
+        return frontier.starts, len(frontier.in_use), len(frontier.waiting)
 
     def _tell_once(self, view: View) -> None:
         """Say that the sweep waits for its turn, once until a node of it has started."""

@@ -104,9 +104,9 @@ class RecipeGrowth:
         return self._scores.under_way if self._scores else 0
 
     @property
-    def awaits(self) -> bool:
-        """Whether scores are to come."""
-        return bool(self._scores and self._scores.waiting)
+    def awaits(self) -> int:
+        """How many scores are to come."""
+        return len(self._scores.waiting) if self._scores else 0
 
     def measure(self, places: int) -> bool:
         """Score states on at most so many more places, and tell of those that are through."""
@@ -202,7 +202,7 @@ class RecipeGrowth:
             # A recipe that storage has entirely is told at once, and the next one is asked for.
             if added := self._include((*self._before(made), made)):
                 return added
-            if self.awaits and not awaited:
+            if self.awaits > awaited:
                 break  # what it is worth is soon known
         return NOTHING
 

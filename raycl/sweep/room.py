@@ -28,8 +28,8 @@ class Room:
         self._reserved: Reservation | None = None
         self.running: dict[str, int] = {}
         """The number of workers of each running node."""
-        self.measuring = 0
-        """Slots that are used for something else than nodes: states are measured in them."""
+        self.measuring = self.to_measure = 0
+        """States that are measured, each on a slot, and those that wait for one."""
 
     def look(self) -> None:
         """Ask how many slots there are."""
@@ -44,7 +44,12 @@ class Room:
     @property
     def free(self) -> float:
         """Slots that are not used."""
-        return self._size - self.measuring - sum(self.running.values())
+        return self._size - sum(self.in_use)
+
+    @property
+    def in_use(self) -> tuple[int, ...]:
+        """The workers of each running node, and of each state that is measured."""
+        return (*tuple(self.running.values()), *(1,) * self.measuring)
 
     @property
     def for_measuring(self) -> int:

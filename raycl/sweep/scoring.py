@@ -81,11 +81,16 @@ class Scores:
                 self._fail(state, reason)
             else:
                 self._there.add(state)
+        found = set()
         for state in list(self._queue)[: max(places + len(ended), 0)]:
+            del self._queue[state]
+            if self.has(state):  # somebody else has scored it meanwhile
+                found.add(state)
+                continue
             del self._queue[state]
             self._started.add(state)
             self._scorer.start(state)
-        return frozenset(ended)
+        return frozenset(ended) | found
 
     def close(self) -> None:
         """Stop what is under way; it waits again."""

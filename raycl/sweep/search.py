@@ -68,7 +68,7 @@ class SearchRun:
         if growth.has_work or growth.awaits:
             return plan, True
         added = growth.more(idle=True)
-        return _grown(plan, growth, self._storage), bool(added) or growth.awaits
+        return _grown(plan, growth, self._storage), bool(added) or growth.awaits > 0
 
     def check(self) -> None:
         """Raise InputError where a task of the objective cannot be asked; before a cluster starts.

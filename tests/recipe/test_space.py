@@ -139,6 +139,11 @@ def test_samplers_see_numbers_and_give_values_back() -> None:
         (None, {"objective": []}, "names nothing. Give a corpus"),
         (None, {"objective": ["old", "old"]}, "names 'old' twice"),
         (None, {"objective": "task/x"}, "Write {maximize: task/x}, or {minimize"),
+        (
+            None,
+            {"objective": {"maximize": ["task/x", "task/x (9 questions)"]}},
+            "Ask a task one number of questions",
+        ),
         (None, {"objective": ["old", "new"], "sampler": "tune:BayesOptSearch"}, "follow one. Give"),
         (None, {"early_stopping": {"stage": "nwe"}}, "no such stage. Give one of: old, new"),
         (None, {"early_stopping": {"stage": "new", "factor": 1}}, "factor is 1.*Give 2 or more"),

@@ -317,11 +317,11 @@ def test_recipes_of_other_sweeps_are_results_once_their_task_is_scored(storage: 
 
 
 def test_the_objective_is_the_column_of_a_limited_task(storage: Storage) -> None:
-    objective = {"maximize": "task/cloze", "subject_to": {"task/cloze (9 questions)": 0.5}}
+    objective = {"maximize": "task/cloze", "subject_to": {"task/other (9 questions)": 0.5}}
     search = Study(searched(objective=objective, tasks={"limit": 5}), storage).search
     assert search.compared.maximize == ("task/cloze (5 questions)",)
-    assert dict(search.compared.subject_to) == {"task/cloze (9 questions)": 0.5}
-    assert [(t.name, t.limit) for t in search.asked.values()] == [("cloze", 5), ("cloze", 9)]
+    assert dict(search.compared.subject_to) == {"task/other (9 questions)": 0.5}
+    assert [(t.name, t.limit) for t in search.asked.values()] == [("cloze", 5), ("other", 9)]
 
 
 def test_a_preview_records_nothing(storage: Storage) -> None:

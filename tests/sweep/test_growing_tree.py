@@ -180,3 +180,57 @@ def test_a_recipe_that_may_pass_its_rung_stays_where_a_person_holds_it() -> None
     frontier.resume("second")
     frontier.resume("r0")
     assert sweep.start_all() == ["second"]
+
+
+class Measured(Recipes):
+    """Measures two states, each when it is told so; nothing may be added before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queued, self.measuring, self.done = 2, 0, 0
+
+    @property
+    def awaits(self) -> int:  # type: ignore[override]
+        return self.queued + self.measuring
+
+    def measure(self, places: int) -> bool:
+        ended, self.done = self.done, 0
+        self.measuring -= ended
+        started = min(places + ended, self.queued)
+        self.queued, self.measuring = self.queued - started, self.measuring + started
+        return ended > 0
+
+    def more(self, idle: bool) -> Addition:
+        return NOTHING if self.awaits else super().more(idle)
+
+
+def test_states_are_measured_on_places_of_workers_before_anything_is_added() -> None:
+    growth, slots = Measured(), [1.0]
+    frontier = Frontier((TRUNK,), (TRUNK.name,), slots=lambda: slots[0])
+    growing = GrowingTree(frontier, growth)
+    assert growing.next() is None
+    assert (growth.measuring, growth.queued) == (1, 1)  # one place: the other one waits
+    assert (frontier.in_use, frontier.could_start(4)[:1]) == ((1,), (1,))
+    assert growing.awaits
+    assert not frontier.has_work
+    growth.done = 1
+    assert growing.next() is None
+    assert (growth.measuring, growth.queued) == (1, 0)
+    growth.done = 1
+    node = growing.next()
+    assert node is not None
+    assert not growing.awaits
+    assert frontier.in_use == (1,)
+
+
+def test_a_node_does_not_start_where_a_state_is_measured() -> None:
+    growth = Measured()
+    frontier = Frontier(NODES[:2], (TRUNK.name,), slots=lambda: 2)
+    growing = GrowingTree(frontier, growth)
+    assert growing.next() is None
+    assert growth.measuring == 2
+    growth.done = 1
+    node = growing.next()
+    assert node is not None
+    assert node.name == SECOND.name
+    assert growing.next() is None

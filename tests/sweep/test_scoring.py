@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from raycl.errors import InputError
 from raycl.evaluation.store import TaskScores, write_task
+from raycl.evaluation.task_requests import TaskRequest, requests
 from raycl.evaluation.wanted_tasks import WantedTasks
 from raycl.recipe.definition import Definition
 from raycl.storage import Storage
@@ -48,6 +50,22 @@ class Measures:
 
     def cancel(self) -> None:
         self._pending.clear()
+
+
+class Never:
+    """Stands in for the harness, and never comes to an end."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def start(self, state: str) -> None:
+        self.started.append(state)
+
+    def ended(self) -> dict[str, str]:
+        return {}
+
+    def cancel(self) -> None:
+        self.started.clear()
 
 
 def scored(value: float) -> TaskScores:
@@ -155,20 +173,23 @@ def test_a_score_that_fails_is_reported_and_the_search_goes_on(
     assert sum("its data is gone" in sentence for sentence in told) == 4
 
 
+def test_what_somebody_else_has_scored_meanwhile_is_not_scored_again() -> None:
+    lacking = {"a", "b"}
+    scores = Scores(lacking.__contains__, silent)
+    assert not scores.has("a")
+    assert not scores.has("b")
+    scorer = Never()
+    scores.measure_with(scorer)
+    lacking.remove("a")
+    assert scores.go_on(2) == {"a"}
+    assert scorer.started == ["b"]
+    assert scores.has("a")
+
+
 def test_what_was_under_way_waits_again() -> None:
-    class Never:
-        def start(self, state: str) -> None:
-            pass
-
-        def ended(self) -> Mapping[str, str]:
-            return {}
-
-        def cancel(self) -> None:
-            pass
-
     scores = Scores(lambda _: True, silent)
     assert not scores.has("a")
-    scores.measure_with(Never())  # type: ignore[arg-type]
+    scores.measure_with(Never())
     assert scores.go_on(1) == frozenset()
     assert scores.under_way == 1
     scores.close()
@@ -191,3 +212,82 @@ def test_what_is_wrong_is_said_before_anything_is_proposed(
         sweep(searched(**search), storage, report=silent)
     assert "search.tasks" in raised.value.where
     assert not storage.list("sweeps")
+
+
+def test_without_the_harness_nothing_is_proposed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_: str) -> str:
+        raise PackageNotFoundError
+
+    monkeypatch.setattr("raycl.evaluation.schemes.version", missing)
+    with pytest.raises(InputError, match=r"is not installed. Run pip install '?lm_eval") as raised:
+        sweep(searched(), storage, report=silent)
+    assert raised.value.where.endswith(f"search.objective 'task/{TASK}'")
+    assert not storage.list("sweeps")
+
+
+@pytest.mark.parametrize("error", [OSError("no network"), ValueError("no such split")])
+def test_data_that_cannot_be_got_is_said_before_anything_is_proposed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Manager:
+        def load(self, _: list[str]) -> Any:
+            raise error
+
+    monkeypatch.setattr("raycl.evaluation.wanted_tasks.check_harness", lambda _: "1")
+    monkeypatch.setattr("raycl.evaluation.wanted_tasks.task_manager", lambda _: Manager())
+    with pytest.raises(InputError, match=f"{error}.*search.tasks.data") as raised:
+        sweep(searched(objective={"maximize": "task/arc_easy"}), storage, report=silent)
+    assert raised.value.where.endswith("search.objective 'task/arc_easy'")
+    assert not storage.list("sweeps")
+
+
+def test_a_task_that_the_harness_has_not_is_said_before_anything_is_proposed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def manager(asked: list[TaskRequest]) -> Any:
+        raise InputError(f"--tasks {asked[0].name!r}", "the harness has no such task", "arc_easy")
+
+    monkeypatch.setattr("raycl.evaluation.wanted_tasks.check_harness", lambda _: "1")
+    monkeypatch.setattr("raycl.evaluation.wanted_tasks.task_manager", manager)
+    with pytest.raises(InputError, match=r"no such task\. arc_easy") as raised:
+        sweep(searched(objective={"maximize": "task/arc_esy"}), storage, report=silent)
+    assert raised.value.where.endswith("search.objective 'task/arc_esy'")
+
+
+def test_a_task_made_of_a_corpus_depends_on_this_corpus_alone(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def texts(_: Storage, corpus: str) -> list[str]:
+        return [f"A document of {corpus}."]
+
+    monkeypatch.setattr("raycl.evaluation.local_tasks.held_out_documents", texts)
+    both = requests(["bits-per-byte"], storage, ["old", "new"], tmp_path / "both")
+    (alone,) = requests(["bits-per-byte"], storage, ["new"], tmp_path / "alone")
+    assert [request.name for request in both] == ["bits_per_byte_old", "bits_per_byte_new"]
+    assert both[1].digest == alone.digest != both[0].digest
+
+
+def test_tune_keeps_no_idle_process_while_a_state_waits_to_be_scored() -> None:
+    """On Tune's own cache: the process of a trial that has ended would hold the place."""
+    from ray.tune.utils.object_cache import _ObjectCache
+
+    from raycl.sweep.tune_scheduler import LiveTrials
+
+    cache: Any = _ObjectCache(may_keep_one=True)
+    controller: Any = SimpleNamespace(
+        get_live_trials=list, _tune_controller=SimpleNamespace(_actor_cache=cache)
+    )
+    waits: list[str] = []
+    scheduler: Any = LiveTrials(lambda: bool(waits))
+    cache.cache_object("one CPU", "idle")
+    scheduler.choose_trial_to_run(controller)
+    assert list(cache.flush_cached_objects()) == []
+    waits.append("a state")
+    scheduler.choose_trial_to_run(controller)
+    assert list(cache.flush_cached_objects()) == ["idle"]
+    waits.clear()
+    scheduler.choose_trial_to_run(controller)
+    cache.cache_object("one CPU", "next")
+    assert list(cache.flush_cached_objects()) == []

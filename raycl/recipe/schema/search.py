@@ -249,6 +249,16 @@ class Search(Configuration):
         return data
 
     @model_validator(mode="after")
+    def _asks_once(self) -> Search:
+        limits: dict[str, AskedTask] = {}
+        for task in self.asked.values():
+            other = limits.setdefault(task.name, task)
+            if other != task:  # a state has one score in a task
+                problem = f"search.objective names {other.title!r} and {task.title!r}"
+                raise FieldError(problem, "Ask a task one number of questions")
+        return self
+
+    @model_validator(mode="after")
     def _ends(self) -> Search:
         if self.trials is None and self.budget is None and self.sampler != GRID:
             raise FieldError(
