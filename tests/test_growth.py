@@ -154,7 +154,7 @@ def test_the_next_trial_is_looked_for_among_the_living() -> None:
     )
     living = [running, second, first]
     controller = SimpleNamespace(get_live_trials=lambda: living)  # and nothing else
-    scheduler: Any = LiveTrials()  # type: ignore[no-untyped-call]  # Ray's own constructor
+    scheduler: Any = LiveTrials()
     assert scheduler.choose_trial_to_run(controller) is first
     first.status = "PAUSED"
     assert scheduler.choose_trial_to_run(controller) is second

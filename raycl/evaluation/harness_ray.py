@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from raycl.cluster.connect import cluster
 from raycl.cluster.options import ClusterOptions
@@ -71,11 +71,11 @@ class StateScorer:
     def __init__(self, storage: Storage, wanted: WantedTasks, needs: WorkerNeeds) -> None:
         import ray
 
-        kind = {"accelerator_type": needs.accelerator} if needs.accelerator else {}
-        remote: Any = ray.remote(
-            num_cpus=1, num_gpus=1 if needs.gpus else 0, max_retries=2, **kind
-        )(_score_wanted)
-        self._begin = lambda state: remote.remote(storage, state, wanted)
+        asked: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if needs.gpus else 0}
+        if needs.accelerator:
+            asked["accelerator_type"] = needs.accelerator
+        remote: Any = cast(Any, ray.remote)(max_retries=2, **asked)(_score_wanted)
+        self._begin: Callable[[str], Any] = lambda state: remote.remote(storage, state, wanted)
         self._pending: dict[Any, str] = {}
 
     def start(self, state: str) -> None:

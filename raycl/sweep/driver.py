@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ray import tune
 
@@ -172,7 +172,7 @@ def _tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=cast(Any, LiveTrials)(searcher.awaits),  # Ray's schedulers have no types
+            scheduler=LiveTrials(searcher.awaits),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_title,

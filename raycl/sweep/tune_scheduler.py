@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
@@ -21,7 +21,7 @@ class LiveTrials(FIFOScheduler):
     """
 
     def __init__(self, others_wait: Callable[[], bool] = lambda: False) -> None:
-        super().__init__()
+        cast(Any, super()).__init__()  # Ray's schedulers have no types
         self._others_wait = others_wait
         self._keeps = True
 

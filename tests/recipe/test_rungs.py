@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from raycl.recipe.definition import with_proposals
 from raycl.recipe.proposals import HAND, Proposal
 from raycl.recipe.resolve import resolve
@@ -14,7 +16,10 @@ def test_a_stage_with_changes_has_the_rungs_of_the_whole_stage() -> None:
     search = {"trials": 4, "sampler": "random", "early_stopping": stopping}
     definition = defined(sweep={"new.replay": {"uniform": ["10%", "50%"]}}, search=search)
     changes = [{"from": "3 steps", "replay": "50%"}]
-    fields = [{"new.replay": "10%"}, {"new.replay": "10%", "new.changes": changes}]
+    fields: list[dict[str, Any]] = [
+        {"new.replay": "10%"},
+        {"new.replay": "10%", "new.changes": changes},
+    ]
     added = [
         Proposal(number=number, fields=each, source=HAND, sweep="small")
         for number, each in enumerate(fields)

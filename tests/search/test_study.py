@@ -11,12 +11,12 @@ import pytest
 
 from raycl.errors import InputError
 from raycl.evaluation.store import read_task, write_task
+from raycl.recipe import proposals
 from raycl.recipe.definition import definition_of
 from raycl.recipe.proposals import HAND, add_proposal, read_proposals
 from raycl.recipe.space import space_of
 from raycl.recipe.stored_recipe import write_recipe
 from raycl.results.outcome import RecipeOutcome
-from raycl.search import study as study_module
 from raycl.search.study import Spent, Study
 from raycl.search.text import preview_text, search_texts, trials_text
 from raycl.states.tree_record import stored_sweeps
@@ -270,14 +270,14 @@ def test_two_that_search_at_once_propose_no_point_twice(
 ) -> None:
     """Both choose the same point; one of them is first to record it."""
     study, other = Study(searched(), storage), Study(searched(), storage)
-    record = study_module.record_proposal
+    record = proposals.record_proposal
 
     def late(*arguments: Any) -> bool:
-        monkeypatch.setattr(study_module, "record_proposal", record)
+        monkeypatch.setattr("raycl.search.study.record_proposal", record)
         assert other.propose() is not None
         return record(*arguments)
 
-    monkeypatch.setattr(study_module, "record_proposal", late)
+    monkeypatch.setattr("raycl.search.study.record_proposal", late)
     made = study.propose()
     assert made is not None
     assert made.number == 1
@@ -313,7 +313,7 @@ def test_recipes_of_other_sweeps_are_results_once_their_task_is_scored(storage: 
     assert before is not None
     write_task(storage, missing, before.model_copy(update={"metrics": {"acc": 0.75}}))
     study.learn({missing})
-    assert sorted(known.objectives for known in study.known) == [(-0.75,), (-0.5,)]
+    assert {known.objectives for known in study.known} == {(-0.75,), (-0.5,)}
 
 
 def test_the_objective_is_the_column_of_a_limited_task(storage: Storage) -> None:

@@ -61,6 +61,7 @@ def test_what_is_asked_is_seen_by_the_next_look(storage: Storage) -> None:
         assert [request.action for request in lookout.newest.requests.values()] == [action]
     storage.remove(layout.steering("a"))
     lookout.look()
+    assert lookout.newest is not None
     assert lookout.newest.requests == {}
 
 
