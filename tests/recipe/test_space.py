@@ -132,7 +132,7 @@ def test_samplers_see_numbers_and_give_values_back() -> None:
         ({"label": "x"}, {}, "search needs a field to search"),
         (None, {"trials": 0}, "search.trials is 0.*Give more than 0"),
         (None, {"trials": None}, "neither `trials` nor `budget`. Write"),
-        (None, {"sampler": "tpx"}, "no sampler 'tpx'. Give random, tpe, nsga2, gp, or"),
+        (None, {"sampler": "tpx"}, "no sampler 'tpx'. Give random, tpe, nsga2, gp, grid, or"),
         (None, {"sampler": "tune:"}, "no sampler 'tune:'. Give"),
         (None, {"budget": {}}, "search.budget is empty. Give tokens, hours or dollars"),
         (None, {"budget": {"tokens": 0}}, "search.budget.tokens is 0"),
