@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,6 +25,9 @@ from raycl.cli.options import (
     Scale,
 )
 from raycl.errors import InputError
+
+if TYPE_CHECKING:
+    from raycl.search.study import Spent
 
 
 def schema() -> None:
@@ -63,7 +67,6 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     from raycl.plan.machines import machine_of
     from raycl.recipe.definition import define
     from raycl.recipe.prices_file import read_prices
-    from raycl.search.study import Spent
     from raycl.storage import Storage
     from raycl.sweep.preview import preview
     from raycl.sweep.priced_plan import priced_plan
@@ -74,8 +77,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     machine = machine_of(gpu, memory_per_gpu, gpus_per_host)
     place = Storage(storage) if storage else None
     definition = define(recipe, overrides or (), scale)
-    # Dollars of a search count from here on, where the plan is told prices.
-    spent = (lambda: Spent(0, 0.0)) if told else None
+    spent = _no_dollars_yet() if told else None
     found = preview(definition, place, gpus or machine is not None, machine, spent)
     made = found.plan
     money = priced_plan(made, place, told, workers) if told else []
@@ -152,3 +154,11 @@ def steps(  # noqa: PLR0913 (each is an option of the command)
             print(f"{stage} trains {trains}.")
         if text := stage_loss_weights(whole[label].chain, stage):
             print(f"{stage}: {text}.")
+
+
+def _no_dollars_yet() -> Callable[[], Spent]:
+    """What a search has taken, where the plan is told prices: its dollars count from here on."""
+    # Imported here: it takes pandas, which most plans do without.
+    from raycl.search.study import Spent
+
+    return lambda: Spent(0, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from raycl.cluster.memory import worker_memory
 from raycl.cluster.options import ClusterOptions
@@ -17,13 +18,14 @@ from raycl.recipe.seed import seed_text
 from raycl.recipe.stand_ins import knows_texts
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps, resolve_inputs
 from raycl.recipe.trained_again import trained_again
-from raycl.search.preview import with_preview
-from raycl.search.study import Spent
 from raycl.states.earlier import earlier_sentence
 from raycl.storage import Storage
 from raycl.sweep.vocabulary import ModelGrowth, Replaced, vocabulary_growth
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.train.inspection.token_notes import token_notes
+
+if TYPE_CHECKING:
+    from raycl.search.study import Spent
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ def preview(
     resolution = resolve_inputs((definition,), storage, ClusterOptions(gpus=gpus).device)
     searched: list[str] = []
     if definition.is_search:
+        # Imported here: it takes pandas, which most plans do without.
+        from raycl.search.preview import with_preview
+
         definition, searched = with_preview(definition, storage, resolution, spent)
     made = inspected(plan_sweeps((definition,), storage, resolution=resolution))
     made = made.on_gpus(machine) if gpus else made.on_cpus(worker_memory())

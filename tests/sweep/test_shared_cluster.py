@@ -84,11 +84,10 @@ def test_what_starts_is_within_what_is_allotted(
     _, of = results
     for result in of.values():
         looks = result["looks"]
-        started = [
-            (before, now)
-            for before, now in pairwise(looks)
-            if now["running"] > before["running"] and before["shared"] and now["shared"]
+        beside_others = [
+            (before, now) for before, now in pairwise(looks) if before["shared"] and now["shared"]
         ]
-        assert started  # while others were there
-        for before, now in started:  # a node that starts during a look goes by the one before
-            assert now["running"] <= max(before["allotted"], now["allotted"])
+        assert any(now["running"] for _, now in beside_others)
+        for before, now in beside_others:  # what starts during a look goes by the one before
+            allotted = max(before["allotted"], now["allotted"])
+            assert now["running"] <= max(before["running"], allotted)
