@@ -120,6 +120,11 @@ class RecipeOutcome:
     """What the sweep's search compares its recipes by; None where the sweep is no search."""
     notes: tuple[str, ...] = ()
     """Sentences on what is missing from the numbers of this recipe, and how to get it."""
+    setting: str = ""
+    """The label without its seed: recipes of one setting differ in their seed alone. Empty where
+    the recipe file has no `seeds`; the setting is then the label."""
+    seed: int = 0
+    """Which of the `seeds` of the recipe file this is, counted from 0."""
 
     @property
     def steps(self) -> int:

@@ -19,6 +19,7 @@ SWEEPS = "sweeps"
 OVERLAPS = "overlaps"
 STEERING = "steering"
 FAILURES = "failures"
+LIVE = "live"
 
 STATE_MARK = "state.json"
 """The file of a state that is written last: a folder without it is no state."""
@@ -201,6 +202,11 @@ def steering(node: str) -> str:
 def failure(node: str) -> str:
     """Why a sweep has given a node up."""
     return f"{FAILURES}/{node}.json"
+
+
+def live_node(node: str) -> str:
+    """The newest numbers and the log of a node, written while it is trained."""
+    return f"{LIVE}/{node}.json"
 
 
 def evaluations(state_name: str) -> str:

@@ -27,6 +27,7 @@ FOLDERS = [
     layout.OVERLAPS,
     layout.STEERING,
     layout.FAILURES,
+    layout.LIVE,
 ]
 FILES = ["state.json", "history.parquet", "manifest.json", "tree.json", "recipe.yaml"]
 FILES += ["losses.json", "seconds.json", "tokenizer.json", ".spool", "packed-"]

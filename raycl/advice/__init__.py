@@ -1,0 +1,1 @@
+"""What to do next: settings compared with their uncertainty, laws fitted, one recommendation."""
