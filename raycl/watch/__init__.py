@@ -1,1 +1,1 @@
-"""Runs as they are watched: live records, snapshots of a storage, the dashboard and its page."""
+"""Runs as they are watched: live records, the snapshot of a sweep, and the page that shows it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from raycl.storage import Storage, layout
 from raycl.storage.record import Part, Record, find_record, write_record
@@ -60,10 +60,10 @@ class LiveNode(Record):
     """Steps done, counted from the beginning of the recipe."""
     seconds_left: float | None = None
     """At the pace of the last minute; None where that is not known."""
-    numbers: dict[str, float] = {}
+    numbers: dict[str, float] = Field(default_factory=dict)
     """The newest numbers of the loop: loss, learning_rate, tokens_per_second, mfu, peak_memory,
     data_wait_share, validation/<corpus>."""
-    curves: dict[str, Curve] = {}
+    curves: dict[str, Curve] = Field(default_factory=dict)
     """By measure: loss, learning_rate, tokens_per_second, validation/<corpus>."""
     log: tuple[LogLine, ...] = ()
 

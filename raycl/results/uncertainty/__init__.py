@@ -1,0 +1,1 @@
+"""How sure a number is: intervals over seeds, and by resampling documents."""
