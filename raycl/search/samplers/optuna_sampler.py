@@ -34,7 +34,7 @@ class OptunaSampler:
         try:
             import optuna
         except ImportError as error:
-            remedy = f"Run `{how_to_install('optuna', 'scipy')}`, or give the sampler `random`"
+            remedy = f"Run `{how_to_install('optuna')}`, or give the sampler `random`"
             where = f"search.sampler {self.name}"
             raise InputError(where, "it needs Optuna, which is not installed", remedy) from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
