@@ -99,46 +99,6 @@ def test_what_scrolls_above_the_tree_does_not_tear_it() -> None:
     assert whole == ["a warning of a library in C", "a warning in Python"]
     failed = next(line for line in lines if "failed: it broke; sweep 62%" in line)
     assert failed[:4].isdigit()  # it begins with its time
-    assert lines[-2].startswith(f"… and {rest:,} more: ")
-
-
-SHOW = """
-import os, sys, threading
-from raycl.cli.output import LastingConsole
-from raycl.cli.tellers import TreeTeller, console_teller
-from raycl.sweep.events import SweepEvent
-from tests.cli.test_live_tree import tree_of
-tree = tree_of(["finished", "training", "waiting"])
-told = console_teller(LastingConsole())
-assert isinstance(told, TreeTeller)
-told("Starting Ray …")
-told.begin(tree)
-told.event(SweepEvent("started", "node-1", "german 100–200 (node-1)"))
-told("a sentence that is longer than the terminal is wide, as some of them are " * 2)
-os.write(2, b"a warning of a library in C\\n")
-print("a warning in Python", file=sys.stderr)
-told.event(SweepEvent("failed", "node-1", "german 100–200 (node-1)", reason="it broke"))
-told.end()
-print("after", file=sys.stderr)
-"""
-
-
-def test_what_scrolls_above_the_tree_does_not_tear_it() -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
-    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
-        environment.pop(name, None)
-    written = run_in_terminal([sys.executable, "-c", SHOW], 90, 20, environment)
-    assert "german 100–200 (node-1)" in written  # the tree was there
-    assert "\x1b[?25h" in written  # and the cursor is again
-    lines = [line for line in screen_of(written, 90) if line]
-    assert lines[0] == "Starting Ray …"
-    whole = [line for line in lines if line.startswith("a warning")]
-    assert whole == ["a warning of a library in C", "a warning in Python"]
-    assert any(
-        line.endswith("german 100–200 (node-1)  failed: it broke; sweep 62%, 2 of 4")
-        or "failed: it broke" in line
-        for line in lines
-    )
     assert lines[-2].startswith("sweep 62%, 2 of 4 nodes done")
     assert lines[-1] == "after"
     assert not any("waiting" in line for line in lines)  # the tree is gone
