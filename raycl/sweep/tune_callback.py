@@ -6,23 +6,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import ray
 from ray import tune
 
+from raycl.cluster.interruption import Interruption
 from raycl.cluster.memory import memory_kills
 from raycl.cluster.ray_internals import kill_trial, trial_error
 from raycl.data.ray_stream import input_error_in
 from raycl.plan.cost import memory_per_worker
 from raycl.plan.tree import Node
+from raycl.sweep.ending import Ending
 from raycl.sweep.events import Kind, SweepEvent, node_label
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases
 from raycl.sweep.steering.obey import Steering
 from raycl.sweep.trial import ELSEWHERE, INPUT_ERROR, LEFT, NODE
 from raycl.sweep.worker_group import ROOM_SECONDS, WAITING
+from raycl.train.interruption import SAVED
 from raycl.units import format_memory
 
 METRICS_SECONDS = 10.0
@@ -44,6 +47,11 @@ _TOLD = (
 class Stopped(Exception):
     """Ends Tune's loop in good order: it cleans up after an Exception, not after an interrupt."""
 
+    def __init__(self, unsaved: Collection[str] = ()) -> None:
+        super().__init__()
+        self.unsaved = frozenset(unsaved)
+        """Nodes whose trials were ended before they had saved."""
+
 
 class Progress(tune.Callback):
     """Books what becomes of each trial, tells it, and ends Tune when the sweep is stopped.
@@ -64,10 +72,12 @@ class Progress(tune.Callback):
         self._steering = steering
         self._frontier, self._nodes, self._on_event = frontier, nodes, on_event
         self._try_again, self._leases = try_again, leases
-        self.stopped = False
+        self.ending = Ending()
         self._memory_kills = memory_kills()
         self._told: dict[str, float] = {}
         self._started: set[str] = set()
+        self._saved: dict[str, int] = {}
+        """The steps of the state that each node has written which was left."""
         self._pending: dict[str, float] = {}
         """When each node was first seen whose trial has not started; infinity once that is told."""
 
@@ -75,9 +85,14 @@ class Progress(tune.Callback):
         """Nothing: Tune pickles its callbacks for a restore that raycl never does."""
         return {}
 
-    def stop(self) -> None:
-        """End the sweep as soon as Tune's loop comes by."""
-        self.stopped = True
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal has stopped the sweep."""
+        return self.ending.is_wanted
+
+    def interruption(self, unsaved: Collection[str] = ()) -> Interruption:
+        """What a sweep raises that was stopped; `unsaved` are nodes that were ended without."""
+        return self.ending.interruption(self._nodes, sorted(unsaved))
 
     def tell_waiting(self) -> None:
         """Say of each node that could start that another sweep has it."""
@@ -95,9 +110,8 @@ class Progress(tune.Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune comes by about every tenth of a second."""
         if self.stopped:
-            for trial in trials:
-                kill_trial(trial)  # promptly: its unsaved steps are lost either way
-            raise Stopped
+            self._end(trials)
+            return
         self.obey()
         self._tell_pending()
         if self._leases is not None and self._leases.doubtful:
@@ -105,6 +119,18 @@ class Progress(tune.Callback):
             for trial in trials:
                 if trial.status == "RUNNING" and not self._leases.claim(_node(trial)).is_valid():
                     kill_trial(trial)  # Tune starts it again, and there it sees it is not ours
+
+    def _end(self, trials: list[Any]) -> None:
+        """Wait until the trials have saved and left, or are late. Raises Stopped then."""
+        running = [trial for trial in trials if trial.status == "RUNNING"]
+        if self.ending.give_order() and running:
+            promise = self.ending.promise(len(running))
+            self._on_event(SweepEvent("note", "", "the sweep ends", reason=promise))
+        if running and not self.ending.is_late:
+            return
+        for trial in trials:
+            kill_trial(trial)
+        raise Stopped({_node(trial) for trial in running})
 
     def _tell_pending(self) -> None:
         """Say once of each node that its trial has not started."""
@@ -125,6 +151,8 @@ class Progress(tune.Callback):
         """Metrics are told now and then."""
         if result.get(WAITING):
             self._tell("waiting", _node(trial), reason=_NOT_STARTED)
+        if SAVED in result:
+            self._saved[_node(trial)] = int(result[SAVED])
         metrics = _told(result)
         last, now = self._told.get(trial.trial_id, 0.0), time.monotonic()
         if "loss" in metrics and now - last >= METRICS_SECONDS:
@@ -139,6 +167,7 @@ class Progress(tune.Callback):
             self._tell("waiting", name, reason=_THEIRS)
         elif result.get(LEFT) and self._steering is not None:
             self._steering.left(name)
+            self.ending.left(name, self._saved.get(name))
             self._tell("left", name, reason=_LEFT)
         elif reason := result.get(INPUT_ERROR):
             self._fail(name, str(reason))
