@@ -35,7 +35,7 @@ def gather(
     `states` may be shared by several sweeps of one storage, so that each state is read once.
     """
     recipe = sweep.definition.recipe
-    asked = recipe.validation.of_each(len(recipe.corpora)).rows
+    asked = recipe.counted_validation.rows
     storage = shlex.quote(states.storage.url)
     command = f"raycl evaluate --storage {storage} --sweep {sweep.name} --rows"
     outcomes, rows = on_one_number_of_rows(
