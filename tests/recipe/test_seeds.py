@@ -83,7 +83,10 @@ def test_corpora_of_other_numbers_have_names_by_what_varies() -> None:
 
 
 def test_branches_and_baselines_are_made_for_each_seed() -> None:
-    fields = {"schedule": {**CONSTANT, "kind": "wsd"}, "anneal": {"at": ["50%"], "length": "10%"}}
+    schedule = {"kind": "infinite", "max_lr": "3e-3", "constant_lr": "5e-4", "min_lr": "1e-4"}
+    schedule |= {"warmup": "1 step", "cooldown": "2 steps"}
+    anneal = {"at": ["100%"], "length": "5 steps", "min_lr": "1e-4"}
+    fields = {"schedule": schedule, "anneal": anneal}
     made = expand(data(fields, seeds=2), "my.yaml")
     assert sum(v.kind == "anneal" for v in made) == 4
     assert [(v.setting, v.kind) for v in made if v.seed == 1] == [
