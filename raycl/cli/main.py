@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from raycl.cli import (
     branch,
+    dashboard,
     export,
     extend,
     generate,
@@ -79,6 +80,7 @@ for _command in (
     sweep.sweep,
     sweep.status,
     sweep.report,
+    dashboard.dashboard,
     steering.pause,
     steering.stop,
     steering.resume,

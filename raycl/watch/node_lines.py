@@ -18,8 +18,9 @@ def node_lines(
 ) -> list[NodeLine]:
     """A line for each node.
 
-    `stored` are the nodes as `raycl.sweep.description.progress` gives them, `failures` the reasons
-    of those that were given up, and `held` those that are not to be trained now.
+    `stored` are the nodes as `raycl.sweep.description.progress` gives them; a finished one may have
+    `loss`, `ended` (a time) and `workers` as well. `failures` are the reasons of those that were
+    given up, and `held` those that are not to be trained now.
     """
     return [_line(node, live.get(node["name"]), failures, held) for node in stored]
 
@@ -52,9 +53,9 @@ def _line(
         failure=failures.get(name, "") if status == "failed" else "",
         tokens_per_second=finite(numbers.get("tokens_per_second")) if runs else None,
         seconds_left=finite(runs.seconds_left) if runs else None,
-        loss=finite(numbers.get("loss")),
-        updated=moment(live.updated) if live is not None else None,
-        workers=None,
+        loss=finite(numbers.get("loss", node.get("loss"))),
+        updated=moment(live.updated if live is not None else node.get("ended")),
+        workers=node.get("workers"),
     )
 
 
