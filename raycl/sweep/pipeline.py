@@ -37,6 +37,7 @@ from raycl.states.completeness import missing_files
 from raycl.states.earlier import earlier_sentence
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
+from raycl.sweep.corpora_of_seeds import report_conflicts
 from raycl.sweep.description import write_description
 from raycl.sweep.events import node_label
 from raycl.sweep.merge_search import check_searches, search_merges
@@ -46,7 +47,6 @@ from raycl.sweep.prepare_corpora import (
     check_corpora,
     prepare_all,
     ready_text,
-    report_conflicts,
 )
 from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.results import SweepResult, write_all
@@ -214,7 +214,7 @@ def _ready(
     if plan.is_prepared:
         for name, manifest in plan.manifests.items():
             check_shards(storage, plan.facts[name].folder, manifest)
-        report_conflicts(storage, plan.manifests, report)
+        report_conflicts(storage, plan.manifests, report, material)
     else:
         where, own = plan.sweeps[0].definition.where, plan.resolution.own_tokenizer
         sources = ready_text(material, storage, where, report, own)

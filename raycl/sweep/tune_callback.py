@@ -6,23 +6,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import ray
 from ray import tune
 
+from raycl.cluster.interruption import Interruption
 from raycl.cluster.memory import memory_kills
 from raycl.cluster.ray_internals import kill_trial, trial_error
 from raycl.data.ray_stream import input_error_in
 from raycl.plan.cost import memory_per_worker
 from raycl.plan.tree import Node
+from raycl.sweep.ending import Ending
 from raycl.sweep.events import THEIRS, Kind, SweepEvent, node_label
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases
 from raycl.sweep.steering.obey import Steering
 from raycl.sweep.trial import ELSEWHERE, INPUT_ERROR, LEFT, NODE
 from raycl.sweep.worker_group import ROOM_SECONDS, WAITING
+from raycl.train.interruption import SAVED
 from raycl.units import format_memory
 
 METRICS_SECONDS = 10.0
@@ -42,6 +45,11 @@ _TOLD = (
 
 class Stopped(Exception):
     """Ends Tune's loop in good order: it cleans up after an Exception, not after an interrupt."""
+
+    def __init__(self, unsaved: Collection[str] = ()) -> None:
+        super().__init__()
+        self.unsaved = frozenset(unsaved)
+        """Nodes whose trials were ended before they had saved."""
 
 
 class Progress(tune.Callback):
@@ -63,13 +71,15 @@ class Progress(tune.Callback):
         self._steering = steering
         self._frontier, self._nodes, self._on_event = frontier, nodes, on_event
         self._try_again, self._leases = try_again, leases
-        self.stopped = False
+        self.ending = Ending()
         self._memory_kills = memory_kills()
         self._told: dict[str, tuple[float, float]] = {}
         """When metrics of each node were last told, and of which step."""
         self.on_report: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
         """Hears all numbers of every report of a trial, with the name of its node."""
         self._started: set[str] = set()
+        self._saved: dict[str, int] = {}
+        """The steps of the state that each node has written which was left."""
         self._pending: dict[str, float] = {}
         """When each node was first seen whose trial has not started; infinity once that is told."""
 
@@ -77,9 +87,14 @@ class Progress(tune.Callback):
         """Nothing: Tune pickles its callbacks for a restore that raycl never does."""
         return {}
 
-    def stop(self) -> None:
-        """End the sweep as soon as Tune's loop comes by."""
-        self.stopped = True
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal has stopped the sweep."""
+        return self.ending.is_wanted
+
+    def interruption(self, unsaved: Collection[str] = ()) -> Interruption:
+        """What a sweep raises that was stopped; `unsaved` are nodes that were ended without."""
+        return self.ending.interruption(self._nodes, sorted(unsaved))
 
     def tell_waiting(self) -> None:
         """Say of each node that could start that another sweep has it."""
@@ -97,9 +112,8 @@ class Progress(tune.Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune comes by about every tenth of a second."""
         if self.stopped:
-            for trial in trials:
-                kill_trial(trial)  # promptly: its unsaved steps are lost either way
-            raise Stopped
+            self._end(trials)
+            return
         self.obey()
         self._tell_pending()
         if self._leases is not None and self._leases.doubtful:
@@ -107,6 +121,18 @@ class Progress(tune.Callback):
             for trial in trials:
                 if trial.status == "RUNNING" and not self._leases.claim(_node(trial)).is_valid():
                     kill_trial(trial)  # Tune starts it again, and there it sees it is not ours
+
+    def _end(self, trials: list[Any]) -> None:
+        """Wait until the trials have saved and left, or are late. Raises Stopped then."""
+        running = [trial for trial in trials if trial.status == "RUNNING"]
+        if self.ending.give_order() and running:
+            promise = self.ending.promise(len(running))
+            self._on_event(SweepEvent("note", "", "the sweep ends", reason=promise))
+        if running and not self.ending.is_late:
+            return
+        for trial in trials:
+            kill_trial(trial)
+        raise Stopped({_node(trial) for trial in running})
 
     def _tell_pending(self) -> None:
         """Say once of each node that its trial has not started."""
@@ -128,6 +154,8 @@ class Progress(tune.Callback):
         name = _node(trial)
         if result.get(WAITING):
             self._tell("waiting", name, reason=_NOT_STARTED)
+        if SAVED in result:
+            self._saved[name] = int(result[SAVED])
         self.on_report(name, result)
         metrics = _told(result)
         now, step = time.monotonic(), metrics.get("step", 0.0)
@@ -144,6 +172,7 @@ class Progress(tune.Callback):
             self._tell("waiting", name, reason=THEIRS)
         elif result.get(LEFT) and self._steering is not None:
             self._steering.left(name)
+            self.ending.left(name, self._saved.get(name))
             self._tell("left", name, reason=_LEFT)
         elif reason := result.get(INPUT_ERROR):
             self._fail(name, str(reason))
