@@ -12,7 +12,7 @@ from raycl.storage import Storage, layout
 from raycl.sweep import live_writer
 from raycl.sweep.events import THEIRS, SweepEvent, node_label
 from raycl.sweep.live_writer import LiveWriter
-from raycl.watch.live import MOST_POINTS, LiveNode, find_live
+from raycl.watch.live import MOST_POINTS, LiveNode, find_live, write_live
 from tests.helpers import fakes
 
 NODES = {node.name: node for node in fakes.make_tree([("a", None, 1)], steps=1000).nodes}
@@ -129,10 +129,9 @@ def test_the_thread_writes_and_the_end_leaves_what_was_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage, has_written = Storage(tmp_path), threading.Event()
-    write = live_writer.write_live
 
     def written(place: Storage, record: LiveNode) -> None:
-        write(place, record)
+        write_live(place, record)
         has_written.set()
 
     monkeypatch.setattr(live_writer, "write_live", written)
