@@ -19,7 +19,7 @@ from ray import tune
 from raycl.cluster.capacity import cluster_capacity, refuse_what_never_fits
 from raycl.cluster.interruption import on_signals
 from raycl.cluster.options import ClusterOptions
-from raycl.cluster.release import release_everything
+from raycl.cluster.release import release_at_end
 from raycl.plan.tree import Node, Tree
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
@@ -119,7 +119,7 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
         watched = trials.watched or watched_tree(tree, done)
         job = SweepJob(tree, tuple(done), storage, options, on_event, trials.max_failures, watched)
         running = stack.enter_context(running_sweep(job, growth, trials.sweeps))
-        stack.callback(release_everything)
+        stack.push(release_at_end)
         stack.enter_context(_quiet_environment())
         stop = StopOrder()
         stack.callback(stop.forget)
