@@ -60,7 +60,7 @@ def test_a_line_a_setting_and_bold_where_it_is_clear() -> None:
     lines = [line for line in text.splitlines() if "replay" in line]
     assert len(lines) == 2
     assert "4.30 ± 0.30" in lines[0]
-    assert "\x1b[1m3.80 ± 0.30\x1b[0m" in lines[1]
+    assert "\x1b[1m3.80 ± 0.31\x1b[0m" in lines[1]
     assert "standard deviation over seeds" in text
     assert "\x1b[1m" not in "".join(printed(outcomes(NOISY)).splitlines()[1:4])
 
@@ -79,8 +79,8 @@ def test_the_headline_and_the_notes_say_how_sure_it_is() -> None:
         "(95% interval +0.24 to +0.26): clear."
     )
     said = headline(noisy, results_table(noisy))
-    assert said.endswith("undecided: six more seeds would do.")
-    assert [note for note in notes(noisy) if "six more seeds" in note]
+    assert said.endswith("undecided: nine more seeds would do.")
+    assert [note for note in notes(noisy) if "nine more seeds" in note]
     assert not [note for note in notes(clear) if "seed" in note]
 
 
@@ -97,7 +97,7 @@ def test_curves_are_means_with_their_deviation() -> None:
 def test_the_page_shows_settings_and_lists_every_state() -> None:
     made = outcomes(CLEAR)
     page = render("Sweep", made, draw_figures(mean_outcomes(made)), {})
-    assert "3.80 ± 0.30" in page
+    assert "3.80 ± 0.31" in page
     assert page.count("replay 5%, seed 2") == 1
     table = results_table(made)
     shown = over_seeds(table, paper_table(table))
