@@ -51,6 +51,7 @@ from raycl.sweep.prepare_corpora import (
 from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.results import SweepResult, write_all
 from raycl.sweep.search import SearchRun
+from raycl.sweep.tracking.registry import check_trackers_of
 from raycl.sweep.vocabulary import vocabulary_growth
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.train.inspection.token_notes import token_notes
@@ -122,6 +123,7 @@ def train_sweeps(
         failed |= search_merges(plan, storage, options, report)
         return Trained(plan.with_states(complete_states(storage)), failed)
     search.check()
+    check_trackers_of(plan, storage)
     refuse_what_never_fits(plan.left, WorkerNeeds(), own_capacity(options))
     plan = _with_room(inspected(plan), options)
     for facts in plan.models.values():
@@ -283,24 +285,19 @@ def _train(
     # Imported after the cluster has started: the driver imports Ray, which reads its environment
     # at that moment.
     from raycl.sweep.driver import TrialSettings, run_sweep
+    from raycl.sweep.tracking.opened import followed
 
-    outcome = run_sweep(
-        plan.to_train,
-        storage,
-        options,
-        existing=plan.stored.finished,
-        on_event=lambda event: report(str(event)),
-        trials=TrialSettings(
-            sweeps=tuple(planned.name for planned in plan.sweeps),
-            folder=_tracker_folder(plan, storage),
-        ),
-        growth=growth,
-    )
+    with followed(plan, storage, growth, report) as following:
+        outcome = run_sweep(
+            plan.to_train,
+            storage,
+            options,
+            existing=plan.stored.finished,
+            on_event=lambda event: report(str(event)),
+            trials=TrialSettings(
+                sweeps=tuple(planned.name for planned in plan.sweeps),
+                callbacks=(following,),
+            ),
+            growth=growth,
+        )
     return dict(outcome.failed)
-
-
-def _tracker_folder(plan: SweepPlan, storage: Storage) -> str | None:
-    """TensorBoard's files lie beside the results of a sweep where its storage is local."""
-    if storage.local_root is None or len(plan.sweeps) > 1:
-        return None
-    return storage.full_path(layout.sweep_tensorboard(plan.sweeps[0].name))
