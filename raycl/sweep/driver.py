@@ -27,6 +27,7 @@ from raycl.storage import Storage
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.growth import GrowingTree, Growth
+from raycl.sweep.monitoring.metrics import SweepMetrics
 from raycl.sweep.running import RunningSweep, SweepJob, running_sweep
 from raycl.sweep.trial import TITLE, TrialTask, run_trial, trial_resources
 from raycl.sweep.tune_callback import Progress, Stopped
@@ -124,11 +125,13 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
 def _train(running: RunningSweep, trainable: Any, trials: TrialSettings, scratch: Path) -> None:
     """Train until nothing is left that the sweep waits for."""
     frontier, progress, growing = running.frontier, running.progress, running.growing
+    metrics = SweepMetrics(frontier, trials.sweeps)
     # Tune takes a second or two to begin, so it does not before there is a node for it.
     while (node := wait_for_node(frontier, progress, growing)) is not None:
-        callbacks = [progress, *trials.callbacks]
+        callbacks = [progress, metrics, *trials.callbacks]
         searcher = NodeSearcher(frontier, lambda: progress.stopped, growing, node)
         _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
+        metrics.update()
     growing.tell()
 
 

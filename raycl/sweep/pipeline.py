@@ -38,10 +38,11 @@ from raycl.states.earlier import earlier_sentence
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
 from raycl.sweep.description import write_description
-from raycl.sweep.events import node_label
+from raycl.sweep.events import SweepEvent, node_label
 from raycl.sweep.merge_search import check_searches, search_merges
 from raycl.sweep.merges import check_partners, make_merges
 from raycl.sweep.new_tokens import make_extensions
+from raycl.sweep.notifications.notifier import Notifier, notifying
 from raycl.sweep.prepare_corpora import (
     check_corpora,
     prepare_all,
@@ -71,6 +72,23 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class _Telling:
+    """Who is told what happens to nodes: people, line by line, and a webhook."""
+
+    report: Report
+    notifier: Notifier | None
+
+    def begin(self, plan: SweepPlan, growth: RecipeGrowth | None) -> None:
+        if self.notifier is not None:
+            self.notifier.begin(plan, growth)
+
+    def event(self, event: SweepEvent) -> None:
+        self.report(str(event))
+        if self.notifier is not None:
+            self.notifier.event(event)
+
+
+@dataclass(frozen=True)
 class _Watcher:
     """The functions that are told of a sweep's progress."""
 
@@ -89,22 +107,27 @@ def sweep(
 
     Bad input is found before a cluster starts, and no cluster starts where nothing is to be done.
     """
-    trained = train_sweeps((definition,), storage, options, report, on_plan)
-    return write_all(trained.plan, storage, trained.failed)
+    with notifying(definition, storage, report) as notifier:
+        trained = train_sweeps((definition,), storage, options, report, on_plan, notifier=notifier)
+        result = write_all(trained.plan, storage, trained.failed)
+        notifier.ended(result.failed)
+    return result
 
 
-def train_sweeps(
+def train_sweeps(  # noqa: PLR0913 (all but two have a default that serves)
     definitions: Sequence[Definition],
     storage: Storage,
     options: ClusterOptions | None = None,
     report: Report = print,
     on_plan: OnPlan = lambda _: None,
     on_cluster: AbstractContextManager[Any] | None = None,
+    notifier: Notifier | None = None,
 ) -> Trained:
     """Prepare and train what storage lacks of all definitions, as one tree; describe each sweep.
 
     Everything that can be wrong with the recipes is found before a cluster starts; none starts
-    where nothing is to be done. `on_cluster` is entered for as long as there is one.
+    where nothing is to be done. `on_cluster` is entered for as long as there is one; `notifier` is
+    told what happens to nodes.
     """
     options = options or ClusterOptions()
     watcher = _Watcher(report, on_plan)
@@ -146,7 +169,7 @@ def train_sweeps(
             _begin(plan, storage, watcher)
             growth = search.growth(plan)
             with search.measuring(options):
-                failed = _train(plan, storage, options, report, growth)
+                failed = _train(plan, storage, options, _Telling(report, notifier), growth)
             plan = search.grown(plan)
             failed |= search.not_scored
             failed |= make_merges(plan, storage, options, report)
@@ -279,7 +302,7 @@ def _train(
     plan: SweepPlan,
     storage: Storage,
     options: ClusterOptions,
-    report: Report,
+    telling: _Telling,
     growth: RecipeGrowth | None,
 ) -> dict[str, str]:
     # Imported after the cluster has started: the driver imports Ray, which reads its environment
@@ -287,13 +310,14 @@ def _train(
     from raycl.sweep.driver import TrialSettings, run_sweep
     from raycl.sweep.tracking.opened import followed
 
-    with followed(plan, storage, growth, report) as following:
+    telling.begin(plan, growth)
+    with followed(plan, storage, growth, telling.report) as following:
         outcome = run_sweep(
             plan.to_train,
             storage,
             options,
             existing=plan.stored.finished,
-            on_event=lambda event: report(str(event)),
+            on_event=telling.event,
             trials=TrialSettings(
                 sweeps=tuple(planned.name for planned in plan.sweeps),
                 callbacks=(following,),
