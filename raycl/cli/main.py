@@ -16,6 +16,7 @@ from raycl.cli import (
     export,
     extend,
     generate,
+    grafana,
     init,
     jobs,
     merge,
@@ -94,6 +95,7 @@ for _command in (
     states.tasks,
     storage.states,
     storage.prune,
+    grafana.grafana,
 ):
     app.command(cls=Command)(_command)
 app.add_typer(jobs.jobs, name="jobs")
