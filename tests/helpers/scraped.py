@@ -27,7 +27,9 @@ def scraped(sweep: str) -> dict[tuple[str, str], float]:
     return found
 
 
-def scraped_until(sweep: str, metric: str, which: str, value: float) -> dict[tuple[str, str], float]:
+def scraped_until(
+    sweep: str, metric: str, which: str, value: float
+) -> dict[tuple[str, str], float]:
     """The numbers as soon as one of them has come to this value; Ray hands them on now and then."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:

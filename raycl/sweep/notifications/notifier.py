@@ -114,9 +114,11 @@ class Notifier:
             self._webhook.post(lambda: self._message(kind, made(), **fields))
 
     def _message(self, kind: Occasion, text: str, **fields: Any) -> Message:
-        return {"text": f"raycl, sweep {self._sweep}: {text}", "sweep": self._sweep, "kind": kind} | {
-            name: value for name, value in fields.items() if value not in (None, "")
-        }
+        return {
+            "text": f"raycl, sweep {self._sweep}: {text}",
+            "sweep": self._sweep,
+            "kind": kind,
+        } | {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 @contextmanager

@@ -80,9 +80,7 @@ def test_the_dashboard_and_its_page_name_what_there_is() -> None:
 
 
 @pytest.mark.parametrize("command", ["grafana"])
-def test_the_command_prints_the_dashboard(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_the_dashboard(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     from raycl.cli.main import main
 
     with pytest.raises(SystemExit) as ended:

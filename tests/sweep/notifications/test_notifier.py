@@ -10,11 +10,11 @@ import pytest
 
 from raycl.errors import InputError
 from raycl.plan.tree import Tree
+from raycl.recipe.schema.search import Objective
 from raycl.storage import Storage
 from raycl.sweep.driver import SweepOutcome
 from raycl.sweep.events import SweepEvent, node_label
 from raycl.sweep.notifications.best import BestSoFar
-from raycl.recipe.schema.search import Objective
 from raycl.sweep.pipeline import sweep
 from tests.helpers.outcomes import history, replayed
 from tests.helpers.pipeline import Cluster, prepared_storage

@@ -74,7 +74,12 @@ def test_a_run_ends_as_its_node_does(result: dict[str, Any], how: str) -> None:
     following.on_trial_result(0, [], trial(SHARED), {"step": 1, "loss": 3.0})
     following.close()  # the sweep is stopped
     sender.close()
-    assert [told[2] for told in heard.told if told[0] == "end"] == [how, "failed", "failed", "stopped"]
+    assert [told[2] for told in heard.told if told[0] == "end"] == [
+        how,
+        "failed",
+        "failed",
+        "stopped",
+    ]
     assert [told[0] for told in heard.told].count("begin") == 4
 
 

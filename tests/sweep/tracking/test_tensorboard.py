@@ -44,8 +44,8 @@ def test_the_swept_fields_are_hyperparameters(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
     from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
     from tensorboard.context import RequestContext
-    from tensorboard.plugins.hparams.backend_context import Context
     from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.hparams.backend_context import Context
 
     files = EventFiles(Storage(tmp_path), "unused")
     other = replace(RUN, name="other.123456", state="other", fields={"german.replay": 0.25})
