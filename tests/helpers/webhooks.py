@@ -39,7 +39,7 @@ def web_hook(*answers: int) -> Iterator[Hook]:
                 self.send_header("Location", "/elsewhere")
             self.end_headers()
 
-        do_GET = do_POST  # which a followed redirect would be
+        do_GET = do_POST  # noqa: N815 (which a followed redirect would be)
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

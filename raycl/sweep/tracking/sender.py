@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,10 +83,8 @@ class Sender:
     def close(self) -> None:
         """Let the tracker have what waits, for at most `close_seconds`."""
         self._closing.set()
-        try:
+        with suppress(queue.Full):
             self._calls.put(None, timeout=self.close_seconds)
-        except queue.Full:
-            pass
         self._thread.join(self.close_seconds)
         if self._thread.is_alive():
             self._tell(f"{self._calls.qsize()} calls were not sent when the sweep ended")

@@ -80,5 +80,5 @@ def test_what_cannot_work_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     check_trackers({"wandb": WeightsAndBiases()}, storage)
     monkeypatch.setattr(storage, "local_root", None)
     for name, settings in (("wandb", WeightsAndBiases(mode="offline")), ("aim", Aim())):
-        with pytest.raises(InputError, match="storage is remote|this one is remote"):
+        with pytest.raises(InputError, match=r"storage is remote|this one is remote"):
             check_trackers({name: settings}, storage)
