@@ -18,6 +18,7 @@ from raycl.cli import (
     export,
     extend,
     generate,
+    grafana,
     init,
     jobs,
     merge,
@@ -99,6 +100,7 @@ for _command in (
     states.tasks,
     storage.states,
     storage.prune,
+    grafana.grafana,
 ):
     app.command(cls=Command)(_command)
 app.add_typer(jobs.jobs, name="jobs")

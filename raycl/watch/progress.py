@@ -106,7 +106,7 @@ class TreeProgress:
         # Kept up to date and not counted anew: a tree may have 10,000 nodes, and each report asks.
         self._done = self._total = 0
         self._trained = 0
-        # Kept up to date, not counted anew: a tree may have 10,000 nodes, and each report asks.
+        """Steps that this process has trained: saved ones tell nothing of the pace."""
         self._by_status: Counter[NodeStatus] = Counter()
         self._training: dict[str, NodeProgress] = {}
         self.titles_shared = frozenset[str]()
