@@ -26,7 +26,8 @@ class Hearers:
 
     def event(self, event: SweepEvent) -> None:
         """Hand an event on."""
-        self._look_elsewhere()
+        if event.node:  # those without one come from the thread of the queue
+            self._look_elsewhere()
         note_event(self._tree, event)
         self._live.event(event)
         self._on_event(event)
