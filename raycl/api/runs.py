@@ -60,11 +60,15 @@ class Runs:
 
     @property
     def status(self) -> pd.DataFrame:
-        """One line for each node: stage, recipes, steps, saved (steps), finished, training."""
-        from raycl.sweep.description import progress
+        """One line for each node: how far it is, and its newest numbers where it is trained now.
 
-        nodes, _ = progress(self._place, self._chosen)
+        The columns from `status` on are those of `raycl status --json` (docs/watching.md).
+        """
+        from raycl.sweep.status import sweep_status
+
+        nodes = sweep_status(self._place, self._chosen).nodes
         columns = ["stage", "recipes", "steps", "saved", "finished", "training", "name"]
+        columns += ["status", "step", "loss", "tokens_per_second", "seconds_left"]
         return pd.DataFrame(nodes)[columns].rename(columns={"name": "state"})
 
     def bill(self, prices: PricesLike | None = None) -> Bill | None:
