@@ -68,7 +68,7 @@ function renewed(snapshot) {
     if (!node || node.node.status !== "finished" || known.status !== "finished") known.whole = false;
   }
   if (finished) tell("Nothing trains any more.");
-  show();
+  refresh();
 }
 
 // The curves and logs of nodes, as far as they are known; the rest is asked for.
@@ -95,7 +95,7 @@ async function fill() {
   } finally {
     part.forEach((name) => asking.delete(name));
   }
-  show();
+  refresh();
 }
 
 const stepsOfCurve = (name, measure) => ((nodeData.get(name) || { curves: {} }).curves || {})[measure];
