@@ -133,7 +133,7 @@ def made_curves(node: Json) -> Json:
     german = [4.7 + (1 if new else 4) * (1 + (s - first) / 40) ** -0.6 for s in measured]
     return {
         "loss": [steps, fall],
-        "learning_rate": [steps, [3e-3 * (1 - (s - first) / 600) for s in steps]],
+        "learning_rate": [steps, [3e-3 * (1 - (s - first) / 1100) for s in steps]],
         "tokens_per_second": [steps, [52_000 + 900 * math.sin(s) for s in steps]],
         "validation/english": [measured, english],
         "validation/german": [measured, german],
@@ -222,7 +222,7 @@ def _summary(nodes: list[Json], recipes: int) -> Json:
 
 
 def _settings(settings: list[tuple[str, dict[str, object]]], recipes: list[Json]) -> list[Json]:
-    found = []
+    found: list[Json] = []
     for setting, fields in settings:
         members = [_values(r) for r in recipes if r["setting"] == setting]
         known = [m for m in members if m["average"] is not None]
@@ -235,6 +235,7 @@ def _settings(settings: list[tuple[str, dict[str, object]]], recipes: list[Json]
             values[column] = {"mean": mean, "sd": sd, "low": low, "high": high, "n": len(seen)}
         found.append(
             {"setting": setting, "fields": fields, "seeds": len(members), "values": values,
-             "best": ["average"] if not found else []}
+             "best": []}
         )  # fmt: skip
+    found[-1]["best"] = ["average"]
     return found

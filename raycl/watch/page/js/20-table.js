@@ -48,7 +48,9 @@ const hidesUnit = () => (state.unit === "bits" ? "loss" : "bits per byte");
 function shownColumns(sweep) {
   const groups = shownGroups(sweep);
   const twoUnits = hasBits(sweep) && sweep.columns.some((column) => column.group === "loss");
-  return sweep.columns.filter((column) => groups.includes(column.group) && !(twoUnits && column.group === hidesUnit()));
+  const shown = sweep.columns.filter((column) => groups.includes(column.group) && !(twoUnits && column.group === hidesUnit()));
+  const places = [...new Set(shown.map((column) => column.group))];
+  return shown.sort((a, b) => places.indexOf(a.group) - places.indexOf(b.group)); // the columns of a group side by side
 }
 
 function sortValue(recipe) {
@@ -111,10 +113,15 @@ function grouped(sweep, runs) {
 
 const groupBy = (sweep) => state.group || (sweep.settings.length ? "setting" : "none");
 
+// A column's number as text; millions of tokens are told in short.
+function cellText(value, column) {
+  return column.unit === "tokens" && finite(value) && Math.abs(value) >= 1e5 ? short(value) : number(value, column.digits, signed(column));
+}
+
 function spreadText(value, column) {
   if (!value || !finite(value.mean)) return "–";
-  const mean = number(value.mean, column.digits, signed(column));
-  return finite(value.sd) ? `${mean} ± ${number(value.sd, column.digits)}` : mean;
+  const mean = cellText(value.mean, column);
+  return finite(value.sd) ? `${mean} ± ${cellText(value.sd, { ...column, group: "" })}` : mean;
 }
 
 function spreadTitle(value, column) {

@@ -89,9 +89,10 @@ function runsTable(sweep, runs) {
     el("tr", {}, sortHeader("run", "run", { class: "first" }), seeds && sortHeader("seed", "seed"),
       sweep.fields.map((field) => sortHeader("f." + field, fieldName(field), { title: field })),
       columns.map((column) => sortHeader(column.name, columnTitle(column), { better: column.better, title: column.name, class: starts.has(column.name) ? "starts" : null }))));
-  const body = groups ? groups.flatMap((group) => groupRows(context, group)) : runs.map((recipe) => runRow(context, recipe));
+  const [rows, more] = firstRows("runs", groups || runs);
+  const body = groups ? rows.flatMap((group) => groupRows(context, group)) : rows.map((recipe) => runRow(context, recipe));
   return el("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Table of runs", key: "runs-table" },
-    el("table", { class: "runs" }, head, el("tbody", {}, body)),
+    el("table", { class: "runs" }, head, el("tbody", {}, body)), more,
     !runs.length && quiet("No run fits these filters."));
 }
 
@@ -102,13 +103,13 @@ function runRow(context, recipe, inside = false) {
   const state = recipe.status === "finished" ? null : el("span", { class: "state " + statusClass(recipe.status) }, recipe.status);
   return el("tr", { class: [isBaseline(recipe) && "baseline", inside && "inside", context.chosen.has(key) && "chosen"].filter(Boolean).join(" ") },
     el("th", { scope: "row", class: "first" }, el("div", { class: "run" },
-      el("input", { type: "checkbox", checked: context.chosen.has(key), key: "pick:" + key, "aria-label": "Choose " + recipe.label,
-        on: { change: (e) => toggleRun(key, e.target.checked) } }),
+      el("label", { class: "pick" }, el("input", { type: "checkbox", checked: context.chosen.has(key), key: "pick:" + key,
+        "aria-label": "Choose " + recipe.label, on: { change: (e) => toggleRun(key, e.target.checked) } })),
       last ? link(recipe.label, { view: "tree", node: last }, { class: "name", key: "run:" + key }) : el("span", { class: "name" }, recipe.label), state)),
     context.seeds && el("td", {}, plain(recipe.seed)),
     context.fields.map((field) => el("td", {}, isBaseline(recipe) && recipe.fields[field] === undefined ? "" : plain(recipe.fields[field]))),
     context.columns.map((column) => el("td", { class: [best.has(column.name) && "best", context.starts.has(column.name) && "starts"].filter(Boolean).join(" ") },
-      number(recipe.values[column.name], column.digits, signed(column)))));
+      cellText(recipe.values[column.name], column))));
 }
 
 function groupRows(context, group) {

@@ -44,7 +44,7 @@ function statusLegend(sweep) {
     el("li", {}, el("span", { class: "patch " + name, "aria-hidden": "true" }), `${name} ${count(n)}`)));
 }
 
-function treeFigure(sweep, key) {
+function treeFigure(sweep, key, tallest = 620) {
   if (!sweep.nodes.length) return quiet("No node yet.");
   const entries = treeOrder(sweep);
   let leaves = 0;
@@ -58,37 +58,44 @@ function treeFigure(sweep, key) {
     const spans = entry.children.map((child) => place.get(child));
     place.set(entry, [Math.min(...spans.map(([a]) => a)), Math.max(...spans.map(([, b]) => b))]);
   }
-  const height = Math.min(Math.max(leaves * 30, 90), 620) + 56;
+  const height = Math.min(Math.max(leaves * 30, 90), tallest) + 56;
   const gap = Math.min(0.14, (leaves / (height - 56)) * 3);
   const bar = (list, start, end, colour, extra) => ({
     type: "bar", orientation: "h", base: list.map(start), x: list.map((e) => end(e) - start(e)),
     y: list.map((e) => (place.get(e)[0] + place.get(e)[1]) / 2), width: list.map((e) => place.get(e)[1] - place.get(e)[0] - gap),
-    customdata: list.map((e) => e.node.name), marker: { color: colour, line: { width: list.map((e) => (e.node.name === state.node ? 2.5 : 0)), color: tone("ink") } }, ...extra,
+    customdata: list.map((e) => e.node.name), marker: { color: colour, line: { width: 0 } }, ...extra,
   });
   const first = (entry) => entry.node.first_step;
   const traces = STATUSES.map(([status]) => {
     const list = entries.filter((entry) => statusClass(entry.node.status) === status);
-    return bar(list, first, (e) => e.node.last_step, tone(status + "-fill"), {
-      text: list.map(({ node }) => barText(node)), textposition: "inside", insidetextanchor: "start", textfont: { color: tone("ink"), size: 12 },
-      hovertext: list.map(({ node }) => hoverText(node)), hoverinfo: "text",
-    });
+    return bar(list, first, (e) => e.node.last_step, tone(status + "-fill"), { hovertext: list.map(({ node }) => hoverText(node)), hoverinfo: "text" });
   });
-  const running = entries.filter((entry) => statusClass(entry.node.status) !== "finished" && entry.node.step > entry.node.first_step);
-  const done = bar(running, first, (e) => e.node.step, tone("training-done"), { hoverinfo: "skip" });
-  const layout = {
-    barmode: "overlay", bargap: 0, uniformtext: { mode: "hide", minsize: 11 }, margin: { l: 8, r: 8, t: 4, b: 46 },
-    xaxis: axis("steps", { rangemode: "tozero" }), yaxis: { visible: false, range: [leaves, 0], fixedrange: leaves < 60 },
-  };
-  const place2 = figure(key, `Tree of ${plural(sweep.nodes.length, "node")}; the list below says the same`, height, [...traces, done], layout);
-  if (!place2.clicks) {
-    place2.clicks = true;
-    queueMicrotask(() => place2.on && place2.on("plotly_click", (event) => go({ view: "tree", node: event.points[0].customdata }, true)));
+  for (const status of ["training", "failed", "held"]) {
+    const list = entries.filter(({ node }) => statusClass(node.status) === status && node.step > node.first_step);
+    traces.push(bar(list, first, (e) => e.node.step, tone(status + "-done"), { hoverinfo: "skip" }));
   }
-  place2.classList.add("clickable");
-  return place2;
+  // Words stand above the colours, where a bar is high enough for them.
+  const worded = entries.filter((e) => (place.get(e)[1] - place.get(e)[0]) * (height - 56) >= 12 * leaves || e.node.name === state.node);
+  const words = bar(worded, first, (e) => e.node.last_step, "rgba(0,0,0,0)", {
+    text: worded.map(({ node }) => " " + barText(node)), textposition: "inside", insidetextanchor: "start", textfont: { color: tone("ink"), size: 12 },
+    hovertext: worded.map(({ node }) => hoverText(node)), hoverinfo: "text",
+  });
+  words.marker.line = { width: worded.map((e) => (e.node.name === state.node ? 2.5 : 0)), color: tone("ink") };
+  const layout = {
+    barmode: "overlay", bargap: 0, uniformtext: { mode: "hide", minsize: 11 }, margin: { l: 6, r: 18, t: 4, b: 46 },
+    xaxis: axis("steps", { range: [0, Math.max(...entries.map((e) => e.node.last_step))], tickformat: "," }), yaxis: { visible: false, range: [leaves, 0], fixedrange: leaves < 60 },
+  };
+  const drawn = figure(key, `Tree of ${plural(sweep.nodes.length, "node")}; the list below says the same`, height, [...traces, words], layout);
+  if (!drawn.clicks) {
+    drawn.clicks = true;
+    queueMicrotask(() => drawn.on && drawn.on("plotly_click", (event) => showNode(event.points[0].customdata)));
+  }
+  drawn.classList.add("clickable");
+  return drawn;
 }
 
 function barText(node) {
+  if (innerWidth < 640) return `${statusSign(node.status)} ${safe(node.stage)}`;
   const shared = node.recipes.length > 1 ? `  ·  ${node.recipes.length} runs` : node.recipes.length ? `  ·  ${safe(node.recipes[0])}` : "";
   return `${statusSign(node.status)} ${safe(node.stage)}${shared}`;
 }
@@ -129,8 +136,9 @@ function treeList(sweep) {
   });
   if (!shown.length) return quiet("No node fits.");
   const current = shown.some((entry) => entry.node.name === state.node) ? state.node : shown[0].node.name;
+  const [rows, more] = firstRows("nodes", shown, shown.findIndex((entry) => entry.node.name === current) + 20);
   return el("div", { class: "scroll tall", key: "tree-scroll" },
-    el("ul", { class: "tree", role: "tree", "aria-label": "Nodes", on: { keydown: moveInTree } }, shown.map((entry) => treeRow(entry, filters, current))));
+    el("ul", { class: "tree", role: "tree", "aria-label": "Nodes", on: { keydown: moveInTree } }, rows.map((entry) => treeRow(entry, filters, current))), more);
 }
 
 function treeRow({ node, level, children }, flat, current) {
@@ -140,7 +148,7 @@ function treeRow({ node, level, children }, flat, current) {
   const row = el("li", {
     role: "treeitem", "aria-level": String(flat ? 1 : level), "aria-selected": String(node.name === state.node), key: "node:" + node.name,
     "aria-expanded": branches ? String(!folded.has(node.name)) : null, tabindex: node.name === current ? "0" : "-1", class: statusClass(node.status),
-    on: { click: (e) => (e.target.classList.contains("twist") ? fold(node.name) : go({ node: node.name }, true)) },
+    on: { click: (e) => (e.target.classList.contains("twist") ? fold(node.name) : showNode(node.name)) },
   },
     el("span", { class: "twist", "aria-hidden": "true" }, branches ? (folded.has(node.name) ? "▸" : "▾") : ""),
     el("span", { class: "sign " + statusClass(node.status), title: node.status }, statusSign(node.status), el("span", { class: "unseen" }, node.status)),
@@ -157,6 +165,14 @@ function bar(share, text) {
   const inner = el("span", {});
   inner.style.width = percent + "%";
   return el("span", { class: "bar", role: "progressbar", "aria-valuenow": String(Math.round(percent)), "aria-valuemin": "0", "aria-valuemax": "100", "aria-label": text, title: text }, inner);
+}
+
+function showNode(name) {
+  go({ view: "tree", node: name }, true);
+  const panel = document.querySelector(".node");
+  if (!panel) return;
+  if (innerWidth < 1040) panel.scrollIntoView({ block: "start" });
+  tell(`${panel.querySelector("h2").textContent} is shown.`);
 }
 
 function fold(name) {
@@ -177,7 +193,7 @@ function moveInTree(event) {
     ArrowDown: () => to(at + 1), ArrowUp: () => to(at - 1), Home: () => to(0), End: () => to(rows.length - 1),
     ArrowRight: () => (open === "false" ? fold(name) : open && to(at + 1)),
     ArrowLeft: () => (open === "true" ? fold(name) : to(rows.slice(0, at).findLastIndex((row) => Number(row.getAttribute("aria-level")) < level))),
-    Enter: () => go({ node: name }, true), " ": () => go({ node: name }, true),
+    Enter: () => showNode(name), " ": () => showNode(name),
   };
   if (!acts[event.key]) return;
   event.preventDefault();

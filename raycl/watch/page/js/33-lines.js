@@ -13,7 +13,7 @@ function runsToShow() {
   const value = (recipe) => (column && finite(recipe.values[column.name]) ? recipe.values[column.name] * (column.better === 1 ? -1 : 1) : Infinity);
   const running = new Set(sweep.nodes.filter((node) => statusClass(node.status) === "training").flatMap((node) => node.recipes));
   const swept = sweep.recipes.filter((recipe) => !isBaseline(recipe)).sort((a, b) => running.has(b.label) - running.has(a.label) || value(a) - value(b));
-  const settings = new Set(swept.map((recipe) => recipe.setting || recipe.label).slice(0, Infinity));
+  const settings = new Set(swept.map((recipe) => recipe.setting || recipe.label));
   const first = new Set([...settings].slice(0, MOST_LINES - 2));
   const union = sweep.recipes.filter((recipe) => recipe.kind === "union");
   return [...swept.filter((recipe) => first.has(recipe.setting || recipe.label)), ...union].map((recipe) => ({ sweep, recipe }));
@@ -73,7 +73,7 @@ function lineTraces(line, measure, xUnit, share) {
   const perStep = xUnit === "tokens" ? tokensPerStep(line.sweep, line.runs[0]) : 1;
   if (!perStep) return [];
   const base = curves.reduce((one, other) => (other.steps.length > one.steps.length ? other : one));
-  const rows = base.steps.map((step) => meanAndSpread(curves.map((one) => (one === base ? one.values[base.steps.indexOf(step)] : at(one, step)))));
+  const rows = base.steps.map((step, i) => meanAndSpread(curves.map((one) => (one === base ? one.values[i] : at(one, step)))));
   const x = base.steps.map((step) => step * perStep);
   const y = smooth(curves.length > 1 ? rows.map((row) => row.mean) : base.values, share);
   const sparse = measure.startsWith("validation/") && x.length <= 40;
@@ -125,8 +125,8 @@ function lineFigures(runs, keep, key) {
     const smoothing = measure === "learning_rate" || measure.startsWith("rows/") ? 0 : Number(state.smooth || 0);
     const traces = lines.flatMap((line) => lineTraces(line, measure, xUnit, smoothing));
     const layout = {
-      xaxis: axis(xUnit, { tickformat: xUnit === "tokens" ? "~s" : "," , exponentformat: "SI" }), shapes: handOffs(runs, xUnit), margin: { l: 60, r: 12, t: 8, b: 46 },
-      yaxis: axis(unit, { type: state.scale === "log" ? "log" : "linear", exponentformat: measure === "learning_rate" ? "e" : "SI", rangemode: measure === "learning_rate" || measure === "tokens_per_second" ? "tozero" : "normal", ...(state.scale === "log" ? { nticks: 6, dtick: undefined, minor: {} } : {}) }),
+      xaxis: axis(xUnit, { tickformat: xUnit === "tokens" ? "~s" : ",", exponentformat: "SI" }), shapes: handOffs(runs, xUnit), margin: { l: 60, r: 12, t: 8, b: 46 },
+      yaxis: axis(unit, { type: state.scale === "log" ? "log" : "linear", tickformat: measure === "learning_rate" ? "~e" : "", rangemode: measure === "learning_rate" || measure === "tokens_per_second" ? "tozero" : "normal" }),
     };
     return el("figure", {}, el("figcaption", {}, el("h3", {}, title)), figure(`${key}:${measure}`, `${title} over ${xUnit}, ${plural(lines.length, "line")}`, 290, traces, layout));
   }));

@@ -30,7 +30,7 @@ function compareTable(runs) {
     const [mine, theirs] = [recipe.values[column.name], first.values[column.name]];
     const gap = finite(mine) && finite(theirs) && recipe !== first ? mine - theirs : null;
     const good = gap === null || !column.better || Math.abs(gap) < 0.5 * 10 ** -column.digits ? "" : gap * column.better > 0 ? "better" : "worse";
-    return el("td", {}, number(mine, column.digits, signed(column)), gap !== null && el("small", { class: "gap " + good }, ` ${number(gap, column.digits, true)}`),
+    return el("td", {}, cellText(mine, column), gap !== null && el("small", { class: "gap " + good }, ` ${number(gap, column.digits, true)}`),
       good && el("span", { class: "unseen" }, " " + good));
   };
   return [

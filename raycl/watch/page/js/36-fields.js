@@ -24,7 +24,7 @@ function fieldSection(sweep, runs, fields, measures, measure) {
   const names = fields.map((field) => [field, fieldName(field)]);
   const draw = { lines: () => fieldLines(sweep, runs, one, measures), map: () => fieldMap(runs, [one, two], measure), parallel: () => fieldParallel(runs, fields, measure) };
   return section("Fields",
-    el("div", { class: "toolbar" },
+    fields.length > 1 && el("div", { class: "toolbar" },
       kinds.length > 1 && el("div", { class: "field" }, el("span", {}, "Figure"), choice("Figure", kinds, kind, (figure) => go({ figure }))),
       kind !== "lines" && select("Measure", measureOptions(measures), measure.name, (name) => go({ measure: name })),
       kind !== "parallel" && fields.length > 1 && select(kind === "map" ? "Across" : "Field", names, one, (field) => go({ one: field })),
@@ -63,7 +63,13 @@ const colourBar = (column) => ({ title: { text: column.unit || "", font: { color
 
 function fieldMap(runs, [one, two], column) {
   const [across, down] = [valuesOf(runs, one), valuesOf(runs, two)];
-  const cells = down.map((y) => across.map((x) => meanAndSpread(runs.filter((r) => plain(r.fields[one]) === plain(x) && plain(r.fields[two]) === plain(y)).map((r) => r.values[column.name]))));
+  const place = (x, y) => JSON.stringify([plain(x), plain(y)]);
+  const inCell = new Map();
+  for (const recipe of runs) {
+    const name = place(recipe.fields[one], recipe.fields[two]);
+    inCell.set(name, [...(inCell.get(name) || []), recipe.values[column.name]]);
+  }
+  const cells = down.map((y) => across.map((x) => meanAndSpread(inCell.get(place(x, y)) || [])));
   const small = across.length * down.length <= 120;
   const trace = {
     type: "heatmap", x: across.map(plain), y: down.map(plain), z: cells.map((row) => row.map((cell) => cell.mean)), ...scaleFor(column), xgap: 3, ygap: 3,
@@ -90,7 +96,8 @@ function fieldParallel(runs, fields, column) {
     const place = one.values.findIndex((value) => plain(value) === plain(one.of(recipe)));
     return place < 0 ? null : one.values.length > 1 ? place / (one.values.length - 1) : 0.5;
   };
-  const colour = (value) => viridis(high > low ? (column.better === 1 ? value - low : high - value) / (high - low) : 0.5);
+  const lift = (share) => (dark() ? 0.3 + 0.7 * share : 0.93 * share); // the far end of the scale is the page's own colour
+  const colour = (value) => viridis(lift(high > low ? (column.better === 1 ? value - low : high - value) / (high - low) : 0.5));
   const worstFirst = [...known].sort((a, b) => (column.better === 1 ? 1 : -1) * (a.values[column.name] - b.values[column.name]));
   const traces = worstFirst.map((recipe, place) => ({
     type: "scatter", mode: "lines", x: axes.map((_, i) => i), y: axes.map((one) => height(one, recipe)), opacity: place >= worstFirst.length - 5 ? 1 : 0.55,

@@ -19,10 +19,10 @@ function paretoSection(sweep, measures) {
   const traces = [
     points(rest.filter((r) => !isBaseline(r)), { marker: { size: 8, color: tone("rest"), line: { width: 0 } } }),
     points(rest.filter(isBaseline), { marker: { size: 10, symbol: "diamond-open", color: tone("quiet") } }),
-    points(front, { mode: front.length <= 12 ? "lines+markers+text" : "lines+markers", textposition: "top right", textfont: { size: 12, color: tone("ink") }, cliponaxis: false, marker: { size: 10, color: lineTone(0), symbol: front.map((r) => (isBaseline(r) ? "diamond" : "circle")) }, line: { color: lineTone(0), width: 1.5, dash: "dot" } }),
+    points(front, { mode: front.length <= 7 && innerWidth > 700 ? "lines+markers+text" : "lines+markers", textposition: front.map((_, place) => (place > front.length / 2 ? "top left" : "top right")), textfont: { size: 12, color: tone("ink") }, cliponaxis: false, marker: { size: 10, color: lineTone(0), symbol: front.map((r) => (isBaseline(r) ? "diamond" : "circle")) }, line: { color: lineTone(0), width: 1.5, dash: "dot" } }),
   ];
   if (own.size) traces.push(points(runs.filter((r) => own.has(r.label)), { hoverinfo: "skip", hovertemplate: undefined, marker: { size: 18, symbol: "circle-open", color: lineTone(1), line: { width: 2 } } }));
-  const layout = { xaxis: axis(measureUnit(across)), yaxis: axis(measureUnit(up)), margin: { l: 64, r: 90, t: 24, b: 52 } };
+  const layout = { xaxis: axis(measureUnit(across)), yaxis: axis(measureUnit(up)), margin: { l: 64, r: 20, t: 24, b: 52 } };
   const patch = (name, text) => el("li", {}, el("span", { class: "dot " + name, "aria-hidden": "true" }), text);
   return section("Trade-off",
     el("div", { class: "toolbar" }, select("Across", measureOptions(judged), across.name, (name) => go({ across: name, up: up.name === name ? across.name : up.name })),
@@ -35,9 +35,7 @@ function paretoSection(sweep, measures) {
 
 function paretoFront(runs, across, up) {
   const cost = (recipe, column) => -column.better * recipe.values[column.name]; // the lower, the better
-  const beats = (one, other) => {
-    const gaps = [across, up].map((column) => cost(one, column) - cost(other, column));
-    return gaps.every((gap) => gap <= 0) && gaps.some((gap) => gap < 0);
-  };
-  return new Set(runs.filter((recipe) => !runs.some((other) => beats(other, recipe))));
+  const points = runs.map((recipe) => [cost(recipe, across), cost(recipe, up), recipe]);
+  const beats = ([a, b], [c, d]) => a <= c && b <= d && (a < c || b < d);
+  return new Set(points.filter((point) => !points.some((other) => beats(other, point))).map(([, , recipe]) => recipe));
 }

@@ -39,7 +39,7 @@ function head() {
 }
 
 function liveness() {
-  if (gone) return el("span", { class: "live gone" }, `The server does not answer since ${gone.toLocaleTimeString("en-GB")}; shown is what was known.`);
+  if (gone) return el("span", { class: "live gone" }, `${refused ? "The server refuses: " + refused + "," : "The server does not answer"} since ${gone.toLocaleTimeString("en-GB")}; shown is what was known.`);
   if (live) return el("span", { class: "live" + (data.live ? " on" : "") }, data.live ? "training now" : "nothing trains");
   return el("span", { class: "live" }, "as of " + clock(data.read_at));
 }
@@ -69,7 +69,7 @@ function refresh() {
 function show() {
   const main = document.getElementById("main");
   if (!data) {
-    main.replaceChildren(quiet(gone ? "The server does not answer yet." : "Reading the storage …"));
+    main.replaceChildren(quiet(gone ? refused || "The server does not answer yet." : "Reading the storage …"));
     return;
   }
   const kept = keepPlace();
