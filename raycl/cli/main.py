@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from raycl.cli import (
     branch,
+    dashboard,
     export,
     extend,
     generate,
@@ -81,6 +82,7 @@ for _command in (
     sweep.sweep,
     sweep.status,
     sweep.report,
+    dashboard.dashboard,
     steering.pause,
     steering.stop,
     steering.resume,

@@ -34,7 +34,9 @@ from raycl.sweep.trial import TITLE, TrialTask, run_trial, trial_resources
 from raycl.sweep.tune_callback import Progress, Stopped
 from raycl.sweep.tune_scheduler import LiveTrials
 from raycl.sweep.tune_searcher import NodeSearcher
+from raycl.sweep.watched import watched_tree
 from raycl.sweep.worker import Train
+from raycl.watch.progress import TreeProgress
 
 MAX_FAILURES = 3
 WAIT_SECONDS = 1.0
@@ -59,6 +61,8 @@ class TrialSettings:
     folder: str | None = None
     """Folder for the files of trackers; None: a folder that is removed at the end."""
     trackers: tuple[str, ...] = DEFAULT
+    watched: TreeProgress | None = None
+    """Learns how far the tree is, for those who are told of it; None: nobody asks."""
     train: Train | None = None
     """A function that takes the place of the training loop, in tests; None: the loop itself."""
 
@@ -112,7 +116,8 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
     left = [node for node in tree.nodes if node.name not in set(done)]
     refuse_what_never_fits(left, options.needs, cluster_capacity(options.needs))
     with ExitStack() as stack:
-        job = SweepJob(tree, tuple(done), storage, options, on_event, trials.max_failures)
+        watched = trials.watched or watched_tree(tree, done)
+        job = SweepJob(tree, tuple(done), storage, options, on_event, trials.max_failures, watched)
         running = stack.enter_context(running_sweep(job, growth, trials.sweeps))
         stack.push(release_at_end)
         stack.enter_context(_quiet_environment())

@@ -19,7 +19,7 @@ from raycl.data.ray_stream import input_error_in
 from raycl.plan.cost import memory_per_worker
 from raycl.plan.tree import Node
 from raycl.sweep.ending import Ending
-from raycl.sweep.events import Kind, SweepEvent, node_label
+from raycl.sweep.events import THEIRS, Kind, SweepEvent, node_label
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases
 from raycl.sweep.steering.obey import Steering
@@ -30,7 +30,6 @@ from raycl.units import format_memory
 
 METRICS_SECONDS = 10.0
 """Between two events with metrics of one node."""
-_THEIRS = "another sweep trains it"
 _LEFT = "what it has trained is in storage, and what it held is free"
 _NOT_STARTED = "its workers have not started yet; the cluster may have no room"
 _TOLD = (
@@ -74,7 +73,10 @@ class Progress(tune.Callback):
         self._try_again, self._leases = try_again, leases
         self.ending = Ending()
         self._memory_kills = memory_kills()
-        self._told: dict[str, float] = {}
+        self._told: dict[str, tuple[float, float]] = {}
+        """When metrics of each node were last told, and of which step."""
+        self.on_report: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
+        """Hears all numbers of every report of a trial, with the name of its node."""
         self._started: set[str] = set()
         self._saved: dict[str, int] = {}
         """The steps of the state that each node has written which was left."""
@@ -100,7 +102,7 @@ class Progress(tune.Callback):
         for name, node in waiting.items():
             theirs = name in self._frontier.theirs and name not in held
             if theirs and node.parent not in waiting:
-                self._tell("waiting", name, reason=_THEIRS)
+                self._tell("waiting", name, reason=THEIRS)
 
     def obey(self) -> None:
         """Carry out what people have asked of nodes since the last time, and tell it."""
@@ -148,23 +150,26 @@ class Progress(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Metrics are told now and then."""
+        """Metrics are told now and then, those of one step once."""
+        name = _node(trial)
         if result.get(WAITING):
-            self._tell("waiting", _node(trial), reason=_NOT_STARTED)
+            self._tell("waiting", name, reason=_NOT_STARTED)
         if SAVED in result:
-            self._saved[_node(trial)] = int(result[SAVED])
+            self._saved[name] = int(result[SAVED])
+        self.on_report(name, result)
         metrics = _told(result)
-        last, now = self._told.get(trial.trial_id, 0.0), time.monotonic()
-        if "loss" in metrics and now - last >= METRICS_SECONDS:
-            self._told[trial.trial_id] = now
-            self._tell("metrics", _node(trial), metrics=metrics)
+        now, step = time.monotonic(), metrics.get("step", 0.0)
+        last, last_step = self._told.get(name, (-math.inf, -1.0))
+        if "loss" in metrics and now - last >= METRICS_SECONDS and step != last_step:
+            self._told[name] = now, step
+            self._tell("metrics", name, metrics=metrics)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The node is done, or its trial has said why it cannot be."""
         result, name = trial.last_result or {}, self._ended(trial)
         if result.get(ELSEWHERE):
             self._frontier.put_back(name)
-            self._tell("waiting", name, reason=_THEIRS)
+            self._tell("waiting", name, reason=THEIRS)
         elif result.get(LEFT) and self._steering is not None:
             self._steering.left(name)
             self.ending.left(name, self._saved.get(name))
@@ -175,7 +180,7 @@ class Progress(tune.Callback):
             self._frontier.complete(name)
             if self._steering is not None:
                 self._steering.finished(name)
-            self._tell("finished", name)
+            self._tell("finished", name, metrics=_told(result))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial died; its node waits for another one, or is lost."""

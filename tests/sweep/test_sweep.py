@@ -23,6 +23,7 @@ from raycl.storage import Storage
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.retry_policy import NodeFailures
+from raycl.watch.live import find_live
 from tests.helpers import fake_loops, fakes
 from tests.helpers.paths import ROOT
 
@@ -305,6 +306,12 @@ def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path:
     assert pids["h"] == pids["c"]  # the workers of one node train the next one
     assert [event.node for event in events if event.kind == "finished"] == list(outcome.finished)
     assert [event.node for event in events if event.kind == "retried"] == ["c"]
+    told = [(event.node, event.metrics["step"]) for event in events if event.kind == "metrics"]
+    assert len(told) == len(set(told)) > 0  # each step of a node once
+    live = {name: find_live(storage, name) for name in "abcdefghij"}
+    assert {record.status for record in live.values() if record} == {"finished"}
+    log = [line.kind for line in live["c"].log] if live["c"] else []
+    assert log == ["started", "retried", "started", "finished"]
     assert_nothing_is_held()
     traced = {file.parent.name[0] for file in folder.glob("*/events.out.tfevents*")}
     assert traced == set("abcdefghij")
