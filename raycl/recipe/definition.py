@@ -244,7 +244,7 @@ def trainings(
     Without a resolution, recipes that start from a checkpoint are refused.
     """
     _check_validation(definition, facts)
-    resolver, steps = Resolver(facts, resolution), 0
+    resolver, steps = Resolver(facts, resolution, definition.recipe.counted_validation), 0
     made = {}
     for variant in definition.variants:
         where = f"{definition.where} ({variant.label})"
@@ -277,8 +277,10 @@ def check_bindings(storage: Storage, manifests: Mapping[str, Manifest]) -> None:
 
 
 def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) -> None:
+    if not definition.recipe.validation.is_counted:
+        return  # of a corpus with fewer rows all are taken
     recipes = [definition.recipe, *(variant.recipe for variant in definition.variants)]
-    wanted = max(recipe.validation.of_each(len(recipe.corpora)).rows for recipe in recipes)
+    wanted = max(recipe.counted_validation.rows for recipe in recipes)
     for name, entry in facts.items():
         if entry.validation_rows < wanted:
             raise InputError(

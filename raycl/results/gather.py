@@ -21,6 +21,7 @@ from raycl.results.gather_merge_search import with_merge_search
 from raycl.results.gather_merges import with_merges
 from raycl.results.one_yardstick import OnRows, on_more_rows, on_one_number_of_rows
 from raycl.results.outcome import INCOMPLETE, BranchFact, RecipeOutcome
+from raycl.results.row_losses import with_row_losses
 from raycl.results.stage_facts import stage_facts
 from raycl.results.stored_states import StoredStates
 from raycl.results.validation_rows import ValidationRows, joined, rows_of
@@ -47,7 +48,7 @@ def gather_of_seed(
 ) -> list[RecipeOutcome]:
     """See `gather`; of recipes that have one seed, and with the names that corpora have here."""
     recipe = sweep.definition.recipe
-    asked = recipe.validation.of_each(len(recipe.corpora)).rows
+    asked = recipe.counted_validation.rows
     storage = shlex.quote(states.storage.url)
     command = f"raycl evaluate --storage {storage} --sweep {sweep.name} --rows"
     outcomes, rows = on_one_number_of_rows(
@@ -59,7 +60,8 @@ def gather_of_seed(
     wanted = rows_of(sweep.facts, rows)
     outcomes = with_merges(outcomes, sweep.merges, states, wanted)
     outcomes = with_merge_search(outcomes, sweep, states, wanted)
-    return with_starts(sweep, on_more_rows(outcomes, rows, sweep.facts, states.losses, command))
+    outcomes = on_more_rows(outcomes, rows, sweep.facts, states.losses, command)
+    return with_starts(sweep, with_row_losses(outcomes, states, sweep.facts))
 
 
 def _on_rows(

@@ -51,7 +51,9 @@ from raycl.sweep.prepare_corpora import (
 from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.results import SweepResult, write_all
 from raycl.sweep.search import SearchRun
+from raycl.sweep.teller import teller_of
 from raycl.sweep.vocabulary import vocabulary_growth
+from raycl.sweep.watched import watched_tree
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.train.inspection.token_notes import token_notes
 
@@ -284,18 +286,24 @@ def _train(
     # at that moment.
     from raycl.sweep.driver import TrialSettings, run_sweep
 
-    outcome = run_sweep(
-        plan.to_train,
-        storage,
-        options,
-        existing=plan.stored.finished,
-        on_event=lambda event: report(str(event)),
-        trials=TrialSettings(
-            sweeps=tuple(planned.name for planned in plan.sweeps),
-            folder=_tracker_folder(plan, storage),
-        ),
-        growth=growth,
-    )
+    teller, watched = teller_of(report), watched_tree(plan.tree, plan.stored.finished)
+    teller.begin(watched)
+    try:
+        outcome = run_sweep(
+            plan.to_train,
+            storage,
+            options,
+            existing=plan.stored.finished,
+            on_event=teller.event,
+            trials=TrialSettings(
+                sweeps=tuple(planned.name for planned in plan.sweeps),
+                folder=_tracker_folder(plan, storage),
+                watched=watched,
+            ),
+            growth=growth,
+        )
+    finally:
+        teller.end()
     return dict(outcome.failed)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from raycl.data import corpora
+from raycl.data.few_held_out import few_held_out
 from raycl.data.manifest import Manifest, has_manifest, load_manifest
 from raycl.data.prepare import (
     CorpusSpec,
@@ -282,7 +283,7 @@ def prepare_all(
         counted = recorded(manifest)
         if counted.bytes:
             report(f"corpus {name}: {described(counted)}, as in {counted.example!r}")
-        for sentence in (*told(manifest), *sentences(manifest)):
+        for sentence in (*told(manifest), *sentences(manifest), *few_held_out([manifest])):
             report(sentence)
     old = without_hashes(manifests)
     if old and len(manifests) > 1:

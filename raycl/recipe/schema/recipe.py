@@ -258,6 +258,12 @@ class Recipe(Configuration):
         )
 
     @property
+    def counted_validation(self) -> Validation:
+        """The validation with the rows of each corpus, where the recipe leaves them open too."""
+        corpora = max(1, len(self.corpora))
+        return self.validation.of_each(corpora, self.sequence_length, self.rows_per_step)
+
+    @property
     def rows_per_step(self) -> int:
         """The global batch in rows."""
         if isinstance(self.global_batch, int):
