@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -21,6 +22,11 @@ was measured."""
 STANDARD_ERROR = 0.01
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """The number in the class is for trainings without a recipe: a recipe's depends on it."""
+    schema.pop("default", None)
+
+
 class Validation(Configuration):
     """The same rows of every corpus, every time."""
 
@@ -30,6 +36,7 @@ class Validation(Configuration):
         gt=0,
         description="rows per corpus; where neither `rows` nor `total_rows` is given, as many as "
         "`standard_error` needs",
+        json_schema_extra=_without_default,
     )
     total_rows: Count | None = Field(
         default=None, gt=0, description="rows of all corpora together, in place of `rows`"
