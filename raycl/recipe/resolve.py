@@ -95,7 +95,9 @@ class Resolver:
             stages = self._resolved_stages(recipe, branch)
         execution = _resolved(recipe.execution, self._resolution.device)
         initial = _initial_state(recipe, model, execution.precision)
-        chain = Chain(initial, stages, self._fingerprints, recipe.sequence_length)
+        own = recipe.corpora  # those of the other seeds of a sweep are not this recipe's
+        fingerprints = {n: print_ for n, print_ in self._fingerprints.items() if n in own}
+        chain = Chain(initial, stages, fingerprints, recipe.sequence_length)
         return Training(
             chain=chain,
             start=0,
@@ -104,7 +106,7 @@ class Resolver:
             optimizer=recipe.optimizer,
             seed=recipe.seed,
             sequence_length=recipe.sequence_length,
-            corpora=self._folders,
+            corpora={name: folder for name, folder in self._folders.items() if name in own},
             validation=self._validation_of(recipe),
             execution=execution,
             documents=recipe.documents,

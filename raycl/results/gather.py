@@ -16,6 +16,7 @@ from raycl.recipe.rungs import recipe_rungs
 from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.as_it_came import with_starts
 from raycl.results.at_rung import with_stops
+from raycl.results.by_seed import parts_by_seed, with_first_names
 from raycl.results.gather_merge_search import with_merge_search
 from raycl.results.gather_merges import with_merges
 from raycl.results.one_yardstick import OnRows, on_more_rows, on_one_number_of_rows
@@ -33,7 +34,19 @@ def gather(
 
     All losses on a corpus are on the same rows of it. `failed` are labels of recipes that failed.
     `states` may be shared by several sweeps of one storage, so that each state is read once.
+    Corpora of further seeds have the names that they have in the recipe file.
     """
+    return [
+        outcome
+        for part in parts_by_seed(sweep)
+        for outcome in with_first_names(part, gather_of_seed(part.sweep, states, failed))
+    ]
+
+
+def gather_of_seed(
+    sweep: PlannedSweep, states: StoredStates, failed: frozenset[str] = frozenset()
+) -> list[RecipeOutcome]:
+    """See `gather`; of recipes that have one seed, and with the names that corpora have here."""
     recipe = sweep.definition.recipe
     asked = recipe.counted_validation.rows
     storage = shlex.quote(states.storage.url)
@@ -102,6 +115,8 @@ def _outcome(
         arm=variant.arm,
         validation_rows=histories[-1].rows if histories else {},
         knows=variant.recipe.model.knows,
+        setting=variant.setting,
+        seed=variant.seed,
     )
     return OnRows(
         made,

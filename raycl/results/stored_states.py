@@ -35,6 +35,29 @@ class StoredStates:
             if self._records.get(name, ()) is None:
                 del self._records[name]
 
+    def are(self, names: Iterable[str]) -> None:
+        """Count exactly these among the storage's states, and read evaluations anew.
+
+        What is known of a state stays, since no state is ever changed.
+        """
+        gone = self._names.difference(names := frozenset(names))
+        self.know(names)
+        self._names, self._index = names, StateIndex(names)
+        for name in gone:
+            self._records.pop(name, None)
+        self._losses.clear()
+
+    def record(self, name: str) -> tuple[StateMark, pd.DataFrame] | None:
+        """The mark of a state and its lines of history as its training wrote them, or None.
+
+        The lines are those since the state before it. Raises InputError where they are damaged.
+        """
+        return self._read(name)
+
+    def has_read(self, name: str) -> bool:
+        """Whether `record` knows the state without a request."""
+        return self._records.get(name) is not None
+
     def holds(self, name: str) -> bool:
         """Whether it is one of the states."""
         return name in self._names

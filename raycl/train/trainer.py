@@ -17,7 +17,7 @@ from raycl.states.mark import StateMark, ValidationFacts
 from raycl.storage import Storage, layout
 from raycl.train.batch import ExpectedRows
 from raycl.train.borders import find_borders
-from raycl.train.cadence import saves_after, stays_after, validates_after
+from raycl.train.cadence import SaveClock, saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState
@@ -74,6 +74,7 @@ class Trainer:
     ) -> None:
         self._task, self._world, self._storage = task, world, storage
         self._began = time.time()
+        self._save_clock = SaveClock(task.execution.save_every)
         self._machine = machine_facts(world)
         restart_peak(world.device)
         share = share_of_batch(task.chain.global_batch, world)
@@ -103,7 +104,8 @@ class Trainer:
         facts = throughput(
             self.model, world, self._dtype, task.sequence_length, self._tokens_per_step
         )
-        return History(Exchange(world, task.optimizer.gradient_skip, asked), facts, lines)
+        exchange = Exchange(world, task.optimizer.gradient_skip, asked, self._save_clock.is_over)
+        return History(exchange, facts, lines)
 
     def _build(self, initialize: bool) -> LanguageModel:
         """The model, of which this rank holds its share; `initialize` gives it first weights."""
@@ -241,8 +243,8 @@ class Trainer:
         return validates_after(self._task, self.step)
 
     def save_due(self) -> bool:
-        """Whether to save now; see `saves_after`."""
-        return saves_after(self._task, self.step)
+        """Whether to save now; see `saves_after`. All ranks give the same answer."""
+        return saves_after(self._task, self.step) or self.history.saving
 
     def asked_to_leave(self) -> bool:
         """Whether a rank was asked to make room, as far as all ranks know."""
@@ -281,6 +283,8 @@ class Trainer:
             self._tables() if self._world.rank == 0 else {},
             kept=stays_after(self._task, self.step),
         )
+        self.history.saving = False
+        self._save_clock.restart()
         collect_in_pause()
         self.history.restart_clock()
         return True
