@@ -37,8 +37,9 @@ from raycl.states.completeness import missing_files
 from raycl.states.earlier import earlier_sentence
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
+from raycl.sweep.corpora_of_seeds import report_conflicts
 from raycl.sweep.description import write_description
-from raycl.sweep.events import SweepEvent, node_label
+from raycl.sweep.events import node_label
 from raycl.sweep.merge_search import check_searches, search_merges
 from raycl.sweep.merges import check_partners, make_merges
 from raycl.sweep.new_tokens import make_extensions
@@ -47,13 +48,15 @@ from raycl.sweep.prepare_corpora import (
     check_corpora,
     prepare_all,
     ready_text,
-    report_conflicts,
 )
 from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.results import SweepResult, write_all
 from raycl.sweep.search import SearchRun
+from raycl.sweep.teller import teller_of
+from raycl.sweep.telling import Telling
 from raycl.sweep.tracking.registry import check_trackers_of
 from raycl.sweep.vocabulary import vocabulary_growth
+from raycl.sweep.watched import watched_tree
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.train.inspection.token_notes import token_notes
 
@@ -69,23 +72,6 @@ class Trained:
     """The plan, with the states that storage holds after the training."""
     failed: dict[str, str]
     """Reason by failed node or label of a merge; empty where all went well."""
-
-
-@dataclass(frozen=True)
-class _Telling:
-    """Who is told what happens to nodes: people, line by line, and a webhook."""
-
-    report: Report
-    notifier: Notifier | None
-
-    def begin(self, plan: SweepPlan, growth: RecipeGrowth | None) -> None:
-        if self.notifier is not None:
-            self.notifier.begin(plan, growth)
-
-    def event(self, event: SweepEvent) -> None:
-        self.report(str(event))
-        if self.notifier is not None:
-            self.notifier.event(event)
 
 
 @dataclass(frozen=True)
@@ -169,7 +155,8 @@ def train_sweeps(  # noqa: PLR0913 (all but two have a default that serves)
             _begin(plan, storage, watcher)
             growth = search.growth(plan)
             with search.measuring(options):
-                failed = _train(plan, storage, options, _Telling(report, notifier), growth)
+                telling = Telling(teller_of(report), notifier)
+                failed = _train(plan, storage, options, telling, growth)
             plan = search.grown(plan)
             failed |= search.not_scored
             failed |= make_merges(plan, storage, options, report)
@@ -237,7 +224,7 @@ def _ready(
     if plan.is_prepared:
         for name, manifest in plan.manifests.items():
             check_shards(storage, plan.facts[name].folder, manifest)
-        report_conflicts(storage, plan.manifests, report)
+        report_conflicts(storage, plan.manifests, report, material)
     else:
         where, own = plan.sweeps[0].definition.where, plan.resolution.own_tokenizer
         sources = ready_text(material, storage, where, report, own)
@@ -302,7 +289,7 @@ def _train(
     plan: SweepPlan,
     storage: Storage,
     options: ClusterOptions,
-    telling: _Telling,
+    telling: Telling,
     growth: RecipeGrowth | None,
 ) -> dict[str, str]:
     # Imported after the cluster has started: the driver imports Ray, which reads its environment
@@ -310,8 +297,11 @@ def _train(
     from raycl.sweep.driver import TrialSettings, run_sweep
     from raycl.sweep.tracking.opened import followed
 
-    telling.begin(plan, growth)
-    with followed(plan, storage, growth, telling.report) as following:
+    watched = watched_tree(plan.tree, plan.stored.finished)
+    with (
+        telling.following(plan, watched, growth),
+        followed(plan, storage, growth, telling.teller) as following,
+    ):
         outcome = run_sweep(
             plan.to_train,
             storage,
@@ -321,6 +311,7 @@ def _train(
             trials=TrialSettings(
                 sweeps=tuple(planned.name for planned in plan.sweeps),
                 callbacks=(following,),
+                watched=watched,
             ),
             growth=growth,
         )
