@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from raycl.plan.training import Training
 from raycl.recipe.definition import Definition
 from raycl.recipe.schema.notify import Notify, Occasion
 from raycl.recipe.sweep_plan import SweepPlan
@@ -32,6 +33,9 @@ class Notifier:
         self._growth: RecipeGrowth | None = None
         self._there: set[str] = set()
         """States of the tree that are in storage."""
+        self._ends: dict[str, list[str]] = {}
+        """Labels of recipes by their last state."""
+        self._known: set[str] = set()
         self._text_of_best = ""
 
     def begin(self, plan: SweepPlan, growth: RecipeGrowth | None) -> None:
@@ -39,8 +43,8 @@ class Notifier:
         self._plan, self._growth = plan, growth
         self._there = set(plan.stored.finished)
         if self._webhook is not None:
-            for label, training in plan.tree.recipes.items():
-                if training.chain.name(training.chain.steps) in self._there:
+            for state in self._there:
+                for label in self._ending_at(state):
                     self._compare(label, silent=True)
 
     def event(self, event: SweepEvent) -> None:
@@ -52,10 +56,8 @@ class Notifier:
             self._post("failure", text, node=event.node, reason=event.reason)
         elif event.kind == "finished" and self._plan is not None:
             self._there.add(event.node)
-            tree = self._growth.tree if self._growth else self._plan.tree
-            for label, training in tree.recipes.items():
-                if training.chain.name(training.chain.steps) == event.node:
-                    self._compare(label)
+            for label in self._ending_at(event.node):
+                self._compare(label)
 
     def ended(self, failed: Mapping[str, str]) -> None:
         """Post that the results are written; nothing where nothing was to be trained."""
@@ -77,6 +79,19 @@ class Notifier:
         if self._plan is not None:
             self._post("end", f"it has ended before its time: {reason}", reason=reason)
 
+    def _recipes(self) -> Mapping[str, Training]:
+        assert self._plan is not None
+        return (self._growth.tree if self._growth else self._plan.tree).recipes
+
+    def _ending_at(self, state: str) -> list[str]:
+        """Labels of the recipes whose last state this is, those that were added included."""
+        for label, training in self._recipes().items():
+            if label not in self._known:
+                self._known.add(label)
+                name = training.chain.name(training.chain.steps)
+                self._ends.setdefault(name, []).append(label)
+        return self._ends.get(state, [])
+
     def _compare(self, label: str, silent: bool = False) -> None:
         assert self._plan is not None
         (sweep,) = self._plan.sweeps
@@ -85,7 +100,7 @@ class Notifier:
         variant = next((each for each in variants if each.label == label), None)
         if variant is None or variant.kind in BASELINES or "best" not in self._wanted:
             return
-        training = (growth.tree if growth else self._plan.tree).recipes[label]
+        training = self._recipes()[label]
 
         def compare() -> Message | None:
             states = StoredStates(self._storage, there)
@@ -95,9 +110,9 @@ class Notifier:
             self._text_of_best = f" Best: {found.label}, {found.goal} {found.value:.4f}."
             before = "" if found.before is None else f", before {found.before:.4f}"
             text = f"best so far: {found.label}, {found.goal} {found.value:.4f}{before}"
-            numbers = {"value": found.value, "previous_best": found.before}
             if silent or "best" not in self._on:
                 return None
+            numbers = {"value": found.value, "previous_best": found.before}
             return self._message("best", text, recipe=label, measure=found.goal, **numbers)
 
         if self._webhook is not None:
