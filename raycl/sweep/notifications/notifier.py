@@ -31,19 +31,22 @@ class Notifier:
         self._best = BestSoFar(recipe.search.compared if recipe.search else None)
         self._plan: SweepPlan | None = None
         self._growth: RecipeGrowth | None = None
-        self._there: set[str] = set()
-        """States of the tree that are in storage."""
+        self._states: StoredStates | None = None
+        """What is in storage; once training has begun, the webhook's thread alone reads it."""
         self._ends: dict[str, list[str]] = {}
         """Labels of recipes by their last state."""
         self._known: set[str] = set()
+        self._new: list[str] = []
+        """States that were trained since a recipe was compared."""
         self._text_of_best = ""
 
     def begin(self, plan: SweepPlan, growth: RecipeGrowth | None) -> None:
         """Nodes are about to be trained. Recipes that ended before are compared, silently."""
         self._plan, self._growth = plan, growth
-        self._there = set(plan.stored.finished)
+        finished = frozenset(plan.stored.finished)
+        self._states = StoredStates(self._storage, finished)
         if self._webhook is not None:
-            for state in self._there:
+            for state in finished:
                 for label in self._ending_at(state):
                     self._compare(label, silent=True)
 
@@ -55,7 +58,7 @@ class Notifier:
             text = f"{event.label} has failed: {event.reason}"
             self._post("failure", text, node=event.node, reason=event.reason)
         elif event.kind == "finished" and self._plan is not None:
-            self._there.add(event.node)
+            self._new.append(event.node)
             for label in self._ending_at(event.node):
                 self._compare(label)
 
@@ -95,15 +98,17 @@ class Notifier:
     def _compare(self, label: str, silent: bool = False) -> None:
         assert self._plan is not None
         (sweep,) = self._plan.sweeps
-        growth, there = self._growth, frozenset(self._there)
+        growth, states = self._growth, self._states
+        assert states is not None
         variants = (growth.definition if growth else sweep.definition).variants
         variant = next((each for each in variants if each.label == label), None)
         if variant is None or variant.kind in BASELINES or "best" not in self._wanted:
             return
         training = self._recipes()[label]
+        new, self._new = self._new, []
 
         def compare() -> Message | None:
-            states = StoredStates(self._storage, there)
+            states.know(new)
             found = self._best.told(outcome_of(sweep, variant, training, states))
             if found is None:
                 return None
