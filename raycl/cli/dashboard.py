@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from raycl.dashboard.read import WatchedStorage
 
 
-def dashboard(  # noqa: PLR0913 (each is an option of the command)
+def dashboard(
     storage: Annotated[
         str,
         typer.Argument(
