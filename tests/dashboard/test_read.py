@@ -19,7 +19,7 @@ from raycl.sweep.leases import Leases
 from raycl.sweep.steering.record import write_failure, write_request
 from raycl.watch.contract import NodeLine
 from raycl.watch.live import Curve, LiveNode, LogLine, write_live
-from tests.helpers.finished_sweep import NAME, finished_sweep
+from tests.helpers.made_up_storage import NAME, made_up_storage
 from tests.helpers.s3_server import S3Server
 
 LISTINGS = len(FOLDERS)
@@ -27,8 +27,8 @@ LISTINGS = len(FOLDERS)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Storage:
-    """A small sweep that is trained, evaluated and reported."""
-    return finished_sweep(tmp_path_factory.mktemp("made"))
+    """A small sweep with its states and results."""
+    return made_up_storage(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_finished_sweep_is_read_once(storage: Storage) -> None:
     whole = watched.whole()
     curves = whole["curves"][sweep["nodes"][0]["name"]]
     assert curves["loss"][0] == [1, 2, 3, 4, 5, 6]
-    assert curves["validation/older"][0] == [0, 3, 6]
+    assert curves["validation/older"] == ([6], [4.0])
     json.dumps(whole, allow_nan=False)
     before = watched.storage.listed.requests
     assert watched.snapshot()["sweeps"] == first["sweeps"]

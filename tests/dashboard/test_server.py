@@ -24,8 +24,7 @@ from raycl.errors import InputError
 from raycl.states.mark import remove_state
 from raycl.storage import Storage
 from raycl.sweep.steering.record import find_request
-from tests.helpers.finished_sweep import finished_sweep
-from tests.helpers.sockets import free_port
+from tests.helpers.made_up_storage import made_up_storage
 
 Client = TestClient[Any, Any]
 SECRET = "a-token"
@@ -34,7 +33,7 @@ SECRET = "a-token"
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Storage:
     """A small sweep whose last node is to be trained."""
-    storage = finished_sweep(tmp_path_factory.mktemp("served"))
+    storage = made_up_storage(tmp_path_factory.mktemp("served"))
     remove_state(storage, node_names(storage)[-1])
     return storage
 
@@ -185,7 +184,7 @@ def test_a_port_that_is_taken_is_told() -> None:
 
 def test_the_command_waits_for_a_first_sweep_and_ends_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "raycl", "dashboard", str(tmp_path), "--steer"]
-    command += ["--port", str(free_port())]
+    command += ["--port", "0"]  # any free one
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
