@@ -62,6 +62,7 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     Example: `raycl sweep my.yaml --storage runs/my --gpus`
     """
     from raycl.cli.plan_view import print_plan
+    from raycl.cli.tellers import console_teller
     from raycl.recipe.definition import define
     from raycl.recipe.prices_file import store_prices
     from raycl.storage import Storage
@@ -83,7 +84,7 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
             parse_variables(variables or ()),
             queue_options(owner, priority, share),
         ),
-        report=lambda text: console.print(text, markup=False),
+        report=console_teller(console),
         on_plan=lambda made: print_plan(made, console, prepared=True),
     )
     _print_result(result, console)

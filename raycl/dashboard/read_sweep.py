@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pandas as pd
@@ -23,7 +23,7 @@ from raycl.results.table import read_results, results_table
 from raycl.storage import layout
 from raycl.sweep.description import check_names, merges_left
 from raycl.sweep.results import missing_parts, sweep_facts
-from raycl.sweep.watched import WatchedNodes, watched_nodes
+from raycl.sweep.watched_nodes import WatchedNodes, watched_nodes
 from raycl.watch.contract import NodeLine, SweepLine
 from raycl.watch.snapshot import SweepFacts, sweep_line
 

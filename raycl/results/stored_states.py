@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from raycl.errors import InputError
 from raycl.evaluation.store import Measured, read_losses
 from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
 from raycl.results.validation_rows import ValidatedHistory, ValidationRows, validated
 from raycl.states.history import read_history
 from raycl.states.mark import StateMark, read_mark
+from raycl.states.row_losses import RowLosses, RowsKey, read_evaluated_rows, read_state_rows
 from raycl.storage import Storage
 
 
@@ -93,6 +95,22 @@ class StoredStates:
         if name not in self._losses:
             self._losses[name] = read_losses(self.storage, name)
         return self._losses[name]
+
+    def row_losses(self, name: str) -> tuple[Mapping[RowsKey, RowLosses], str]:
+        """The losses of single rows of a state, and what is wrong with a file of them, or nothing.
+
+        What its training kept, and what `raycl evaluate` measured. Read anew with each call.
+        """
+        record = self._read(name)
+        if record is None:
+            return {}, ""
+        try:
+            found = read_state_rows(self.storage, record[0])
+            if self.losses(name):
+                found |= read_evaluated_rows(self.storage, name)
+        except InputError as error:
+            return {}, str(error)
+        return found, ""
 
     def _read(self, name: str) -> tuple[StateMark, pd.DataFrame] | None:
         """The mark and the verified history of a state; None where there is no such state."""

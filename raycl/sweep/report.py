@@ -13,7 +13,7 @@ from raycl.results.report.figures import draw_figures
 from raycl.results.stored_states import StoredStates
 from raycl.storage import Storage, layout
 from raycl.sweep.description import merges_left
-from raycl.sweep.watched import node_details, watched_nodes
+from raycl.sweep.node_watch import node_details, watched_nodes
 from raycl.watch.node_curves import MOST_POINTS_OF_A_FILE, thinned_to
 from raycl.watch.page.render import render
 from raycl.watch.snapshot import SweepFacts, snapshot, sweep_line
