@@ -20,6 +20,7 @@ from raycl.storage import Storage
 from raycl.sweep.steering.actions import ask
 from raycl.sweep.steering.names import stored_nodes
 from raycl.sweep.steering.record import Action
+from raycl.watch.contract import Snapshot
 from raycl.watch.page.render import render
 
 MOST_NAMES = 2000
@@ -63,9 +64,12 @@ class _Server:
     def __init__(self, watched: WatchedStorage, guard: Guard) -> None:
         self._watched, self._guard = watched, guard
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="raycl-dashboard")
-        self._latest = Latest(watched.snapshot, self._pool)
+        self._latest = Latest(self._read, self._pool)
         self._page = render(None)
         self._policy = page_policy(self._page)
+
+    def _read(self) -> Snapshot:
+        return {**self._watched.snapshot(), "steer": self._guard.steer}
 
     async def close(self, _: web.Application) -> None:
         """Let nothing new begin; what is being read is not waited for."""

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 
 from raycl.errors import InputError
 from raycl.plan.training import Training
+from raycl.results.mean_outcomes import mean_outcomes
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.report.canvas import png
 from raycl.results.report.figures import draw_figures
 from raycl.results.stored_states import StoredStates
 from raycl.storage import Storage, layout
 from raycl.sweep.description import merges_left
-from raycl.sweep.node_watch import node_details, watched_nodes
+from raycl.sweep.watched_nodes import node_details, watched_nodes
 from raycl.watch.node_curves import MOST_POINTS_OF_A_FILE, thinned_to
 from raycl.watch.page.render import render
 from raycl.watch.snapshot import SweepFacts, snapshot, sweep_line
@@ -46,7 +47,7 @@ def write_report(
 
 def write_figures(storage: Storage, sweep: str, outcomes: Sequence[RecipeOutcome]) -> None:
     """Write the figures of a sweep as pictures."""
-    for drawing in draw_figures(outcomes):
+    for drawing in draw_figures(mean_outcomes(outcomes)):
         storage.write_bytes(layout.sweep_figure(sweep, drawing.name), png(drawing.figure))
 
 
