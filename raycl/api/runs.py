@@ -14,6 +14,7 @@ from raycl.errors import InputError
 from raycl.results.best_recipe import best_recipe
 from raycl.results.named_state import named_state
 from raycl.results.outcome import RecipeOutcome
+from raycl.results.settings import settings_table
 from raycl.results.standing import lost_recipes
 from raycl.results.stored_results import outcomes_of, stored_plan
 from raycl.results.table import read_results, results_table
@@ -46,6 +47,14 @@ class Runs:
         if lost_recipes(self._place, self._chosen, outcomes):
             return read_results(self._place, self._chosen)
         return results_table(outcomes)
+
+    @property
+    def settings(self) -> pd.DataFrame:
+        """One line for each setting: means over seeds and their noise (docs/seeds.md).
+
+        Without `seeds` in the recipe each recipe is a setting with one seed. Raises InputError.
+        """
+        return settings_table(self.results)
 
     def history(self, label: str) -> pd.DataFrame:
         """One line for each step of a recipe, named by its label: docs/metrics.md has its columns.

@@ -56,7 +56,7 @@ def settings_table(table: pd.DataFrame) -> pd.DataFrame:
     for setting, rows in table.groupby(SETTING, sort=False):
         line: dict[str, object] = {SETTING: setting}
         line |= {name: rows[name].iloc[0] for name in facts}
-        line |= {SEEDS: len(rows), "status": _status(rows["status"].tolist())}
+        line |= {SEEDS: len(rows), "status": status_of(rows["status"].tolist())}
         for name in columns:
             found = mean_interval(rows[name].astype(float).tolist())
             line[name] = found.mean
@@ -111,7 +111,8 @@ def best_by(table: pd.DataFrame, column: str, better: int) -> tuple[str | None, 
     return order[0], compare(table, column, order[0], order[1]) if len(order) > 1 else None
 
 
-def _status(statuses: Sequence[str]) -> str:
+def status_of(statuses: Sequence[str]) -> str:
+    """The status of a setting by those of its recipes."""
     if len(set(statuses)) == 1:
         return statuses[0]
     return f"{statuses.count('finished')} of {len(statuses)} seeds finished"

@@ -299,6 +299,11 @@ def sweep_results(name: str, suffix: str) -> str:
     return f"{sweep(name)}/results.{suffix}"
 
 
+def sweep_settings(name: str, suffix: str) -> str:
+    """The table of a sweep's settings, where it has seeds; `suffix` is `parquet` or `csv`."""
+    return f"{sweep(name)}/settings.{suffix}"
+
+
 def sweep_histories(name: str) -> str:
     """The folder of the histories of a sweep's recipes."""
     return f"{sweep(name)}/history"
