@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pandas as pd
@@ -64,10 +64,7 @@ class WatchedSweep:
         self.nodes = _with_times(watched, storage)
         left, problems = _merges_left(storage, self.name)
         self.damaged = list(dict.fromkeys([*self._problems, *watched.damaged, *problems]))
-        shown = SweepFacts(
-            **{**vars(known), "merges_left": left, "updated": self._updated(storage)}
-        )
-        return sweep_line(shown, self.nodes)
+        return sweep_line(replace(known, updated=self._updated(storage)), self.nodes, left)
 
     def _facts(
         self, storage: ListedStorage, states: StoredStates, names: frozenset[str]
