@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from raycl.cli import (
+    advise,
     branch,
     export,
     extend,
@@ -79,6 +80,7 @@ for _command in (
     sweep.sweep,
     sweep.status,
     sweep.report,
+    advise.advise,
     steering.pause,
     steering.stop,
     steering.resume,
