@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -140,20 +141,24 @@ def _solve(law: Law, inputs: Array, losses: Array, starts: Sequence[Array]) -> A
             each = law.slopes(parameters, inputs) / found[:, None]
             return np.nan_to_num(np.where(found[:, None] > 0, each, 0.0), posinf=0.0, neginf=0.0)
 
-    best = None
-    for start in starts:
-        found = least_squares(
+    def descend(start: Array, loss: str) -> Any:
+        return least_squares(
             residuals,
             start,
             jac=slopes,
-            loss="huber",
+            loss=loss,
             f_scale=_HUBER,
             x_scale="jac",
             max_nfev=_MOST_TRIALS,
         )
-        if np.isfinite(found.cost) and (best is None or found.cost < best.cost):
-            best = found
-    return None if best is None else np.asarray(best.x, dtype=np.float64)
+
+    # Squares lead from far away to the right valley; Huber's loss then ignores what lies apart.
+    found = [descend(start, "linear") for start in starts]
+    finite = [one for one in found if np.isfinite(one.cost)]
+    if not finite:
+        return None
+    best = descend(min(finite, key=lambda one: float(one.cost)).x, "huber")
+    return np.asarray(best.x, dtype=np.float64)
 
 
 def last_fifth(points: int) -> list[list[int]]:

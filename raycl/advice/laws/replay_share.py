@@ -44,7 +44,7 @@ class ReplayedLaw(Law):
     def starts(self, inputs: Array, losses: Array) -> Sequence[Array]:
         """A grid over ε; of each E and C by linear least squares."""
         found = []
-        for offset in (1e-3, 1e-2, 1e-1):
+        for offset in (1e-3, 1e-2, 5e-2, 2e-1):
             falling = (inputs[:, 0] + offset) ** -_POWER
             terms = np.stack([np.ones_like(losses), falling], axis=1)
             limit, amount = np.linalg.lstsq(terms, losses, rcond=None)[0]
