@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from raycl.advice.setting import Setting
 from raycl.errors import InputError
 from raycl.recipe.schema.search import AVERAGE
 from raycl.results.objective import column, measured_rows, objective_text
-from raycl.results.outcome import RecipeOutcome
+from raycl.results.outcome import BASELINES, RecipeOutcome
 from raycl.results.report.table import averages_are_alike
 from raycl.results.search_results import objective_of
 
@@ -35,6 +35,8 @@ class Goal:
     unit: str = NATS
     allowed: tuple[bool, ...] = ()
     """For each line whether it keeps all bounds; empty where there are none."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Corpora of whose final losses it is the mean, with their weights; empty where it is not."""
 
 
 def goal_of(
@@ -52,7 +54,7 @@ def goal_of(
         bounds = tuple(row.is_allowed for row in measured_rows(table, objective))
         name, sign = objective.goals[0], objective.signs[0]
         goal = _column_goal(table, name, sign)
-        return Goal(goal.name, goal.values, sign, goal.unit, bounds if objective.subject_to else ())
+        return replace(goal, allowed=bounds) if objective.subject_to else goal
     if averages_are_alike(table):
         return _column_goal(table, AVERAGE)
     gaps = table.get("gap_to_union")
@@ -92,7 +94,9 @@ def _weighted(table: pd.DataFrame, asked: str) -> Goal:
         raise InputError(_WHERE, "all weights are zero", "Write english=0.7,german=0.3")
     parts = [table[f"loss/{name}"] * weight / total for name, weight in weights.items()]
     text = " + ".join(f"{weight / total:.3g} {name}" for name, weight in weights.items())
-    return Goal(f"loss of {text}", tuple(sum(parts[1:], start=parts[0]).astype(float)))
+    values = tuple(sum(parts[1:], start=parts[0]).astype(float))
+    shares = {name: weight / total for name, weight in weights.items()}
+    return Goal(f"loss of {text}", values, weights=shares)
 
 
 def _column_goal(table: pd.DataFrame, name: str, sign: int = 1, strict: bool = False) -> Goal:
@@ -104,7 +108,18 @@ def _column_goal(table: pd.DataFrame, name: str, sign: int = 1, strict: bool = F
     measure, _, of = name.partition("/")
     plain = f"{measure.replace('_', ' ')} of {of}" if of else name.replace("_", " ")
     said = f"loss on {corpus}" if corpus else words.get(name, plain)
-    return Goal(said, tuple(values.astype(float)), sign, _unit(measure if not corpus else "loss"))
+    weights = {corpus: 1.0} if corpus else _average_weights(table) if name == AVERAGE else {}
+    unit = NATS if corpus else _unit(measure)
+    return Goal(said, tuple(values.astype(float)), sign, unit, weights=weights)
+
+
+def _average_weights(table: pd.DataFrame) -> dict[str, float]:
+    """Each corpus' weight in the average of the recipes, which is the same for all of them."""
+    names = [str(name) for name in table.columns if str(name).startswith("weight/")]
+    rows = table.loc[~table["kind"].isin(BASELINES), names].dropna()
+    if rows.empty:
+        return {}
+    return {name.removeprefix("weight/"): float(rows[name].iloc[0]) for name in names}
 
 
 def _unit(measure: str) -> str:

@@ -1,7 +1,8 @@
 """How far apart two settings must be before one is called better.
 
-Over seeds it is measured: equal seeds are paired. With one seed nothing of the sweep itself shows
-how much a number would change with another seed, so a spread is assumed and said.
+Over seeds it is measured: equal seeds are paired. With one seed the held-out documents show what
+chance is in the text that was measured on, but nothing shows how much a number would change with
+another seed: a spread is assumed for that, added in squares, and said.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from raycl.advice.goal import NATS, Goal
 from raycl.advice.setting import Setting
+from raycl.results.row_losses import average_difference
 from raycl.results.uncertainty.intervals import Interval, paired_interval
 
 ASSUMED_SD = 0.012
@@ -45,10 +47,19 @@ def difference(first: Setting, second: Setting, goal: Goal) -> Difference:
         return Difference(paired_interval(*pair), True)
     # With one seed in common these are compared; values of other seeds would add their spread.
     one, other = (s.values[seeds[0]] if seeds else s.mean for s in (first, second))
+    half = math.hypot(
+        _TWO_SIDED * assumed_sd(goal, second.mean), documents_half(first, second, goal)
+    )
     apart = one - other
-    sd = assumed_sd(goal, second.mean)
-    half = _TWO_SIDED * sd
-    return Difference(Interval(apart, apart - half, apart + half, sd, 1), False)
+    return Difference(Interval(apart, apart - half, apart + half, half / _TWO_SIDED, 1), False)
+
+
+def documents_half(first: Setting, second: Setting, goal: Goal) -> float:
+    """Half of the 95 % interval of a difference over held-out documents; 0: not known."""
+    if not goal.weights or first.example.label == second.example.label:
+        return 0.0
+    half = half_width(average_difference(first.example, second.example, goal.weights))
+    return 0.0 if math.isnan(half) else half
 
 
 def assumed_sd(goal: Goal, value: float) -> float:

@@ -266,7 +266,7 @@ def print_merge_search(sweep: PlannedSweep, plan: Plan, console: Console) -> Non
     if search is None:
         return
     recipe = sweep.definition.recipe
-    rows = recipe.validation.of_each(len(recipe.corpora)).rows
+    rows = recipe.counted_validation.rows
     each = sum(min(rows, facts.validation_rows) for facts in sweep.facts.values())
     measured = search.settings.trials * each * recipe.sequence_length
     size = f", {format_bytes(4 * plan.parameters)}" if plan.parameters else ""

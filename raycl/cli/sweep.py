@@ -62,6 +62,7 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     Example: `raycl sweep my.yaml --storage runs/my --gpus`
     """
     from raycl.cli.plan_view import print_plan
+    from raycl.cli.tellers import console_teller
     from raycl.recipe.definition import define
     from raycl.recipe.prices_file import store_prices
     from raycl.storage import Storage
@@ -83,7 +84,7 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
             parse_variables(variables or ()),
             queue_options(owner, priority, share),
         ),
-        report=lambda text: console.print(text, markup=False),
+        report=console_teller(console),
         on_plan=lambda made: print_plan(made, console, prepared=True),
     )
     _print_result(result, console)
@@ -218,4 +219,8 @@ def _print_result(result: SweepResult, console: Console) -> None:
     print_results(result.table, console, result.notes)
     if not result.written:
         console.print("These are the stored results: new ones would lack a part of them.")
+    if result.advice is not None:
+        console.print(result.advice.headline, markup=False, highlight=False)
+        if result.advice.command:
+            console.print(f"Next: {result.advice.command}", soft_wrap=True, markup=False)
     console.print(f"Report: {result.page}", soft_wrap=True, markup=False)

@@ -16,6 +16,7 @@ from raycl.recipe.search import LABEL
 
 _FIXED = {
     "name": "results of one sweep have one name",
+    "seeds": "every recipe is trained with the same seeds",
     "corpora": "a storage holds each corpus once, by its name",
     "tokenizer": "the corpora of a storage are prepared with one tokenizer",
     "sequence_length": "the corpora of a storage are prepared with one length",

@@ -42,6 +42,9 @@ def results_table(outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
         "state": [outcome.state for outcome in outcomes],
         "status": [outcome.status for outcome in outcomes],
     }
+    if any(outcome.setting for outcome in outcomes):
+        after["setting"] = [outcome.setting or outcome.label for outcome in outcomes]
+        after["seed"] = [outcome.seed for outcome in outcomes]
     if any(outcome.notes for outcome in outcomes):
         after["note"] = [" ".join(outcome.notes) for outcome in outcomes]
     parts = [pd.DataFrame(columns), metric_columns(outcomes, corpora), pd.DataFrame(after)]

@@ -37,6 +37,7 @@ from raycl.states.completeness import missing_files
 from raycl.states.earlier import earlier_sentence
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
+from raycl.sweep.corpora_of_seeds import report_conflicts
 from raycl.sweep.description import write_description
 from raycl.sweep.events import node_label
 from raycl.sweep.merge_search import check_searches, search_merges
@@ -46,12 +47,13 @@ from raycl.sweep.prepare_corpora import (
     check_corpora,
     prepare_all,
     ready_text,
-    report_conflicts,
 )
 from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.results import SweepResult, write_all
 from raycl.sweep.search import SearchRun
+from raycl.sweep.teller import teller_of
 from raycl.sweep.vocabulary import vocabulary_growth
+from raycl.sweep.watched import watched_tree
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.train.inspection.token_notes import token_notes
 
@@ -212,7 +214,7 @@ def _ready(
     if plan.is_prepared:
         for name, manifest in plan.manifests.items():
             check_shards(storage, plan.facts[name].folder, manifest)
-        report_conflicts(storage, plan.manifests, report)
+        report_conflicts(storage, plan.manifests, report, material)
     else:
         where, own = plan.sweeps[0].definition.where, plan.resolution.own_tokenizer
         sources = ready_text(material, storage, where, report, own)
@@ -284,18 +286,24 @@ def _train(
     # at that moment.
     from raycl.sweep.driver import TrialSettings, run_sweep
 
-    outcome = run_sweep(
-        plan.to_train,
-        storage,
-        options,
-        existing=plan.stored.finished,
-        on_event=lambda event: report(str(event)),
-        trials=TrialSettings(
-            sweeps=tuple(planned.name for planned in plan.sweeps),
-            folder=_tracker_folder(plan, storage),
-        ),
-        growth=growth,
-    )
+    teller, watched = teller_of(report), watched_tree(plan.tree, plan.stored.finished)
+    teller.begin(watched)
+    try:
+        outcome = run_sweep(
+            plan.to_train,
+            storage,
+            options,
+            existing=plan.stored.finished,
+            on_event=teller.event,
+            trials=TrialSettings(
+                sweeps=tuple(planned.name for planned in plan.sweeps),
+                folder=_tracker_folder(plan, storage),
+                watched=watched,
+            ),
+            growth=growth,
+        )
+    finally:
+        teller.end()
     return dict(outcome.failed)
 
 

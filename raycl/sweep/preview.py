@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from raycl.cluster.memory import worker_memory
 from raycl.cluster.options import ClusterOptions
+from raycl.data.few_held_out import few_held_out
 from raycl.plan.scaling import Machine
 from raycl.recipe.definition import Definition, with_stored_proposals
 from raycl.recipe.documents import documents_text
@@ -18,6 +19,7 @@ from raycl.recipe.seed import seed_text
 from raycl.recipe.stand_ins import knows_texts
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps, resolve_inputs
 from raycl.recipe.trained_again import trained_again
+from raycl.recipe.validation_rows import validation_text
 from raycl.states.earlier import earlier_sentence
 from raycl.storage import Storage
 from raycl.sweep.vocabulary import ModelGrowth, Replaced, vocabulary_growth
@@ -79,8 +81,10 @@ def preview(
         *knows_texts(definition.recipe, recipes),
         repetition_text(repeated),
         seed_text(definition.recipe, recipes),
+        validation_text(definition.recipe, made.sweeps[0].facts),
     )
     large = rate_notes(recipes)
-    warned = (*made.notes, *untrained, earlier_sentence(made.states), *again, *large)
+    few = few_held_out(made.sweeps[0].manifests.values())
+    warned = (*made.notes, *untrained, earlier_sentence(made.states), *again, *large, *few)
     sentences = tuple(filter(None, warned)), tuple(filter(None, said))
     return Preview(made, *sentences, grown, tuple(repeated))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from raycl.storage import Storage
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.retry_policy import NodeFailures
+from raycl.watch.live import find_live
 from tests.helpers import fake_loops, fakes
 from tests.helpers.paths import ROOT
 
@@ -304,6 +306,12 @@ def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path:
     assert pids["h"] == pids["c"]  # the workers of one node train the next one
     assert [event.node for event in events if event.kind == "finished"] == list(outcome.finished)
     assert [event.node for event in events if event.kind == "retried"] == ["c"]
+    told = [(event.node, event.metrics["step"]) for event in events if event.kind == "metrics"]
+    assert len(told) == len(set(told)) > 0  # each step of a node once
+    live = {name: find_live(storage, name) for name in "abcdefghij"}
+    assert {record.status for record in live.values() if record} == {"finished"}
+    log = [line.kind for line in live["c"].log] if live["c"] else []
+    assert log == ["started", "retried", "started", "finished"]
     assert_nothing_is_held()
     traced = {file.parent.name[0] for file in folder.glob("*/events.out.tfevents*")}
     assert traced == set("abcdefghij")
@@ -391,28 +399,33 @@ from raycl.sweep.driver import TrialSettings, run_sweep
 try:
     with cluster(ClusterOptions(workers=3)):
         tree = fakes.make_tree([("a", None, 2), ("b", None, 1)])
-        trials = TrialSettings(train=fake_loops.wait_for_ever)
+        trials = TrialSettings(train=fake_loops.save_when_asked)
         run_sweep(tree, Storage(sys.argv[1]), trials=trials)
-except KeyboardInterrupt:
-    print("interrupted")
+except KeyboardInterrupt as error:
+    print(error)
 """
 
 
 @pytest.mark.ray
-def test_an_interrupt_leaves_nothing(storage: Storage) -> None:
+def test_a_signal_to_the_whole_group_saves_every_node_and_leaves_nothing(storage: Storage) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", DRIVER, storage.url],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 240
     while len(fake_loops.notes(storage, "waiting")) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)  # both, as `timeout` does
     output, _ = process.communicate(timeout=120)
-    assert output == "interrupted\n"
+    assert re.fullmatch(
+        r"Saved: [ab] \S+ \([ab]\) at step 7; [ab] \S+ \([ab]\) at step 7\.\n", output
+    )
+    assert fake_loops.notes(storage, "saved") == ["a", "a1", "b"]
     psutil.wait_procs(children, timeout=40)
     assert not [child for child in children if child.is_running() and child.status() != "zombie"]
     assert not list(Path("/tmp").glob(f"raycl-{process.pid}-*"))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from raycl.advice.advice import Point
 from raycl.advice.choice import Choice
-from raycl.advice.noise import ASSUMED_SD, assumed_sd
+from raycl.advice.goal import NATS
+from raycl.advice.noise import ASSUMED_SD, assumed_sd, documents_half
 from raycl.advice.setting import Setting
 from raycl.advice.words import half_text, interval_text, listed, number_text
 from raycl.results.metrics import adaptation, forgetting
@@ -89,7 +90,14 @@ def _noise(choice: Choice) -> Point:
     text += (
         f"That is assumed: differences of averages had a standard deviation of {ASSUMED_SD:g} "
         "nats/token over three seeds of models of a million parameters (docs/reproduction.md)."
-        if choice.goal.unit == "nats/token"
-        else "That is an assumption and nothing measured it."
+        if choice.goal.unit == NATS
+        else "That is an assumption, and nothing measured it."
     )
+    others = [s for s in choice.ranked if s is not choice.best]
+    documents = documents_half(others[0], choice.best, choice.goal) if others else 0.0
+    if documents:
+        text += (
+            f" To it comes what the held-out documents leave open: ± {half_text(documents)} "
+            "between the two best, by resampling them."
+        )
     return Point("recommendation", "How certain this is", text)

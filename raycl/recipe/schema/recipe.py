@@ -33,6 +33,7 @@ from raycl.recipe.schema.merge_search import MergeSearch
 from raycl.recipe.schema.model import Model, Tokenizer
 from raycl.recipe.schema.ranges import AXIS_SCHEMA, is_range, range_of
 from raycl.recipe.schema.search import GRID, MOST_TRIALS, Search
+from raycl.recipe.schema.seeds import Seeds
 from raycl.recipe.schema.short_forms import check_collections
 from raycl.recipe.schema.stage import Stage
 from raycl.storage.urls import CORPUS_NAME
@@ -88,6 +89,11 @@ class Recipe(Configuration):
         description="draws the initial weights and the first values of LoRA adapters, and nothing "
         "else: not the order of rows and not the held-out documents, which the seeds of corpora "
         "decide; without any effect on a pretrained model that has no adapters",
+    )
+    seeds: Seeds | None = Field(
+        default=None,
+        description="train every recipe of the sweep, its branches and its baselines so many "
+        "times, each time with other draws; number 0 is the recipe as it is without this field",
     )
     model: Model = Field(description="what is trained: a preset, a configuration, or weights")
     tokenizer: Tokenizer = Field(
@@ -250,6 +256,12 @@ class Recipe(Configuration):
         return self.model.pretrained is not None or any(
             field in ("model", "model.pretrained") for field in swept
         )
+
+    @property
+    def counted_validation(self) -> Validation:
+        """The validation with the rows of each corpus, where the recipe leaves them open too."""
+        corpora = max(1, len(self.corpora))
+        return self.validation.of_each(corpora, self.sequence_length, self.rows_per_step)
 
     @property
     def rows_per_step(self) -> int:

@@ -143,8 +143,7 @@ def _about(text: TextAnswer, answers: Answers) -> str:
 
 def _running(answers: Answers, found: Sizes) -> list[str]:
     every = max(1, found.steps // 10)
-    save = max(10, found.steps // 4)
-    execution: dict[str, object] = {"save_every": save}
+    execution: dict[str, object] = {"save_every": "10 minutes"}
     why = "An interrupted training goes on from its last state; the same command continues it."
     if not answers.more:
         execution["keep"] = "weights"

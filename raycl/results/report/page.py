@@ -26,8 +26,11 @@ def write_report(
     title: str,
     outcomes: Sequence[RecipeOutcome],
     facts: Mapping[str, object],
+    said: str | None = None,
 ) -> str:
     """Write the page and the figures of a sweep; returns the path of the page.
+
+    `said` is its headline; by default the numbers that `headline` finds.
 
     `facts` are printed under the figures: a mapping becomes a list of terms, a text of several
     lines (or one that begins with "$ ") becomes a block to copy.
@@ -35,7 +38,7 @@ def write_report(
     drawings = draw_figures(outcomes)
     for drawing in drawings:
         storage.write_bytes(layout.sweep_figure(sweep, drawing.name), png(drawing.figure))
-    page = render(title, outcomes, drawings, facts)
+    page = render(title, outcomes, drawings, facts, said)
     path = layout.sweep_report(sweep)
     # The facts may name a path whose bytes are no text.
     storage.write_bytes(path, page.encode("utf-8", "backslashreplace"))
@@ -47,6 +50,7 @@ def render(
     outcomes: Sequence[RecipeOutcome],
     drawings: Sequence[Drawing],
     facts: Mapping[str, object],
+    said: str | None = None,
 ) -> str:
     """The page as HTML. The template escapes everything except our own drawings."""
     tones = _tones(outcomes)
@@ -61,7 +65,7 @@ def render(
     )
     return environment.get_template("page.html").render(
         title=title,
-        headline=headline(outcomes, table),
+        headline=headline(outcomes, table) if said is None else said,
         notes=notes(outcomes),
         rows=rows_text(table),
         anneals="anneal_tokens" in table,
