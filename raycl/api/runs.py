@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from raycl.advice.advice import Advice
+from raycl.advice.stored import stored_advice
 from raycl.api.model import Model
 from raycl.api.prices import Bill, PricesLike, prices_of_any
 from raycl.errors import InputError
@@ -111,6 +113,19 @@ class Runs:
         """
         found = named_state(self._place, reference, self.sweep)
         return Model(self.storage, found.state, found.sweep, found.label)
+
+    @property
+    def advice(self) -> Advice:
+        """What to use and why, by the objective of the search or the average: `advise()`."""
+        return self.advise()
+
+    def advise(self, objective: str | None = None) -> Advice:
+        """What to use and why, its uncertainty, and the next command, as `raycl advise` says it.
+
+        `objective` is a corpus, a column of the results or weights of corpora
+        ("english=0.7,german=0.3"). Raises InputError where it is none of these.
+        """
+        return stored_advice(self._place, self._chosen, objective)
 
     @property
     def report(self) -> str:

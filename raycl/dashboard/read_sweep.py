@@ -9,6 +9,8 @@ from datetime import datetime
 
 import pandas as pd
 
+from raycl.advice.advise import advise
+from raycl.advice.stored import source_of
 from raycl.dashboard.listed_files import Known
 from raycl.dashboard.listed_storage import ListedStorage
 from raycl.errors import InputError
@@ -133,6 +135,7 @@ def _gathered(storage: ListedStorage, plan: SweepPlan, states: StoredStates) -> 
         facts=sweep_facts(plan, storage),
         recipe=recipe_text(planned.definition),
         told=told,
+        advice=advise(outcomes, table, source_of(plan, storage)) if outcomes else None,
     )
 
 
