@@ -15,11 +15,8 @@ from raycl.states.tree_record import stored_sweeps
 from raycl.storage import layout
 from raycl.sweep.watched_nodes import node_details
 from raycl.watch.contract import NodeDetails, Snapshot, SweepLine, WholeSnapshot
-from raycl.watch.node_curves import thinned_to, with_names
+from raycl.watch.node_curves import MOST_POINTS_OF_A_FILE, thinned_to, with_names
 from raycl.watch.snapshot import snapshot
-
-MOST_POINTS = 200_000
-"""Points of all curves of a static file: about 4 MB."""
 
 
 class WatchedStorage:
@@ -66,7 +63,7 @@ class WatchedStorage:
             details = self._details(frozenset(names))
         return {
             **found,
-            "curves": thinned_to(details["curves"], MOST_POINTS),
+            "curves": thinned_to(details["curves"], MOST_POINTS_OF_A_FILE),
             "logs": details["logs"],
         }
 

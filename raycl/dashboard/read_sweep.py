@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pandas as pd
 
+from raycl.advice.advise import advise
+from raycl.advice.stored import source_of
 from raycl.dashboard.listed_files import Known
 from raycl.dashboard.listed_storage import ListedStorage
 from raycl.errors import InputError
@@ -64,10 +66,7 @@ class WatchedSweep:
         self.nodes = _with_times(watched, storage)
         left, problems = _merges_left(storage, self.name)
         self.damaged = list(dict.fromkeys([*self._problems, *watched.damaged, *problems]))
-        shown = SweepFacts(
-            **{**vars(known), "merges_left": left, "updated": self._updated(storage)}
-        )
-        return sweep_line(shown, self.nodes)
+        return sweep_line(replace(known, updated=self._updated(storage)), self.nodes, left)
 
     def _facts(
         self, storage: ListedStorage, states: StoredStates, names: frozenset[str]
@@ -136,6 +135,7 @@ def _gathered(storage: ListedStorage, plan: SweepPlan, states: StoredStates) -> 
         facts=sweep_facts(plan, storage),
         recipe=recipe_text(planned.definition),
         told=told,
+        advice=advise(outcomes, table, source_of(plan, storage)) if outcomes else None,
     )
 
 

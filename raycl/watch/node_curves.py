@@ -15,6 +15,9 @@ MEASURES = ("loss", "learning_rate", "tokens_per_second")
 MOST_POINTS = 1000
 """Points of a curve of one node: as many as a wide screen can show."""
 
+MOST_POINTS_OF_A_FILE = 200_000
+"""Points of all curves of a static file: about 4 MB."""
+
 
 def node_curves(
     histories: Sequence[pd.DataFrame], live: LiveNode | None, most: int = MOST_POINTS

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from raycl.results.outcome import BASELINES, ROWS, RecipeOutcome
-from raycl.results.settings import clear_best
+from raycl.results.outcome import ROWS, RecipeOutcome
+from raycl.results.settings import has_seeds
 from raycl.results.uncertainty.intervals import mean_interval
 from raycl.watch.columns import Shown
 from raycl.watch.contract import NodeLine, RecipeLine, SettingLine, Spread
@@ -47,7 +47,7 @@ def recipe_lines(
                 values=shown.values.get(label, {}),
                 nodes=along.get(trained, []),
                 rows=_rows(outcome) if outcome else {},
-                best=shown.best.get(label, []),
+                best=[] if has_seeds(table) else shown.best.get(label, []),
             )
         )
     return lines
@@ -77,24 +77,12 @@ def _rows(outcome: RecipeOutcome) -> dict[str, int]:
 
 
 def setting_lines(recipes: Sequence[RecipeLine], shown: Shown) -> list[SettingLine]:
-    """A line for each setting, with the spread over its seeds; empty without several seeds.
-
-    A setting is marked as the best of a column where it is clear: its paired difference from the
-    next best one, seed by seed, has an interval that excludes zero.
-    """
+    """A line for each setting, with the spread over its seeds; empty without several seeds."""
     groups: dict[str, list[RecipeLine]] = {}
     for line in recipes:
         groups.setdefault(line["setting"], []).append(line)
     if all(len(group) == 1 for group in groups.values()):
         return []
-    own = {name: group for name, group in groups.items() if group[0]["kind"] not in BASELINES}
-    best = {
-        column["name"]: clear_best(
-            {name: _by_seed(group, column["name"]) for name, group in own.items()},
-            column["better"],
-        )
-        for column in shown.columns
-    }
     return [
         SettingLine(
             setting=setting,
@@ -105,15 +93,10 @@ def setting_lines(recipes: Sequence[RecipeLine], shown: Shown) -> list[SettingLi
                 column["name"]: _spread([line["values"] for line in group], column["name"])
                 for column in shown.columns
             },
-            best=[column for column, name in best.items() if name == setting],
+            best=shown.best.get(setting, []),
         )
         for setting, group in groups.items()
     ]
-
-
-def _by_seed(group: Sequence[RecipeLine], column: str) -> dict[int, float]:
-    values = {line["seed"]: line["values"].get(column) for line in group}
-    return {seed: value for seed, value in values.items() if value is not None}
 
 
 def _spread(values: Sequence[Mapping[str, float | None]], column: str) -> Spread:
