@@ -105,13 +105,13 @@ def judged(law: Law, inputs: Array, losses: Array, folds: Sequence[Sequence[int]
     error, of_constant = float(np.mean(errors)), float(np.mean(constant))
     if not error <= MOST_ERROR:
         return Refusal(
-            f"it misses held-out points by {_percent(error)} on average, and "
-            f"{_percent(MOST_ERROR)} is the most allowed"
+            f"it misses held-out points by {percent_text(error)} on average, and "
+            f"{percent_text(MOST_ERROR)} is the most allowed"
         )
     if error >= _WORTH_IT * of_constant:
         return Refusal(
-            f"it misses held-out points by {_percent(error)}, and a constant by "
-            f"{_percent(of_constant)}"
+            f"it misses held-out points by {percent_text(error)}, and a constant by "
+            f"{percent_text(of_constant)}"
         )
     whole = solve(law, inputs, losses)
     if whole is None:
@@ -173,5 +173,8 @@ def each_inner(points: int) -> list[list[int]]:
     return [[place] for place in range(1, points - 1)]
 
 
-def _percent(share: float) -> str:
+def percent_text(share: float) -> str:
+    """A share as percent, to two digits: 0.34 %."""
+    if share < 1e-4:
+        return "less than 0.01 %"
     return f"{100 * share:.2g} %" if share < 1 else "more than 100 %"
