@@ -101,7 +101,7 @@ def judged(law: Law, inputs: Array, losses: Array, folds: Sequence[Sequence[int]
         true = losses[list(held_out)]
         errors += list(np.abs(law.predict(fitted, inputs[list(held_out)]) / true - 1))
         levels = (losses[rest][-1], losses[rest].mean())
-        constant += list(min((np.abs(level / true - 1) for level in levels), key=np.mean))
+        constant += list(min((np.abs(level / true - 1) for level in levels), key=_mean))
     error, of_constant = float(np.mean(errors)), float(np.mean(constant))
     if not error <= MOST_ERROR:
         return Refusal(
@@ -159,7 +159,12 @@ def _solve(law: Law, inputs: Array, losses: Array, starts: Sequence[Array]) -> A
     if not finite:
         return None
     best = descend(min(finite, key=lambda one: float(one.cost)).x, "huber")
-    return np.asarray(best.x, dtype=np.float64)
+    solved: Array = np.asarray(best.x, dtype=np.float64)
+    return solved
+
+
+def _mean(values: Array) -> float:
+    return float(values.mean())
 
 
 def last_fifth(points: int) -> list[list[int]]:
