@@ -16,6 +16,7 @@ from raycl.errors import InputError
 from raycl.results.best_recipe import best_recipe
 from raycl.results.named_state import named_state
 from raycl.results.outcome import RecipeOutcome
+from raycl.results.settings import settings_table
 from raycl.results.standing import lost_recipes
 from raycl.results.stored_results import outcomes_of, stored_plan
 from raycl.results.table import read_results, results_table
@@ -49,6 +50,14 @@ class Runs:
             return read_results(self._place, self._chosen)
         return results_table(outcomes)
 
+    @property
+    def settings(self) -> pd.DataFrame:
+        """One line for each setting: means over seeds and their noise (docs/seeds.md).
+
+        Without `seeds` in the recipe each recipe is a setting with one seed. Raises InputError.
+        """
+        return settings_table(self.results)
+
     def history(self, label: str) -> pd.DataFrame:
         """One line for each step of a recipe, named by its label: docs/metrics.md has its columns.
 
@@ -62,11 +71,15 @@ class Runs:
 
     @property
     def status(self) -> pd.DataFrame:
-        """One line for each node: stage, recipes, steps, saved (steps), finished, training."""
-        from raycl.sweep.description import progress
+        """One line for each node: how far it is, and its newest numbers where it is trained now.
 
-        nodes, _ = progress(self._place, self._chosen)
+        The columns from `status` on are those of `raycl status --json` (docs/watching.md).
+        """
+        from raycl.sweep.status import sweep_status
+
+        nodes = sweep_status(self._place, self._chosen).nodes
         columns = ["stage", "recipes", "steps", "saved", "finished", "training", "name"]
+        columns += ["status", "step", "loss", "tokens_per_second", "seconds_left"]
         return pd.DataFrame(nodes)[columns].rename(columns={"name": "state"})
 
     def bill(self, prices: PricesLike | None = None) -> Bill | None:

@@ -19,6 +19,7 @@ from raycl.cli import (
     export,
     extend,
     generate,
+    grafana,
     init,
     jobs,
     merge,
@@ -31,6 +32,7 @@ from raycl.cli import (
     recipes,
     reproduce,
     states,
+    status,
     steering,
     storage,
     sweep,
@@ -81,7 +83,7 @@ for _command in (
     prepare.prepare,
     overlap.overlap,
     sweep.sweep,
-    sweep.status,
+    status.status,
     sweep.report,
     advise.advise,
     dashboard.dashboard,
@@ -100,6 +102,7 @@ for _command in (
     states.tasks,
     storage.states,
     storage.prune,
+    grafana.grafana,
 ):
     app.command(cls=Command)(_command)
 app.add_typer(jobs.jobs, name="jobs")

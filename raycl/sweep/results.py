@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -14,18 +15,20 @@ from raycl.advice.advice import Advice
 from raycl.advice.advise import advise
 from raycl.advice.stored import source_of
 from raycl.errors import InputError
+from raycl.recipe.stored_recipe import recipe_text
 from raycl.recipe.sweep_plan import SweepPlan
 from raycl.results.bill import bill_text
 from raycl.results.gather import gather
 from raycl.results.outcome import INCOMPLETE, RecipeOutcome
 from raycl.results.report.notes import notes
-from raycl.results.report.page import write_report
 from raycl.results.standing import lost_recipes
 from raycl.results.stored_states import StoredStates
 from raycl.results.table import read_results, write_results
 from raycl.storage import Storage, layout
 from raycl.sweep.costs import sweep_bill
 from raycl.sweep.events import node_label
+from raycl.sweep.report import write_report
+from raycl.watch.snapshot import SweepFacts
 
 
 @dataclass(frozen=True)
@@ -68,17 +71,18 @@ def write_all(
         )
     table = write_results(storage, planned.name, outcomes)
     advice = advise(outcomes, table, source_of(plan, storage))
-    facts = {**_advice_facts(advice), **sweep_facts(plan, storage)}
-    title = f"Sweep {planned.name}"
-    page = write_report(storage, planned.name, title, outcomes, facts, advice.headline)
+    known = SweepFacts(
+        name=planned.name,
+        table=table,
+        outcomes=outcomes,
+        facts=sweep_facts(plan, storage),
+        recipe=recipe_text(planned.definition),
+        told=told,
+        updated=datetime.now(UTC),
+        advice=advice,
+    )
+    page = write_report(storage, known, states, planned.trainings)
     return SweepResult(table, storage.full_path(page), failed, told, advice=advice)
-
-
-def _advice_facts(advice: Advice) -> dict[str, Any]:
-    """The points of the advice and its next command, as the page shows facts."""
-    points = {point.title: point.text for point in advice.points}
-    found: dict[str, Any] = {"What to use and why": points} if points else {}
-    return {**found, "Next command": f"$ {advice.command}"} if advice.command else found
 
 
 def by_label(plan: SweepPlan, failed: Mapping[str, str]) -> dict[str, str]:

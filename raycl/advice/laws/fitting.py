@@ -101,7 +101,8 @@ def judged(law: Law, inputs: Array, losses: Array, folds: Sequence[Sequence[int]
         true = losses[list(held_out)]
         errors += list(np.abs(law.predict(fitted, inputs[list(held_out)]) / true - 1))
         levels = (losses[rest][-1], losses[rest].mean())
-        constant += list(min((np.abs(level / true - 1) for level in levels), key=_mean))
+        misses: list[Array] = [np.abs(level / true - 1) for level in levels]
+        constant += list(misses[int(np.argmin([miss.mean() for miss in misses]))])
     error, of_constant = float(np.mean(errors)), float(np.mean(constant))
     if not error <= MOST_ERROR:
         return Refusal(
@@ -134,13 +135,17 @@ def _solve(law: Law, inputs: Array, losses: Array, starts: Sequence[Array]) -> A
             found = law.predict(parameters, inputs)
             # Losses are positive: a step that leaves them is far off, and the fit turns back.
             logs = np.where(found > 0, np.log(np.maximum(found, 1e-300)), 10.0)
-            return np.nan_to_num(logs - wanted, nan=10.0, posinf=10.0, neginf=-10.0)
+            apart: Array = np.nan_to_num(logs - wanted, nan=10.0, posinf=10.0, neginf=-10.0)
+            return apart
 
     def slopes(parameters: Array) -> Array:
         with np.errstate(all="ignore"):
             found = law.predict(parameters, inputs)
             each = law.slopes(parameters, inputs) / found[:, None]
-            return np.nan_to_num(np.where(found[:, None] > 0, each, 0.0), posinf=0.0, neginf=0.0)
+            sound: Array = np.nan_to_num(
+                np.where(found[:, None] > 0, each, 0.0), posinf=0.0, neginf=0.0
+            )
+            return sound
 
     def descend(start: Array, loss: str) -> Any:
         return least_squares(
@@ -161,10 +166,6 @@ def _solve(law: Law, inputs: Array, losses: Array, starts: Sequence[Array]) -> A
     best = descend(min(finite, key=lambda one: float(one.cost)).x, "huber")
     solved: Array = np.asarray(best.x, dtype=np.float64)
     return solved
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean())
 
 
 def last_fifth(points: int) -> list[list[int]]:
