@@ -107,6 +107,19 @@ def check_varies(recipe: Recipe, recipes: list[Recipe]) -> None:
         )
 
 
+def seeds_text(recipe: Recipe, steps: int, further: int) -> str:
+    """A sentence for people on the seeds and what they cost; empty where there is one seed.
+
+    `steps` are all steps of the sweep, and `further` those of the seeds after the first.
+    """
+    seeds = seeds_of(recipe)
+    if seeds.count == 1:
+        return ""
+    text = f"{seeds.count} seeds, each with its own {seeds.what}: {further:,} of {steps:,} steps "
+    again = "; the text is tokenised and kept once more for each" if seeds.varies_corpora else ""
+    return f"{text}are those of the seeds after the first{again}."
+
+
 def _corpora(recipe: Recipe, seeds: Seeds, number: int) -> dict[str, Corpus]:
     return {
         corpus_name(name, seeds, number): _drawn_again(name, corpus, seeds, number)

@@ -8,7 +8,7 @@ deviation, the ends of the confidence interval of the mean, and the number of se
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -56,7 +56,7 @@ def settings_table(table: pd.DataFrame) -> pd.DataFrame:
     for setting, rows in table.groupby(SETTING, sort=False):
         line: dict[str, object] = {SETTING: setting}
         line |= {name: rows[name].iloc[0] for name in facts}
-        line |= {SEEDS: len(rows), "status": _status(rows["status"].tolist())}
+        line |= {SEEDS: len(rows), "status": status_of(rows["status"].tolist())}
         for name in columns:
             found = mean_interval(rows[name].astype(float).tolist())
             line[name] = found.mean
@@ -111,7 +111,23 @@ def best_by(table: pd.DataFrame, column: str, better: int) -> tuple[str | None, 
     return order[0], compare(table, column, order[0], order[1]) if len(order) > 1 else None
 
 
-def _status(statuses: Sequence[str]) -> str:
+def clear_best(values: Mapping[str, Mapping[int, float]], better: int) -> str | None:
+    """The setting that is clearly better than the next best one; None where none is.
+
+    `values` are those of each setting by seed, without NaN; `better` is as in `ranked`.
+    """
+    means = {name: mean_interval(list(own.values())).mean for name, own in values.items() if own}
+    order = sorted(means, key=lambda name: -better * means[name])
+    if not better or len(order) < 2:
+        return None
+    one, other = values[order[0]], values[order[1]]
+    common = sorted(one.keys() & other.keys())
+    decision = decide([one[seed] for seed in common], [other[seed] for seed in common])
+    return order[0] if decision.is_clear else None
+
+
+def status_of(statuses: Sequence[str]) -> str:
+    """The status of a setting by those of its recipes."""
     if len(set(statuses)) == 1:
         return statuses[0]
     return f"{statuses.count('finished')} of {len(statuses)} seeds finished"

@@ -101,8 +101,20 @@ def write_results(storage: Storage, sweep: str, outcomes: Sequence[RecipeOutcome
         write_parquet(storage, path, outcome.history)
     _remove_former(storage, sweep, [outcome.label for outcome in outcomes])
     storage.write_bytes(layout.sweep_results(sweep, "csv"), table.to_csv(index=False).encode())
+    if any(outcome.setting for outcome in outcomes):
+        _write_settings(storage, sweep, table)
     write_parquet(storage, layout.sweep_results(sweep, "parquet"), table)
     return table
+
+
+def _write_settings(storage: Storage, sweep: str, table: pd.DataFrame) -> None:
+    # Imported here: most sweeps have one seed.
+    from raycl.results.settings import settings_table
+
+    settings = settings_table(table)
+    path = layout.sweep_settings(sweep, "csv")
+    storage.write_bytes(path, settings.to_csv(index=False).encode())
+    write_parquet(storage, layout.sweep_settings(sweep, "parquet"), settings)
 
 
 def _remove_former(storage: Storage, sweep: str, labels: Sequence[str]) -> None:

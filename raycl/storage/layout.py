@@ -299,6 +299,11 @@ def sweep_results(name: str, suffix: str) -> str:
     return f"{sweep(name)}/results.{suffix}"
 
 
+def sweep_settings(name: str, suffix: str) -> str:
+    """The table of a sweep's settings, where it has seeds; `suffix` is `parquet` or `csv`."""
+    return f"{sweep(name)}/settings.{suffix}"
+
+
 def sweep_histories(name: str) -> str:
     """The folder of the histories of a sweep's recipes."""
     return f"{sweep(name)}/history"
@@ -312,6 +317,11 @@ def sweep_history(name: str, recipe: str) -> str:
 def sweep_tensorboard(name: str) -> str:
     """The folder of a sweep's TensorBoard files."""
     return f"{sweep(name)}/tensorboard"
+
+
+def tracker(name: str) -> str:
+    """The folder or file in which a tracker keeps the runs of all sweeps of a local storage."""
+    return f"trackers/{name}"
 
 
 def sweep_report(name: str) -> str:

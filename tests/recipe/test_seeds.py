@@ -1,5 +1,6 @@
 """Every recipe of a sweep once more for each of its seeds."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,11 @@ from hypothesis import strategies as st
 
 from raycl.errors import InputError
 from raycl.recipe import Variant, expand, resolve
+from raycl.recipe.branch_place import Wanted, departed_recipe
 from raycl.recipe.checks import check_fields
 from raycl.recipe.definition import Definition, definition_of
+from raycl.recipe.seeds import seeds_text
+from raycl.recipe.written_recipe import written_recipe
 from tests.helpers.recipe_data import facts, recipe_data
 
 MIXTURES: list[Any] = [
@@ -114,3 +118,35 @@ def test_what_does_not_go_together_is_refused(changes: dict[str, Any], said: str
 
 def _checked(written: dict[str, Any]) -> None:
     check_fields(definition_of(written, "my.yaml").recipe, "my.yaml")
+
+
+@pytest.mark.parametrize("fields", MIXTURES)
+def test_a_recipe_of_a_seed_can_be_written_as_a_file_of_its_own(fields: Any) -> None:
+    made = definition_of(data(fields, seeds=2), "my.yaml")
+    known = facts(dict.fromkeys(made.material.corpora, 10_000))
+    for variant in made.variants:
+        if variant.seed:
+            written = written_recipe(made, variant, "cpu")
+            again = definition_of(written, "own.yaml")
+            assert "seeds" not in written
+            kinds = [v for v in again.variants if v.kind == variant.kind]
+            assert _names(kinds[0], known) == _names(variant, known)
+
+
+def test_a_branch_leaves_number_0_and_is_made_for_all() -> None:
+    made = definition_of(data(seeds=2), "my.yaml")
+    wanted = Wanted("small", ("max_lr 1e-3, seed 1",), {}, 0, 40, label="max_lr 1e-3, seed 1")
+    with pytest.raises(InputError, match=r"all get the branch.*--label 'max_lr 1e-3'"):
+        departed_recipe(made, wanted)
+    first = replace(wanted, label="max_lr 1e-3")
+    assert departed_recipe(made, first).label == "max_lr 1e-3"
+
+
+def test_a_plan_says_what_the_seeds_cost() -> None:
+    made = definition_of(data(seeds=3), "my.yaml")
+    assert seeds_text(made.recipe, 300, 200) == (
+        "3 seeds, each with its own initial weights, order of rows, held-out documents: 200 of 300 "
+        "steps are those of the seeds after the first; the text is tokenised and kept once more "
+        "for each."
+    )
+    assert seeds_text(definition_of(data(), "my.yaml").recipe, 100, 0) == ""

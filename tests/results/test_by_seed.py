@@ -8,11 +8,17 @@ import pytest
 
 from raycl.recipe.definition import Definition
 from raycl.recipe.sweep_plan import plan_sweeps
+from raycl.results.best_recipe import states_to_keep
 from raycl.results.by_seed import parts_by_seed
+from raycl.results.named_state import named_state
+from raycl.results.outcome import BASELINES
+from raycl.results.parquet import read_parquet
 from raycl.results.settings import settings_table
 from raycl.results.table import results_table
 from raycl.states.lookup import complete_states
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
+from raycl.sweep.description import write_description
+from raycl.sweep.results import write_all
 from tests.helpers.trained_recipes import outcomes_of, trained_recipe
 from tests.helpers.training_runs import CONFIG, make_corpus, make_storage
 
@@ -99,3 +105,20 @@ def test_without_seeds_nothing_is_different(tmp_path: Path) -> None:
     one, other = (outcomes_of(definition, storage) for definition in (plain, once))
     assert [o.setting for o in other] == [""] * len(other)
     pd.testing.assert_frame_equal(results_table(one), results_table(other))
+
+
+def test_the_best_is_the_setting_with_the_lowest_mean(
+    world: tuple[Storage, Definition, set[str]],
+) -> None:
+    storage, definition, _ = world
+    plan = plan_sweeps((definition,), storage)
+    write_description(definition, storage, plan.tree, plan.sweeps[0].merges)
+    table = write_all(plan, storage).table
+    stored = read_parquet(storage, layout.sweep_settings("small", "parquet"), "")
+    own = table[~table["kind"].isin(BASELINES) & (table["status"] == "finished")]
+    lowest = own.groupby("setting")["average"].mean().idxmin()
+    found = named_state(storage, "best")
+    assert found.label == lowest  # number 0 has the setting's own label
+    assert stored.set_index("setting").loc[lowest, "n:average"] == 2
+    kept = states_to_keep(storage, "small")
+    assert set(own.loc[own["setting"] == lowest, "state"]) <= kept

@@ -75,6 +75,10 @@ def _head(answers: Answers) -> list[str]:
         ),
         *line("name", answers.name, "Results go to <storage>/sweeps under this name."),
         *line("seed", 1, "Draws random weights, and nothing else."),
+        *comment(
+            "To tell a difference from noise, train everything three times, with other weights, "
+            "order of rows and held-out documents: `seeds: 3`. What is trained stays."
+        ),
     ]
 
 

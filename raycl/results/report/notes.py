@@ -12,6 +12,7 @@ from raycl.results.metrics.effort import epochs
 from raycl.results.metrics.sides import Weights, differ, sides_of
 from raycl.results.outcome import RecipeOutcome, corpora_of, learned_corpora
 from raycl.results.report.number_text import share_text
+from raycl.results.report.over_seeds import seeds_notes
 from raycl.results.search_results import objective_of, search_sentence
 from raycl.results.table import results_table
 from raycl.results.uncertainty.bootstrap import difference_error, standard_error
@@ -25,6 +26,7 @@ def notes(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     found += _of_parts(outcomes)
     found += _of_loss_weights(outcomes)
     found.append(_of_search(outcomes))
+    found += _of_seeds(outcomes)
     found += [note for outcome in outcomes for note in outcome.notes]
     return list(dict.fromkeys(note for note in found if note))
 
@@ -33,6 +35,12 @@ def _of_search(outcomes: Sequence[RecipeOutcome]) -> str:
     """What a search has found by its own objective."""
     objective = objective_of(outcomes)
     return "" if objective is None else search_sentence(results_table(outcomes), objective)
+
+
+def _of_seeds(outcomes: Sequence[RecipeOutcome]) -> list[str]:
+    """Which settings the seeds of a sweep cannot tell from the best one."""
+    seeded = any(outcome.setting for outcome in outcomes)
+    return seeds_notes(results_table(outcomes)) if seeded else []
 
 
 def _of_stand_ins(outcomes: Sequence[RecipeOutcome]) -> str:

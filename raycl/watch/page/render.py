@@ -6,6 +6,9 @@ their names, with Plotly.js from the installed wheel. Words on the contract of s
 - `columns[].group` decides where a column appears: `loss` and `bits per byte` are two units of
   the same numbers, and the page shows one of the two; `change` shows signs.
 - A swept field is a number, or a text such as `5%`, which the page orders as 0.05.
+- A token stands in the address as `#token=…`; the page takes it out of the address, keeps it for
+  the tab, and sends it with every request. With one it shows the buttons that steer, unless the
+  snapshot has `"steer": false`.
 - An answer to a request for steering is `{"answers": [{"node", "text"}]}`, an error is a status
   of 400 or above with `{"error": text}`.
 """
@@ -13,31 +16,29 @@ their names, with Plotly.js from the installed wheel. Words on the contract of s
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
-from html import escape
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
 
 
-def render(snapshot: dict[str, object] | None, steer_token: str | None = None) -> bytes:
+def render(snapshot: dict[str, object] | None) -> bytes:
     """The page, in UTF-8.
 
     With a snapshot it is a report that never changes. With None it fetches `/api/snapshot` and
-    `/api/nodes` from where it came from, and shows buttons that steer where `steer_token` is
-    given. Raises ValueError where the snapshot has a number that is not finite.
+    `/api/nodes` from where it came from. Raises ValueError where the snapshot has a number that is
+    not finite.
     """
     pieces = {
         "__STYLES__": _joined("styles", ".css"),
-        "__TOKEN__": escape(steer_token or "", quote=True),
         "__PLOTLY__": _plotly(),
         "__SNAPSHOT__": "null" if snapshot is None else embedded(snapshot),
         "__SCRIPTS__": _joined("js", ".js"),
     }
     page = (_FOLDER / "index.html").read_text(encoding="utf-8")
-    for mark, piece in pieces.items():
-        before, after = page.split(mark)  # every mark stands in the template once
-        page = before + piece + after
+    # All at once: what is put in may hold the text of a mark.
+    page = re.sub("|".join(pieces), lambda found: pieces[found[0]], page)
     # Text of a storage may hold the halves of characters, which UTF-8 has not.
     return page.encode("utf-8", "backslashreplace")
 

@@ -47,6 +47,19 @@ function choice(label, options, value, act) {
         on: { change: () => act(name) } }), el("span", {}, text))));
 }
 
+// The first of many rows, and a button for the others: a thousand rows take a browser seconds.
+const MOST_ROWS = 200;
+const allOf = new Set(); // lists of which all rows are shown
+function firstRows(name, rows, least = 0) {
+  const most = Math.max(MOST_ROWS, least);
+  if (allOf.has(name) || rows.length <= most) return [rows, null];
+  const more = button(`Show ${rows.length - most} more`, () => {
+    allOf.add(name);
+    show();
+  }, { key: "more:" + name });
+  return [rows.slice(0, most), el("p", {}, more)];
+}
+
 // A command, with a button that copies it.
 function command(text) {
   return el("div", { class: "command" }, el("pre", { tabindex: "0", key: "pre:" + text.slice(0, 60) }, text),

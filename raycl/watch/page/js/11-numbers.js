@@ -2,9 +2,15 @@
 
 const finite = (value) => typeof value === "number" && Number.isFinite(value);
 
+const writers = new Map(); // making one costs more than using it a hundred times
+function writer(digits) {
+  if (!writers.has(digits)) writers.set(digits, new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  return writers.get(digits);
+}
+
 function number(value, digits = 2, signed = false) {
   if (!finite(value)) return "–";
-  const text = Math.abs(value).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const text = writer(digits).format(Math.abs(value));
   const zero = !/[1-9]/.test(text);
   return (value < 0 && !zero ? "−" : signed && !zero ? "+" : "") + text;
 }

@@ -73,4 +73,4 @@ const findNode = (name) => nodeIndex.get(name);
 
 const isBaseline = (recipe) => ["previous", "union", "scratch", "alone"].includes(recipe.kind);
 const columnTitle = (column) => column.title || column.name;
-const signed = (column) => column.group === "change" || column.group === "transfer";
+const signed = (column) => ["change", "transfer"].includes(column.group) && column.unit !== "tokens";

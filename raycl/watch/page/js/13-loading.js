@@ -4,6 +4,9 @@ const EVERY = 3000; // milliseconds between two questions while a node trains
 const SLOWEST = 60000;
 const AT_ONCE = 40; // nodes in one question; their names stand in the address
 
+const TOKEN = "raycl-token";
+let token = "";
+let refused = ""; // why the server does not answer, in its own words
 let live = false; // whether a server is asked
 let etag = null;
 let failures = 0;
@@ -15,8 +18,21 @@ function startLoading() {
   const inside = JSON.parse(document.getElementById("snapshot").textContent);
   if (inside) return take(inside);
   live = true;
+  keepToken();
   return ask();
 }
+
+// The token comes with the address that the server printed. It leaves the address, so that no view
+// that somebody passes on has it, and stays for this tab.
+function keepToken() {
+  token = state.token || sessionStorage.getItem(TOKEN) || "";
+  if (!state.token) return;
+  sessionStorage.setItem(TOKEN, token);
+  history.replaceState(null, "", "#" + fragment({ token: "" }));
+  readState();
+}
+
+const withToken = (headers = {}) => (token ? { ...headers, "X-Raycl-Token": token } : headers);
 
 function take(snapshot) {
   data = snapshot;
@@ -32,13 +48,17 @@ function take(snapshot) {
 
 async function ask() {
   try {
-    const headers = etag ? { "If-None-Match": etag } : {};
+    const headers = withToken(etag ? { "If-None-Match": etag } : {});
     const answer = await fetch("api/snapshot", { headers, cache: "no-store" });
     if (answer.status === 200) {
       const snapshot = await answer.json();
       etag = answer.headers.get("ETag");
       renewed(snapshot);
-    } else if (answer.status !== 304) throw new Error("status " + answer.status);
+    } else if (answer.status !== 304) {
+      refused = (await answer.json().catch(() => ({}))).error || "";
+      throw new Error("status " + answer.status);
+    }
+    refused = "";
     const back = gone !== null;
     failures = 0;
     gone = null;
@@ -68,7 +88,7 @@ function renewed(snapshot) {
     if (!node || node.node.status !== "finished" || known.status !== "finished") known.whole = false;
   }
   if (finished) tell("Nothing trains any more.");
-  show();
+  refresh();
 }
 
 // The curves and logs of nodes, as far as they are known; the rest is asked for.
@@ -83,7 +103,7 @@ async function fill() {
   const part = missing.slice(0, AT_ONCE);
   part.forEach((name) => asking.add(name));
   try {
-    const answer = await fetch("api/nodes?names=" + part.map(encodeURIComponent).join(","), { cache: "no-store" });
+    const answer = await fetch("api/nodes?names=" + part.map(encodeURIComponent).join(","), { headers: withToken(), cache: "no-store" });
     if (!answer.ok) return;
     const { curves, logs } = await answer.json();
     for (const name of part) {
@@ -95,7 +115,7 @@ async function fill() {
   } finally {
     part.forEach((name) => asking.delete(name));
   }
-  show();
+  refresh();
 }
 
 const stepsOfCurve = (name, measure) => ((nodeData.get(name) || { curves: {} }).curves || {})[measure];
@@ -127,15 +147,15 @@ function measuresOf(recipes) {
 }
 
 async function steer(action, nodes, note) {
-  const token = document.querySelector('meta[name="raycl-token"]').content;
   const answer = await fetch("api/steer", {
     method: "POST",
-    headers: { "Content-Type": "application/json", "X-Raycl-Token": token },
+    headers: withToken({ "Content-Type": "application/json" }),
     body: JSON.stringify({ action, nodes, note }),
   });
   const said = await answer.json().catch(() => ({}));
+  if (answer.status === 404 || answer.status === 405) throw new Error("This server was started without --steer.");
   if (!answer.ok) throw new Error(said.error || "The server refused with status " + answer.status + ".");
   return (said.answers || []).map((one) => one.text).join(" ");
 }
 
-const maySteer = () => live && document.querySelector('meta[name="raycl-token"]').content !== "";
+const maySteer = () => live && token !== "" && data.steer !== false;

@@ -40,13 +40,13 @@ function figure(key, label, height, traces, layout) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 56, r: 14, t: 10, b: 48 },
     font: { family: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif", size: 12.5, color: tone("ink") },
     hoverlabel: { bgcolor: tone("card"), bordercolor: tone("edge"), font: { color: tone("ink"), size: 12.5 }, align: "left", namelength: 60 },
-    showlegend: false, hovermode: "closest", uirevision: key, height, dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom", ...layout,
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: tone("quiet"), activecolor: tone("accent") }, showlegend: false, hovermode: "closest", uirevision: key, height, dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom", ...layout,
   };
   waiting.push([place, traces, whole]);
   return place;
 }
 
-const TOOLS = { displaylogo: false, modeBarButtons: [["toImage"]], displayModeBar: "hover", responsive: false };
+const TOOLS = { displaylogo: false, modeBarButtons: [["toImage"]], displayModeBar: true, responsive: false };
 
 function drawFigures() {
   const now = waiting;
