@@ -98,7 +98,7 @@ def rows_for(standard_error: float, sequence_length: int) -> int:
     """
     spread = _SPREAD * math.sqrt(_TOKENS / sequence_length)
     wanted = (spread / standard_error) ** 2
-    return max(_FEWEST, min(_MOST, 2 ** math.ceil(math.log2(max(wanted, 1.0)))))
+    return max(_FEWEST, min(_MOST, int(2 ** math.ceil(math.log2(max(wanted, 1.0))))))
 
 
 def _power_of_two_below(value: float) -> int:
