@@ -2,7 +2,7 @@
 
 VIEWS.overview = () => {
   const sweep = sweepNow();
-  return [adviceCard(sweep), tiles(sweep), section("Tree", statusLegend(sweep), treeFigure(sweep, "overview", 380),
+  return [adviceCard(sweep), tiles(sweep), section("Tree", statusLegend(sweep), treeFigure(sweep, "overview", 520),
     el("p", {}, link("All nodes", { view: "tree" }, { class: "button" }))), sweepsCard(sweep)];
 };
 
