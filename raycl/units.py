@@ -180,15 +180,21 @@ def parse_duration(value: str) -> timedelta:
         raise FieldError("not a time", "Write for example 1 day, 12 hours or 0s") from error
 
 
-def _parse_span(value: Any) -> timedelta:
-    """A time above zero."""
+def is_duration(value: str) -> bool:
+    """Whether `parse_duration` may read it: a number and a unit of time."""
+    return _SPAN.fullmatch(value.strip().lower()) is not None
+
+
+def parse_span(value: Any) -> timedelta:
+    """A time above zero; FieldError for anything else."""
     span = value if isinstance(value, timedelta) else parse_duration(str(value))
     if span <= timedelta(0):
         raise FieldError(f"{shown(value)} is not above zero", "Write for example 10 minutes")
     return span
 
 
-def _format_span(value: timedelta) -> str:
+def format_span(value: timedelta) -> str:
+    """What `parse_span` reads back."""
     return f"{value.total_seconds():.17g} seconds"
 
 
@@ -201,5 +207,5 @@ Share = Annotated[Fraction, *_field(parse_share, format_number, "5%")]
 Weight = Annotated[Fraction, *_field(parse_number, format_number, 0.5)]
 Count = Annotated[int, *_field(parse_whole, int, "300B")]
 Real = Annotated[float, *_field(parse_real, float, 3e-4)]
-Span = Annotated[timedelta, *_field(_parse_span, _format_span, "10 minutes")]
+Span = Annotated[timedelta, *_field(parse_span, format_span, "10 minutes")]
 PhaseLength = Annotated[Length, *_field(parse_length, str, "1%")]

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something failed, 2 bad usage or input, 130 interrupted.
 
 from __future__ import annotations
 
+import signal
 from typing import Annotated, Any
 
 import typer
@@ -13,9 +14,11 @@ from rich.markup import escape
 
 from raycl.cli import (
     branch,
+    dashboard,
     export,
     extend,
     generate,
+    grafana,
     init,
     jobs,
     merge,
@@ -28,6 +31,7 @@ from raycl.cli import (
     recipes,
     reproduce,
     states,
+    status,
     steering,
     storage,
     sweep,
@@ -35,10 +39,11 @@ from raycl.cli import (
 from raycl.cli.command import Command
 from raycl.cli.output import write_any_text
 from raycl.cli.version import print_version
+from raycl.cluster.interruption import interrupt, interruption_in, on_signals
 from raycl.errors import InputError
 
 _INTERRUPTED = 130
-"""What typer exits with after Ctrl-C, as shells do."""
+"""What typer exits with after any KeyboardInterrupt."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -77,8 +82,9 @@ for _command in (
     prepare.prepare,
     overlap.overlap,
     sweep.sweep,
-    sweep.status,
+    status.status,
     sweep.report,
+    dashboard.dashboard,
     steering.pause,
     steering.stop,
     steering.resume,
@@ -94,6 +100,7 @@ for _command in (
     states.tasks,
     storage.states,
     storage.prune,
+    grafana.grafana,
 ):
     app.command(cls=Command)(_command)
 app.add_typer(jobs.jobs, name="jobs")
@@ -104,11 +111,13 @@ app.add_typer(models.models, name="models")
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command; bad input is one sentence and exit code 2, no traceback.
 
-    What the system refuses (a full disk, a store that is gone) is a sentence and exit code 1.
+    What the system refuses (a full disk, a store that is gone) is a sentence and exit code 1. After
+    Ctrl-C the exit code is 130, and after SIGTERM 143, with a sentence on how to go on.
     """
     write_any_text()
     try:
-        return app(arguments)
+        with on_signals(interrupt, signal.SIGTERM):
+            return app(arguments)
     except InputError as error:
         Console(stderr=True).print(
             f"[bold red]error:[/bold red] {escape(str(error))}", soft_wrap=True
@@ -120,9 +129,14 @@ def main(arguments: list[str] | None = None) -> Any:
         )
         raise SystemExit(1) from None
     except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            Console(stderr=True).print("Interrupted. Run the same command again to go on.")
-        raise
+        if end.code != _INTERRUPTED:
+            raise
+        interruption = interruption_in(end)
+        told = f"Interrupted. {interruption} ".rstrip()
+        Console(stderr=True).print(
+            f"{told} Run the same command again to go on.", soft_wrap=True, markup=False
+        )
+        raise SystemExit(interruption.code) from None
 
 
 if __name__ == "__main__":

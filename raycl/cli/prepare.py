@@ -47,12 +47,12 @@ def prepare(
     )
     from raycl.recipe.sweep_plan import resolve_inputs
     from raycl.storage import Storage
+    from raycl.sweep.corpora_of_seeds import report_conflicts
     from raycl.sweep.new_tokens import make_extensions
     from raycl.sweep.prepare_corpora import (
         check_corpora,
         prepare_all,
         ready_text,
-        report_conflicts,
     )
 
     say = LastingConsole().say
@@ -64,12 +64,13 @@ def prepare(
         say(note)
     resolution = make_extensions((definition,), resolution, place, manifests, say)
     recipe_file, own = definition.where, resolution.own_tokenizer
-    check_corpora(definition.recipe, place, recipe_file, manifests, own)
+    material = definition.material
+    check_corpora(material, place, recipe_file, manifests, own)
     check_bindings(place, manifests)
     if is_prepared(facts_from(definition, manifests)):
         say("Every corpus is prepared already.")
-        report_conflicts(place, manifests, say)
+        report_conflicts(place, manifests, say, material)
         return
-    sources = ready_text(definition.recipe, place, recipe_file, say, own)
+    sources = ready_text(material, place, recipe_file, say, own)
     with cluster(ClusterOptions(address)):
-        prepare_all(definition.recipe, sources, place, say, own)
+        prepare_all(material, sources, place, say, own)

@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from types import FrameType
 from typing import Any
 
 from raycl.cluster import scratch
+from raycl.cluster.interruption import on_signals
 from raycl.cluster.machine_limits import raise_file_limit
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.ray_internals import (
     JOB_CONFIGURATION,
     LOOPBACK_ALONE,
+    daemons_in_sessions,
     is_confined,
     session_folder,
 )
-from raycl.cluster.release import release_everything
+from raycl.cluster.release import release_at_end
 from raycl.cluster.start import SlowStartError, start_ray
 from raycl.cluster.watch import watched_daemons
 from raycl.errors import InputError
@@ -38,8 +37,9 @@ def cluster(options: ClusterOptions) -> Iterator[None]:
     with `workers` CPUs (default: all that this process may use). Its processes and files are gone
     afterwards, however the block ends. With an address, the block joins that cluster and at its end
     releases everything that this job holds there. Where this process is connected to Ray already,
-    the block uses that connection and leaves it as it is. SIGTERM raises KeyboardInterrupt inside
-    the block, as Ctrl-C does.
+    the block uses that connection and leaves it as it is. SIGTERM and Ctrl-C raise Interruption,
+    a KeyboardInterrupt, inside the block. The processes of an embedded cluster do not get what is
+    sent to this process's group, so that nothing of it ends before this process has said so.
 
     Modules that import Ray have to be imported inside the block, because Ray reads at its first
     import the variable that confines an embedded cluster to this machine. Raises InputError where
@@ -49,12 +49,12 @@ def cluster(options: ClusterOptions) -> Iterator[None]:
         yield
         return
     with ExitStack() as stack:
-        if options.address is None:
+        stack.enter_context(on_signals())
+        if options.address is None:  # all that it holds ends with it
             stack.enter_context(_embedded(options))
         else:
             stack.enter_context(_connected(options.address, dict(options.variables)))
-        stack.enter_context(_terminate_like_interrupt())
-        stack.callback(release_everything)
+            stack.push(release_at_end)
         yield
 
 
@@ -84,6 +84,17 @@ def _started(options: ClusterOptions) -> Iterator[None]:
 
         try:
             _check_confined()
+            _start(folder, options)
+            with watched_daemons(folder):
+                yield
+        finally:
+            ray.shutdown()
+            scratch.remove(folder)
+
+
+def _start(folder: str, options: ClusterOptions) -> None:
+    try:
+        with daemons_in_sessions():
             start_ray(
                 folder,
                 address="local",
@@ -96,14 +107,9 @@ def _started(options: ClusterOptions) -> Iterator[None]:
                 log_to_driver=False,
                 **session_folder(folder),
             )
-            with watched_daemons(folder):
-                yield
-        except SlowStartError:
-            scratch.end_processes(folder)  # Ray itself ends them only with this process
-            raise
-        finally:
-            ray.shutdown()
-            scratch.remove(folder)
+    except (SlowStartError, KeyboardInterrupt):
+        scratch.end_processes(folder)  # Ray itself ends them only with this process
+        raise
 
 
 def _variables(port: int, folder: str) -> dict[str, str]:
@@ -187,18 +193,3 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _terminate_like_interrupt() -> Iterator[None]:
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python lets only the main thread set signal handlers
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -11,8 +11,10 @@ import contextlib
 import os
 import socket
 import uuid
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 LOOPBACK_ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """With this variable, every process of a cluster that is started here binds to loopback.
@@ -26,6 +28,9 @@ JOB_CONFIGURATION = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 The public interface tells it to a job only after the job has connected.
 """
+
+_STATE_SECONDS = 10
+"""How long an answer of Ray's State API may take. By itself Ray waits for it for half a minute."""
 
 HELPER_ACTORS = ("datasets_stats_actor", "AutoscalingRequester", "AutoscalingCoordinator")
 """Actors that Ray starts for itself inside a job, and never ends, have names that begin so."""
@@ -61,6 +66,24 @@ def session_folder(folder: str) -> dict[str, Any]:
     return {"_temp_dir": folder}
 
 
+@contextlib.contextmanager
+def daemons_in_sessions() -> Iterator[None]:
+    """Inside the block Ray starts each of its daemons in a session of its own.
+
+    Else a signal to the whole group of processes, as a terminal and `timeout` send it, ends Ray
+    before the sweep has saved. Workers are children of a daemon, and so in its session. The kernel
+    ends the daemons with this process as before. In the public interface this is not to be had.
+    """
+    from ray._private import services
+
+    popen: Any = services.ConsolePopen
+    cast(Any, services).ConsolePopen = partial(popen, start_new_session=True)
+    try:
+        yield
+    finally:
+        cast(Any, services).ConsolePopen = popen
+
+
 def state_of_cluster(function: str, filters: list[tuple[str, str, str]]) -> list[Any]:
     """A list from `ray.util.state`; empty where its server does not answer.
 
@@ -69,7 +92,12 @@ def state_of_cluster(function: str, filters: list[tuple[str, str, str]]) -> list
     """
     from ray.util import state
 
-    kwargs = {"filters": filters, "limit": 10_000, "raise_on_missing_output": False}
+    kwargs = {
+        "filters": filters,
+        "limit": 10_000,
+        "raise_on_missing_output": False,
+        "timeout": _STATE_SECONDS,
+    }
     try:
         return list(getattr(state, function)(**kwargs))
     except Exception:  # a server of its own answers, which may be down or still starting

@@ -45,24 +45,50 @@ def join_rows(rows: np.ndarray, seed: tuple[int, ...]) -> np.ndarray | None:
 
     None if neighbouring rows do not share a token: they were shuffled with another seed.
     """
-    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-    ordered = np.empty_like(rows)
-    ordered[generator.permutation(len(rows))] = rows
-    if not (ordered[:-1, -1] == ordered[1:, 0]).all():
+    places = _places(rows, seed)
+    return None if places is None else _joined(rows, places)
+
+
+def places_of_rows(
+    manifest: Manifest, split: SplitName, shard: Shard, rows: np.ndarray
+) -> np.ndarray | None:
+    """The place in the shard's stream of each of its rows, int64 [rows].
+
+    `rows` are all rows of the shard. None where they were not shuffled by raycl.
+    """
+    number, least = PurePosixPath(shard.file).stem, len(manifest.train.shards)
+    if not number.isdecimal():
         return None
+    # The buckets of the training split come first.
+    before = [0] if split == "train" else range(least, least + _MOST_EMPTY_BUCKETS)
+    for buckets in before:
+        places = _places(rows, (manifest.seed, buckets + int(number)))
+        if places is not None:
+            return places
+    return None
+
+
+def _places(rows: np.ndarray, seed: tuple[int, ...]) -> np.ndarray | None:
+    """The places of rows that were shuffled with `seed`; None where they were not."""
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+    places = generator.permutation(len(rows))
+    ends = np.empty((2, len(rows)), dtype=rows.dtype)
+    ends[:, places] = rows[:, [0, -1]].T
+    return places if (ends[1, :-1] == ends[0, 1:]).all() else None
+
+
+def _joined(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    ordered = np.empty_like(rows)
+    ordered[places] = rows
     return np.concatenate([ordered[0, :1], ordered[:, 1:].ravel()])
 
 
 def _stream(
     manifest: Manifest, split: SplitName, shard: Shard, rows: np.ndarray, storage: Storage
 ) -> np.ndarray:
-    number, least = int(PurePosixPath(shard.file).stem), len(manifest.train.shards)
-    # The buckets of the training split come first.
-    before = [0] if split == "train" else range(least, least + _MOST_EMPTY_BUCKETS)
-    for buckets in before:
-        stream = join_rows(rows, (manifest.seed, buckets + number))
-        if stream is not None:
-            return stream
+    places = places_of_rows(manifest, split, shard, rows)
+    if places is not None:
+        return _joined(rows, places)
     raise InputError(
         storage.full_path(f"{layout.corpus(manifest.name)}/{shard.file}"),
         "its rows were not shuffled by raycl, so that they cannot be put in order",

@@ -15,6 +15,7 @@ from raycl.evaluation.store import Measured, add_losses, read_losses
 from raycl.plan.documents import Documents
 from raycl.states.lookup import find_state
 from raycl.states.mark import ValidationFacts
+from raycl.states.row_losses import RowLosses, add_evaluated_rows
 from raycl.storage import Storage, layout
 from raycl.train.borders import find_borders
 from raycl.train.checkpoint.load import load_model
@@ -26,7 +27,7 @@ from raycl.train.model.language_model import LanguageModel
 from raycl.train.parallel.precision import compute_dtype
 from raycl.train.parallel.sharding import shard_model
 from raycl.train.parallel.world import World, current_world
-from raycl.train.validation import read_validation_rows, validation_losses
+from raycl.train.validation import KeptRows, read_validation_rows, validation_losses
 
 _UNKNOWN = ValidationFacts(rows=64, micro_batch=8, precision="auto")
 """How a state is measured where its mark does not say how its training validated."""
@@ -87,7 +88,9 @@ def model_losses(
     known = read_losses(storage, state.name)
     missing = {c: key for c, key in wanted.items() if key not in known}
     if missing:
-        found = _measure(storage, build, missing, manifests, measure, world)
+        found, of_rows = _measure(storage, build, missing, manifests, measure, world)
+        # Before the losses: where these are stored, nothing is measured again.
+        add_evaluated_rows(storage, state.name, of_rows)
         add_losses(storage, state.name, found)
         known |= found
     return {corpus: known[key] for corpus, key in wanted.items()}
@@ -139,7 +142,7 @@ def _measure(
     manifests: dict[str, Manifest],
     measure: Measure,
     world: World,
-) -> dict[Measured, float]:
+) -> tuple[dict[Measured, float], dict[Measured, RowLosses]]:
     # The model is built once, for the corpus with the longest rows.
     longest = max(manifests[corpus].row_length for corpus in wanted) - 1
     attention = attention_choices("auto", world.device, measure.dtype)
@@ -147,14 +150,17 @@ def _measure(
     model = build(longest, attention, borders).to(world.device)
     shard_model(model, world, measure.dtype)
     losses: dict[Measured, float] = {}
+    of_rows: dict[Measured, RowLosses] = {}
     # Each corpus is measured alone, because rows of corpora may differ in length and number.
     for corpus, key in wanted.items():
         folders = {corpus: layout.corpus(corpus)}
         rows = read_validation_rows(storage, folders, manifests, key[2], world)
         with kernels(world.device):
-            measured = validation_losses(model, rows, world, measure.micro_batch)
+            kept = KeptRows(storage, manifests, rows, world)
+            measured = validation_losses(model, rows, world, measure.micro_batch, kept.collected)
         losses[key] = measured[corpus]
-    return losses
+        of_rows |= kept.losses()
+    return losses, of_rows
 
 
 def validation_manifest(storage: Storage, corpus: str) -> Manifest:

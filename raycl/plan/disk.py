@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from raycl.plan.every import most_times
 from raycl.plan.training import Training
 
 WEIGHT_BYTES, MOMENT_BYTES = 4, 8
@@ -64,7 +65,7 @@ def disk_use(training: Training, carried: bool, finished: bool, numbers: StateNu
     end = light if training.end == "weights" else whole
     if finished:
         return DiskUse(end, end, end, end)
-    stay = whole * _multiples(training.execution.keep_every, training.start, training.stop)
+    stay = whole * most_times(training.execution.keep_every, training.start, training.stop)
     least = whole if carried else light
     return DiskUse(stay + end, stay + whole, stay + least, 0, whole * _intermediates(training))
 
@@ -80,10 +81,5 @@ def all_use(uses: Iterable[DiskUse]) -> DiskUse:
 def _intermediates(training: Training) -> int:
     """The states that are there at once: the newest one is complete before the oldest one goes."""
     execution = training.execution
-    saves = _multiples(execution.save_every, training.start, training.stop)
+    saves = most_times(execution.save_every, training.start, training.stop)
     return min(saves, execution.keep_last + 1)
-
-
-def _multiples(every: int | None, start: int, stop: int) -> int:
-    """The steps after `start` and before `stop` at which something is done every so many steps."""
-    return (stop - 1) // every - start // every if every else 0

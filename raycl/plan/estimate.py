@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from raycl.plan.bounds import simple_bound
 from raycl.plan.cost import NodePlan
+from raycl.plan.every import usual_steps
 from raycl.plan.prices import MachineKind, Prices, Spot
 from raycl.plan.speed import Measured, Speed, speed_of, workload_of
 from raycl.plan.spot import best_interval, expected_waste
@@ -196,7 +197,8 @@ def _spot(found: Sequence[_Node]) -> SpotBill | None:
             total += one.bill(one.left)
             continue
         spot = one.kind.spot
-        every = one.node.training.execution.save_every or one.plan.steps
+        saves = one.node.training.execution.save_every
+        every = usual_steps(saves, one.plan.steps, one.seconds_per_step)
         added = expected_waste(
             one.left,
             every * one.seconds_per_step,

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from raycl.plan.configuration import Configuration
+from raycl.plan.every import Every
 from raycl.plan.layout import LayoutChoice
 from raycl.units import Count, Span
 
@@ -56,7 +57,10 @@ class Execution(Configuration):
     micro_batch: Count | None = Field(
         default=None, gt=0, description="rows per forward pass; without it, as many as fit"
     )
-    save_every: Count | None = Field(default=None, gt=0, description="steps between states")
+    save_every: Every | None = Field(
+        default=timedelta(minutes=10),
+        description="steps or time between states; null: the end of a node alone",
+    )
     keep_every: Count | None = Field(
         default=None, gt=0, description="steps between states that stay, to branch from later"
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from raycl.errors import InputError
 from raycl.plan.documents import WITHIN
+from raycl.plan.every import most_times
 from raycl.plan.execution import Device, precision_on
 from raycl.plan.fit import Fit, best_layout, fit, hosts_of, roomy_layout, usable
 from raycl.plan.layout import Layout, chosen_layout
@@ -153,9 +154,10 @@ def written_by(training: Training, device: Device) -> dict[str, Any]:
     """The fields of `Computation` that say which states a CPU copies before it writes them."""
     if device != "cpu":
         return {}
-    execution, steps = training.execution, training.stop - training.start
-    often = [every for every in (execution.save_every, execution.keep_every) if every]
-    return {"saves_between": any(every < steps for every in often), "end": training.end}
+    execution = training.execution
+    often = (execution.save_every, execution.keep_every)
+    between = any(most_times(every, training.start, training.stop) for every in often)
+    return {"saves_between": between, "end": training.end}
 
 
 def _least(training: Training, layout: Layout, device: Device) -> Computation:

@@ -16,6 +16,7 @@ from raycl.recipe.search import LABEL
 
 _FIXED = {
     "name": "results of one sweep have one name",
+    "seeds": "every recipe is trained with the same seeds",
     "corpora": "a storage holds each corpus once, by its name",
     "tokenizer": "the corpora of a storage are prepared with one tokenizer",
     "sequence_length": "the corpora of a storage are prepared with one length",
@@ -26,6 +27,8 @@ _FIXED = {
     "merge_search": "it is made of the recipe as it is written",
     "sweep": "it is no field of one recipe",
     "search": "it is no field of one recipe",
+    "trackers": "they follow the sweep as a whole",
+    "notify": "it is told of the sweep as a whole",
 }
 """Fields that all recipes of a sweep share, and why."""
 _STAGE_FIXED = {

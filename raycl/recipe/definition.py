@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from raycl.data.binding import bind, check_binding
 from raycl.data.manifest import Manifest, load_manifest
-from raycl.errors import InputError, shown
+from raycl.errors import InputError, shown, within
+from raycl.plan.frozen import frozen
 from raycl.plan.training import Training
 from raycl.plan.tree import Tree, build_tree
 from raycl.recipe import (
@@ -30,6 +32,7 @@ from raycl.recipe.resolution import Resolution
 from raycl.recipe.same_repetition import Scaling
 from raycl.recipe.sample import sampled_rows
 from raycl.recipe.scale import scaled, scaling
+from raycl.recipe.seeds import corpora_of_seeds
 from raycl.recipe.space import check_space, corners
 from raycl.recipe.tokenizer_facts import planned_vocabulary
 from raycl.recipe.yaml import Document, parse_document, read_document
@@ -58,6 +61,12 @@ class Definition:
     variants: tuple[Variant, ...]
     proposals: tuple[Proposal, ...] = ()
     """What was added to the sweep, by number; `variants` has its recipes."""
+
+    @cached_property
+    def material(self) -> Recipe:
+        """The recipe with the corpora of all its seeds, as they are prepared. Raises InputError."""
+        found = corpora_of_seeds(self.recipe)
+        return self.recipe.model_copy(update={"corpora": frozen(found)})
 
     @property
     def is_search(self) -> bool:
@@ -137,7 +146,10 @@ def definition_of(
     `where` names it in errors.
     """
     variants = tuple(expand(data, where, proposals=proposals))
-    return Definition(data, where, parse_recipe(data, where), variants, tuple(proposals))
+    made = Definition(data, where, parse_recipe(data, where), variants, tuple(proposals))
+    with within(where):
+        corpora_of_seeds(made.recipe)  # raises for names that do not go with each other
+    return made
 
 
 def with_proposals(definition: Definition, proposals: Sequence[Proposal]) -> Definition:
@@ -158,7 +170,7 @@ def read_manifests(
     """The manifests of the definitions' corpora that are prepared, by name; each is read once."""
     if storage is None:
         return {}
-    names = dict.fromkeys(name for made in definitions for name in made.recipe.corpora)
+    names = dict.fromkeys(name for made in definitions for name in made.material.corpora)
     folders = {name: layout.corpus(name) for name in names}
     return {
         name: load_manifest(storage, folder)
@@ -183,12 +195,12 @@ def facts_from(definition: Definition, manifests: Mapping[str, Manifest]) -> dic
     facts = {}
     tokenizers: dict[str, str] = {}
     vocabulary = None
-    for name in definition.recipe.corpora:
+    for name in definition.material.corpora:
         folder = layout.corpus(name)
         manifest = manifests.get(name)
         if manifest is None:
             vocabulary = vocabulary or planned_vocabulary(definition.recipe, definition.where)
-            facts[name] = _unprepared(definition.recipe, name, folder, vocabulary)
+            facts[name] = _unprepared(definition.material, name, folder, vocabulary)
             continue
         facts[name] = CorpusFacts(
             folder,
@@ -213,7 +225,7 @@ def facts_from(definition: Definition, manifests: Mapping[str, Manifest]) -> dic
 def _read_rows(definition: Definition, name: str, manifest: Manifest) -> int:
     """The training rows that the recipe reads of a corpus: all, or a sample of them."""
     where = f"{definition.where}: corpora.{name}.sample"
-    sample = definition.recipe.corpora[name].sample
+    sample = definition.material.corpora[name].sample
     return sampled_rows(sample, manifest.train.rows, manifest.row_length - 1, where)
 
 
@@ -232,7 +244,7 @@ def trainings(
     Without a resolution, recipes that start from a checkpoint are refused.
     """
     _check_validation(definition, facts)
-    resolver, steps = Resolver(facts, resolution), 0
+    resolver, steps = Resolver(facts, resolution, definition.recipe.counted_validation), 0
     made = {}
     for variant in definition.variants:
         where = f"{definition.where} ({variant.label})"
@@ -265,8 +277,10 @@ def check_bindings(storage: Storage, manifests: Mapping[str, Manifest]) -> None:
 
 
 def _check_validation(definition: Definition, facts: Mapping[str, CorpusFacts]) -> None:
+    if not definition.recipe.validation.is_counted:
+        return  # of a corpus with fewer rows all are taken
     recipes = [definition.recipe, *(variant.recipe for variant in definition.variants)]
-    wanted = max(recipe.validation.of_each(len(recipe.corpora)).rows for recipe in recipes)
+    wanted = max(recipe.counted_validation.rows for recipe in recipes)
     for name, entry in facts.items():
         if entry.validation_rows < wanted:
             raise InputError(

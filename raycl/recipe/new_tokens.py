@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from raycl.errors import InputError
 from raycl.models.extension_request import NewTokens, OtherTokenizer
 from raycl.recipe.schema import Recipe
+from raycl.recipe.schema.seeds import base_name
 from raycl.recipe.tokenizer_facts import tokenizer_choice
 
 _WHERE = "model.vocabulary"
@@ -46,12 +47,14 @@ def _corpora(recipe: Recipe) -> tuple[str, ...]:
     """The corpora to learn from, in the order of their names, on which nothing depends."""
     wanted = recipe.model.vocabulary
     given = wanted.sources if wanted is not None else ()
+    # Of the names in the recipe file: all seeds of a recipe have the same tokens.
+    names = {name: base_name(name, corpus) for name, corpus in recipe.corpora.items()}
     for corpus in given:
-        if corpus not in recipe.corpora:
-            known = ", ".join(recipe.corpora)
+        if corpus not in names.values():
+            known = ", ".join(names.values())
             problem = f"no corpus {corpus!r}"
             raise InputError(f"{_WHERE}.from", problem, f"Corpora of this recipe: {known}")
-    found = given or [corpus for corpus in recipe.corpora if corpus not in recipe.model.knows]
+    found = given or [base for name, base in names.items() if name not in recipe.model.knows]
     if not found:
         problem = "model.knows names every corpus, so that none is left to learn tokens from"
         raise InputError(f"{_WHERE}.from", problem, "Name one or more corpora of the recipe")

@@ -17,6 +17,7 @@ from raycl.plan.frozen import thawed
 from raycl.plan.layout import chosen_layout
 from raycl.plan.model_fields import refuse_noise, trained_fields
 from raycl.plan.training import ModelSpec, Training
+from raycl.plan.validation import Validation
 from raycl.recipe.lengths import whole_steps
 from raycl.recipe.mixtures import named_corpora
 from raycl.recipe.past import Past
@@ -68,8 +69,13 @@ class Resolver:
     """
 
     def __init__(
-        self, corpora: Mapping[str, CorpusFacts], resolution: Resolution | None = None
+        self,
+        corpora: Mapping[str, CorpusFacts],
+        resolution: Resolution | None = None,
+        validation: Validation | None = None,
     ) -> None:
+        """`validation` is that of the whole sweep, for recipes that leave their rows open."""
+        self._validation = validation
         self._resolution = resolution or Resolution()
         self._corpora = corpora
         self._folders = {name: facts.folder for name, facts in corpora.items()}
@@ -89,7 +95,9 @@ class Resolver:
             stages = self._resolved_stages(recipe, branch)
         execution = _resolved(recipe.execution, self._resolution.device)
         initial = _initial_state(recipe, model, execution.precision)
-        chain = Chain(initial, stages, self._fingerprints, recipe.sequence_length)
+        own = recipe.corpora  # those of the other seeds of a sweep are not this recipe's
+        fingerprints = {n: print_ for n, print_ in self._fingerprints.items() if n in own}
+        chain = Chain(initial, stages, fingerprints, recipe.sequence_length)
         return Training(
             chain=chain,
             start=0,
@@ -98,11 +106,18 @@ class Resolver:
             optimizer=recipe.optimizer,
             seed=recipe.seed,
             sequence_length=recipe.sequence_length,
-            corpora=self._folders,
-            validation=recipe.validation.of_each(len(recipe.corpora)),
+            corpora={name: folder for name, folder in self._folders.items() if name in own},
+            validation=self._validation_of(recipe),
             execution=execution,
             documents=recipe.documents,
         )
+
+    def _validation_of(self, recipe: Recipe) -> Validation:
+        """All recipes of a sweep validate on one number of rows, whatever their batches are."""
+        counted = recipe.counted_validation
+        if self._validation is None or recipe.validation.is_counted:
+            return counted
+        return counted.model_copy(update={"rows": self._validation.rows})
 
     def _resolved_stages(self, recipe: Recipe, branch: Branch | None) -> list[ChainStage]:
         key = (recipe.rows_per_step, recipe.sequence_length, recipe.model.knows)

@@ -153,6 +153,10 @@ class SweepPlan:
         """The same plan on CPUs, of whose memory each worker may take `room` bytes."""
         return replace(self, place=Place("cpu", room))
 
+    def tree_label(self, sweep: PlannedSweep, label: str) -> str:
+        """The label that a recipe of a sweep has in the tree."""
+        return _tree_label(self.sweeps, sweep, label)
+
     def subtree(self, sweep: PlannedSweep) -> Tree:
         """The part of the tree along which one sweep's recipes run, under their own labels."""
         if self.sweeps == (sweep,):
@@ -217,7 +221,7 @@ def resolve_inputs(
 def _planned(
     definition: Definition, manifests: Mapping[str, Manifest], resolution: Resolution
 ) -> PlannedSweep:
-    own = {name: manifests[name] for name in definition.recipe.corpora if name in manifests}
+    own = {name: manifests[name] for name in definition.material.corpora if name in manifests}
     facts = facts_from(definition, own)
     made = trainings(definition, facts, resolution)
     with within(definition.where):
@@ -276,7 +280,7 @@ def joint_recipe(definitions: Sequence[Definition]) -> Recipe:
                 f"not that of {definitions[0].where}",
                 "Recipes that are trained in one go need the same ones",
             )
-        for name, corpus in recipe.corpora.items():
+        for name, corpus in definition.material.corpora.items():
             corpus = corpus.model_copy(update={"sample": WHOLE})  # which prepares nothing else
             if corpora.setdefault(name, corpus) != corpus:
                 raise InputError(

@@ -18,6 +18,7 @@ from raycl.recipe.ending import END
 from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.proposals import Proposal
 from raycl.recipe.schema import LATER, LONGEST_LABEL, Recipe, Stage
+from raycl.recipe.schema.seeds import Seeds
 from raycl.recipe.schema.stand_ins import KNOWS, stand_ins_text
 from raycl.recipe.search import (
     CHANGES,
@@ -31,6 +32,7 @@ from raycl.recipe.search import (
     points_of,
 )
 from raycl.recipe.seed import check_seeds
+from raycl.recipe.seeds import check_varies, numbered, seeded_label, seeds_of
 from raycl.recipe.stage_changes import as_written, forms
 from raycl.recipe.stand_ins import asks_for_start
 from raycl.storage import layout
@@ -63,6 +65,10 @@ class Variant:
     """The `label` that the recipe's grid has in the file; empty where it has none."""
     proposals: tuple[int, ...] = ()
     """Numbers of the proposals that are this recipe; empty where only a grid has it."""
+    setting: str = ""
+    """The label of the same recipe with number 0 of the `seeds`; empty where there are none."""
+    seed: int = 0
+    """Which of the `seeds` it is trained with."""
 
 
 def expand(
@@ -75,7 +81,10 @@ def expand(
 
     Equal ones appear once. Raises InputError where a swept field or one of its values is not valid.
     """
-    base = parse_recipe(data, where)
+    given = parse_recipe(data, where)
+    seeds = seeds_of(given)
+    data = {field: value for field, value in data.items() if field != "seeds"}
+    base = given.model_copy(update={"seeds": None})
     written = (field for grid in base.sweep for field in grid if field != LABEL)
     swept = list(dict.fromkeys([*written, *(f for added in proposals for f in added.fields)]))
     variants: dict[_Identity, Variant] = {}
@@ -89,11 +98,13 @@ def expand(
                 if known is not variant:
                     both = (*known.proposals, *variant.proposals)
                     variants[variant.recipe, variant.branch] = replace(known, proposals=both)
-            if len(variants) > MOST_RECIPES:
+            if len(variants) * seeds.count > MOST_RECIPES:
                 problem = f"more than {MOST_RECIPES:,} recipes and anneal branches"
-                raise InputError("sweep", problem, "Give fewer values or branches")
+                raise InputError("sweep", problem, "Give fewer values, branches or seeds")
         found = list(variants.values())
-        check_seeds([variant.recipe for variant in found if variant.kind == "sweep"])
+        own = [variant.recipe for variant in found if variant.kind == "sweep"]
+        check_seeds(own)
+        check_varies(given, own)
         for kind in base.baselines:
             if kind == "previous" and asks_for_start(base):
                 continue  # results show it by the losses before the first step
@@ -103,8 +114,23 @@ def expand(
             found.append(Variant(label, kind, {}, recipe, branch))
         if base.merge_search is not None:
             found += [Variant(label, "alone", {}, recipe) for label, recipe in alone(base)]
+        found = list(_with_seeds(found, seeds))
         _check_labels(found)
     return found
+
+
+def _with_seeds(variants: Sequence[Variant], seeds: Seeds) -> Iterator[Variant]:
+    """The variants, and after them those of every further seed."""
+    if seeds.count == 1:
+        yield from variants
+        return
+    for number in range(seeds.count):
+        for variant in variants:
+            label = seeded_label(variant.label, number)
+            recipe = numbered(variant.recipe, seeds, number)
+            trunk = seeded_label(variant.trunk, number) if variant.trunk else ""
+            made = replace(variant, label=label, recipe=recipe, trunk=trunk)
+            yield replace(made, setting=variant.label, seed=number)
 
 
 _Identity = tuple[Recipe, Branch | None]

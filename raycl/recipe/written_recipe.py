@@ -12,6 +12,8 @@ from raycl.recipe.definition import Definition
 from raycl.recipe.load import parse_recipe, with_field
 from raycl.recipe.new_tokens import new_tokens
 from raycl.recipe.search import points_of
+from raycl.recipe.seeds import numbered, seeds_of
+from raycl.recipe.seeds_written import numbered_data
 from raycl.recipe.variants import Variant
 
 
@@ -37,7 +39,8 @@ def written_recipe(definition: Definition, variant: Variant, device: Device) -> 
     written = data.get("execution")
     execution = dict(written) if isinstance(written, Mapping) else {}
     execution["precision"] = precision_on(variant.recipe.execution.precision, device)
-    return {**data, "model": _model(data["model"], variant), "execution": execution}
+    whole = {**data, "model": _model(data["model"], variant), "execution": execution}
+    return numbered_data(whole, seeds_of(definition.recipe), variant.seed, definition.where)
 
 
 def _model(model: Any, variant: Variant) -> Any:
@@ -77,7 +80,7 @@ def _point(definition: Definition, variant: Variant) -> dict[str, Any]:
             data = with_field(data, field, value, "sweep")
         stages = parse_recipe(data, definition.where).stages[: len(variant.recipe.stages)]
         found = parse_recipe(data, definition.where).model_copy(update={"stages": stages})
-        if found == variant.recipe:
+        if numbered(found, seeds_of(definition.recipe), variant.seed) == variant.recipe:
             return data
     raise LookupError(f"no point of the sweep is the recipe {variant.label!r}")
 

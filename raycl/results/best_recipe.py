@@ -17,6 +17,7 @@ from raycl.results.objective import objective_text
 from raycl.results.outcome import BASELINES
 from raycl.results.report.table import averages_are_alike
 from raycl.results.search_results import compared
+from raycl.results.settings import SEED, SETTING, has_seeds
 from raycl.results.stored_results import outcomes_of, stored_plan
 from raycl.results.table import results_table
 from raycl.states.earlier import earlier_names
@@ -33,7 +34,8 @@ def best_recipe(
 
     `by` names a column of the results table, or a corpus for its loss; the lowest value is the
     best. Without it the sweep's search says what is compared, and in any other sweep it is AVG. It
-    may be a merged model. Of equal ones it is the first in the table. Raises InputError where no
+    may be a merged model. With `seeds` it is the setting with the lowest mean over them, and of it
+    the lowest seed. Of equal ones it is the first in the table. Raises InputError where no
     recipe is finished, where there is no such number, where averages do not exist or do not
     compare, and where a search has several objectives.
     """
@@ -54,8 +56,24 @@ def best_recipe(
     column = "average" if by == "average" else _column(finished, by, where)
     if column == "average" and (unknown := _not_compared(finished)) is not None:
         raise InputError(where, *unknown)
-    best = finished.sort_values(column, kind="stable").iloc[0]
+    best = _best_rows(finished, column, own).iloc[0]
     return str(best["recipe"]), str(best["state"])
+
+
+def _best_rows(finished: pd.DataFrame, column: str, own: pd.DataFrame) -> pd.DataFrame:
+    """The row with the lowest value; with seeds those of the setting with the lowest mean.
+
+    The first of them is that of the lowest seed: to take the best of them would be to choose by
+    noise. Settings of which every seed is finished come before others.
+    """
+    if not has_seeds(finished):
+        return finished.sort_values(column, kind="stable").head(1)
+    whole = own.groupby(SETTING)["status"].agg(lambda found: (found == "finished").all())
+    complete = finished[finished[SETTING].map(whole)]
+    chosen = complete if not complete.empty else finished
+    means = chosen.groupby(SETTING, sort=False)[column].mean()
+    best = means.sort_values(kind="stable").index[0]
+    return finished[finished[SETTING] == best].sort_values(SEED, kind="stable")
 
 
 def _objective(plan: SweepPlan) -> Objective | None:
@@ -109,6 +127,8 @@ def states_to_keep(storage: Storage, sweep: str) -> frozenset[str]:
         best = _kept(finished, objective)
     elif not finished.empty and _not_compared(finished) is None:
         best = finished[finished["average"] == finished["average"].min()]
+        if has_seeds(finished):
+            best = _best_rows(finished, "average", own)
     trunks = _trunks(plan.sweeps[0], set(best["recipe"]))
     measured = set(finished["recipe"])
     merges = {merge.name for merge in plan.sweeps[0].merges if merge.label not in measured}

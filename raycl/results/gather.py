@@ -16,10 +16,12 @@ from raycl.recipe.rungs import recipe_rungs
 from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.as_it_came import with_starts
 from raycl.results.at_rung import with_stops
+from raycl.results.by_seed import parts_by_seed, with_first_names
 from raycl.results.gather_merge_search import with_merge_search
 from raycl.results.gather_merges import with_merges
 from raycl.results.one_yardstick import OnRows, on_more_rows, on_one_number_of_rows
 from raycl.results.outcome import INCOMPLETE, BranchFact, RecipeOutcome
+from raycl.results.row_losses import with_row_losses
 from raycl.results.stage_facts import stage_facts
 from raycl.results.stored_states import StoredStates
 from raycl.results.validation_rows import ValidationRows, joined, rows_of
@@ -32,9 +34,21 @@ def gather(
 
     All losses on a corpus are on the same rows of it. `failed` are labels of recipes that failed.
     `states` may be shared by several sweeps of one storage, so that each state is read once.
+    Corpora of further seeds have the names that they have in the recipe file.
     """
+    return [
+        outcome
+        for part in parts_by_seed(sweep)
+        for outcome in with_first_names(part, gather_of_seed(part.sweep, states, failed))
+    ]
+
+
+def gather_of_seed(
+    sweep: PlannedSweep, states: StoredStates, failed: frozenset[str] = frozenset()
+) -> list[RecipeOutcome]:
+    """See `gather`; of recipes that have one seed, and with the names that corpora have here."""
     recipe = sweep.definition.recipe
-    asked = recipe.validation.of_each(len(recipe.corpora)).rows
+    asked = recipe.counted_validation.rows
     storage = shlex.quote(states.storage.url)
     command = f"raycl evaluate --storage {storage} --sweep {sweep.name} --rows"
     outcomes, rows = on_one_number_of_rows(
@@ -46,7 +60,8 @@ def gather(
     wanted = rows_of(sweep.facts, rows)
     outcomes = with_merges(outcomes, sweep.merges, states, wanted)
     outcomes = with_merge_search(outcomes, sweep, states, wanted)
-    return with_starts(sweep, on_more_rows(outcomes, rows, sweep.facts, states.losses, command))
+    outcomes = on_more_rows(outcomes, rows, sweep.facts, states.losses, command)
+    return with_starts(sweep, with_row_losses(outcomes, states, sweep.facts))
 
 
 def _on_rows(
@@ -100,6 +115,8 @@ def _outcome(
         arm=variant.arm,
         validation_rows=histories[-1].rows if histories else {},
         knows=variant.recipe.model.knows,
+        setting=variant.setting,
+        seed=variant.seed,
     )
     return OnRows(
         made,

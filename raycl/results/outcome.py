@@ -11,6 +11,7 @@ from functools import cached_property
 import pandas as pd
 
 from raycl.recipe.schema.search import Objective
+from raycl.results.uncertainty.bootstrap import DocumentSums
 from raycl.units import Length
 
 VALIDATION = "validation/"
@@ -125,6 +126,8 @@ class RecipeOutcome:
     the recipe file has no `seeds`; the setting is then the label."""
     seed: int = 0
     """Which of the `seeds` of the recipe file this is, counted from 0."""
+    row_losses: Mapping[str, DocumentSums] = field(default_factory=dict)
+    """By corpus, what the final loss is made of; without corpora of which nothing is stored."""
 
     @property
     def steps(self) -> int:

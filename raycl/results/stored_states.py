@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from raycl.errors import InputError
 from raycl.evaluation.store import Measured, read_losses
 from raycl.plan.state_index import StateIndex
 from raycl.plan.training import Training
 from raycl.results.validation_rows import ValidatedHistory, ValidationRows, validated
 from raycl.states.history import read_history
 from raycl.states.mark import StateMark, read_mark
+from raycl.states.row_losses import RowLosses, RowsKey, read_evaluated_rows, read_state_rows
 from raycl.storage import Storage
 
 
@@ -32,6 +34,29 @@ class StoredStates:
         for name in names:
             if self._records.get(name, ()) is None:
                 del self._records[name]
+
+    def are(self, names: Iterable[str]) -> None:
+        """Count exactly these among the storage's states, and read evaluations anew.
+
+        What is known of a state stays, since no state is ever changed.
+        """
+        gone = self._names.difference(names := frozenset(names))
+        self.know(names)
+        self._names, self._index = names, StateIndex(names)
+        for name in gone:
+            self._records.pop(name, None)
+        self._losses.clear()
+
+    def record(self, name: str) -> tuple[StateMark, pd.DataFrame] | None:
+        """The mark of a state and its lines of history as its training wrote them, or None.
+
+        The lines are those since the state before it. Raises InputError where they are damaged.
+        """
+        return self._read(name)
+
+    def has_read(self, name: str) -> bool:
+        """Whether `record` knows the state without a request."""
+        return self._records.get(name) is not None
 
     def holds(self, name: str) -> bool:
         """Whether it is one of the states."""
@@ -70,6 +95,22 @@ class StoredStates:
         if name not in self._losses:
             self._losses[name] = read_losses(self.storage, name)
         return self._losses[name]
+
+    def row_losses(self, name: str) -> tuple[Mapping[RowsKey, RowLosses], str]:
+        """The losses of single rows of a state, and what is wrong with a file of them, or nothing.
+
+        What its training kept, and what `raycl evaluate` measured. Read anew with each call.
+        """
+        record = self._read(name)
+        if record is None:
+            return {}, ""
+        try:
+            found = read_state_rows(self.storage, record[0])
+            if self.losses(name):
+                found |= read_evaluated_rows(self.storage, name)
+        except InputError as error:
+            return {}, str(error)
+        return found, ""
 
     def _read(self, name: str) -> tuple[StateMark, pd.DataFrame] | None:
         """The mark and the verified history of a state; None where there is no such state."""

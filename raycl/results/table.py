@@ -42,6 +42,9 @@ def results_table(outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
         "state": [outcome.state for outcome in outcomes],
         "status": [outcome.status for outcome in outcomes],
     }
+    if any(outcome.setting for outcome in outcomes):
+        after["setting"] = [outcome.setting or outcome.label for outcome in outcomes]
+        after["seed"] = [outcome.seed for outcome in outcomes]
     if any(outcome.notes for outcome in outcomes):
         after["note"] = [" ".join(outcome.notes) for outcome in outcomes]
     parts = [pd.DataFrame(columns), metric_columns(outcomes, corpora), pd.DataFrame(after)]
@@ -98,8 +101,20 @@ def write_results(storage: Storage, sweep: str, outcomes: Sequence[RecipeOutcome
         write_parquet(storage, path, outcome.history)
     _remove_former(storage, sweep, [outcome.label for outcome in outcomes])
     storage.write_bytes(layout.sweep_results(sweep, "csv"), table.to_csv(index=False).encode())
+    if any(outcome.setting for outcome in outcomes):
+        _write_settings(storage, sweep, table)
     write_parquet(storage, layout.sweep_results(sweep, "parquet"), table)
     return table
+
+
+def _write_settings(storage: Storage, sweep: str, table: pd.DataFrame) -> None:
+    # Imported here: most sweeps have one seed.
+    from raycl.results.settings import settings_table
+
+    settings = settings_table(table)
+    path = layout.sweep_settings(sweep, "csv")
+    storage.write_bytes(path, settings.to_csv(index=False).encode())
+    write_parquet(storage, layout.sweep_settings(sweep, "parquet"), settings)
 
 
 def _remove_former(storage: Storage, sweep: str, labels: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from raycl.plan.holding import Holding, holds_enough
 from raycl.states.completeness import read_marks
-from raycl.states.mark import StateMark, find_mark, write_mark
+from raycl.states.mark import FileFacts, StateMark, find_mark, write_mark
 from raycl.storage import Storage, layout
 
 _SAYS = b"This state may hold less than all of its training: state.json tells what.\n"
@@ -47,10 +47,14 @@ def keep_results(storage: Storage, mark: StateMark) -> None:
     lie there, and the next call removes them.
     """
     announce(storage, mark.name)
-    history = {layout.STATE_HISTORY: mark.files[layout.STATE_HISTORY]}
-    less = mark.model_copy(update={"holds": "results", "files": history})
+    less = mark.model_copy(update={"holds": "results", "files": tables_of(mark)})
     write_mark(storage, mark.name, less)
     remove_unlisted(storage, less)
+
+
+def tables_of(mark: StateMark) -> dict[str, FileFacts]:
+    """The files of a state that stay whatever becomes of its tensors."""
+    return {file: facts for file, facts in mark.files.items() if file in layout.STATE_TABLES}
 
 
 def unlisted_files(mark: StateMark, files: Collection[str]) -> list[str]:

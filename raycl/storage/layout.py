@@ -24,6 +24,11 @@ LIVE = "live"
 STATE_MARK = "state.json"
 """The file of a state that is written last: a folder without it is no state."""
 STATE_HISTORY = "history.parquet"
+STATE_ROWS = "validation_rows.parquet"
+"""The losses of single validation rows at a state; older states, and those inside of nodes, have
+none."""
+STATE_TABLES = (STATE_HISTORY, STATE_ROWS)
+"""What stays of a state whatever becomes of its tensors."""
 STATE_INDEX = "index.parquet"
 """The file that says where each part of a state's tensors lies; older states have none."""
 STATE_WEIGHTS_INDEX = "weights.parquet"
@@ -154,6 +159,11 @@ def state_history(name: str) -> str:
     return f"{state(name)}/{STATE_HISTORY}"
 
 
+def state_rows(name: str) -> str:
+    """The losses of single validation rows at a state."""
+    return f"{state(name)}/{STATE_ROWS}"
+
+
 def state_reduced(name: str) -> str:
     """The file that says that a state may hold less than all of a training."""
     return f"{state(name)}/{STATE_REDUCED}"
@@ -217,6 +227,11 @@ def evaluations(state_name: str) -> str:
 def evaluated_losses(state_name: str) -> str:
     """Losses of a state that were measured after its training."""
     return f"{evaluations(state_name)}/losses.json"
+
+
+def evaluated_rows(state_name: str) -> str:
+    """Losses of single validation rows of a state that were measured after its training."""
+    return f"{evaluations(state_name)}/{STATE_ROWS}"
 
 
 def evaluated_tasks(state_name: str) -> str:
@@ -284,6 +299,11 @@ def sweep_results(name: str, suffix: str) -> str:
     return f"{sweep(name)}/results.{suffix}"
 
 
+def sweep_settings(name: str, suffix: str) -> str:
+    """The table of a sweep's settings, where it has seeds; `suffix` is `parquet` or `csv`."""
+    return f"{sweep(name)}/settings.{suffix}"
+
+
 def sweep_histories(name: str) -> str:
     """The folder of the histories of a sweep's recipes."""
     return f"{sweep(name)}/history"
@@ -297,6 +317,11 @@ def sweep_history(name: str, recipe: str) -> str:
 def sweep_tensorboard(name: str) -> str:
     """The folder of a sweep's TensorBoard files."""
     return f"{sweep(name)}/tensorboard"
+
+
+def tracker(name: str) -> str:
+    """The folder or file in which a tracker keeps the runs of all sweeps of a local storage."""
+    return f"trackers/{name}"
 
 
 def sweep_report(name: str) -> str:

@@ -38,6 +38,11 @@ _TALKERS = (
 _OVERRIDES = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 
+_TIME_TO_SAVE = {"RAY_JOB_STOP_WAIT_TIME_S": "30"}
+"""Seconds between SIGTERM and SIGKILL where a job is stopped. Ray by itself takes 3, and a sweep
+needs up to about 10 until its nodes have saved. A job that ends earlier is not waited for."""
+
+
 class ClusterJobs:
     """The jobs of one cluster. Every method raises InputError where it cannot be reached."""
 
@@ -81,7 +86,7 @@ class ClusterJobs:
         return None
 
     def _submit(self, entrypoint: str, folder: Path) -> str:
-        runtime_env = {"working_dir": str(folder)}
+        runtime_env = {"working_dir": str(folder), "env_vars": _TIME_TO_SAVE}
         with _explained(self.address):
             return str(self._client.submit_job(entrypoint=entrypoint, runtime_env=runtime_env))
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
@@ -19,27 +17,32 @@ from typing import Any
 from ray import tune
 
 from raycl.cluster.capacity import cluster_capacity, refuse_what_never_fits
+from raycl.cluster.interruption import on_signals
 from raycl.cluster.options import ClusterOptions
-from raycl.cluster.release import release_everything
+from raycl.cluster.release import release_at_end
 from raycl.plan.tree import Node, Tree
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
+from raycl.sweep.ending import Ending
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.growth import GrowingTree, Growth
+from raycl.sweep.monitoring.metrics import SweepMetrics
 from raycl.sweep.running import RunningSweep, SweepJob, running_sweep
-from raycl.sweep.trackers import DEFAULT, tracker_callbacks
+from raycl.sweep.steering.stop_order import StopOrder
 from raycl.sweep.trial import TITLE, TrialTask, run_trial, trial_resources
 from raycl.sweep.tune_callback import Progress, Stopped
 from raycl.sweep.tune_scheduler import LiveTrials
 from raycl.sweep.tune_searcher import NodeSearcher
+from raycl.sweep.watched import watched_tree
 from raycl.sweep.worker import Train
+from raycl.watch.progress import TreeProgress
 
 MAX_FAILURES = 3
 WAIT_SECONDS = 1.0
 """Seconds between two questions for a node while none can start."""
 _ENVIRONMENT = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trackers alone; CSV and JSON say it again
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the recipe's trackers do it
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours does it, and SIGTERM as well
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # nothing is restored from Tune's own snapshots
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
@@ -55,9 +58,10 @@ class TrialSettings:
     """How many failures in a row a node may have, without progress, and still be tried again."""
     sweeps: tuple[str, ...] = ()
     """Names of the sweeps that are trained as one tree, for the queue."""
-    folder: str | None = None
-    """Folder for the files of trackers; None: a folder that is removed at the end."""
-    trackers: tuple[str, ...] = DEFAULT
+    callbacks: tuple[tune.Callback, ...] = ()
+    """Who else follows the trials, in the sweep's process (`raycl.sweep.tracking`)."""
+    watched: TreeProgress | None = None
+    """Learns how far the tree is, for those who are told of it; None: nobody asks."""
     train: Train | None = None
     """A function that takes the place of the training loop, in tests; None: the loop itself."""
 
@@ -98,8 +102,9 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
     A node that fails is tried again from the deepest state in storage; an InputError is final at
     once. A failed node takes what is below it along, and the rest goes on. What another sweep in
     the same storage trains is waited for, and taken over when that one is gone. What people ask of
-    nodes (`raycl.sweep.steering`) is obeyed within seconds. SIGINT and SIGTERM stop the trials and
-    raise KeyboardInterrupt.
+    nodes (`raycl.sweep.steering`) is obeyed within seconds. At SIGINT or SIGTERM each running node
+    saves its state and leaves, which takes at most SAVE_SECONDS, and Interruption is raised, a
+    KeyboardInterrupt. A second signal raises it at once.
 
     Raises InputError where a node asks for more workers than the cluster can ever hold.
     """
@@ -110,14 +115,18 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
     left = [node for node in tree.nodes if node.name not in set(done)]
     refuse_what_never_fits(left, options.needs, cluster_capacity(options.needs))
     with ExitStack() as stack:
-        job = SweepJob(tree, tuple(done), storage, options, on_event, trials.max_failures)
+        watched = trials.watched or watched_tree(tree, done)
+        job = SweepJob(tree, tuple(done), storage, options, on_event, trials.max_failures, watched)
         running = stack.enter_context(running_sweep(job, growth, trials.sweeps))
-        stack.callback(release_everything)
+        stack.push(release_at_end)
         stack.enter_context(_quiet_environment())
-        stack.enter_context(_signals_stop(running.progress))
+        stop = StopOrder()
+        stack.callback(stop.forget)
+        running.progress.ending = Ending(stop)
+        stack.enter_context(on_signals(running.progress.ending.begin))
         # Tune pickles its own bookkeeping, which never lies in a storage and is never read again.
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="raycl-tune-")))
-        task = TrialTask(storage, options.needs, running.holder, trials.train)
+        task = TrialTask(storage, options.needs, running.holder, trials.train, stop)
         trainable = _trainable(running, task)
         _train(running, trainable, trials, scratch)
     return _outcome(running.frontier)
@@ -126,12 +135,13 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
 def _train(running: RunningSweep, trainable: Any, trials: TrialSettings, scratch: Path) -> None:
     """Train until nothing is left that the sweep waits for."""
     frontier, progress, growing = running.frontier, running.progress, running.growing
-    tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
+    metrics = SweepMetrics(frontier, trials.sweeps)
     # Tune takes a second or two to begin, so it does not before there is a node for it.
     while (node := wait_for_node(frontier, progress, growing)) is not None:
-        callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
+        callbacks = [progress, metrics, *trials.callbacks]
         searcher = NodeSearcher(frontier, lambda: progress.stopped, growing, node)
         _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
+        metrics.update()
     growing.tell()
 
 
@@ -193,13 +203,13 @@ def _title(trial: Any) -> str:
 
 
 def _train_what_is_free(tuner: tune.Tuner, progress: Progress) -> None:
-    """Return when nothing can start and nothing runs. Raises KeyboardInterrupt when stopped."""
+    """Return when nothing can start and nothing runs. Raises Interruption when stopped."""
     try:
         tuner.fit()
-    except Stopped:
-        raise KeyboardInterrupt from None
+    except Stopped as stopped:
+        raise progress.interruption(stopped.unsaved) from None
     if progress.stopped:  # while no trial was under way
-        raise KeyboardInterrupt
+        raise progress.interruption()
 
 
 def wait_for_node(frontier: Frontier, progress: Progress, growing: GrowingTree) -> Node | None:
@@ -207,12 +217,12 @@ def wait_for_node(frontier: Frontier, progress: Progress, growing: GrowingTree) 
 
     While there is none it waits: until the sweep's turn comes in the queue, until others have
     trained what they have, until somebody resumes what was paused, until states are measured from
-    which more to train may follow. Raises KeyboardInterrupt when stopped.
+    which more to train may follow. Raises Interruption when stopped.
     """
     is_told = False
     while frontier.has_work or growing.awaits:
         if progress.stopped:
-            raise KeyboardInterrupt
+            raise progress.interruption()
         progress.obey()
         node = growing.next()
         if node is not None:
@@ -239,23 +249,3 @@ def _quiet_environment() -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-
-
-@contextmanager
-def _signals_stop(progress: Progress) -> Iterator[None]:
-    """The first SIGINT or SIGTERM stops the trials in good order; the next one interrupts."""
-
-    def stop(_signal: int, _frame: Any) -> None:
-        if progress.stopped:
-            raise KeyboardInterrupt
-        progress.stop()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

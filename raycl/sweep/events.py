@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 from raycl.plan.tree import Node
@@ -25,6 +26,8 @@ Kind = Literal[
 ]
 
 
+THEIRS = "another sweep trains it"
+"""The reason of an event of kind `waiting` about a node that is not this sweep's now."""
 BY = "by "
 """A reason that begins so says who has asked for what happened."""
 
@@ -42,6 +45,8 @@ class SweepEvent:
     reason: str = ""
     skipped: tuple[str, ...] = ()
     """In an event of kind `failed`, the nodes below this one, which are not trained either."""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+    """When it happened."""
 
     def __str__(self) -> str:
         text = f"{self.label}: {self.kind}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan
-from raycl.results.gather import gather
+from raycl.results.by_seed import parts_by_seed
+from raycl.results.gather import gather_of_seed
 from raycl.results.merged import more_rows
 from raycl.results.outcome import MERGED
 from raycl.results.stored_states import StoredStates
@@ -63,13 +64,14 @@ def _missing(planned: PlannedSweep, states: StoredStates) -> Iterator[MergeTask]
 
     if not planned.merges:
         return
-    outcomes = {outcome.label: outcome for outcome in gather(planned, states)}
-    for merge in planned.merges:
-        outcome = outcomes.get(merge.label)
-        if outcome is None or outcome.kind != MERGED or outcome.status == "finished":
-            continue
-        rows = (outcome.validation_rows, more_rows(outcomes[merge.recipe]))
-        yield MergeTask(merge.label, merge.base, (merge.state,), merge.method, rows)
+    for part in parts_by_seed(planned):
+        outcomes = {outcome.label: outcome for outcome in gather_of_seed(part.sweep, states)}
+        for merge in part.sweep.merges:
+            outcome = outcomes.get(merge.label)
+            if outcome is None or outcome.kind != MERGED or outcome.status == "finished":
+                continue
+            rows = (outcome.validation_rows, more_rows(outcomes[merge.recipe]))
+            yield MergeTask(merge.label, merge.base, (merge.state,), merge.method, rows)
 
 
 def _here(tasks: Sequence[MergeTask], storage: Storage, report: Report) -> dict[str, str]:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from raycl.data import corpora
+from raycl.data.few_held_out import few_held_out
 from raycl.data.manifest import Manifest, has_manifest, load_manifest
 from raycl.data.prepare import (
     CorpusSpec,
     TextSource,
     check_origin,
-    conflicts,
     find_inputs,
     hash_inputs,
     prepare_corpora,
@@ -40,6 +40,7 @@ from raycl.recipe import Corpus, Recipe
 from raycl.recipe.own_tokenizer import refuse_another
 from raycl.recipe.tokenizer_facts import tokenizer_choice
 from raycl.storage import Storage, layout
+from raycl.sweep.corpora_of_seeds import by_seed, report_conflicts
 
 Report = Callable[[str], None]
 _PLACEHOLDER = "YOUR-BUCKET"  # in the full-scale recipes of configs/paper
@@ -252,6 +253,7 @@ def corpus_spec(recipe: Recipe, name: str, source: TextSource) -> CorpusSpec:
         seed=corpus.seed,
         shard_tokens=corpus.shard_tokens,
         unknown=recipe.tokenizer.unknown,
+        held_out_seed=corpus.held_out_seed,
     )
 
 
@@ -269,8 +271,10 @@ def prepare_all(
 
     hash_inputs(sources.values(), lambda *numbers: progress("text", *numbers))
     reference = tokenizer_reference(recipe, sources, storage, report, own)
-    specs = [corpus_spec(recipe, name, sources[name]) for name in recipe.corpora]
-    manifests = prepare_corpora(storage, specs, reference, progress)
+    manifests: dict[str, Manifest] = {}
+    for names in by_seed(recipe):  # each holds out its own documents
+        specs = [corpus_spec(recipe, name, sources[name]) for name in names]
+        manifests |= prepare_corpora(storage, specs, reference, progress)
     for name, manifest in manifests.items():
         report(
             f"corpus {name}: {manifest.train.tokens:,} training tokens, "
@@ -279,7 +283,7 @@ def prepare_all(
         counted = recorded(manifest)
         if counted.bytes:
             report(f"corpus {name}: {described(counted)}, as in {counted.example!r}")
-        for sentence in (*told(manifest), *sentences(manifest)):
+        for sentence in (*told(manifest), *sentences(manifest), *few_held_out([manifest])):
             report(sentence)
     old = without_hashes(manifests)
     if old and len(manifests) > 1:
@@ -287,13 +291,7 @@ def prepare_all(
             f"An older raycl prepared {', '.join(old)}: documents shared with other corpora are "
             "not known."
         )
-    report_conflicts(storage, manifests, report)
-
-
-def report_conflicts(storage: Storage, manifests: Mapping[str, Manifest], report: Report) -> None:
-    """Tell of corpora of one recipe, each prepared without the other, that disagree on a split."""
-    for sentence in conflicts(storage, manifests):
-        report(f"Careful: {sentence}.")
+    report_conflicts(storage, manifests, report, recipe)
 
 
 def tokenizer_reference(
@@ -321,7 +319,8 @@ def tokenizer_reference(
                 read_tokenizer(storage, fingerprint)  # raises where it is damaged
             return layout.tokenizer(fingerprint)
     report(f"tokenizer: byte-level BPE of {train.vocabulary} tokens")
-    path, _ = train_tokenizer(
-        storage, list(sources.values()), train.vocabulary, train.sample_bytes, seed=0
-    )
+    # The text of other seeds is the same: with it twice, the tokenizer would be another one.
+    first = by_seed(recipe)[0] if recipe.corpora else []
+    own = [source for name, source in sources.items() if name in first]
+    path, _ = train_tokenizer(storage, own, train.vocabulary, train.sample_bytes, seed=0)
     return path

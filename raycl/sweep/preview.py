@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from raycl.cluster.memory import worker_memory
 from raycl.cluster.options import ClusterOptions
+from raycl.data.few_held_out import few_held_out
 from raycl.plan.scaling import Machine
 from raycl.recipe.definition import Definition, with_stored_proposals
 from raycl.recipe.documents import documents_text
@@ -15,9 +16,11 @@ from raycl.recipe.epochs import Repetition, repetition_text, repetitions
 from raycl.recipe.one_order import read_in_one_order
 from raycl.recipe.rates import rate_notes
 from raycl.recipe.seed import seed_text
+from raycl.recipe.seeds import seeds_text
 from raycl.recipe.stand_ins import knows_texts
 from raycl.recipe.sweep_plan import SweepPlan, plan_sweeps, resolve_inputs
 from raycl.recipe.trained_again import trained_again
+from raycl.recipe.validation_rows import validation_text
 from raycl.states.earlier import earlier_sentence
 from raycl.storage import Storage
 from raycl.sweep.vocabulary import ModelGrowth, Replaced, vocabulary_growth
@@ -78,9 +81,19 @@ def preview(
         *new_tokens,
         *knows_texts(definition.recipe, recipes),
         repetition_text(repeated),
-        seed_text(definition.recipe, recipes),
+        _seeds_text(definition, made) or seed_text(definition.recipe, recipes),
+        validation_text(definition.recipe, made.sweeps[0].facts),
     )
     large = rate_notes(recipes)
-    warned = (*made.notes, *untrained, earlier_sentence(made.states), *again, *large)
+    few = few_held_out(made.sweeps[0].manifests.values())
+    warned = (*made.notes, *untrained, earlier_sentence(made.states), *again, *large, *few)
     sentences = tuple(filter(None, warned)), tuple(filter(None, said))
     return Preview(made, *sentences, grown, tuple(repeated))
+
+
+def _seeds_text(definition: Definition, made: SweepPlan) -> str:
+    """How many seeds there are and what they cost; empty where there is one."""
+    of_first = {variant.label for variant in definition.variants if not variant.seed}
+    nodes = made.tree.nodes
+    further = sum(node.steps for node in nodes if not of_first.intersection(node.recipes))
+    return seeds_text(definition.recipe, sum(node.steps for node in nodes), further)

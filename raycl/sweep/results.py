@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from raycl.errors import InputError
-from raycl.recipe.stored_recipe import recipe_text
 from raycl.recipe.sweep_plan import SweepPlan
 from raycl.results.bill import bill_text
 from raycl.results.gather import gather
@@ -55,13 +54,13 @@ def write_all(
     states = StoredStates(storage, plan.states)
     outcomes = gather(planned, states, labels)
     failed = by_label(plan, failed)
-    told = (*_missing(plan, storage, states, outcomes), *notes(outcomes))
+    told = (*missing_parts(plan, storage, states, outcomes), *notes(outcomes))
     if lost := lost_recipes(storage, planned.name, outcomes):
         page = storage.full_path(layout.sweep_report(planned.name))
         gone = tuple(o.label for o in lost if o.status != INCOMPLETE)
         return SweepResult(read_results(storage, planned.name), page, failed, told, gone, False)
     table = write_results(storage, planned.name, outcomes)
-    facts = _facts(plan, storage)
+    facts = sweep_facts(plan, storage)
     page = write_report(storage, planned.name, f"Sweep {planned.name}", outcomes, facts)
     return SweepResult(table, storage.full_path(page), failed, told)
 
@@ -78,7 +77,7 @@ def by_label(plan: SweepPlan, failed: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _missing(
+def missing_parts(
     plan: SweepPlan, storage: Storage, states: StoredStates, outcomes: Sequence[RecipeOutcome]
 ) -> Iterator[str]:
     """What is missing of a plan of one sweep, a sentence each."""
@@ -98,7 +97,11 @@ def _of(done: int, planned: int) -> str:
     return f"{done:,}" if done == planned else f"{done:,} of {planned:,}"
 
 
-def _facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:
+def sweep_facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:
+    """What the page says of a plan of one sweep: model, work, cost, versions, how to run it again.
+
+    A mapping is a list of terms; a text that begins with "$ " is a command.
+    """
     definition, cost = plan.sweeps[0].definition, plan.cost
     recipe = definition.recipe
     packages = {name: version(name) for name in ("raycl", "torch", "ray", "transformers")}
@@ -119,7 +122,6 @@ def _facts(plan: SweepPlan, storage: Storage) -> dict[str, Any]:
         },
         "Versions": {**packages, "python": platform.python_version()},
         "Run it again": f"$ raycl sweep {definition.where} --storage {storage.url}",
-        "Recipe": recipe_text(definition),
     }
 
 

@@ -16,13 +16,17 @@ from raycl.sweep.claims import NodeClaims
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.growth import GrowingTree, Growth
+from raycl.sweep.hearers import Hearers
 from raycl.sweep.leases import Leases, leases_work
+from raycl.sweep.live_writer import LiveWriter
 from raycl.sweep.node_trainings import NodeTrainings
 from raycl.sweep.queue_entrance import queue_place
 from raycl.sweep.retry_policy import NodeFailures
 from raycl.sweep.steering.lookout import Lookout
 from raycl.sweep.steering.obey import Steering
 from raycl.sweep.tune_callback import Progress
+from raycl.sweep.watched import watched_nodes
+from raycl.watch.progress import TreeProgress
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class SweepJob:
     options: ClusterOptions
     on_event: Callable[[SweepEvent], None]
     max_failures: int
+    watched: TreeProgress
+    """Learns how far the tree is."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,10 @@ def running_sweep(
     least = {name: node.training.least for name, node in nodes.items()}
     with ExitStack() as stack:
         leases = stack.enter_context(Leases(storage)) if leases_work(storage) else None
+        live = LiveWriter(storage, leases.holder if leases else "", tuple(sweeps), nodes)
+        hearers = Hearers(job.watched, stack.enter_context(live), job.on_event)
         place = queue_place(
-            storage, leases, job.options, tuple(sweeps), _slots(job.options.gpus), job.on_event
+            storage, leases, job.options, tuple(sweeps), _slots(job.options.gpus), hearers.event
         )
         frontier = Frontier(
             job.tree.nodes,
@@ -73,10 +81,12 @@ def running_sweep(
             NodeClaims(storage, leases, least=least) if leases else None,
             place.is_shared,
         )
+        hearers.elsewhere = frontier.elsewhere
         failures = NodeFailures(nodes, storage, job.max_failures)
         lookout = stack.enter_context(Lookout(storage))
         steering = Steering(frontier, lookout, failures.forget)
-        progress = Progress(frontier, nodes, job.on_event, failures.try_again, leases, steering)
+        progress = Progress(frontier, nodes, hearers.event, failures.try_again, leases, steering)
+        progress.on_report = hearers.report
         progress.obey()  # before a node starts
         trainings = NodeTrainings(job.tree.nodes)
         stack.callback(trainings.added.forget)
@@ -85,6 +95,7 @@ def running_sweep(
             nodes.update((node.name, node) for node in new)
             least.update((node.name, node.training.least) for node in new)
             trainings.added.add(new)
+            job.watched.add(watched_nodes(new))
 
         growing = GrowingTree(frontier, growth, added)
         growing.begin()

@@ -16,6 +16,7 @@ from raycl.sweep.leases import Claim
 from raycl.sweep.node_trainings import NodeTrainings
 from raycl.sweep.orders import Order
 from raycl.sweep.steering.leaving import LeaveWatch
+from raycl.sweep.steering.stop_order import StopOrder
 from raycl.sweep.worker import Train, train_in_trial, train_with_workers
 from raycl.sweep.worker_group import GroupSize
 
@@ -50,6 +51,8 @@ class TrialTask:
     """The holder of the sweep's leases; None where the storage has no leases."""
     train: Train | None
     """A function that takes the place of the training loop; None: the loop itself."""
+    stop: StopOrder | None = None
+    """What says that the whole sweep ends."""
 
     def still_ours(self, node: str) -> bool:
         """Whether no other sweep has taken the node over."""
@@ -90,7 +93,7 @@ def run_trial(config: dict[str, Any], trainings: NodeTrainings, task: TrialTask)
         if not task.still_ours(config[NODE]):
             tune.report({ELSEWHERE: True})
             return
-        with LeaveWatch(task.storage, config[NODE]) as watch:
+        with LeaveWatch(task.storage, config[NODE], stop=task.stop) as watch:
             if watch.asked() or not _train(training, task, config, watch):
                 tune.report({LEFT: True})
     except Exception as error:

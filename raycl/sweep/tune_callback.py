@@ -6,28 +6,30 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import ray
 from ray import tune
 
+from raycl.cluster.interruption import Interruption
 from raycl.cluster.memory import memory_kills
 from raycl.cluster.ray_internals import kill_trial, trial_error
 from raycl.data.ray_stream import input_error_in
 from raycl.plan.cost import memory_per_worker
 from raycl.plan.tree import Node
-from raycl.sweep.events import Kind, SweepEvent, node_label
+from raycl.sweep.ending import Ending
+from raycl.sweep.events import THEIRS, Kind, SweepEvent, node_label
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases
 from raycl.sweep.steering.obey import Steering
 from raycl.sweep.trial import ELSEWHERE, INPUT_ERROR, LEFT, NODE
 from raycl.sweep.worker_group import ROOM_SECONDS, WAITING
+from raycl.train.interruption import SAVED
 from raycl.units import format_memory
 
 METRICS_SECONDS = 10.0
 """Between two events with metrics of one node."""
-_THEIRS = "another sweep trains it"
 _LEFT = "what it has trained is in storage, and what it held is free"
 _NOT_STARTED = "its workers have not started yet; the cluster may have no room"
 _TOLD = (
@@ -43,6 +45,11 @@ _TOLD = (
 
 class Stopped(Exception):
     """Ends Tune's loop in good order: it cleans up after an Exception, not after an interrupt."""
+
+    def __init__(self, unsaved: Collection[str] = ()) -> None:
+        super().__init__()
+        self.unsaved = frozenset(unsaved)
+        """Nodes whose trials were ended before they had saved."""
 
 
 class Progress(tune.Callback):
@@ -64,10 +71,15 @@ class Progress(tune.Callback):
         self._steering = steering
         self._frontier, self._nodes, self._on_event = frontier, nodes, on_event
         self._try_again, self._leases = try_again, leases
-        self.stopped = False
+        self.ending = Ending()
         self._memory_kills = memory_kills()
-        self._told: dict[str, float] = {}
+        self._told: dict[str, tuple[float, float]] = {}
+        """When metrics of each node were last told, and of which step."""
+        self.on_report: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
+        """Hears all numbers of every report of a trial, with the name of its node."""
         self._started: set[str] = set()
+        self._saved: dict[str, int] = {}
+        """The steps of the state that each node has written which was left."""
         self._pending: dict[str, float] = {}
         """When each node was first seen whose trial has not started; infinity once that is told."""
 
@@ -75,9 +87,14 @@ class Progress(tune.Callback):
         """Nothing: Tune pickles its callbacks for a restore that raycl never does."""
         return {}
 
-    def stop(self) -> None:
-        """End the sweep as soon as Tune's loop comes by."""
-        self.stopped = True
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal has stopped the sweep."""
+        return self.ending.is_wanted
+
+    def interruption(self, unsaved: Collection[str] = ()) -> Interruption:
+        """What a sweep raises that was stopped; `unsaved` are nodes that were ended without."""
+        return self.ending.interruption(self._nodes, sorted(unsaved))
 
     def tell_waiting(self) -> None:
         """Say of each node that could start that another sweep has it."""
@@ -85,7 +102,7 @@ class Progress(tune.Callback):
         for name, node in waiting.items():
             theirs = name in self._frontier.theirs and name not in held
             if theirs and node.parent not in waiting:
-                self._tell("waiting", name, reason=_THEIRS)
+                self._tell("waiting", name, reason=THEIRS)
 
     def obey(self) -> None:
         """Carry out what people have asked of nodes since the last time, and tell it."""
@@ -95,9 +112,8 @@ class Progress(tune.Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune comes by about every tenth of a second."""
         if self.stopped:
-            for trial in trials:
-                kill_trial(trial)  # promptly: its unsaved steps are lost either way
-            raise Stopped
+            self._end(trials)
+            return
         self.obey()
         self._tell_pending()
         if self._leases is not None and self._leases.doubtful:
@@ -105,6 +121,18 @@ class Progress(tune.Callback):
             for trial in trials:
                 if trial.status == "RUNNING" and not self._leases.claim(_node(trial)).is_valid():
                     kill_trial(trial)  # Tune starts it again, and there it sees it is not ours
+
+    def _end(self, trials: list[Any]) -> None:
+        """Wait until the trials have saved and left, or are late. Raises Stopped then."""
+        running = [trial for trial in trials if trial.status == "RUNNING"]
+        if self.ending.give_order() and running:
+            promise = self.ending.promise(len(running))
+            self._on_event(SweepEvent("note", "", "the sweep ends", reason=promise))
+        if running and not self.ending.is_late:
+            return
+        for trial in trials:
+            kill_trial(trial)
+        raise Stopped({_node(trial) for trial in running})
 
     def _tell_pending(self) -> None:
         """Say once of each node that its trial has not started."""
@@ -122,23 +150,29 @@ class Progress(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Metrics are told now and then."""
+        """Metrics are told now and then, those of one step once."""
+        name = _node(trial)
         if result.get(WAITING):
-            self._tell("waiting", _node(trial), reason=_NOT_STARTED)
+            self._tell("waiting", name, reason=_NOT_STARTED)
+        if SAVED in result:
+            self._saved[name] = int(result[SAVED])
+        self.on_report(name, result)
         metrics = _told(result)
-        last, now = self._told.get(trial.trial_id, 0.0), time.monotonic()
-        if "loss" in metrics and now - last >= METRICS_SECONDS:
-            self._told[trial.trial_id] = now
-            self._tell("metrics", _node(trial), metrics=metrics)
+        now, step = time.monotonic(), metrics.get("step", 0.0)
+        last, last_step = self._told.get(name, (-math.inf, -1.0))
+        if "loss" in metrics and now - last >= METRICS_SECONDS and step != last_step:
+            self._told[name] = now, step
+            self._tell("metrics", name, metrics=metrics)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The node is done, or its trial has said why it cannot be."""
         result, name = trial.last_result or {}, self._ended(trial)
         if result.get(ELSEWHERE):
             self._frontier.put_back(name)
-            self._tell("waiting", name, reason=_THEIRS)
+            self._tell("waiting", name, reason=THEIRS)
         elif result.get(LEFT) and self._steering is not None:
             self._steering.left(name)
+            self.ending.left(name, self._saved.get(name))
             self._tell("left", name, reason=_LEFT)
         elif reason := result.get(INPUT_ERROR):
             self._fail(name, str(reason))
@@ -146,7 +180,7 @@ class Progress(tune.Callback):
             self._frontier.complete(name)
             if self._steering is not None:
                 self._steering.finished(name)
-            self._tell("finished", name)
+            self._tell("finished", name, metrics=_told(result))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """The trial died; its node waits for another one, or is lost."""

@@ -16,7 +16,7 @@ from raycl.storage import Storage
 from raycl.sweep.orders import Order
 from raycl.sweep.steering.leaving import LeaveWatch
 from raycl.sweep.worker_group import GroupSize, KeptGroup, WorkerGroup
-from raycl.train.interruption import Interrupted
+from raycl.train.interruption import SAVED, Interrupted
 
 Report = Callable[[dict[str, Any]], None]
 Asked = Callable[[], bool]
@@ -53,7 +53,7 @@ def train_with_workers(
     """
     group = _kept.take(size) or WorkerGroup(size, train_worker)
     news = group.train(order, report, watch.tell)
-    if news.waiting:
+    if news.waiting or watch.sweep_ends:
         group.abandon()
     elif again:
         _kept.keep(group)
@@ -158,17 +158,22 @@ def _default_train() -> Train:
 def sparse(report: Report, seconds: float = REPORT_SECONDS) -> Report:
     """A function that passes metrics on to `report` at most once in `seconds`.
 
-    Each call of `report` waits for Tune. Metrics of a validation are always passed on.
+    Each call of `report` waits for Tune. Metrics of a validation are always passed on,
+    and which state was saved last.
     """
     last = -float("inf")
 
     def limited(metrics: dict[str, Any]) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last < seconds and not any(key.startswith("validation/") for key in metrics):
+        if now - last < seconds and not any(map(_is_always_told, metrics)):
             return
         last = now
         # Tune's own name for the number of steps done, which its loggers use.
         report({**metrics, "timesteps_total": int(metrics.get("step", -1)) + 1})
 
     return limited
+
+
+def _is_always_told(metric: str) -> bool:
+    return metric == SAVED or metric.startswith("validation/")

@@ -15,6 +15,10 @@ from raycl.train.parallel.world import World
 Question = Callable[[], bool]
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Launched:
     """A step whose loss and norm are still tensors on the device."""
@@ -44,6 +48,8 @@ class Numbers:
     """How long a step took before these, mean over ranks; 0 where nothing is known."""
     leaving: bool
     """Whether a rank was asked to make room."""
+    saving: bool
+    """Whether it is time to save, by the clock of a rank."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,10 @@ class Exchange:
     ranks send and read at the same steps, so that what they read decides alike for all of them.
     """
 
-    def __init__(self, world: World, most_norm: float | None, asked: Question) -> None:
-        self._world, self._most_norm, self._asked = world, most_norm, asked
+    def __init__(
+        self, world: World, most_norm: float | None, asked: Question, saves: Question = _never
+    ) -> None:
+        self._world, self._most_norm, self._asked, self._saves = world, most_norm, asked, saves
         self._sent: _Sent | None = None
         self._step_seconds = 0.0
         self.restart_clock()
@@ -83,6 +91,7 @@ class Exchange:
             self._step_seconds,
             sum(step.data_wait for step in steps),
             float(peak_memory(device)),
+            float(self._saves()),
         ]
         losses = torch.stack([step.loss for step in steps]).double()
         if self._world.rank % self._world.layout.tensor:
@@ -109,14 +118,15 @@ class Exchange:
         seconds = max(sent.done.seconds_since(self._start), 1e-9)
         self._start, self._step_seconds = sent.done, seconds / sent.steps
         values, count = sent.host.tolist(), sent.steps
-        asked, step_seconds, data_wait, memory = values[count : count + 4]
+        asked, step_seconds, data_wait, memory, saves = values[count : count + 5]
         return Numbers(
             losses=values[:count],
-            norms=values[count + 4 : 2 * count + 4],
-            skipped=[bool(value) for value in values[2 * count + 4 :]],
+            norms=values[count + 5 : 2 * count + 5],
+            skipped=[bool(value) for value in values[2 * count + 5 :]],
             seconds=seconds,
             data_wait=data_wait,
             peak_memory=int(memory),
             earlier_seconds=step_seconds / self._world.size,
             leaving=asked > 0,
+            saving=saves > 0,
         )

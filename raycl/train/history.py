@@ -21,14 +21,15 @@ class History:
     that it has just launched. `skipped` is 1 in the line of a step whose update was skipped,
     because its loss or gradient norm was not finite, or its norm was above `gradient_skip`.
     `latest_skipped` holds the steps at the end that were skipped in a row, and `most_skipped` the
-    longest such row in this process. `leaving` is whether a rank was asked to make room.
+    longest such row in this process. `leaving` is whether a rank was asked to make room, and
+    `saving` whether it was time to save; the latter is set back by whoever saves.
     """
 
     def __init__(
         self, exchange: Exchange, throughput: Throughput, lines: list[dict[str, Any]]
     ) -> None:
         self.lines = lines
-        self.leaving = False
+        self.leaving = self.saving = False
         self.latest_skipped: tuple[int, ...] = ()
         self.most_skipped: tuple[int, ...] = ()
         self._exchange, self._throughput = exchange, throughput
@@ -79,6 +80,7 @@ class History:
             self.lines.append(line | own | shared)
         self._every = _steps_between_exchanges(numbers) or self._every
         self.leaving = self.leaving or numbers.leaving
+        self.saving = self.saving or numbers.saving
         return True
 
     def _count_skipped(self, step: int, skipped: bool) -> None:

@@ -12,7 +12,7 @@ from raycl.train.checkpoint.load import deepest_state, keep_state
 from raycl.train.division import divided
 from raycl.train.exchange import Question
 from raycl.train.garbage import freed_afterwards, no_collection_in_steps
-from raycl.train.interruption import Interrupted
+from raycl.train.interruption import SAVED, Interrupted
 from raycl.train.kernels import kernels
 from raycl.train.observers import Observer, Observers, Report, Reporting
 from raycl.train.parallel.world import World, current_world
@@ -106,4 +106,5 @@ def _steps(
         # continues up to a state that can be saved.
         if (leaving or trainer.save_due()) and trainer.save() and leaving:
             trainer.writer.wait()
+            told.on_metrics({**trainer.metrics(), SAVED: trainer.step})
             raise Interrupted(f"saved after step {trainer.step} to make room")

@@ -14,10 +14,10 @@ from raycl.data.manifest import load_manifest
 from raycl.plan.shares import largest_share
 from raycl.plan.training import Training
 from raycl.states.mark import StateMark, ValidationFacts
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.train.batch import ExpectedRows
 from raycl.train.borders import find_borders
-from raycl.train.cadence import saves_after, stays_after, validates_after
+from raycl.train.cadence import SaveClock, saves_after, stays_after, validates_after
 from raycl.train.checkpoint.load import deepest_state, load_history, load_state
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.stored_state import StoredState
@@ -53,7 +53,7 @@ from raycl.train.parallel.world import World, share_of_batch
 from raycl.train.start.adapter_weights import draw_adapters
 from raycl.train.start.fill import fill, initial_weights
 from raycl.train.throughput import throughput
-from raycl.train.validation import read_validation_rows, validation_losses
+from raycl.train.validation import KeptRows, read_validation_rows, validation_losses
 
 
 class Trainer:
@@ -74,6 +74,7 @@ class Trainer:
     ) -> None:
         self._task, self._world, self._storage = task, world, storage
         self._began = time.time()
+        self._save_clock = SaveClock(task.execution.save_every)
         self._machine = machine_facts(world)
         restart_peak(world.device)
         share = share_of_batch(task.chain.global_batch, world)
@@ -96,13 +97,15 @@ class Trainer:
         lines = self._load(storage, found) if found is not None else []
         self.history = self._history(lines, asked)
         self.writer = StateWriter(storage, world, task.execution.keep_last)
+        self._end_tables: dict[str, bytes] = {}
 
     def _history(self, lines: list[dict[str, Any]], asked: Question) -> History:
         task, world = self._task, self._world
         facts = throughput(
             self.model, world, self._dtype, task.sequence_length, self._tokens_per_step
         )
-        return History(Exchange(world, task.optimizer.gradient_skip, asked), facts, lines)
+        exchange = Exchange(world, task.optimizer.gradient_skip, asked, self._save_clock.is_over)
+        return History(exchange, facts, lines)
 
     def _build(self, initialize: bool) -> LanguageModel:
         """The model, of which this rank holds its share; `initialize` gives it first weights."""
@@ -240,8 +243,8 @@ class Trainer:
         return validates_after(self._task, self.step)
 
     def save_due(self) -> bool:
-        """Whether to save now; see `saves_after`."""
-        return saves_after(self._task, self.step)
+        """Whether to save now; see `saves_after`. All ranks give the same answer."""
+        return saves_after(self._task, self.step) or self.history.saving
 
     def asked_to_leave(self) -> bool:
         """Whether a rank was asked to make room, as far as all ranks know."""
@@ -250,12 +253,13 @@ class Trainer:
     def validate(self) -> None:
         """Losses of all corpora into the history (collective). Raises FloatingPointError."""
         self.resolve()
-        losses = validation_losses(
-            self.model,
-            self._validation_rows,
-            self._world,
-            self._micro_batch.rows,
-        )
+        measured = (self.model, self._validation_rows, self._world, self._micro_batch.rows)
+        if self.step == self._task.stop:
+            kept = KeptRows(self._storage, self._manifests, self._validation_rows, self._world)
+            losses = validation_losses(*measured, kept.collected)
+            self._end_tables[layout.STATE_ROWS] = kept.file()
+        else:
+            losses = validation_losses(*measured)
         self.history.add_validation(self.step, losses)
         collect_in_pause()
         self.history.restart_clock()
@@ -276,12 +280,19 @@ class Trainer:
             self._task.chain.name(self.step),
             self._tensors(),
             self._mark(),
-            self.history.to_parquet() if self._world.rank == 0 else b"",
+            self._tables() if self._world.rank == 0 else {},
             kept=stays_after(self._task, self.step),
         )
+        self.history.saving = False
+        self._save_clock.restart()
         collect_in_pause()
         self.history.restart_clock()
         return True
+
+    def _tables(self) -> dict[str, bytes]:
+        """What is written beside the tensors; at the node's end the losses of rows too."""
+        ends = self._end_tables if self.step == self._task.stop else {}
+        return {layout.STATE_HISTORY: self.history.to_parquet(), **ends}
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """What the state is written with. Adapters are weights, which no state is without."""

@@ -11,11 +11,13 @@ import torch
 from raycl.data.manifest import Manifest
 from raycl.data.shards import CorpusReader
 from raycl.plan.shares import largest_share, share_of
+from raycl.states.row_losses import RowLosses, RowsKey, row_losses_file
 from raycl.storage import Storage
 from raycl.train.micro_batches import cut
 from raycl.train.model.language_model import LanguageModel
 from raycl.train.parallel.sharding import reshard
 from raycl.train.parallel.world import World
+from raycl.train.row_losses import Collected, document_borders, row_losses
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class ValidationRows:
     local: np.ndarray
     """Token ids [count, length + 1]. `count` differs by at most one between ranks; it may be 0."""
     total: int
+    first: int = 0
+    """Number of the rank's first row among all."""
 
 
 def read_validation_rows(
@@ -44,7 +48,9 @@ def read_validation_rows(
         total = min(rows, reader.rows)
         share = share_of(total, world.reader, world.layout.readers)
         if total:
-            result[corpus] = ValidationRows(reader.read(share.start, len(share)), total)
+            result[corpus] = ValidationRows(
+                reader.read(share.start, len(share)), total, share.start
+            )
     return result
 
 
@@ -54,14 +60,25 @@ def validation_losses(
     rows: Mapping[str, ValidationRows],
     world: World,
     micro_batch: int,
+    collected: Collected | None = None,
 ) -> dict[str, float]:
-    """The mean loss of each corpus over all ranks, in nats per predicted token (collective)."""
+    """The mean loss of each corpus over all ranks, in nats per predicted token (collective).
+
+    `collected` gets what single rows lose; the means have the same bits with it and without.
+    """
     model.eval()
     sums = torch.zeros(2, len(rows), dtype=torch.float64, device=world.device)
-    for index, part in enumerate(rows.values()):
+    for index, (corpus, part) in enumerate(rows.items()):
+        first = part.first
         for piece in _pieces(part, world, micro_batch).to(world.device):
-            sums[0, index] += model(piece).double()
+            loss = (
+                model(piece)
+                if collected is None
+                else collected.measure(model, corpus, first, piece)
+            )
+            sums[0, index] += loss.double()
             sums[1, index] += model.predicted(piece)
+            first += len(piece)
     model.train()
     reshard(model)
     losses, tokens = world.sum(sums).tolist()
@@ -75,3 +92,30 @@ def _pieces(part: ValidationRows, world: World, micro_batch: int) -> torch.Tenso
     """
     rows = torch.from_numpy(part.local.astype(np.int64))
     return cut(rows, micro_batch, largest_share(part.total, world.layout.readers))
+
+
+class KeptRows:
+    """The losses of single rows of one validation, from what is measured to what is stored."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        manifests: Mapping[str, Manifest],
+        rows: Mapping[str, ValidationRows],
+        world: World,
+    ) -> None:
+        self._storage, self._world = storage, world
+        self._manifests = {corpus: manifests[corpus] for corpus in rows}
+        self._totals = {corpus: part.total for corpus, part in rows.items()}
+        self._borders = world.agree(lambda: document_borders(storage, self._manifests))
+        self.collected = Collected(self._borders)
+        """To be given to `validation_losses`."""
+
+    def losses(self) -> dict[RowsKey, RowLosses]:
+        """What is to be stored, on rank 0; empty elsewhere (collective)."""
+        lines = self.collected.gathered(self._world)
+        return row_losses(self._storage, self._manifests, self._borders, lines, self._totals)
+
+    def file(self) -> bytes:
+        """The same as a file (collective)."""
+        return row_losses_file(self.losses())

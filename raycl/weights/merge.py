@@ -14,6 +14,7 @@ from raycl.states.mark import CorpusOrigin, MergeOrigin, Metadata, StateMark
 from raycl.states.reduced import held
 from raycl.states.tensor_index import Box, TensorFacts, row_boxes, whole
 from raycl.storage import Storage
+from raycl.storage.layout import STATE_HISTORY
 from raycl.train.checkpoint.save import StateWriter
 from raycl.train.checkpoint.shard import Part, in_file_order
 from raycl.train.checkpoint.weights import Weights
@@ -110,7 +111,7 @@ def _write(storage: Storage, made: Merge) -> None:
     merged = made.weights()
     world = World(0, 1, torch.device("cpu"))
     StateWriter(storage, world, keep_last=0).write(
-        made.name, merged.parts, merged.pieces, made.mark, history_file([])
+        made.name, merged.parts, merged.pieces, made.mark, {STATE_HISTORY: history_file([])}
     )
 
 

@@ -35,6 +35,22 @@ def test_a_document_goes_where_its_hash_says(
         assert key.tobytes() == digest[16:]
 
 
+def test_a_seed_of_its_own_for_what_is_held_out_changes_nothing_but_the_split() -> None:
+    texts = [b"%d" % number for number in range(400)]
+    both, split, order = (
+        Buckets(*seeds[:1], Fraction(1, 4), 3, 1, held_out_seed=seeds[1]).places(texts)
+        for seeds in ((5, 5), (5, 6), (6, 5))
+    )
+    alone = Buckets(5, Fraction(1, 4), 3, 1).places(texts)
+    assert (both[0] == alone[0]).all()
+    assert (split[1] == alone[1]).all()  # the order within buckets is that of the seed
+    assert ((split[0] == 3) != (alone[0] == 3)).any()
+    trained = (split[0] < 3) & (alone[0] < 3)
+    assert (split[0] == alone[0])[trained].all()
+    assert ((order[0] == 3) == (alone[0] == 3)).all()
+    assert not (order[1] == alone[1]).all()
+
+
 def test_documents_change_their_split_by_their_hashes() -> None:
     buckets = Buckets(0, Fraction(1, 2), train=3, held_out=2)
     large = 2**64 - 1

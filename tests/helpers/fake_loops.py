@@ -13,6 +13,7 @@ from raycl.errors import InputError
 from raycl.plan.training import Training
 from raycl.storage import Storage
 from raycl.sweep.worker import Asked, Report
+from raycl.train.interruption import SAVED, Interrupted
 
 
 def read_all(
@@ -66,13 +67,20 @@ def wait_to_be_killed(
     read_all(training, storage, batches, report, asked)
 
 
-def wait_for_ever(
-    training: Training, storage: Storage, batches: Batches, _: Report, __: Asked
+def save_when_asked(
+    training: Training, storage: Storage, batches: Batches, report: Report, asked: Asked
 ) -> None:
-    """Until somebody stops the sweep."""
+    """Until somebody wants the node left; of a group rank 0 hears it, and tells the others."""
+    rank = int(os.environ.get("RANK", "0"))
     next(batches(training.start))
-    note(storage, "waiting", training, int(os.environ.get("RANK", "0")))
-    time.sleep(300)
+    note(storage, "waiting", training, rank)
+    while not (asked() or storage.exists(f"asked/{training.stage}")):
+        time.sleep(0.05)
+    storage.write_json(f"asked/{training.stage}", True)
+    note(storage, "saved", training, rank)
+    if rank == 0:
+        report({SAVED: 7})
+    raise Interrupted("saved after step 7 to make room")
 
 
 def fail_in_b_and_c(

@@ -129,7 +129,7 @@ def _work(
     world = World(dist.get_rank(), dist.get_world_size(), torch.device("cpu"))
     storage = CountingStorage(url, str(folder / f"log-{world.rank}"))
     writer = StateWriter(storage, world, keep_last=1)
-    writer.save(NAME, placed(saved), state_mark(NAME), b"history", kept=True)
+    writer.save(NAME, placed(saved), state_mark(NAME), {"history.parquet": b"history"}, kept=True)
     writer.wait()
     for layout in loaded:
         Path(storage.log).write_text("")

@@ -79,6 +79,6 @@ def stored_family(folder: Path, family: str) -> Storage:
             parameter.add_(torch.randn_like(parameter) * 0.2)
     mark = state_mark(STATE, model=spec, metadata=metadata)
     writer = StateWriter(storage, World(0, 1, torch.device("cpu")), keep_last=1)
-    writer.save(STATE, named_tensors(model, None), mark, b"", kept=True)
+    writer.save(STATE, named_tensors(model, None), mark, {"history.parquet": b""}, kept=True)
     writer.wait()
     return storage

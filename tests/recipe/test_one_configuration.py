@@ -42,7 +42,13 @@ OTHER_VALUES: dict[str, dict[str, Any]] = {
         "max_skipped": 6,
         "step_timeout": timedelta(minutes=3),
     },
-    "validation": {"every": 7, "rows": 8, "total_rows": 6, "final_steps": 9},
+    "validation": {
+        "every": 7,
+        "rows": 8,
+        "total_rows": 6,
+        "standard_error": 0.02,
+        "final_steps": 9,
+    },
 }
 """A value for each field that is not its default."""
 KINDS: dict[str, type[Configuration]] = {

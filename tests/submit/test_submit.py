@@ -377,7 +377,13 @@ def test_a_job_is_submitted_once_and_without_the_environment(
     client = FakeClient("", [], OSError())
     assert jobs_of(client).submit("python -m x", tmp_path) == ("raysubmit_1", True)
     assert client.submitted == [
-        {"entrypoint": "python -m x", "runtime_env": {"working_dir": str(tmp_path)}}
+        {
+            "entrypoint": "python -m x",
+            "runtime_env": {
+                "working_dir": str(tmp_path),
+                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "30"},
+            },
+        }
     ]
     for status, new in (("RUNNING", False), ("PENDING", False), ("FAILED", True)):
         client.jobs = [

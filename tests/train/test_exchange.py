@@ -51,6 +51,14 @@ def test_losses_are_summed_and_the_slowest_rank_is_told() -> None:
     assert numbers.data_wait == 2.5
     assert numbers.peak_memory > 5 * 10**7  # five times what this process holds
     assert numbers.leaving
+    assert not numbers.saving
+
+
+def test_one_rank_by_whose_clock_it_is_time_to_save_is_enough() -> None:
+    exchange = Exchange(Ranks(0, 3, CPU), None, never, lambda: True)
+    exchange.send([launched()])
+    numbers = exchange.read()
+    assert (numbers.saving, numbers.leaving) == (True, False)
 
 
 def test_lines_come_a_step_late_and_all_of_them_when_asked_for() -> None:

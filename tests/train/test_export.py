@@ -44,7 +44,7 @@ def stored(folder: Path, config: dict[str, Any]) -> Storage:
     mark: StateMark = state_mark(NAME, model=spec)
     writer = StateWriter(storage, World(0, 1, torch.device("cpu")), keep_last=1)
     model = whole_model(spec, 8, 5)
-    writer.save(NAME, named_tensors(model, None), mark, b"", kept=True)
+    writer.save(NAME, named_tensors(model, None), mark, {"history.parquet": b""}, kept=True)
     writer.wait()
     return storage
 

@@ -107,6 +107,18 @@ def test_a_skipped_step_before_the_last_one_lets_the_node_end(
     assert stored(storage) == [6]
 
 
+@pytest.mark.usefixtures("every_step")
+def test_a_state_by_time_changes_no_bit(storage: Storage, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run(storage, notice=Notice(at=4), save_every="0.000001 s", keep_last=9)
+    assert stored(storage) == [2, 3, 4, 5]  # the first numbers are read after the second step
+    assert run(storage, save_every="0.000001 s")[-1]["optimizer_steps"] == 1
+    undisturbed = make_storage(tmp_path / "undisturbed")
+    run(undisturbed, save_every="1 hour")
+    assert stored(undisturbed) == [6]
+    assert difference(tensors(storage, 6), tensors(undisturbed, 6)) == 0
+
+
 @pytest.mark.slow
 def test_one_rank_is_asked_and_all_leave_after_the_same_step(tmp_path: Path) -> None:
     never = 1000

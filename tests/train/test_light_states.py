@@ -136,7 +136,7 @@ def test_results_alone_load_nothing_and_say_so(storage: Storage) -> None:
     state = read_state(storage, make_task().chain.name(FIRST_STAGE))
     history = read_history(storage, state.mark)
     keep_results(storage, state.mark)
-    assert files(storage) == {"history.parquet", "reduced", "state.json"}
+    assert files(storage) == {"history.parquet", "reduced", "state.json", "validation_rows.parquet"}
     state = read_state(storage, state.name)
     assert read_history(storage, state.mark).equals(history)
     with pytest.raises(InputError, match=r"holds results alone[\s\S]*run the sweep again"):

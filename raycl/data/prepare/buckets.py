@@ -23,6 +23,8 @@ class Buckets:
     """Buckets of the training split."""
     held_out: int
     """Buckets of the validation split."""
+    held_out_seed: int | None = None
+    """Of the split; None: `seed`."""
 
     @property
     def count(self) -> int:
@@ -37,15 +39,12 @@ class Buckets:
 
     def places(self, texts: Iterable[bytes]) -> tuple[np.ndarray, np.ndarray]:
         """The bucket of each document (int64), and the keys (uint8 [documents, 16]) to sort by."""
-        seeded = hashlib.sha256(b"%d:" % self.seed)
-        digests: list[bytes] = []
-        for text in texts:
-            digest = seeded.copy()
-            digest.update(text)
-            digests.append(digest.digest())
-        parts = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
+        texts = list(texts)
+        parts = splits = _digests(self.seed, texts)
+        if self.held_out_seed is not None and self.held_out_seed != self.seed:
+            splits = _digests(self.held_out_seed, texts)
         # Three independent parts of the digest: split, bucket, place within it.
-        share, number = np.ascontiguousarray(parts[:, :16]).view(">u8").astype(np.uint64).T
+        share, number = _numbers(splits[:, :8]), _numbers(parts[:, 8:16])
         train, held_out = np.uint64(self.train), np.uint64(self.held_out)
         chosen = np.where(self._is_held_out(share), train + number % held_out, number % train)
         return chosen.astype(np.int64), parts[:, 16:]
@@ -64,3 +63,19 @@ class Buckets:
         changed[out] = trained + documents[out] % held
         changed[back] = documents[back] % trained
         return changed
+
+
+def _digests(seed: int, texts: Iterable[bytes]) -> np.ndarray:
+    """SHA-256 of the seed and each text: uint8 [texts, 32]."""
+    seeded = hashlib.sha256(b"%d:" % seed)
+    digests: list[bytes] = []
+    for text in texts:
+        digest = seeded.copy()
+        digest.update(text)
+        digests.append(digest.digest())
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
+
+
+def _numbers(parts: np.ndarray) -> np.ndarray:
+    """Eight bytes a line as one number: uint64 [lines]."""
+    return np.ascontiguousarray(parts).view(">u8").astype(np.uint64)[:, 0]

@@ -23,6 +23,8 @@ from raycl.data.prepare.spec import CorpusSpec
 from raycl.errors import InputError
 from raycl.storage import Storage
 
+_HELD_OUT = "held_out_seed"
+
 
 @dataclass(frozen=True)
 class ReadFile:
@@ -75,7 +77,11 @@ def check_origin(
 ) -> None:
     """Raise InputError where the corpus was made from other input or settings than `spec` says."""
     wanted = settings_of(spec)
+    if _HELD_OUT in manifest.source:  # else it is compared only where it is wanted
+        wanted[_HELD_OUT] = spec.split_seed
     made_from = {key: manifest.source.get(key) for key in wanted}
+    if made_from.get(_HELD_OUT, ...) is None:
+        made_from[_HELD_OUT] = manifest.source.get("seed")
     wanted["tokenizer"], made_from["tokenizer"] = tokenizer_fingerprint, manifest.tokenizer
     differences = [
         f"{key} ({made_from[key]!r}, now {wanted[key]!r})"
@@ -109,7 +115,10 @@ def check_origin(
 
 def settings_of(spec: CorpusSpec) -> dict[str, Any]:
     """The settings that determine the content of a corpus, beside its files."""
+    # Only where it differs, so that all that was prepared before is as it was.
+    held_out = {} if spec.split_seed == spec.seed else {_HELD_OUT: spec.split_seed}
     return {
+        **held_out,
         "text_field": spec.source.text_field,
         "document_separator": spec.source.document_separator,
         "validation": str(spec.validation),

@@ -80,7 +80,9 @@ def plan_preparation(
         storage=storage,
         folder=layout.spool(spec.folder, f"{key}-{unit_bytes}"),
         dtype="uint16" if tokenizer.vocabulary <= 2**16 else "uint32",
-        buckets=Buckets(spec.seed, share, train=buckets(1 - share), held_out=buckets(share)),
+        buckets=Buckets(
+            spec.seed, share, buckets(1 - share), buckets(share), held_out_seed=spec.held_out_seed
+        ),
     )
     fingerprint, end, begin = tokenizer.fingerprint, tokenizer.end, tokenizer.begin
     job = Job(storage, spec, spool, key, fingerprint, end, begin)

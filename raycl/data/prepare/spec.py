@@ -16,6 +16,7 @@ from raycl.storage.urls import CORPUS_NAME
 class CorpusSpec:
     """A corpus to prepare.
 
+    `seed` is that of the order, and of the documents held out unless these have `held_out_seed`.
     `validation` is the share of documents held out, `unknown` the share of the text's bytes that
     the tokenizer may be unable to write.
     """
@@ -27,6 +28,7 @@ class CorpusSpec:
     seed: int = 0
     shard_tokens: int = 2**25
     unknown: Fraction = Fraction(1, 1000)
+    held_out_seed: int | None = None
 
     def __post_init__(self) -> None:
         where = f"corpus {self.name!r}"
@@ -44,6 +46,11 @@ class CorpusSpec:
                 raise InputError(
                     f"{where}: {field} {getattr(self, field)}", "too small", f"Give {least} or more"
                 )
+
+    @property
+    def split_seed(self) -> int:
+        """The seed of the documents that are held out."""
+        return self.seed if self.held_out_seed is None else self.held_out_seed
 
     @property
     def folder(self) -> str:

@@ -104,6 +104,9 @@ class Corpus(Configuration):
     )
     shard_tokens: Count = Field(default=2**25, gt=0, description="tokens per shard, about")
     seed: Count = Field(default=0, description="of the shuffle and the held-out documents")
+    held_out_seed: Count | None = Field(
+        default=None, description="of the held-out documents alone; default: `seed`"
+    )
 
     model_config = ConfigDict(
         json_schema_extra=or_shorter(

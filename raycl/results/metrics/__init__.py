@@ -19,6 +19,7 @@ from raycl.results.metrics import (
     effort,
     losses,
     spikes,
+    standard_errors,
     tasks,
     transfer,
 )
@@ -73,7 +74,7 @@ __all__ = [
     "validated_loss",
 ]
 
-_IN_ORDER = (losses, changes, transfer, spikes, tasks, against_union, effort)
+_IN_ORDER = (losses, standard_errors, changes, transfer, spikes, tasks, against_union, effort)
 """Order of the columns in the table. Metrics of other modules follow behind."""
 
 

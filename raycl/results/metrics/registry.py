@@ -6,6 +6,7 @@ docs/metrics.md defines its columns. A test holds the two together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -85,12 +86,19 @@ def per_recipe(name: str, always: bool = False) -> Callable[[OfRecipe], OfRecipe
 def per_sweep(name: str, always: bool = False) -> Callable[[OfAll], OfAll]:
     """Register a function of all outcomes and corpora, for what compares recipes with each other.
 
-    It gives a value for each recipe; its column is `name`.
+    It gives a value for each recipe; its column is `name`. Recipes are compared with those of their
+    own seed alone.
     """
 
     def remember(function: OfAll) -> OfAll:
         def columns(outcomes: Sequence[RecipeOutcome], corpora: Sequence[str]) -> Columns:
-            return {name: function(outcomes, corpora)}
+            found = [math.nan] * len(outcomes)
+            for seed in dict.fromkeys(outcome.seed for outcome in outcomes):
+                places = [place for place, o in enumerate(outcomes) if o.seed == seed]
+                values = function([outcomes[place] for place in places], corpora)
+                for place, value in zip(places, values, strict=True):
+                    found[place] = value
+            return {name: found}
 
         _add(name, columns, always, function)
         return function

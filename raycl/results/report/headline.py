@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from raycl.results.mean_outcomes import mean_outcomes
 from raycl.results.metrics import adaptation, final_loss, forgetting
 from raycl.results.outcome import (
     BASELINES,
@@ -17,7 +18,9 @@ from raycl.results.outcome import (
 )
 from raycl.results.report.groups import last_stage, rate_groups, replay_groups
 from raycl.results.report.number_text import loss_text, rate_text, share_text
+from raycl.results.report.over_seeds import best_sentence
 from raycl.results.report.table import averages_are_alike
+from raycl.results.settings import has_seeds
 
 
 def _known(values: dict[str, float]) -> dict[str, float]:
@@ -97,6 +100,8 @@ def _rate_sentence(outcomes: Sequence[RecipeOutcome]) -> str:
 def _best_sentence(table: pd.DataFrame) -> str:
     if table.empty or not averages_are_alike(table):
         return ""
+    if has_seeds(table):
+        return best_sentence(table)
     finished = table[~table["kind"].isin(BASELINES) & table["average"].notna()]
     finished = finished.sort_values("average", kind="stable")
     if finished.empty:
@@ -117,7 +122,8 @@ def headline(outcomes: Sequence[RecipeOutcome], table: pd.DataFrame) -> str:
 
     `table` is the `results_table` of the outcomes.
     """
-    found = _replay_sentence(outcomes) or _rate_sentence(outcomes)
+    means = mean_outcomes(outcomes)
+    found = _replay_sentence(means) or _rate_sentence(means)
     sentences = [found, _best_sentence(table)]
     done = sum(outcome.status == "finished" for outcome in outcomes)
     if done < len(outcomes):

@@ -7,8 +7,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from raycl.results.outcome import MERGED, RecipeOutcome, corpora_of, new_in, validation_curve
+from raycl.results.mean_outcomes import SPREAD
+from raycl.results.outcome import (
+    MERGED,
+    VALIDATION,
+    RecipeOutcome,
+    corpora_of,
+    new_in,
+    validation_curve,
+)
 from raycl.results.report.canvas import Drawing, leave_room, new_axes
 from raycl.results.report.groups import last_stage, trunk
 from raycl.results.report.labels import MOST_NAMED, TOO_MANY, label_ends, shorten
@@ -81,6 +90,25 @@ def _loss_limits(outcomes: Sequence[RecipeOutcome], corpus: str) -> tuple[float,
     return low - pad, high + pad
 
 
+def _draw_band(
+    axes: Axes,
+    outcome: RecipeOutcome,
+    corpus: str,
+    line: tuple[np.ndarray, np.ndarray],
+    look: Look,
+) -> None:
+    """The standard deviation over seeds around a line of a recipe, where there is one."""
+    if SPREAD + corpus not in outcome.history or outcome.kind != "sweep":
+        return
+    known = outcome.history.dropna(subset=[VALIDATION + corpus]).sort_values("step")
+    spread = known[SPREAD + corpus].fillna(0.0).to_numpy(float)
+    tokens, losses = line
+    if len(spread) == len(tokens):
+        axes.fill_between(
+            tokens, losses - spread, losses + spread, color=look.colour, alpha=0.15, linewidth=0
+        )
+
+
 def draw_hand_off(
     outcomes: Sequence[RecipeOutcome], corpus: str, appearance: Mapping[str, Look]
 ) -> Drawing | None:
@@ -106,6 +134,7 @@ def draw_hand_off(
             tokens, losses = np.array([tokens[-1], furthest]), np.repeat(losses[-1], 2)
         look = appearance[outcome.label]
         axes.plot(tokens, losses, color=look.colour, linestyle=look.line)
+        _draw_band(axes, outcome, corpus, (tokens, losses), look)
         if outcome.kind in ("anneal", MERGED):
             axes.plot(tokens[-1], losses[-1], look.marker, color=look.colour, clip_on=False)
         if outcome.label in known:
@@ -116,11 +145,13 @@ def draw_hand_off(
     format_tokens(axes)
     label_ends(axes, ends, {label: appearance[label].colour for label in ends})
     kinds = {outcome.kind for outcome in lines}
+    banded = any(SPREAD + corpus in outcome.history for outcome in lines)
     caption = ["One line per recipe; the first steps, far above, are cut off."]
     if all(outcome.starts_trained for outcome in lines):
         cut = any(float(losses.max()) > axes.get_ylim()[1] for _, losses in curves.values())
         caption = ["One line per recipe" + "; first steps above the frame are cut off" * cut + "."]
     caption += [words for kind, words in _CAPTIONS.items() if kind in kinds]
+    caption += ["Bands: the standard deviation over seeds around their mean."] if banded else []
     caption += [TOO_MANY] if crowded else []
     name = f"loss-{corpora_of(outcomes).index(corpus)}"
     hand_off = any(len(outcome.stages) > 1 for outcome in lines if not outcome.is_baseline)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from raycl.data.few_held_out import FEWEST
 from raycl.results.metrics.effort import epochs
 from raycl.results.metrics.sides import Weights, differ, sides_of
 from raycl.results.outcome import RecipeOutcome, corpora_of, learned_corpora
 from raycl.results.report.number_text import share_text
+from raycl.results.report.over_seeds import seeds_notes
 from raycl.results.search_results import objective_of, search_sentence
 from raycl.results.table import results_table
+from raycl.results.uncertainty.bootstrap import difference_error, standard_error
 
 
 def notes(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     """What the averages are over, on which rows losses are, and what is missing."""
     found = [_of_stand_ins(outcomes), _of_union(outcomes), _of_average(outcomes)]
-    found += [_of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes), _of_epochs(outcomes)]
+    found += [_of_apart(outcomes), _of_tokens(outcomes), _of_rows(outcomes)]
+    found += [_of_errors(outcomes), _of_epochs(outcomes)]
     found += _of_parts(outcomes)
     found += _of_loss_weights(outcomes)
     found.append(_of_search(outcomes))
+    found += _of_seeds(outcomes)
     found += [note for outcome in outcomes for note in outcome.notes]
     return list(dict.fromkeys(note for note in found if note))
 
@@ -27,6 +35,12 @@ def _of_search(outcomes: Sequence[RecipeOutcome]) -> str:
     """What a search has found by its own objective."""
     objective = objective_of(outcomes)
     return "" if objective is None else search_sentence(results_table(outcomes), objective)
+
+
+def _of_seeds(outcomes: Sequence[RecipeOutcome]) -> list[str]:
+    """Which settings the seeds of a sweep cannot tell from the best one."""
+    seeded = any(outcome.setting for outcome in outcomes)
+    return seeds_notes(results_table(outcomes)) if seeded else []
 
 
 def _of_stand_ins(outcomes: Sequence[RecipeOutcome]) -> str:
@@ -150,3 +164,35 @@ def _of_rows(outcomes: Sequence[RecipeOutcome]) -> str:
         "forgetting, adaptation, spikes, tokens to the union and figures over tokens are on those "
         "of the training."
     )
+
+
+def _of_errors(outcomes: Sequence[RecipeOutcome]) -> str:
+    """How sure losses and their differences are, by the documents that they were measured on."""
+    recipes = [outcome for outcome in outcomes if outcome.row_losses]
+    if not recipes:
+        return ""
+    best = recipes[0]
+    texts = [_error_text(best, corpus, recipes) for corpus in best.row_losses]
+    few = [c for c, sums in best.row_losses.items() if len(sums) < FEWEST]
+    careful = (
+        f" Fewer than {FEWEST} documents ({', '.join(few)}) say little: hold out more."
+        if few
+        else ""
+    )
+    known = [text for text in texts if text]
+    return f"Standard errors over documents: {'; '.join(known)}.{careful}" if known else ""
+
+
+def _error_text(one: RecipeOutcome, corpus: str, recipes: Sequence[RecipeOutcome]) -> str:
+    """The error of a loss, and the median one of a difference to it (nats/token)."""
+    sums = one.row_losses[corpus]
+    error = standard_error(sums)
+    if math.isnan(error):
+        return ""
+    text = f"{corpus} ± {error:.3f} on {len(sums):,} documents"
+    others = [o.row_losses[corpus] for o in recipes if o is not one and corpus in o.row_losses]
+    paired = [other for other in others if np.array_equal(other.tokens, sums.tokens)]
+    if not paired:
+        return text
+    gap = float(np.median([difference_error(sums, other) for other in paired]))
+    return f"{text}, ± {gap:.3f} of a difference between two recipes"

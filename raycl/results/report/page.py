@@ -9,11 +9,13 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from raycl.results.mean_outcomes import mean_outcomes
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.report.canvas import Drawing, png, svg
 from raycl.results.report.figures import draw_figures
 from raycl.results.report.headline import headline
 from raycl.results.report.notes import notes
+from raycl.results.report.over_seeds import bold_text, over_seeds
 from raycl.results.report.palette import GRID, INK, PAPER, QUIET, looks
 from raycl.results.report.table import PaperTable, paper_table, rows_text, statuses, transfer_table
 from raycl.results.table import results_table
@@ -32,7 +34,7 @@ def write_report(
     `facts` are printed under the figures: a mapping becomes a list of terms, a text of several
     lines (or one that begins with "$ ") becomes a block to copy.
     """
-    drawings = draw_figures(outcomes)
+    drawings = draw_figures(mean_outcomes(outcomes))
     for drawing in drawings:
         storage.write_bytes(layout.sweep_figure(sweep, drawing.name), png(drawing.figure))
     page = render(title, outcomes, drawings, facts)
@@ -49,7 +51,8 @@ def render(
     facts: Mapping[str, object],
 ) -> str:
     """The page as HTML. The template escapes everything except our own drawings."""
-    tones = _tones(outcomes)
+    means = mean_outcomes(outcomes)
+    tones = _tones(means)
     variables = {light: name for name, (light, _) in tones.items()}
     table = results_table(outcomes) if outcomes else pd.DataFrame()
     environment = Environment(
@@ -64,9 +67,10 @@ def render(
         headline=headline(outcomes, table),
         notes=notes(outcomes),
         rows=rows_text(table),
+        bold=bold_text(table),
         anneals="anneal_tokens" in table,
         tables=_tables(table) if outcomes else {},
-        swatches={label: variables[look.colour] for label, look in looks(outcomes).items()},
+        swatches={label: variables[look.colour] for label, look in looks(means).items()},
         figures=[
             (drawing, Markup(svg(drawing.figure, f"figure{number}", variables)))
             for number, drawing in enumerate(drawings)
@@ -83,7 +87,7 @@ def _tables(table: pd.DataFrame) -> dict[str, PaperTable]:
         "bits/byte": paper_table(table, unit="bits_per_byte", effort=False),
         "transfer and hand-off": transfer_table(table),
     }
-    return {name: shown for name, shown in tables.items() if shown.columns}
+    return {name: over_seeds(table, shown) for name, shown in tables.items() if shown.columns}
 
 
 def _tones(outcomes: Sequence[RecipeOutcome]) -> dict[str, tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 from rich.console import Console
@@ -16,42 +16,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from raycl.results.outcome import BASELINES
+from raycl.results.report.cells import Cell, Line, PaperTable, Style
 from raycl.results.report.number_text import loss_text, share_text, tokens_text
+from raycl.results.report.over_seeds import bold_text, over_seeds
 
 HELD_OUT = "held out only"
 """In a column's title: no stage trains on the corpus, so that it is in no average."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The words of a cell, the number behind them (NaN: none), and whether it is the best."""
-
-    text: str
-    value: float = math.nan
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Line:
-    """One recipe: its name, kind and status, and a cell for every column."""
-
-    recipe: str
-    kind: str
-    status: str
-    cells: tuple[Cell, ...]
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether recipes are measured against it; it is never marked as the best."""
-        return self.kind in BASELINES
-
-
-@dataclass(frozen=True)
-class PaperTable:
-    """Column titles (after the recipe) and lines."""
-
-    columns: tuple[str, ...]
-    lines: tuple[Line, ...]
 
 
 def _loss_columns(table: pd.DataFrame, unit: str) -> dict[str, tuple[pd.Series[float], int]]:
@@ -151,33 +121,41 @@ def _count(tokens: float) -> str:
     return "–" if math.isnan(tokens) else tokens_text(tokens)
 
 
+_EFFORT = {"realised replay": Style(share_text)}
+
+
 def paper_table(table: pd.DataFrame, unit: str = "loss", effort: bool = True) -> PaperTable:
     """The table for people. `unit`: "loss" (nats/token) or "bits_per_byte" (losses only)."""
     rows = ~table["kind"].isin(BASELINES)
-    cells = {
-        title: _cells(values, direction, False, rows)
-        for title, (values, direction) in _loss_columns(table, unit).items()
-    }
-    if unit == "loss":
-        for title, (values, direction) in _change_columns(table).items():
-            cells[title] = _cells(values, direction, True, rows)
+    cells, styles = {}, dict(_EFFORT)
+    for title, (values, direction) in _loss_columns(table, unit).items():
+        cells[title] = _cells(values, direction, False, rows)
+        styles[title] = Style(loss_text, direction, spread=True)
+    for title, (values, direction) in _change_columns(table).items() if unit == "loss" else ():
+        cells[title] = _cells(values, direction, True, rows)
+        styles[title] = Style(partial(loss_text, signed=True), direction, spread=True)
     if unit == "loss" and "anneal_tokens" in table:
         extra = table["anneal_tokens"].tolist()
-        texts = ["" if math.isnan(tokens) else f"+{tokens_text(tokens)}" for tokens in extra]
-        pairs = zip(texts, extra, strict=True)
-        cells["anneal's tokens"] = [Cell(text or "–", tokens) for text, tokens in pairs]
+        cells["anneal's tokens"] = [Cell(_extra(tokens), tokens) for tokens in extra]
+        styles["anneal's tokens"] = Style(_extra)
     if effort:
         cells |= _effort_cells(table)
-    return _lined(table, cells)
+    return _lined(table, cells, styles)
 
 
-def _lined(table: pd.DataFrame, cells: dict[str, list[Cell]]) -> PaperTable:
+def _extra(tokens: float) -> str:
+    return "–" if math.isnan(tokens) else f"+{tokens_text(tokens)}"
+
+
+def _lined(
+    table: pd.DataFrame, cells: dict[str, list[Cell]], styles: dict[str, Style]
+) -> PaperTable:
     columns = list(cells.values())
     lines = tuple(
         Line(str(row.recipe), str(row.kind), str(row.status), tuple(c[place] for c in columns))
         for place, row in enumerate(table[["recipe", "kind", "status"]].itertuples())
     )
-    return PaperTable(tuple(cells), lines)
+    return PaperTable(tuple(cells), lines, tuple(styles.get(t, Style(_count)) for t in cells))
 
 
 def _recovery_cells(table: pd.DataFrame, corpus: str) -> list[Cell]:
@@ -201,14 +179,19 @@ def transfer_table(table: pd.DataFrame) -> PaperTable:
     rows = ~table["kind"].isin(BASELINES)
     rows &= table[_of_the_sweep(table, "forgetting")].notna().all(axis=1)
     cells: dict[str, list[Cell]] = {}
+    styles: dict[str, Style] = {}
+    signed = partial(loss_text, signed=True)
     for name in ("backward_transfer", "forward_transfer"):
         if name in table:
-            cells[name.replace("_", " ")] = _cells(table[name], 1, True, rows)
+            title = name.replace("_", " ")
+            cells[title] = _cells(table[name], 1, True, rows)
+            styles[title] = Style(signed, 1, spread=True)
     for name in [name for name in table.columns if name.startswith("spike/")]:
         corpus = name.removeprefix("spike/")
         cells[f"spike {corpus}"] = _cells(table[name], -1, True, rows)
+        styles[f"spike {corpus}"] = Style(signed, -1, spread=True)
         cells[f"recovery {corpus}"] = _recovery_cells(table, corpus)
-    return _lined(table, cells)
+    return _lined(table, cells, styles)
 
 
 def _styled(line: Line, cell: Cell) -> str:
@@ -233,10 +216,10 @@ def rows_text(table: pd.DataFrame) -> str:
 def print_results(table: pd.DataFrame, console: Console, notes: Sequence[str] = ()) -> None:
     """Print the table: losses in nats/token, the best of each column bold, baselines dim.
 
-    `notes` are sentences that are printed below it.
+    With seeds it has one line a setting. `notes` are sentences that are printed below it.
     """
-    paper = paper_table(table, effort=False)
-    caption = f"validation loss in nats/token{rows_text(table)}; bold: best of the sweep"
+    paper = over_seeds(table, paper_table(table, effort=False))
+    caption = f"validation loss in nats/token{rows_text(table)}; {bold_text(table)}"
     drawn = Table(caption=caption, box=None)
     drawn.add_column("recipe", overflow="fold", max_width=34)
     for title in paper.columns:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from raycl.plan.holding import Holding, holds_enough
 from raycl.states.mark import FileFacts, StateMark, find_mark, write_mark
-from raycl.states.reduced import announce, remove_unlisted
+from raycl.states.reduced import announce, remove_unlisted, tables_of
 from raycl.states.tensor_index import join_tables, read_table, table_bytes
 from raycl.storage import Storage, layout
 
@@ -16,12 +16,13 @@ Share = tuple[str, FileFacts, bytes]
 
 
 def commit_state(
-    storage: Storage, mark: StateMark, shares: Iterable[Share], history_file: bytes
+    storage: Storage, mark: StateMark, shares: Iterable[Share], tables: Mapping[str, bytes]
 ) -> None:
-    """Write history, index and mark of a state whose files are in its folder.
+    """Write the tables, index and mark of a state whose files are in its folder.
 
-    Where the state is there already and holds less, it gets the new tensors in place of the old
-    ones; its history and what was made of it stay. Where it holds more, nothing changes.
+    `tables` are `history.parquet` and what else stays beside the tensors, by file name. Where the
+    state is there already and holds less, it gets the new tensors in place of the old ones; its
+    tables and what was made of it stay. Where it holds more, nothing changes.
     """
     shares = list(shares)
     files = {file: facts for file, facts, _ in shares}
@@ -33,7 +34,8 @@ def commit_state(
         else:
             remove_unlisted(storage, there)
         return
-    files[layout.STATE_HISTORY] = _written(storage, mark.name, layout.STATE_HISTORY, history_file)
+    for file, data in tables.items():
+        files[file] = _written(storage, mark.name, file, data)
     _finish(storage, mark.model_copy(update={"files": files}), index)
 
 
@@ -44,8 +46,7 @@ def replace_tensors(
 
     A killed call leaves the state with the old ones or with the new ones.
     """
-    history = {layout.STATE_HISTORY: mark.files[layout.STATE_HISTORY]}
-    mark = mark.model_copy(update={"holds": holds, "files": {**files, **history}})
+    mark = mark.model_copy(update={"holds": holds, "files": {**files, **tables_of(mark)}})
     remove_unlisted(storage, _finish(storage, mark, index))
 
 

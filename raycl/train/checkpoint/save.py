@@ -42,13 +42,14 @@ class StateWriter:
         name: str,
         tensors: Mapping[str, torch.Tensor],
         mark: StateMark,
-        history_file: bytes,
+        tables: Mapping[str, bytes],
         kept: bool,
     ) -> None:
         """Copy this rank's share and return; a thread writes the copies (collective).
 
         On a GPU the copies are only enqueued: call `before_update` before what changes a tensor.
-        `mark` becomes state.json, with `kept` and the written files added. Raises the error of an
+        `mark` becomes state.json, with `kept` and the written files added; `tables` are the files
+        beside the tensors, by name. Raises the error of an
         earlier write, if it had one.
         """
         self.wait()
@@ -57,7 +58,7 @@ class StateWriter:
         mark = mark.model_copy(update={"kept": kept})
         self._thread = threading.Thread(
             target=self._run,
-            args=(name, parts, self._snapshot.pieces, mark, history_file),
+            args=(name, parts, self._snapshot.pieces, mark, tables),
             name=f"raycl-save-{name[:9]}",
             # A process that ends with an error must not wait for a write that may never end.
             daemon=True,
@@ -82,7 +83,12 @@ class StateWriter:
         self.check()
 
     def write(
-        self, name: str, parts: Sequence[Part], pieces: Pieces, mark: StateMark, history_file: bytes
+        self,
+        name: str,
+        parts: Sequence[Part],
+        pieces: Pieces,
+        mark: StateMark,
+        tables: Mapping[str, bytes],
     ) -> None:
         """Write a state whose numbers are made while they are written (collective).
 
@@ -96,7 +102,7 @@ class StateWriter:
         self._world.everywhere(lambda: self._write_shard(name, shard))
         shares = self._world.collect(_share(shard) if parts else None)
         self._world.agree(
-            lambda: self._commit(name, mark, [s for s in shares if s is not None], history_file)
+            lambda: self._commit(name, mark, [s for s in shares if s is not None], tables)
         )
         self._world.gather(None)  # a barrier: no rank goes on before rank 0 has written the mark
 
@@ -138,10 +144,10 @@ class StateWriter:
             self._storage.write_stream(path, shard.content, shard.size)
 
     def _commit(
-        self, name: str, mark: StateMark, shares: Iterable[Share], history_file: bytes
+        self, name: str, mark: StateMark, shares: Iterable[Share], tables: Mapping[str, bytes]
     ) -> None:
-        """Write history, index and mark; then remove older intermediate states (rank 0)."""
-        commit_state(self._storage, mark, shares, history_file)
+        """Write tables, index and mark; then remove older intermediate states (rank 0)."""
+        commit_state(self._storage, mark, shares, tables)
         if not mark.kept:
             self._intermediates.append(name)
         # Training can resume from a kept state too, which makes the intermediate ones useless.

@@ -55,6 +55,9 @@ class LanguageModel(nn.Module):
         self.vocabulary = vocabulary_of(model)
         self.keeps_gathered = False
         """Whether gathered weights stay from a step's first micro-batch to its last."""
+        self.token_losses: list[torch.Tensor] | None = None
+        """Gets the cross entropy of every target of a forward pass without gradients, in order and
+        in pieces; None: only sums are wanted. What has no target has 0."""
         self.unreached: frozenset[str] = frozenset()
         """Patterns of the parameters that no gradient reaches, where it is known."""
         self._head = head_of(model)
@@ -70,6 +73,8 @@ class LanguageModel(nn.Module):
         if self._head is None:
             logits = self.model(**inputs, use_cache=False).logits.flatten(0, 1)
             targets = targets.clamp(min=IGNORED)
+            if self.token_losses is not None:
+                self.token_losses.append(_each_cross_entropy(logits.float(), targets))
             return _cross_entropy(logits.float(), targets, of_tokens)
         hidden = self.model.base_model(**inputs, use_cache=False)[0].flatten(0, 1)
         projection = self.model.get_output_embeddings()
@@ -81,6 +86,7 @@ class LanguageModel(nn.Module):
             scale=self._head.scale,
             bias=getattr(projection, "bias", None),
             weights=of_tokens,
+            each=self.token_losses,
         )
 
     def predicted(self, rows: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
@@ -111,8 +117,12 @@ def _cross_entropy(
     """The sum over targets that are not ignored, each times its weight where there are any."""
     if weights is None:
         return functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
-    each = functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="none")
-    return (each * weights).sum()
+    return (_each_cross_entropy(logits, targets) * weights).sum()
+
+
+def _each_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The cross entropy (nats) of each target [tokens]; 0 where it is ignored."""
+    return functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="none")
 
 
 def vocabulary_of(model: transformers.PreTrainedModel) -> int:

@@ -24,13 +24,15 @@ def summed_cross_entropy(  # noqa: PLR0913 (each is a part of the formula)
     scale: float = 1.0,
     bias: torch.Tensor | None = None,
     weights: torch.Tensor | None = None,
+    each: list[torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Σ cross entropy (nats): [tokens, h], [V, h], [tokens] int64 and bias [V] to a float32 scalar.
 
     Logits are `scale · (hidden @ weight.T + bias)`, then `soft_cap · tanh(logits / soft_cap)`.
     Targets below 0 are ignored; `weights` [tokens] in float32 multiply the others. The product is
     taken in autocast's type, else in that of `hidden`; logits and loss are float32 (float64 for
-    float64), and exist for one chunk of tokens at a time. The forward pass forms the gradients as
+    float64), and exist for one chunk of tokens at a time. Where no gradient is
+    asked for, `each` gets the terms of the sum, in order. The forward pass forms the gradients as
     well, where they are asked for: that of the weight is summed over chunks in float32. A second
     derivative raises RuntimeError.
     """
@@ -41,7 +43,8 @@ def summed_cross_entropy(  # noqa: PLR0913 (each is a part of the formula)
             hidden, weight, bias, Targets(targets, weights), head
         )
         return total
-    return _formed(hidden, weight, bias, Targets(targets, weights), head, (False, False, False))[0]
+    wanted = Targets(targets, weights, each)
+    return _formed(hidden, weight, bias, wanted, head, (False, False, False))[0]
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,14 @@ class Targets:
 
     ids: torch.Tensor
     weights: torch.Tensor | None = None
+    losses: list[torch.Tensor] | None = None
+    """Gets the cross entropies of each chunk; None: only their sum is wanted."""
 
     def split(self, size: int) -> Iterator[Targets]:
         """In chunks of so many tokens."""
         ids = self.ids.split(size)
         weights = [None] * len(ids) if self.weights is None else self.weights.split(size)
-        return map(Targets, ids, weights)
+        return (Targets(i, w, self.losses) for i, w in zip(ids, weights, strict=True))
 
     @property
     def counted(self) -> torch.Tensor:
@@ -159,7 +164,10 @@ class _Sums:
         wanted = targets.ids.clamp(min=0).unsqueeze(1)
         logarithms = torch.log_softmax(logits, dim=1)
         found = logarithms.gather(1, wanted)
-        self.total -= (found * counted).sum()
+        terms = found * counted
+        self.total -= terms.sum()
+        if targets.losses is not None:
+            targets.losses.append(-terms.squeeze(1))
         if self._of_hidden or self._of_weight or self._of_bias:
             errors = _exponential(logarithms, hidden.dtype)
             errors.scatter_(1, wanted, (found.exp() - 1).to(errors.dtype))

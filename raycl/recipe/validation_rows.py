@@ -1,0 +1,26 @@
+"""What a plan says of the validation rows that a recipe leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from raycl.plan.validation import STANDARD_ERROR
+from raycl.recipe.schema import Recipe
+from raycl.recipe.stage_rows import CorpusFacts
+
+
+def validation_text(recipe: Recipe, corpora: Mapping[str, CorpusFacts]) -> str:
+    """How many rows are validated, and why; empty where the recipe says it."""
+    if recipe.validation.is_counted:
+        return ""
+    rows = recipe.counted_validation.rows
+    error = recipe.validation.standard_error or STANDARD_ERROR
+    fewer = [
+        f"{n} has {c.validation_rows:,}" for n, c in corpora.items() if c.validation_rows < rows
+    ]
+    there = f", or all there are ({', '.join(fewer)})" if fewer else ""
+    return (
+        f"Validation: {rows:,} rows of each corpus{there}. A difference between two recipes is to "
+        f"have a standard error of about {error:g} nats/token where each row is of another "
+        "document; `validation: {rows: …}` gives another number."
+    )

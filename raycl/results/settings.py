@@ -1,0 +1,118 @@
+"""One line a setting: what recipes that differ in their seed alone have in common.
+
+The mean of a measure stands under the measure's own name, so that such a table is read like one of
+recipes. Beside it `sd:`, `low:`, `high:` and `n:` before that name are the sample standard
+deviation, the ends of the confidence interval of the mean, and the number of seeds with a value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from raycl.results.metrics.registry import METRICS
+from raycl.results.outcome import BASELINES
+from raycl.results.uncertainty.decision import Decision, decide
+from raycl.results.uncertainty.intervals import Interval, mean_interval
+
+SETTING, SEED = "setting", "seed"
+SD, LOW, HIGH, NUMBER = "sd:", "low:", "high:", "n:"
+SEEDS = "seeds"
+"""The column with the number of recipes of a setting."""
+_OF_A_RECIPE = ("recipe", SETTING, SEED, "state", "status", "note")
+
+
+def has_seeds(table: pd.DataFrame) -> bool:
+    """Whether the results table has recipes that differ in their seed alone."""
+    return SETTING in table
+
+
+def with_settings(table: pd.DataFrame) -> pd.DataFrame:
+    """The results table with `setting` and `seed`: without seeds each recipe is a setting."""
+    if has_seeds(table):
+        return table
+    return table.assign(**{SETTING: table["recipe"], SEED: 0})
+
+
+def measures(table: pd.DataFrame) -> list[str]:
+    """The columns of a results table that are measures, in their order."""
+    numbers = set(table.select_dtypes("number"))
+    known = [name for name in table.columns if str(name).partition("/")[0] in METRICS]
+    return [name for name in known if name in numbers]
+
+
+def settings_table(table: pd.DataFrame) -> pd.DataFrame:
+    """One line a setting, in the order of the results table, with statistics of each measure.
+
+    Columns: `setting`, `kind`, `seeds`, `status` (`finished` where all seeds are), the swept
+    fields, and each measure as the module says. The units are those of the results table.
+    """
+    table = with_settings(table)
+    columns = measures(table)
+    facts = [c for c in table.columns if c not in columns and c not in _OF_A_RECIPE]
+    lines = []
+    for setting, rows in table.groupby(SETTING, sort=False):
+        line: dict[str, object] = {SETTING: setting}
+        line |= {name: rows[name].iloc[0] for name in facts}
+        line |= {SEEDS: len(rows), "status": status_of(rows["status"].tolist())}
+        for name in columns:
+            found = mean_interval(rows[name].astype(float).tolist())
+            line[name] = found.mean
+            line |= {SD + name: found.sd, LOW + name: found.low, HIGH + name: found.high}
+            line[NUMBER + name] = found.n
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def values_of(table: pd.DataFrame, setting: str, column: str) -> dict[int, float]:
+    """The values of a measure by seed, for one setting of a results table; without NaN."""
+    table = with_settings(table)
+    rows = table[table[SETTING] == setting]
+    values = dict(zip(rows[SEED].astype(int), rows[column].astype(float), strict=True))
+    return {seed: value for seed, value in values.items() if not math.isnan(value)}
+
+
+def interval_of(table: pd.DataFrame, setting: str, column: str) -> Interval:
+    """The mean of a measure over the seeds of a setting, with its interval."""
+    return mean_interval(list(values_of(table, setting, column).values()))
+
+
+def compare(table: pd.DataFrame, column: str, first: str, second: str) -> Decision:
+    """The setting `first` minus `second` in a measure, over the seeds for which both have it."""
+    one, other = (values_of(table, setting, column) for setting in (first, second))
+    common = sorted(one.keys() & other.keys())
+    return decide([one[seed] for seed in common], [other[seed] for seed in common])
+
+
+def ranked(table: pd.DataFrame, column: str, better: int) -> list[str]:
+    """The settings with a value, the best one first; baselines are none of them.
+
+    `better` is -1 where less is better, and 1 where more is. Equal ones stay in their order.
+    """
+    table = with_settings(table)
+    means = settings_table(table[~table["kind"].isin(BASELINES)]) if len(table) else table
+    if means.empty:
+        return []
+    known = means[means[column].notna()]
+    ordered = known.sort_values(column, ascending=better < 0, kind="stable")
+    return [str(setting) for setting in ordered[SETTING]]
+
+
+def best_by(table: pd.DataFrame, column: str, better: int) -> tuple[str | None, Decision | None]:
+    """The best setting, and whether its difference from the next best one is clear.
+
+    None where there is none; the decision is None where there is no other setting.
+    """
+    order = ranked(table, column, better)
+    if not order:
+        return None, None
+    return order[0], compare(table, column, order[0], order[1]) if len(order) > 1 else None
+
+
+def status_of(statuses: Sequence[str]) -> str:
+    """The status of a setting by those of its recipes."""
+    if len(set(statuses)) == 1:
+        return statuses[0]
+    return f"{statuses.count('finished')} of {len(statuses)} seeds finished"

@@ -1,0 +1,43 @@
+"""Hands on what a sweep tells: to its progress, the live records, and whoever asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from raycl.sweep.events import SweepEvent
+from raycl.sweep.live_writer import LiveWriter
+from raycl.sweep.watched import note_event
+from raycl.watch.progress import TreeProgress
+
+
+class Hearers:
+    """Those who hear of events and reports; who is told of an event sees what it has changed."""
+
+    def __init__(
+        self, tree: TreeProgress, live: LiveWriter, on_event: Callable[[SweepEvent], None]
+    ) -> None:
+        self._tree, self._live, self._on_event = tree, live, on_event
+        self.elsewhere: Sequence[str] = ()
+        """Nodes that other sweeps have trained, which grows; no event tells of them."""
+        self._seen = 0
+
+    def event(self, event: SweepEvent) -> None:
+        """Hand an event on."""
+        self._look_elsewhere()
+        note_event(self._tree, event)
+        self._live.event(event)
+        self._on_event(event)
+
+    def report(self, node: str, numbers: Mapping[str, Any]) -> None:
+        """Hand the numbers of a trial on; what could not be written is told here, once."""
+        self._look_elsewhere()
+        self._tree.report(node, numbers)
+        self._live.report(node, numbers)
+        if (problem := self._live.new_problem()) is not None:
+            self._on_event(SweepEvent("note", "", "live records", reason=problem))
+
+    def _look_elsewhere(self) -> None:
+        for name in self.elsewhere[self._seen :]:
+            self._tree.set(name, "finished")
+        self._seen = len(self.elsewhere)

@@ -1,0 +1,127 @@
+"""The nodes of a stored sweep as people watch them: where each is, its curves and its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from raycl.errors import InputError
+from raycl.plan.training import Training
+from raycl.results.stored_states import StoredStates
+from raycl.states.references import no_tree
+from raycl.storage import Storage, layout
+from raycl.sweep.description import progress
+from raycl.sweep.steering.record import failures, node_of, requests
+from raycl.watch.contract import NodeDetails, NodeLine
+from raycl.watch.live import LiveNode, find_live
+from raycl.watch.node_curves import node_curves, node_log
+from raycl.watch.node_lines import node_lines
+
+
+@dataclass(frozen=True)
+class WatchedNodes:
+    """The nodes of a sweep, and what is damaged of them, a sentence each."""
+
+    lines: list[NodeLine]
+    damaged: list[str] = field(default_factory=list)
+
+
+def watched_nodes(storage: Storage, sweep: str, states: StoredStates) -> WatchedNodes:
+    """How far the nodes of a sweep are.
+
+    Requests: those of `progress` and of its records once more, a listing of the live records and a
+    read of each one whose node is not finished.
+    """
+    try:
+        stored, damaged = progress(storage, sweep)
+    except FileNotFoundError:
+        return WatchedNodes([], [str(no_tree(storage, sweep))])
+    except InputError as error:
+        return WatchedNodes([], [str(error)])
+    left = {node["name"] for node in stored if not node["finished"]}
+    live, unread = _live(storage, left)
+    try:
+        asked, failed = requests(storage, left), failures(storage, left)
+    except InputError:  # `progress` has told it
+        asked, failed = {}, {}
+    held = {name for name, request in asked.items() if request.holds}
+    reasons = {name: failure.reason for name, failure in failed.items()}
+    whole = [node | _of_its_state(node, states) for node in stored]
+    return WatchedNodes(node_lines(whole, live, reasons, held), [*damaged, *unread])
+
+
+def _live(storage: Storage, nodes: Iterable[str]) -> tuple[dict[str, LiveNode], list[str]]:
+    there = {node_of(file) for file in storage.list(layout.LIVE)}
+    found, damaged = {}, []
+    for name in sorted(there.intersection(nodes)):
+        try:
+            record = find_live(storage, name)
+        except InputError as error:
+            damaged.append(str(error))
+            continue
+        if record is not None:
+            found[name] = record
+    return found, damaged
+
+
+def _of_its_state(node: Mapping[str, Any], states: StoredStates) -> dict[str, Any]:
+    """The last loss and the workers of a finished node whose state was read for its results."""
+    if not node["finished"] or not states.has_read(node["name"]):
+        return {}
+    record = states.record(node["name"])
+    if record is None:
+        return {}
+    mark, lines = record
+    losses = lines["loss"].dropna() if "loss" in lines else ()
+    loss = {"loss": float(losses.iloc[-1])} if len(losses) else {}
+    return loss | {"workers": mark.world_size}
+
+
+def node_details(
+    nodes: Iterable[NodeLine],
+    states: StoredStates,
+    trainings: Mapping[str, Training],
+    storage: Storage,
+) -> NodeDetails:
+    """The curves and logs of nodes; what is damaged of a node leaves its curves out.
+
+    `trainings` are those of the sweep's recipes by label, which lead to what is saved of a node
+    that is not finished. Requests: a read of each live record, and those of states that `states`
+    does not know yet.
+    """
+    details = NodeDetails(curves={}, logs={})
+    for node in nodes:
+        try:
+            live = find_live(storage, node["name"])
+        except InputError:
+            live = None
+        try:
+            lines = list(_histories(node, states, _end(node, states, trainings)))
+        except InputError:
+            lines = []
+        details["curves"][node["name"]] = node_curves(lines[::-1], live)
+        details["logs"][node["name"]] = node_log(live)
+    return details
+
+
+def _end(node: NodeLine, states: StoredStates, trainings: Mapping[str, Training]) -> str | None:
+    """The deepest state within a node."""
+    if states.holds(node["name"]):
+        return node["name"]
+    training = next((trainings[label] for label in node["recipes"] if label in trainings), None)
+    return None if training is None else states.deepest(training)
+
+
+def _histories(node: NodeLine, states: StoredStates, end: str | None) -> Iterator[pd.DataFrame]:
+    """The lines of the states within a node, the last one first."""
+    # The line of step −1 has the losses before the first step.
+    first = node["first_step"] or -1
+    while end is not None and (record := states.record(end)) is not None:
+        mark, lines = record
+        if mark.step <= node["first_step"]:
+            return
+        yield lines[lines["step"] >= first]
+        end = mark.previous if mark.previous_step > node["first_step"] else None

@@ -1,0 +1,58 @@
+import math
+
+import pandas as pd
+import pytest
+
+from raycl.results.settings import best_by, compare, ranked, settings_table, values_of
+
+
+def table() -> pd.DataFrame:
+    lines = [
+        ("a", "sweep", "a", 0, 3.40, "finished"),
+        ("b", "sweep", "b", 0, 3.50, "finished"),
+        ("both", "union", "both", 0, 3.10, "finished"),
+        ("a, seed 1", "sweep", "a", 1, 3.60, "finished"),
+        ("b, seed 1", "sweep", "b", 1, 3.72, "finished"),
+        ("both, seed 1", "union", "both", 1, math.nan, "unfinished"),
+        ("a, seed 2", "sweep", "a", 2, 3.50, "finished"),
+        ("b, seed 2", "sweep", "b", 2, 3.61, "finished"),
+    ]
+    names = ["recipe", "kind", "setting", "seed", "loss/english", "status"]
+    return pd.DataFrame(lines, columns=names).assign(**{"german.replay": 0.05, "state": "0-x"})
+
+
+def test_a_line_has_the_mean_and_what_is_known_of_its_noise() -> None:
+    found = settings_table(table()).set_index("setting")
+    assert list(found.index) == ["a", "b", "both"]
+    a = found.loc["a"]
+    assert a["loss/english"] == pytest.approx(3.50)
+    assert a["sd:loss/english"] == pytest.approx(0.10)
+    assert a["n:loss/english"] == 3
+    # t(2) at 97.5 % is 4.303
+    assert a["high:loss/english"] - 3.5 == pytest.approx(4.3027 * 0.1 / math.sqrt(3), rel=1e-4)
+    assert found.loc["both", "status"] == "1 of 2 seeds finished"
+    assert found.loc["both", "n:loss/english"] == 1
+    assert math.isnan(found.loc["both", "sd:loss/english"])
+    assert found["german.replay"].tolist() == [0.05] * 3
+    assert "sd:german.replay" not in found
+    assert not {"recipe", "seed", "state"} & set(found)
+
+
+def test_equal_seeds_are_compared_and_baselines_do_not_take_part() -> None:
+    assert ranked(table(), "loss/english", -1) == ["a", "b"]
+    assert ranked(table(), "loss/english", 1) == ["b", "a"]
+    best, decision = best_by(table(), "loss/english", -1)
+    assert best == "a"
+    assert decision is not None
+    assert decision.is_clear  # 0.10, 0.12 and 0.11, while the settings themselves vary by 0.1
+    assert decision.difference.mean == pytest.approx(-0.11)
+    assert compare(table(), "loss/english", "a", "both").difference.n == 1
+
+
+def test_without_seeds_each_recipe_is_a_setting() -> None:
+    old = table().drop(columns=["setting", "seed"]).iloc[:2]
+    assert settings_table(old)["setting"].tolist() == ["a", "b"]
+    assert values_of(old, "b", "loss/english") == {0: 3.5}
+    _, decision = best_by(old, "loss/english", -1)
+    assert decision is not None
+    assert decision.text == "undecided: one seed shows no noise"
