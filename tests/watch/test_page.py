@@ -67,7 +67,7 @@ def test_each_view_shows_its_parts(report: Any) -> None:
     parts = {
         "view=overview": (
             ".headline",
-            ".points .warning",
+            ".points [data-kind=warning]",
             ".tile",
             ".figure .main-svg",
             ".sweeps li",
