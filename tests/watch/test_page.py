@@ -57,6 +57,7 @@ def report(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     recipes[0]["label"] = PLANTED
     seeds = made_sweep("seeds", {"german.replay": SHARES}, seeds=3)
     snapshot = made_snapshot(grid, seeds, made_sweep("three", three))
+    snapshot["damaged"] = [f"{PLANTED}: cut short. Remove the file"]
     look_as(browser, 1400, "light")
     browser.get(save_page(tmp_path_factory.mktemp("page"), render(snapshot)))
     return browser
@@ -80,7 +81,7 @@ def test_each_view_shows_its_parts(report: Any) -> None:
         "view=fields&sweep=grid": (".heatmaplayer .hm", ".legend .front"),
         "view=fields&sweep=three": ('[data-key="parallel"] .trace', ".figure .main-svg"),
         f"view=compare&runs={chosen}": (".compare tbody tr", ".compare .gap", ".figure .trace"),
-        "view=facts": (".facts dl", ".command pre"),
+        "view=facts": (".damaged li", ".facts dl", ".command pre"),
     }
     for fragment, selectors in parts.items():
         show_view(report, fragment)

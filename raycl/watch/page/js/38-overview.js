@@ -13,8 +13,7 @@ function adviceCard(sweep) {
     advice && advice.headline !== sweep.headline && sweep.headline && quiet(sweep.headline),
     advice && advice.points.length > 0 && el("ul", { class: "points" }, advice.points.map((point) =>
       el("li", { "data-kind": point.kind }, el("strong", {}, point.title), el("p", {}, point.text)))),
-    advice && advice.command && [el("h3", {}, "Next"), command(advice.command)],
-    data.damaged.length > 0 && el("div", { class: "problem" }, el("strong", {}, "Damaged in this storage: "), el("ul", {}, data.damaged.map((text) => el("li", {}, text)))));
+    advice && advice.command && [el("h3", {}, "Next"), command(advice.command)]);
 }
 
 function tiles(sweep) {

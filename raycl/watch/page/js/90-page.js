@@ -79,7 +79,9 @@ function show() {
   document.getElementById("head").replaceChildren(...head().filter(Boolean));
   view.setAttribute("aria-labelledby", "tab-" + state.view);
   const parts = sweepNow() ? VIEWS[state.view]() : [section("Nothing yet", quiet("This storage has no sweep. It appears here as soon as one begins."))];
-  view.replaceChildren(...parts.flat(Infinity).filter(Boolean));
+  const damaged = data.damaged.length > 0 && el("div", { class: "problem damaged" }, el("strong", {}, "Damaged in this storage"),
+    el("ul", {}, data.damaged.map((text) => el("li", {}, text))));
+  view.replaceChildren(...[damaged, ...parts].flat(Infinity).filter(Boolean));
   drawFigures();
   returnTo(kept);
 }
