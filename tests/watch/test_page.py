@@ -91,6 +91,21 @@ def test_each_view_shows_its_parts(report: Any) -> None:
     assert errors(report) == []
 
 
+def test_a_click_on_a_bar_of_the_tree_shows_its_node(report: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    show_view(report, "view=overview&sweep=seeds")
+    bar = report.find_elements("css selector", ".figure .bars .point path")[-1]
+
+    def clicked(session: Any) -> bool:
+        ActionChains(session).move_to_element(bar).click().perform()
+        return "node=seeds-" in session.current_url
+
+    WebDriverWait(report, 20, 0.2).until(clicked)
+    assert report.execute_script("return document.querySelector('.node h2') !== null")
+
+
 def test_text_of_a_storage_stays_text(report: Any) -> None:
     for view in VIEWS:
         show_view(report, f"view={view}&sweep=grid")
