@@ -78,13 +78,16 @@ class Plan:
         """One line for each recipe, with the swept fields.
 
         Columns: recipe (its label), kind (sweep, anneal or the name of a baseline), a column for
-        each swept field, steps and tokens (all of its own, shared ones included), and state.
+        each swept field, steps and tokens (all of its own, shared ones included), and state. With
+        `seeds` in the recipe also setting (the label without its seed) and seed (from 0).
         """
         (planned,) = self._preview.plan.sweeps
         lines = []
         for variant in planned.definition.variants:
             chain = planned.trainings[variant.label].chain
             line: dict[str, Any] = {"recipe": variant.label, "kind": variant.kind}
+            if variant.setting:
+                line |= {"setting": variant.setting, "seed": variant.seed}
             line |= {field: str(value) for field, value in variant.fields.items()}
             line |= {"steps": chain.steps, "tokens": chain.steps * chain.tokens_per_step}
             lines.append({**line, "state": chain.name(chain.steps)})

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from raycl.advice.advice import Advice
+from raycl.advice.stored import stored_advice
 from raycl.api.model import Model
 from raycl.api.prices import Bill, PricesLike, prices_of_any
 from raycl.errors import InputError
 from raycl.results.best_recipe import best_recipe
 from raycl.results.named_state import named_state
 from raycl.results.outcome import RecipeOutcome
+from raycl.results.settings import settings_table
 from raycl.results.standing import lost_recipes
 from raycl.results.stored_results import outcomes_of, stored_plan
 from raycl.results.table import read_results, results_table
@@ -47,6 +50,14 @@ class Runs:
             return read_results(self._place, self._chosen)
         return results_table(outcomes)
 
+    @property
+    def settings(self) -> pd.DataFrame:
+        """One line for each setting: means over seeds and their noise (docs/seeds.md).
+
+        Without `seeds` in the recipe each recipe is a setting with one seed. Raises InputError.
+        """
+        return settings_table(self.results)
+
     def history(self, label: str) -> pd.DataFrame:
         """One line for each step of a recipe, named by its label: docs/metrics.md has its columns.
 
@@ -60,11 +71,15 @@ class Runs:
 
     @property
     def status(self) -> pd.DataFrame:
-        """One line for each node: stage, recipes, steps, saved (steps), finished, training."""
-        from raycl.sweep.description import progress
+        """One line for each node: how far it is, and its newest numbers where it is trained now.
 
-        nodes, _ = progress(self._place, self._chosen)
+        The columns from `status` on are those of `raycl status --json` (docs/watching.md).
+        """
+        from raycl.sweep.status import sweep_status
+
+        nodes = sweep_status(self._place, self._chosen).nodes
         columns = ["stage", "recipes", "steps", "saved", "finished", "training", "name"]
+        columns += ["status", "step", "loss", "tokens_per_second", "seconds_left"]
         return pd.DataFrame(nodes)[columns].rename(columns={"name": "state"})
 
     def bill(self, prices: PricesLike | None = None) -> Bill | None:
@@ -98,6 +113,19 @@ class Runs:
         """
         found = named_state(self._place, reference, self.sweep)
         return Model(self.storage, found.state, found.sweep, found.label)
+
+    @property
+    def advice(self) -> Advice:
+        """What to use and why, by the objective of the search or the average: `advise()`."""
+        return self.advise()
+
+    def advise(self, objective: str | None = None) -> Advice:
+        """What to use and why, its uncertainty, and the next command, as `raycl advise` says it.
+
+        `objective` is a corpus, a column of the results or weights of corpora
+        ("english=0.7,german=0.3"). Raises InputError where it is none of these.
+        """
+        return stored_advice(self._place, self._chosen, objective)
 
     @property
     def report(self) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from raycl.cli import (
+    advise,
     branch,
     dashboard,
     export,
@@ -84,6 +85,7 @@ for _command in (
     sweep.sweep,
     status.status,
     sweep.report,
+    advise.advise,
     dashboard.dashboard,
     steering.pause,
     steering.stop,

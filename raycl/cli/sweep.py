@@ -143,4 +143,8 @@ def _print_result(result: SweepResult, console: Console) -> None:
     print_results(result.table, console, result.notes)
     if not result.written:
         console.print("These are the stored results: new ones would lack a part of them.")
+    if result.advice is not None:
+        console.print(result.advice.headline, markup=False, highlight=False)
+        if result.advice.command:
+            console.print(f"Next: {result.advice.command}", soft_wrap=True, markup=False)
     console.print(f"Report: {result.page}", soft_wrap=True, markup=False)

@@ -54,9 +54,9 @@ class Guard:
         """Why the request is refused; empty where it may pass."""
         if not self._is_own_host(request.headers.get("Host", "")):
             return "this name is not that of the dashboard: open the address that it printed"
-        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            if request.path != "/":  # a link of another page may lead to the page itself
-                return "another site asks"
+        is_own = request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+        if not is_own and request.path != "/":  # a link elsewhere may lead to the page itself
+            return "another site asks"
         origin = request.headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != request.headers.get("Host"):
             return "another site asks"
@@ -115,15 +115,12 @@ def _is_any(host: str) -> bool:
 
 
 def page_policy(page: bytes) -> str:
-    """The policy of the page: its own scripts run, it asks its own server, and nobody else.
-
-    Plotly makes functions of text for some figures, and sets styles.
-    """
+    """The policy of the page: its own scripts run, and it asks its own server and nobody else."""
     scripts = [found["text"] for found in _SCRIPT.finditer(page)]
     hashes = {base64.b64encode(hashlib.sha256(script).digest()).decode() for script in scripts}
     allowed = " ".join(f"'sha256-{digest}'" for digest in sorted(hashes))
     return (
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; "
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
         "img-src data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )

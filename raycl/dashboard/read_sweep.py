@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pandas as pd
 
+from raycl.advice.advise import advise
+from raycl.advice.stored import source_of
 from raycl.dashboard.listed_files import Known
 from raycl.dashboard.listed_storage import ListedStorage
 from raycl.errors import InputError
 from raycl.plan.training import Training
+from raycl.recipe.schema.seeds import base_name
 from raycl.recipe.stored_recipe import read_recipe, recipe_text
 from raycl.recipe.sweep_plan import SweepPlan
 from raycl.results.gather import gather
@@ -48,6 +51,14 @@ class WatchedSweep:
         """Those of its recipes by label; empty where its recipe cannot be planned."""
         return self._planned[1].sweeps[0].trainings if self._planned else {}
 
+    @property
+    def corpus_names(self) -> Mapping[str, str]:
+        """The names in the recipe file of the corpora of its further seeds, by their own names."""
+        if self._planned is None:
+            return {}
+        corpora = self._planned[1].sweeps[0].definition.material.corpora
+        return {name: base_name(name, corpus) for name, corpus in corpora.items()}
+
     def read(self, storage: ListedStorage, states: StoredStates, names: Iterable[str]) -> SweepLine:
         """The sweep at the storage's last look, whose complete states have these names."""
         known = self._facts(storage, states, frozenset(names))
@@ -55,10 +66,7 @@ class WatchedSweep:
         self.nodes = _with_times(watched, storage)
         left, problems = _merges_left(storage, self.name)
         self.damaged = list(dict.fromkeys([*self._problems, *watched.damaged, *problems]))
-        shown = SweepFacts(
-            **{**vars(known), "merges_left": left, "updated": self._updated(storage)}
-        )
-        return sweep_line(shown, self.nodes)
+        return sweep_line(replace(known, updated=self._updated(storage)), self.nodes, left)
 
     def _facts(
         self, storage: ListedStorage, states: StoredStates, names: frozenset[str]
@@ -87,7 +95,11 @@ class WatchedSweep:
             return _as_it_was_stored(storage, self.name)
 
     def _plan(self, storage: ListedStorage, files: _Files) -> SweepPlan:
-        described = {path: known for path, known in files.items() if "/results." not in path}
+        described = {
+            path: known
+            for path, known in files.items()
+            if "/results." not in path and "/settings." not in path
+        }
         if self._planned is None or self._planned[0] != described:
             self._planned = None
             check_names(storage, self.name)
@@ -123,6 +135,7 @@ def _gathered(storage: ListedStorage, plan: SweepPlan, states: StoredStates) -> 
         facts=sweep_facts(plan, storage),
         recipe=recipe_text(planned.definition),
         told=told,
+        advice=advise(outcomes, table, source_of(plan, storage)) if outcomes else None,
     )
 
 

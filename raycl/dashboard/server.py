@@ -6,8 +6,9 @@ import asyncio
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar
 
+import pydantic
 from aiohttp import web
 
 from raycl.dashboard.guard import Guard, page_policy
@@ -19,6 +20,7 @@ from raycl.storage import Storage
 from raycl.sweep.steering.actions import ask
 from raycl.sweep.steering.names import stored_nodes
 from raycl.sweep.steering.record import Action
+from raycl.watch.contract import Snapshot
 from raycl.watch.page.render import render
 
 MOST_NAMES = 2000
@@ -43,15 +45,31 @@ def make_app(watched: WatchedStorage, guard: Guard) -> web.Application:
     return app
 
 
+class _Asked(pydantic.BaseModel):
+    """The body of a request to steer."""
+
+    model_config = pydantic.ConfigDict(strict=True, extra="forbid")
+
+    action: Action
+    nodes: Annotated[
+        list[Annotated[str, pydantic.Field(pattern=f"^{STATE_NAME.pattern}$")]],
+        pydantic.Field(min_length=1, max_length=MOST_NAMES),
+    ]
+    note: str = ""
+
+
 class _Server:
     """The answers. All reading is done in threads, so that a slow store never holds the server."""
 
     def __init__(self, watched: WatchedStorage, guard: Guard) -> None:
         self._watched, self._guard = watched, guard
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="raycl-dashboard")
-        self._latest = Latest(watched.snapshot, self._pool)
+        self._latest = Latest(self._read, self._pool)
         self._page = render(None)
         self._policy = page_policy(self._page)
+
+    def _read(self) -> Snapshot:
+        return {**self._watched.snapshot(), "steer": self._guard.steer}
 
     async def close(self, _: web.Application) -> None:
         """Let nothing new begin; what is being read is not waited for."""
@@ -87,39 +105,27 @@ class _Server:
     async def steer(self, request: web.Request) -> web.Response:
         """Record what somebody wants of nodes; a sentence on what follows for each."""
         try:
-            action, nodes, note = _asked(await request.json())
-        except ValueError as error:
-            raise web.HTTPBadRequest(reason=str(error).partition("\n")[0]) from error
+            asked = _Asked.model_validate_json(await request.read())
+        except pydantic.ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the request"
+            return web.json_response({"error": f"{where}: {first['msg']}"}, status=400)
         try:
-            answers = await self._in_thread(lambda: self._steered(action, nodes, note))
+            answers = await self._in_thread(lambda: self._steered(asked))
         except InputError as error:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response({"answers": answers})
 
-    def _steered(self, action: Action, nodes: list[str], note: str) -> list[dict[str, Any]]:
+    def _steered(self, asked: _Asked) -> list[dict[str, Any]]:
         storage = Storage(self._watched.storage.url, self._watched.storage.options)
         known = stored_nodes(storage)
-        unknown = [name for name in nodes if name not in known]
+        unknown = [name for name in asked.nodes if name not in known]
         if unknown:
             problem = f"no sweep of {storage.url} has it"
             raise InputError(f"node {unknown[0]!r}", problem, "Name a node that the page shows")
-        answers = ask(storage, action, [known[name] for name in nodes], note)
+        nodes = [known[name] for name in asked.nodes]
+        answers = ask(storage, asked.action, nodes, asked.note)
         return [{"node": a.node, "text": a.text, "new": a.is_new} for a in answers]
 
     async def _in_thread(self, work: Callable[[], _Answer]) -> _Answer:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-
-def _asked(body: Any) -> tuple[Action, list[str], str]:
-    """Action, nodes and note of a request. Raises ValueError where it is something else."""
-    if not isinstance(body, dict):
-        raise ValueError("give an object with action and nodes")
-    action, nodes, note = body.get("action"), body.get("nodes"), body.get("note", "")
-    if action not in get_args(Action):
-        raise ValueError(f"action: one of {', '.join(get_args(Action))}")
-    named = isinstance(nodes, list) and 0 < len(nodes) <= MOST_NAMES
-    if not named or not all(isinstance(name, str) and STATE_NAME.fullmatch(name) for name in nodes):
-        raise ValueError("nodes: a list of names of nodes in full")
-    if not isinstance(note, str):
-        raise ValueError("note: a text")
-    return action, nodes, note

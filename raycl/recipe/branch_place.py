@@ -40,7 +40,7 @@ class Wanted:
 
 def departed_recipe(definition: Definition, wanted: Wanted) -> Variant:
     """The recipe that is left. Raises InputError unless it is one that can be."""
-    recipes = [v for v in definition.variants if v.kind == "sweep"]
+    recipes = [v for v in definition.variants if v.kind == "sweep" and not v.seed]
     if wanted.label is None:
         recipes = [v for v in recipes if v.label in wanted.recipes]
         if len(recipes) == 1:
@@ -54,6 +54,9 @@ def departed_recipe(definition: Definition, wanted: Wanted) -> Variant:
     found = next((v for v in definition.variants if v.label == label), None)
     if found is None:
         problem, remedy = "the stored sweep has no such recipe", f"Recipes: {labels}{more}"
+    elif found.seed:
+        problem = "one of several seeds, which all get the branch"
+        remedy = f"Name number 0: --label {shlex.quote(found.setting)}"
     elif found.kind == "anneal":
         problem = f"an anneal branch, which leaves the recipe {found.trunk!r}"
         remedy = f"Name that recipe: --label {shlex.quote(found.trunk)}"

@@ -75,9 +75,8 @@ def _of_its_state(node: Mapping[str, Any], states: StoredStates) -> dict[str, An
     if record is None:
         return {}
     mark, lines = record
-    losses = lines["loss"].dropna() if "loss" in lines else ()
-    loss = {"loss": float(losses.iloc[-1])} if len(losses) else {}
-    return loss | {"workers": mark.world_size}
+    losses = lines["loss"].dropna().tolist() if "loss" in lines else []
+    return {"loss": losses[-1] if losses else None, "workers": mark.world_size}
 
 
 def node_details(
@@ -89,15 +88,14 @@ def node_details(
     """The curves and logs of nodes; what is damaged of a node leaves its curves out.
 
     `trainings` are those of the sweep's recipes by label, which lead to what is saved of a node
-    that is not finished. Requests: a read of each live record, and those of states that `states`
-    does not know yet.
+    that is not finished. Requests: a listing of the live records and a read of each one, and those
+    of states that `states` does not know yet.
     """
     details = NodeDetails(curves={}, logs={})
+    nodes = list(nodes)
+    records, _ = _live(storage, [node["name"] for node in nodes])
     for node in nodes:
-        try:
-            live = find_live(storage, node["name"])
-        except InputError:
-            live = None
+        live = records.get(node["name"])
         try:
             lines = list(_histories(node, states, _end(node, states, trainings)))
         except InputError:

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from raycl.results.report.cells import PaperTable
+from raycl.results.report.over_seeds import over_seeds
 from raycl.results.report.table import (
     HELD_OUT,
-    PaperTable,
     averages_are_alike,
     paper_table,
     transfer_table,
 )
+from raycl.results.settings import has_seeds
 from raycl.watch.contract import Column, Group
 from raycl.watch.plain import finite
 
@@ -33,6 +35,11 @@ _EFFORT = {
 }
 
 
+Papers = tuple[PaperTable, PaperTable]
+"""A table with a line a recipe, and the one whose best cells are marked: with seeds that has a line
+a setting."""
+
+
 @dataclass
 class Shown:
     """Columns, and by label of a recipe its values and the columns in which it is the best."""
@@ -40,16 +47,19 @@ class Shown:
     columns: list[Column] = field(default_factory=list)
     values: dict[str, dict[str, float | None]] = field(default_factory=dict)
     best: dict[str, list[str]] = field(default_factory=dict)
+    """By label; with seeds by setting, where the difference is clear over them."""
 
-    def add(self, column: Column, paper: PaperTable, place: int) -> None:
+    def add(self, column: Column, papers: Papers, place: int) -> None:
         """Add the column at this place of a table for people."""
+        paper, marked = papers
         if any(known["name"] == column["name"] for known in self.columns):
             return
         self.columns.append(column)
         for line in paper.lines:
             cell = line.cells[place]
             self.values.setdefault(line.recipe, {})[column["name"]] = finite(cell.value)
-            if cell.best:
+        for line in marked.lines:
+            if line.cells[place].best:
                 self.best.setdefault(line.recipe, []).append(column["name"])
 
 
@@ -59,21 +69,21 @@ def shown_columns(table: pd.DataFrame) -> Shown:
     if table.empty:
         return shown
     alike = averages_are_alike(table)
-    effort: list[tuple[Column, PaperTable, int]] = []
-    paper = paper_table(table)
-    for place, title in enumerate(paper.columns):
+    effort: list[tuple[Column, Papers, int]] = []
+    papers = _marked(table, paper_table(table))
+    for place, title in enumerate(papers[0].columns):
         if title in _EFFORT and f"loss/{title}" not in table:
-            effort.append((_effort_column(title), paper, place))
+            effort.append((_effort_column(title), papers, place))
         else:
-            shown.add(_loss_or_change(title, alike), paper, place)
-    paper = paper_table(table, unit="bits_per_byte", effort=False)
-    for place, title in enumerate(paper.columns):
-        shown.add(_bits_column(title, alike), paper, place)
-    paper = transfer_table(table)
-    for place, title in enumerate(paper.columns):
+            shown.add(_loss_or_change(title, alike), papers, place)
+    papers = _marked(table, paper_table(table, unit="bits_per_byte", effort=False))
+    for place, title in enumerate(papers[0].columns):
+        shown.add(_bits_column(title, alike), papers, place)
+    papers = _marked(table, transfer_table(table))
+    for place, title in enumerate(papers[0].columns):
         column = _transfer_column(title)
         if column["name"] in table:  # a recovery that nobody reached has no column there
-            shown.add(column, paper, place)
+            shown.add(column, papers, place)
     for column, of, place in effort:
         shown.add(column, of, place)
     for column in _task_columns(table):
@@ -81,6 +91,10 @@ def shown_columns(table: pd.DataFrame) -> Shown:
         for label, value in zip(table["recipe"], table[column["name"]], strict=True):
             shown.values.setdefault(str(label), {})[column["name"]] = finite(value)
     return shown
+
+
+def _marked(table: pd.DataFrame, paper: PaperTable) -> Papers:
+    return paper, over_seeds(table, paper) if has_seeds(table) else paper
 
 
 def _column(name: str, title: str, group: Group, unit: str, better: int, digits: int) -> Column:

@@ -6,7 +6,7 @@ knows and passes over the rest, so that fields may be added within one format.
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 FORMAT = 1
 """The format that `Snapshot` describes."""
@@ -195,6 +195,8 @@ class Snapshot(TypedDict):
     live: bool
     damaged: list[str]
     sweeps: list[SweepLine]
+    steer: NotRequired[bool]
+    """Whether the server that sends it lets nodes be steered."""
 
 
 class WholeSnapshot(Snapshot, NodeDetails):

@@ -15,6 +15,9 @@ MEASURES = ("loss", "learning_rate", "tokens_per_second")
 MOST_POINTS = 1000
 """Points of a curve of one node: as many as a wide screen can show."""
 
+MOST_POINTS_OF_A_FILE = 200_000
+"""Points of all curves of a static file: about 4 MB."""
+
 
 def node_curves(
     histories: Sequence[pd.DataFrame], live: LiveNode | None, most: int = MOST_POINTS
@@ -47,6 +50,15 @@ def node_curves(
             [*values, *(value for _, value in later)],
         )
     return {name: thinned(series, most) for name, series in curves.items() if series[0]}
+
+
+def with_names(curves: Curves, names: Mapping[str, str]) -> Curves:
+    """The curves with other names of corpora: those of `names`, by the names that they have."""
+    found: Curves = {}
+    for measure, series in curves.items():
+        kind, slash, corpus = measure.partition("/")
+        found[f"{kind}{slash}{names.get(corpus, corpus)}"] = series
+    return found
 
 
 def thinned(series: Series, most: int) -> Series:

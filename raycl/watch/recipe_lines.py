@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from raycl.results.outcome import ROWS, RecipeOutcome
+from raycl.results.settings import has_seeds
 from raycl.results.uncertainty.intervals import mean_interval
 from raycl.watch.columns import Shown
 from raycl.watch.contract import NodeLine, RecipeLine, SettingLine, Spread
@@ -46,7 +47,7 @@ def recipe_lines(
                 values=shown.values.get(label, {}),
                 nodes=along.get(trained, []),
                 rows=_rows(outcome) if outcome else {},
-                best=shown.best.get(label, []),
+                best=[] if has_seeds(table) else shown.best.get(label, []),
             )
         )
     return lines
@@ -76,10 +77,7 @@ def _rows(outcome: RecipeOutcome) -> dict[str, int]:
 
 
 def setting_lines(recipes: Sequence[RecipeLine], shown: Shown) -> list[SettingLine]:
-    """A line for each setting, with the spread over its seeds; empty without several seeds.
-
-    No setting is marked as the best here: that needs paired differences.
-    """
+    """A line for each setting, with the spread over its seeds; empty without several seeds."""
     groups: dict[str, list[RecipeLine]] = {}
     for line in recipes:
         groups.setdefault(line["setting"], []).append(line)
@@ -95,7 +93,7 @@ def setting_lines(recipes: Sequence[RecipeLine], shown: Shown) -> list[SettingLi
                 column["name"]: _spread([line["values"] for line in group], column["name"])
                 for column in shown.columns
             },
-            best=[],
+            best=shown.best.get(setting, []),
         )
         for setting, group in groups.items()
     ]

@@ -63,7 +63,6 @@ class SweepFacts:
     told: Sequence[str] = ()
     """Sentences on what is missing, before those that the outcomes give."""
     updated: datetime | None = None
-    merges_left: Sequence[str] = ()
     advice: AdviceLike | None = None
 
 
@@ -82,7 +81,9 @@ def snapshot(
     )
 
 
-def sweep_line(known: SweepFacts, nodes: Sequence[NodeLine]) -> SweepLine:
+def sweep_line(
+    known: SweepFacts, nodes: Sequence[NodeLine], merges_left: Sequence[str] = ()
+) -> SweepLine:
     """One sweep of the snapshot."""
     outcomes = known.outcomes
     table = known.table if known.table is not None else pd.DataFrame()
@@ -106,7 +107,7 @@ def sweep_line(known: SweepFacts, nodes: Sequence[NodeLine]) -> SweepLine:
         objective=_objective(table, outcomes),
         advice=_advice(known.advice),
         nodes=list(nodes),
-        merges_left=list(known.merges_left),
+        merges_left=list(merges_left),
     )
 
 

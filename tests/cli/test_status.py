@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,45 +13,37 @@ import pytest
 from raycl.cli import status as status_command
 from raycl.cli.main import main
 from raycl.cli.status_view import node_lines
-from raycl.recipe.sweep_plan import plan_sweeps
-from raycl.states.mark import remove_state
+from raycl.states.tree_record import NodeRecord, write_tree_record
 from raycl.storage import Storage, layout
 from raycl.storage.record import record_bytes
 from raycl.sweep.lease_records import Heartbeat
 from raycl.sweep.leases import Leases
 from raycl.sweep.steering.record import write_failure
 from raycl.watch.live import LiveNode, LogLine, write_live
-from tests.helpers.finished_sweep import definition, finished_sweep
 
-FIRST = "small: 2 of 3 nodes finished, 12 of 18 steps"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Storage:
-    """A sweep whose last node of 6 steps is to be trained."""
-    storage = finished_sweep(tmp_path_factory.mktemp("sweep"))
-    remove_state(storage, node_of(storage))
-    return storage
+LABEL = "replay 50%"
+FIRST = "small: 0 of 2 nodes finished, 0 of 12 steps"
+NAME = f"000000012-{'d' * 40}"
+ROOT = f"000000006-{'a' * 40}"
 
 
 @pytest.fixture
-def storage(trained: Storage) -> Storage:
-    """The same, without anything that a test before has left."""
-    for folder in (layout.LIVE, layout.LEASES, layout.FAILURES):
-        trained.remove_folder(folder)
-    return trained
-
-
-def node_of(storage: Storage) -> str:
-    plan = plan_sweeps((definition(),), storage)
-    return plan.sweeps[0].trainings["replay 50%"].chain.name(12)
+def storage(tmp_path: Path) -> Storage:
+    """A sweep of two nodes of 6 steps, as its description shows it; none has saved a state."""
+    storage = Storage(tmp_path)
+    nodes = [
+        NodeRecord(name=ROOT, parent=None, stage="old", steps=6, first_step=0, recipes=("a", "b")),
+        NodeRecord(name=NAME, parent=ROOT, stage="new", steps=6, first_step=6, recipes=(LABEL,)),
+    ]
+    write_tree_record(storage, "small", nodes)
+    return storage
 
 
 def live(storage: Storage, holder: str, **fields: Any) -> LiveNode:
     """The record of the node after 4 of its 6 steps."""
     now = datetime.now(UTC)
     record = LiveNode(
-        node=node_of(storage),
+        node=NAME,
         title="new 6–12 (replay 50%)",
         sweeps=("small",),
         holder=holder,
@@ -80,9 +73,9 @@ def test_what_runs_is_told_with_its_step_and_numbers(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Leases(storage) as leases:
-        assert leases.take(node_of(storage))
+        assert leases.take(NAME)
         live(storage, leases.holder)
-        first, line = told(storage, capsys).splitlines()
+        first, _, line = told(storage, capsys).splitlines()
         found = json.loads(told(storage, capsys, "--json"))
     assert first == f"{FIRST}; 5,120 tokens/s"
     assert "training, not yet saved: new 6–12 (6 steps) of replay 50%; step 10/12, 66%, " in line
@@ -91,7 +84,7 @@ def test_what_runs_is_told_with_its_step_and_numbers(
     node = next(node for node in sweep["nodes"] if node["status"] == "training")
     assert (node["step"], node["loss"], node["seconds_left"]) == (10, 3.4127, 80.0)
     assert (node["validation"], node["process"]) == ({"new": 3.5}, os.getpid())
-    assert (sweep["summary"]["steps_done"], sweep["summary"]["steps_saved"]) == (16, 12)
+    assert (sweep["summary"]["steps_done"], sweep["summary"]["steps_saved"]) == (4, 0)
     assert (found["format"], found["damaged"]) == (1, [])
 
 
@@ -100,13 +93,13 @@ def test_a_node_of_a_dead_machine_does_not_look_healthy(
 ) -> None:
     long_ago = datetime.now(UTC) - timedelta(minutes=12)
     leases = Leases(storage)
-    assert leases.take(node_of(storage))
+    assert leases.take(NAME)
     beat = record_bytes(Heartbeat(beat=7, machine="gpu7/boot/1", process=4711))
     path = layout.lease_holder(leases.holder)
     storage.write_bytes(path, beat)
     os.utime(storage.full_path(path), (long_ago.timestamp(), long_ago.timestamp()))
     live(storage, leases.holder, updated=long_ago)
-    first, line = told(storage, capsys).splitlines()
+    first, _, line = told(storage, capsys).splitlines()
     assert first == f"{FIRST}; 1 silent"
     assert "silent: new 6–12" in line
     assert "nothing was heard of its process on gpu7 since " in line
@@ -120,8 +113,8 @@ def test_a_training_that_ended_and_failed_is_told_with_its_cause(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     live(storage, "gone", status="failed")
-    write_failure(storage, node_of(storage), "the loss is NaN")
-    first, line = told(storage, capsys).splitlines()
+    write_failure(storage, NAME, "the loss is NaN")
+    first, _, line = told(storage, capsys).splitlines()
     assert first == f"{FIRST}; 1 failed"
     assert "to train: new 6–12" in line
     assert "the last training was at step 10/12 at " in line
@@ -132,14 +125,14 @@ def test_watching_a_log_ends_when_nothing_runs(
     storage: Storage, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Leases(storage) as leases:
-        assert leases.take(node_of(storage))
+        assert leases.take(NAME)
         live(storage, leases.holder)
         looks: list[float] = []
 
         def sleeps(seconds: float) -> None:
             looks.append(seconds)
             if len(looks) == 2:
-                leases.release(node_of(storage))
+                leases.release(NAME)
 
         monkeypatch.setattr(status_command.time, "sleep", sleeps)
         lines = told(storage, capsys, "--watch").splitlines()
@@ -153,7 +146,7 @@ def test_watching_a_log_ends_when_nothing_runs(
 def test_a_damaged_live_record_is_named_and_the_rest_is_shown(
     storage: Storage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    storage.write_bytes(layout.live_node(node_of(storage)), b"{")
+    storage.write_bytes(layout.live_node(NAME), b"{")
     with pytest.raises(SystemExit) as ended:
         main(["status", "--storage", storage.url])
     out, err = capsys.readouterr()

@@ -11,6 +11,7 @@ from raycl.cli.main import main
 from raycl.recipe.definition import Definition
 from raycl.results.named_state import named_state
 from raycl.storage import Storage
+from tests.helpers.report_page import snapshot_in
 from tests.helpers.trained_recipes import outcomes_of, outcomes_table, trained_recipe
 from tests.helpers.training_runs import make_storage
 
@@ -65,7 +66,8 @@ def test_losses_on_other_rows_are_left_out_until_they_are_measured(
     out = capsys.readouterr().out
     assert command in out
     assert "on 2 validation rows of each corpus" in " ".join(out.split())
-    assert command in storage.read_bytes("sweeps/small/report.html").decode()
+    (sweep,) = snapshot_in(storage.read_bytes("sweeps/small/report.html"))["sweeps"]
+    assert any(command in note for note in sweep["notes"])
 
     assert run(*command.split()[1:]) == 0
     after = outcomes_table(definition, storage)

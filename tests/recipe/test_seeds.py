@@ -1,5 +1,6 @@
 """Every recipe of a sweep once more for each of its seeds."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from raycl.errors import InputError
 from raycl.recipe import Variant, expand, resolve
+from raycl.recipe.branch_place import Wanted, departed_recipe
 from raycl.recipe.checks import check_fields
 from raycl.recipe.definition import Definition, definition_of
 from raycl.recipe.seeds import seeds_text
@@ -129,6 +131,15 @@ def test_a_recipe_of_a_seed_can_be_written_as_a_file_of_its_own(fields: Any) -> 
             assert "seeds" not in written
             kinds = [v for v in again.variants if v.kind == variant.kind]
             assert _names(kinds[0], known) == _names(variant, known)
+
+
+def test_a_branch_leaves_number_0_and_is_made_for_all() -> None:
+    made = definition_of(data(seeds=2), "my.yaml")
+    wanted = Wanted("small", ("max_lr 1e-3, seed 1",), {}, 0, 40, label="max_lr 1e-3, seed 1")
+    with pytest.raises(InputError, match=r"all get the branch.*--label 'max_lr 1e-3'"):
+        departed_recipe(made, wanted)
+    first = replace(wanted, label="max_lr 1e-3")
+    assert departed_recipe(made, first).label == "max_lr 1e-3"
 
 
 def test_a_plan_says_what_the_seeds_cost() -> None:

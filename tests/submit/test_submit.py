@@ -73,7 +73,7 @@ def test_only_what_a_job_needs_travels(here: Path, tmp_path: Path) -> None:
         "data/old/b.jsonl",
         "data/new.jsonl",
     }
-    code = """raycl/__main__.py raycl/cli/main.py raycl/results/report/page.html
+    code = """raycl/__main__.py raycl/cli/main.py raycl/watch/page/index.html
         raycl/recipe/scales/tiny.yaml raycl/data/corpora/catalogue.yaml
         raycl/evaluation/tasks/paper-english.yaml"""
     assert set(code.split()) <= set(made.files)

@@ -49,7 +49,7 @@ def _without_ray_and_drawing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
     monkeypatch.setattr("raycl.cluster.connect.cluster", no_cluster)
     monkeypatch.setattr(
-        "raycl.sweep.results.write_report", lambda _, sweep, *__: layout.sweep_report(sweep)
+        "raycl.sweep.results.write_report", lambda _, known, *__: layout.sweep_report(known.name)
     )
     monkeypatch.chdir(tmp_path)  # where the recipe's text and tokenizer are
 

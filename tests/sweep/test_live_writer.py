@@ -12,6 +12,7 @@ from raycl.storage import Storage, layout
 from raycl.sweep import live_writer
 from raycl.sweep.events import THEIRS, SweepEvent, node_label
 from raycl.sweep.live_writer import LiveWriter
+from raycl.sweep.verify import verify_storage
 from raycl.watch.live import MOST_POINTS, LiveNode, find_live, write_live
 from tests.helpers import fakes
 
@@ -123,6 +124,16 @@ def test_a_store_that_fails_ends_no_sweep_and_is_told_once(
     storage = watched.storage
     storage.write_bytes(layout.live_node("a"), b"{")
     assert Watched(storage).tell("started").status == "starting"  # a damaged one is written anew
+
+
+def test_records_are_verified_with_all_else(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    Watched(storage).tell("started")
+    assert verify_storage(storage).damaged == ()
+    path = layout.live_node("a")
+    storage.write_bytes(path, storage.read_bytes(path).replace(b"holder", b"folder"))
+    (problem,) = verify_storage(storage).damaged
+    assert "checksum" in problem
 
 
 def test_the_thread_writes_and_the_end_leaves_what_was_interrupted(

@@ -94,7 +94,7 @@ def test_a_live_record_goes_on_where_the_history_ends() -> None:
 
 def test_curves_are_thinned_to_their_ends_and_what_lies_evenly_between() -> None:
     steps = list(range(101))
-    values = [float(step) for step in steps]
+    values: list[float | None] = [float(step) for step in steps]
     assert thinned((steps, values), 3) == ([0, 50, 100], [0.0, 50.0, 100.0])
     many = {str(node): {"loss": (steps, values)} for node in range(10)}
     kept = thinned_to(many | {"short": {"loss": ([1], [2.0])}}, 201)

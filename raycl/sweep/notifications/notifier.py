@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from raycl.plan.training import Training
 from raycl.recipe.definition import Definition
 from raycl.recipe.schema.notify import Notify, Occasion
 from raycl.recipe.sweep_plan import SweepPlan
@@ -30,17 +31,23 @@ class Notifier:
         self._best = BestSoFar(recipe.search.compared if recipe.search else None)
         self._plan: SweepPlan | None = None
         self._growth: RecipeGrowth | None = None
-        self._there: set[str] = set()
-        """States of the tree that are in storage."""
+        self._states: StoredStates | None = None
+        """What is in storage; once training has begun, the webhook's thread alone reads it."""
+        self._ends: dict[str, list[str]] = {}
+        """Labels of recipes by their last state."""
+        self._known: set[str] = set()
+        self._new: list[str] = []
+        """States that were trained since a recipe was compared."""
         self._text_of_best = ""
 
     def begin(self, plan: SweepPlan, growth: RecipeGrowth | None) -> None:
         """Nodes are about to be trained. Recipes that ended before are compared, silently."""
         self._plan, self._growth = plan, growth
-        self._there = set(plan.stored.finished)
+        finished = frozenset(plan.stored.finished)
+        self._states = StoredStates(self._storage, finished)
         if self._webhook is not None:
-            for label, training in plan.tree.recipes.items():
-                if training.chain.name(training.chain.steps) in self._there:
+            for state in finished:
+                for label in self._ending_at(state):
                     self._compare(label, silent=True)
 
     def event(self, event: SweepEvent) -> None:
@@ -51,11 +58,9 @@ class Notifier:
             text = f"{event.label} has failed: {event.reason}"
             self._post("failure", text, node=event.node, reason=event.reason)
         elif event.kind == "finished" and self._plan is not None:
-            self._there.add(event.node)
-            tree = self._growth.tree if self._growth else self._plan.tree
-            for label, training in tree.recipes.items():
-                if training.chain.name(training.chain.steps) == event.node:
-                    self._compare(label)
+            self._new.append(event.node)
+            for label in self._ending_at(event.node):
+                self._compare(label)
 
     def ended(self, failed: Mapping[str, str]) -> None:
         """Post that the results are written; nothing where nothing was to be trained."""
@@ -77,27 +82,42 @@ class Notifier:
         if self._plan is not None:
             self._post("end", f"it has ended before its time: {reason}", reason=reason)
 
+    def _recipes(self) -> Mapping[str, Training]:
+        assert self._plan is not None
+        return (self._growth.tree if self._growth else self._plan.tree).recipes
+
+    def _ending_at(self, state: str) -> list[str]:
+        """Labels of the recipes whose last state this is, those that were added included."""
+        for label, training in self._recipes().items():
+            if label not in self._known:
+                self._known.add(label)
+                name = training.chain.name(training.chain.steps)
+                self._ends.setdefault(name, []).append(label)
+        return self._ends.get(state, [])
+
     def _compare(self, label: str, silent: bool = False) -> None:
         assert self._plan is not None
         (sweep,) = self._plan.sweeps
-        growth, there = self._growth, frozenset(self._there)
+        growth, states = self._growth, self._states
+        assert states is not None
         variants = (growth.definition if growth else sweep.definition).variants
         variant = next((each for each in variants if each.label == label), None)
         if variant is None or variant.kind in BASELINES or "best" not in self._wanted:
             return
-        training = (growth.tree if growth else self._plan.tree).recipes[label]
+        training = self._recipes()[label]
+        new, self._new = self._new, []
 
         def compare() -> Message | None:
-            states = StoredStates(self._storage, there)
+            states.know(new)
             found = self._best.told(outcome_of(sweep, variant, training, states))
             if found is None:
                 return None
             self._text_of_best = f" Best: {found.label}, {found.goal} {found.value:.4f}."
             before = "" if found.before is None else f", before {found.before:.4f}"
             text = f"best so far: {found.label}, {found.goal} {found.value:.4f}{before}"
-            numbers = {"value": found.value, "previous_best": found.before}
             if silent or "best" not in self._on:
                 return None
+            numbers = {"value": found.value, "previous_best": found.before}
             return self._message("best", text, recipe=label, measure=found.goal, **numbers)
 
         if self._webhook is not None:

@@ -83,9 +83,10 @@ class EventFiles(Tracker):
 
     def end(self, run: Run, how: End) -> None:
         """Write how the run has ended, and close its file."""
-        end = SessionEndInfo(status=_STATUS[how])
-        self._write(run, _of_hparams("session_end_info", end))
-        self._writers.pop(run.state).close()
+        if run.state in self._writers:  # not where the upload alone is tried again
+            end = SessionEndInfo(status=_STATUS[how])
+            self._write(run, _of_hparams("session_end_info", end))
+            self._writers.pop(run.state).close()
         self._upload()
 
     def tick(self) -> None:

@@ -1,0 +1,58 @@
+"""The report of a sweep: the dashboard's page with all that was found, and figures as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from raycl.errors import InputError
+from raycl.plan.training import Training
+from raycl.results.mean_outcomes import mean_outcomes
+from raycl.results.outcome import RecipeOutcome
+from raycl.results.report.canvas import png
+from raycl.results.report.figures import draw_figures
+from raycl.results.stored_states import StoredStates
+from raycl.storage import Storage, layout
+from raycl.sweep.description import merges_left
+from raycl.sweep.watched_nodes import node_details, watched_nodes
+from raycl.watch.node_curves import MOST_POINTS_OF_A_FILE, thinned_to
+from raycl.watch.page.render import render
+from raycl.watch.snapshot import SweepFacts, snapshot, sweep_line
+
+
+def write_report(
+    storage: Storage,
+    known: SweepFacts,
+    states: StoredStates,
+    trainings: Mapping[str, Training],
+) -> str:
+    """Write the page of a sweep, and its figures for papers; returns the path of the page.
+
+    `trainings` are those of its recipes by label.
+    """
+    write_figures(storage, known.name, known.outcomes)
+    watched = watched_nodes(storage, known.name, states)
+    left = _merges_left(storage, known.name) if watched.lines else []
+    line = sweep_line(known, watched.lines, left)
+    details = node_details(watched.lines, states, trainings, storage)
+    made = {
+        **snapshot(storage.url, datetime.now(UTC), [line], watched.damaged),
+        "curves": thinned_to(details["curves"], MOST_POINTS_OF_A_FILE),
+        "logs": details["logs"],
+    }
+    path = layout.sweep_report(known.name)
+    storage.write_bytes(path, render(made))
+    return path
+
+
+def write_figures(storage: Storage, sweep: str, outcomes: Sequence[RecipeOutcome]) -> None:
+    """Write the figures of a sweep as pictures."""
+    for drawing in draw_figures(mean_outcomes(outcomes)):
+        storage.write_bytes(layout.sweep_figure(sweep, drawing.name), png(drawing.figure))
+
+
+def _merges_left(storage: Storage, sweep: str) -> list[str]:
+    try:
+        return merges_left(storage, sweep)
+    except (FileNotFoundError, InputError):  # the page says what is wrong with the tree
+        return []
