@@ -7,10 +7,14 @@ VIEWS.runs = () => {
   const runs = sorted(filtered(sweep), sortValue);
   return [
     section("Runs", runsToolbar(sweep), fieldFilters(sweep), runsActions(sweep, runs), runsTable(sweep, runs),
-      quiet(sweep.recipes.some((r) => r.best.length) || sweep.settings.some((s) => (s.best || []).length)
-        ? "Bold: the best of its column, and what cannot be told apart from it. Baselines are quiet." : "Baselines are quiet.")),
+      quiet(boldText(sweep))),
   ];
 };
+
+function boldText(sweep) {
+  if (sweep.settings.length) return "Bold: a setting that is clearly the best of its column, over its seeds. Baselines are quiet.";
+  return "Bold: the best number of its column; with one seed, a small difference may be chance. Baselines are quiet.";
+}
 
 function runsToolbar(sweep) {
   const kinds = [...new Set(sweep.recipes.map((r) => r.kind))];
