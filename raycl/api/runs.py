@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from raycl.advice.advice import Advice
+from raycl.advice.stored import stored_advice
 from raycl.api.model import Model
 from raycl.api.prices import Bill, PricesLike, prices_of_any
 from raycl.errors import InputError
@@ -69,11 +71,15 @@ class Runs:
 
     @property
     def status(self) -> pd.DataFrame:
-        """One line for each node: stage, recipes, steps, saved (steps), finished, training."""
-        from raycl.sweep.description import progress
+        """One line for each node: how far it is, and its newest numbers where it is trained now.
 
-        nodes, _ = progress(self._place, self._chosen)
+        The columns from `status` on are those of `raycl status --json` (docs/watching.md).
+        """
+        from raycl.sweep.status import sweep_status
+
+        nodes = sweep_status(self._place, self._chosen).nodes
         columns = ["stage", "recipes", "steps", "saved", "finished", "training", "name"]
+        columns += ["status", "step", "loss", "tokens_per_second", "seconds_left"]
         return pd.DataFrame(nodes)[columns].rename(columns={"name": "state"})
 
     def bill(self, prices: PricesLike | None = None) -> Bill | None:
@@ -107,6 +113,19 @@ class Runs:
         """
         found = named_state(self._place, reference, self.sweep)
         return Model(self.storage, found.state, found.sweep, found.label)
+
+    @property
+    def advice(self) -> Advice:
+        """What to use and why, by the objective of the search or the average: `advise()`."""
+        return self.advise()
+
+    def advise(self, objective: str | None = None) -> Advice:
+        """What to use and why, its uncertainty, and the next command, as `raycl advise` says it.
+
+        `objective` is a corpus, a column of the results or weights of corpora
+        ("english=0.7,german=0.3"). Raises InputError where it is none of these.
+        """
+        return stored_advice(self._place, self._chosen, objective)
 
     @property
     def report(self) -> str:

@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from raycl.cli import (
+    advise,
     branch,
     dashboard,
     export,
     extend,
     generate,
+    grafana,
     init,
     jobs,
     merge,
@@ -30,6 +32,7 @@ from raycl.cli import (
     recipes,
     reproduce,
     states,
+    status,
     steering,
     storage,
     sweep,
@@ -80,8 +83,9 @@ for _command in (
     prepare.prepare,
     overlap.overlap,
     sweep.sweep,
-    sweep.status,
+    status.status,
     sweep.report,
+    advise.advise,
     dashboard.dashboard,
     steering.pause,
     steering.stop,
@@ -98,6 +102,7 @@ for _command in (
     states.tasks,
     storage.states,
     storage.prune,
+    grafana.grafana,
 ):
     app.command(cls=Command)(_command)
 app.add_typer(jobs.jobs, name="jobs")

@@ -215,42 +215,6 @@ def _cell(value: Any) -> str:
     return f"{' '.join(runs[:_MOST_RUNS])} … {hidden} more" if hidden > 1 else text
 
 
-def print_status(name: str, nodes: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """Print how many nodes of a sweep are finished, how many steps are saved, and what is left.
-
-    Steps that a running training has not saved yet are nowhere in a storage.
-    """
-    left = [node for node in nodes if not node["finished"]]
-    all_steps = sum(node["steps"] for node in nodes)
-    steps = all_steps - sum(node["steps"] - node["saved"] for node in left)
-    done = len(nodes) - len(left)
-    console.print(
-        f"{name}: {done} of {len(nodes)} nodes finished, {steps:,} of {all_steps:,} steps"
-    )
-    for node in left:
-        recipes = "; ".join(node["recipes"][:3])
-        told = f"; {node['told']}" if node["told"] else ""
-        line = f"  {node['short']}  {_node_text(node)} of {recipes}{told}"
-        # To look for what to colour takes minutes where somebody has written a long note or reason.
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _node_text(node: Mapping[str, Any]) -> str:
-    """How far a node is that is not finished."""
-    steps, saved = f"{node['steps']:,} steps", f"{node['saved']:,}"
-    where = f"{node['stage']} {node['first_step']}–{node['first_step'] + node['steps']}"
-    if node["training"] and not node["saved"]:
-        return f"training, not yet saved: {where} ({steps})"
-    told = f"{saved} of {steps} saved" if node["saved"] else steps
-    return f"{'training' if node['training'] else 'to train'}: {where} ({told})"
-
-
-def print_merges_left(labels: Sequence[str], console: Console) -> None:
-    """Print a line for each merge of a sweep that is not made yet."""
-    for label in labels:
-        console.print(f"  to merge: {label}", markup=False)
-
-
 def print_merges(merges: Sequence[PlannedMerge], plan: Plan, console: Console) -> None:
     """Print how many merged states a sweep adds, and their bytes in float32."""
     if not merges:

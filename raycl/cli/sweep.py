@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 
-from raycl.cli import complete
 from raycl.cli.options import (
     Accelerator,
     Address,
@@ -24,7 +22,6 @@ from raycl.cli.options import (
     SweepName,
     Variables,
     Workers,
-    exit_if_damaged,
     exit_if_failed,
 )
 from raycl.cli.output import LastingConsole
@@ -34,7 +31,6 @@ from raycl.cluster.variables import parse_variables
 from raycl.errors import InputError
 
 if TYPE_CHECKING:
-    from raycl.plan.prices import Prices
     from raycl.storage import Storage
     from raycl.sweep.results import SweepResult
 
@@ -91,78 +87,6 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
     exit_if_failed(result.failed, console)
 
 
-def status(
-    storage: StorageUrl,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--sweep",
-            metavar="NAME",
-            autocompletion=complete.sweep_names,
-            help="Sweep in the storage; default: all.",
-        ),
-    ] = None,
-    prices: PricesFile = None,
-) -> None:
-    """Show how far the sweeps in a storage are; read from the storage alone.
-
-    Example: `raycl status --storage runs/my`
-    """
-    from raycl.cli.plan_view import print_merges_left, print_status
-    from raycl.recipe.prices_file import read_prices
-    from raycl.states.references import no_tree
-    from raycl.storage import Storage
-    from raycl.sweep.description import merges_left, progress
-
-    told = read_prices(prices) if prices else None
-    place, console = Storage(storage), Console()
-    damaged: dict[str, None] = {}  # each once, although sweeps share states
-    for each in _sweeps(place, name):
-        try:
-            nodes, problems = progress(place, each)
-            left = merges_left(place, each)
-        except FileNotFoundError:
-            problems = [str(no_tree(place, each))]
-        except InputError as error:
-            problems = [str(error)]
-        else:
-            print_status(each, nodes, console)
-            print_merges_left(left, console)
-            problems += _print_trials(place, each, console)
-            problems += _print_bill(place, each, told, console)
-        damaged.update(dict.fromkeys(problems))
-    exit_if_damaged(tuple(damaged))
-
-
-def _print_trials(place: Storage, name: str, console: Console) -> list[str]:
-    """Print how far the search of a sweep is, if it is one; returns what is damaged."""
-    from raycl.search.text import trials_text
-
-    try:
-        text = trials_text(place, name)
-    except FileNotFoundError:
-        return []
-    except InputError as error:
-        return [str(error)]
-    if text:
-        console.print(f"  {text}", markup=False, soft_wrap=True)
-    return []
-
-
-def _print_bill(place: Storage, name: str, told: Prices | None, console: Console) -> list[str]:
-    """Print what a sweep has cost so far where prices are known; returns what is damaged."""
-    from raycl.results.bill import bill_text
-    from raycl.sweep.costs import sweep_bill
-
-    try:
-        bill = sweep_bill(place, name, told)
-    except InputError as error:
-        return [str(error)]
-    if bill is not None:
-        console.print(f"  so far: {bill_text(bill)}", markup=False, soft_wrap=True)
-    return []
-
-
 def report(
     storage: StorageUrl,
     name: SweepName = None,
@@ -180,7 +104,7 @@ def report(
     from raycl.sweep.results import write_all
 
     place = Storage(storage)
-    names = _sweeps(place, name)
+    names = sweeps_meant(place, name)
     if len(names) > 1:
         raise InputError("--sweep", f"{len(names)} sweeps here", f"Name one of: {', '.join(names)}")
     chosen = names[0]
@@ -200,7 +124,7 @@ def report(
         )
 
 
-def _sweeps(storage: Storage, name: str | None) -> list[str]:
+def sweeps_meant(storage: Storage, name: str | None) -> list[str]:
     """The sweep of this name, or all that are stored. Raises InputError where there is none."""
     from raycl.states.tree_record import stored_sweeps
 
@@ -219,4 +143,8 @@ def _print_result(result: SweepResult, console: Console) -> None:
     print_results(result.table, console, result.notes)
     if not result.written:
         console.print("These are the stored results: new ones would lack a part of them.")
+    if result.advice is not None:
+        console.print(result.advice.headline, markup=False, highlight=False)
+        if result.advice.command:
+            console.print(f"Next: {result.advice.command}", soft_wrap=True, markup=False)
     console.print(f"Report: {result.page}", soft_wrap=True, markup=False)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from raycl.cli.live_tree import live_tree
 from raycl.cli.output import LastingConsole
+from raycl.cluster.watch import before_sudden_end
 from raycl.sweep.event_lines import event_text, stamp
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.teller import Teller
@@ -60,6 +61,7 @@ class TreeTeller(Teller):
         )
         self._live.start()
         self._errors = _CaughtErrors(self._console.say)
+        before_sudden_end.append(self._give_back)
 
     def event(self, event: SweepEvent) -> None:
         """Let an event that matters scroll above the tree."""
@@ -71,15 +73,22 @@ class TreeTeller(Teller):
 
     def end(self) -> None:
         """Take the tree away, and leave one line of how far it is."""
-        if self._errors is not None:
-            self._errors.close()
-        if self._live is not None:
-            self._live.stop()
-        if self._tree is not None and self._live is not None:
+        was_shown = self._live is not None
+        self._give_back()
+        if self._tree is not None and was_shown:
             took = duration_text(time.monotonic() - self._began)
             self._say(f"{whole_text(self._tree.whole())}; this run took {took}")
-        self._live = self._errors = None
         super().end()
+
+    def _give_back(self) -> None:
+        """Let the terminal be as it was; again, it does nothing."""
+        errors, self._errors = self._errors, None
+        live, self._live = self._live, None
+        if errors is not None:
+            errors.close()
+        if live is not None:
+            live.stop()
+            before_sudden_end.remove(self._give_back)
 
 
 class _Shown:

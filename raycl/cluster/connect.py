@@ -22,7 +22,7 @@ from raycl.cluster.ray_internals import (
     is_confined,
     session_folder,
 )
-from raycl.cluster.release import release_everything
+from raycl.cluster.release import release_at_end
 from raycl.cluster.start import SlowStartError, start_ray
 from raycl.cluster.watch import watched_daemons
 from raycl.errors import InputError
@@ -54,7 +54,7 @@ def cluster(options: ClusterOptions) -> Iterator[None]:
             stack.enter_context(_embedded(options))
         else:
             stack.enter_context(_connected(options.address, dict(options.variables)))
-            stack.callback(release_everything)
+            stack.push(release_at_end)
         yield
 
 

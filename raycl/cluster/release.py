@@ -12,6 +12,14 @@ from raycl.cluster.ray_internals import (
 )
 
 _RELEASE_SECONDS = 20.0
+_INTERRUPTED_SECONDS = 2.0
+"""The same after Ctrl-C: what is not gone by then goes with the connection or the cluster."""
+
+
+def release_at_end(_kind: object, error: BaseException | None, _trace: object) -> None:
+    """Release everything where a block ends, soon where it is interrupted; for an ExitStack."""
+    is_interrupted = isinstance(error, KeyboardInterrupt)
+    release_everything(_INTERRUPTED_SECONDS if is_interrupted else _RELEASE_SECONDS)
 
 
 def release_everything(timeout: float = _RELEASE_SECONDS) -> None:

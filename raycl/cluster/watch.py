@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,8 +54,15 @@ def _wait_for(name: str, pid: int, folder: str, ended: threading.Event) -> None:
 _KILLED = (os.CLD_KILLED, os.CLD_DUMPED)
 
 
+before_sudden_end: list[Callable[[], None]] = []
+"""Functions that give the terminal back before this process says why it ends, and ends."""
+
+
 def _end(sentence: str, folder: str) -> None:
     """End the process at once. Its main thread may wait inside Ray, where nothing interrupts it."""
+    for restore in tuple(before_sudden_end):
+        with suppress(Exception):
+            restore()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     sys.stdout.flush()
     # What Ray's own code writes from here on is pages of its log.

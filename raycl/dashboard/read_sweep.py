@@ -9,10 +9,13 @@ from datetime import datetime
 
 import pandas as pd
 
+from raycl.advice.advise import advise
+from raycl.advice.stored import source_of
 from raycl.dashboard.listed_files import Known
 from raycl.dashboard.listed_storage import ListedStorage
 from raycl.errors import InputError
 from raycl.plan.training import Training
+from raycl.recipe.schema.seeds import base_name
 from raycl.recipe.stored_recipe import read_recipe, recipe_text
 from raycl.recipe.sweep_plan import SweepPlan
 from raycl.results.gather import gather
@@ -47,6 +50,14 @@ class WatchedSweep:
     def trainings(self) -> Mapping[str, Training]:
         """Those of its recipes by label; empty where its recipe cannot be planned."""
         return self._planned[1].sweeps[0].trainings if self._planned else {}
+
+    @property
+    def corpus_names(self) -> Mapping[str, str]:
+        """The names in the recipe file of the corpora of its further seeds, by their own names."""
+        if self._planned is None:
+            return {}
+        corpora = self._planned[1].sweeps[0].definition.material.corpora
+        return {name: base_name(name, corpus) for name, corpus in corpora.items()}
 
     def read(self, storage: ListedStorage, states: StoredStates, names: Iterable[str]) -> SweepLine:
         """The sweep at the storage's last look, whose complete states have these names."""
@@ -84,7 +95,11 @@ class WatchedSweep:
             return _as_it_was_stored(storage, self.name)
 
     def _plan(self, storage: ListedStorage, files: _Files) -> SweepPlan:
-        described = {path: known for path, known in files.items() if "/results." not in path}
+        described = {
+            path: known
+            for path, known in files.items()
+            if "/results." not in path and "/settings." not in path
+        }
         if self._planned is None or self._planned[0] != described:
             self._planned = None
             check_names(storage, self.name)
@@ -120,6 +135,7 @@ def _gathered(storage: ListedStorage, plan: SweepPlan, states: StoredStates) -> 
         facts=sweep_facts(plan, storage),
         recipe=recipe_text(planned.definition),
         told=told,
+        advice=advise(outcomes, table, source_of(plan, storage)) if outcomes else None,
     )
 
 

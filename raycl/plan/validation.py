@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -14,10 +15,16 @@ _FEWEST, _MOST = 64, 4096
 _SHARE_OF_TIME = 0.1
 _COST_OF_A_ROW = 1 / 3
 """A row of validation costs a third of one of training: no gradient is computed."""
-_SPREAD, _TOKENS = 0.3, 128
+_SPREAD, _TOKENS = 0.16, 128
 """Standard deviation of the difference between two models' losses on a row of so many tokens
-(nats/token), as measured in docs/validation.md."""
+(nats/token), doubled since rows of one document resemble each other: docs/validation.md has what
+was measured."""
 STANDARD_ERROR = 0.01
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    """The number in the class is for trainings without a recipe: a recipe's depends on it."""
+    schema.pop("default", None)
 
 
 class Validation(Configuration):
@@ -29,6 +36,7 @@ class Validation(Configuration):
         gt=0,
         description="rows per corpus; where neither `rows` nor `total_rows` is given, as many as "
         "`standard_error` needs",
+        json_schema_extra=_without_default,
     )
     total_rows: Count | None = Field(
         default=None, gt=0, description="rows of all corpora together, in place of `rows`"
@@ -84,8 +92,8 @@ class Validation(Configuration):
 def rows_for(standard_error: float, sequence_length: int) -> int:
     """Rows on which a difference between two models has about this standard error (nats/token).
 
-    (s / standard error)², with s² = spread² · 128 / sequence length: losses of tokens that are far
-    from each other are nearly independent. Rounded up to a power of two from 64 to 4,096, so that
+    (s / standard error)², with s² = spread² · 128 / sequence length: rows of any length with as
+    many tokens together are as sure. Rounded up to a power of two from 64 to 4,096, so that
     recipes of about one length have one number.
     """
     spread = _SPREAD * math.sqrt(_TOKENS / sequence_length)

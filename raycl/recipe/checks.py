@@ -27,6 +27,8 @@ _FIXED = {
     "merge_search": "it is made of the recipe as it is written",
     "sweep": "it is no field of one recipe",
     "search": "it is no field of one recipe",
+    "trackers": "they follow the sweep as a whole",
+    "notify": "it is told of the sweep as a whole",
 }
 """Fields that all recipes of a sweep share, and why."""
 _STAGE_FIXED = {

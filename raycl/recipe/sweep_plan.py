@@ -153,6 +153,10 @@ class SweepPlan:
         """The same plan on CPUs, of whose memory each worker may take `room` bytes."""
         return replace(self, place=Place("cpu", room))
 
+    def tree_label(self, sweep: PlannedSweep, label: str) -> str:
+        """The label that a recipe of a sweep has in the tree."""
+        return _tree_label(self.sweeps, sweep, label)
+
     def subtree(self, sweep: PlannedSweep) -> Tree:
         """The part of the tree along which one sweep's recipes run, under their own labels."""
         if self.sweeps == (sweep,):

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from raycl.recipe.schema import Recipe
 
 _LONGEST_NEAR = 100
-_APART = ("train", "merge", "merge_search", "vocabulary")
+_APART = ("train", "merge", "merge_search", "vocabulary", "trackers", "notify")
 """Fields whose own fields are not what somebody means elsewhere."""
 _CLOSE, _NEAR = 0.75, 0.5
 """Likeness above which a name is surely a slip of the pen, and above which it may be one."""
@@ -40,6 +40,7 @@ _ELSEWHERE = {
     "precision": "dtype bf16 fp16",
     "validation": "val eval valid holdout held_out",
     "seed": "random_seed",
+    "trackers": "tracker report_to logger loggers logging",
 }
 """Names that other tools and people have for our fields."""
 

@@ -21,6 +21,6 @@ def validation_text(recipe: Recipe, corpora: Mapping[str, CorpusFacts]) -> str:
     there = f", or all there are ({', '.join(fewer)})" if fewer else ""
     return (
         f"Validation: {rows:,} rows of each corpus{there}. A difference between two recipes is to "
-        f"have a standard error of about {error:g} nats/token where each row is of another "
-        "document; `validation: {rows: …}` gives another number."
+        f"have a standard error of about {error:g} nats/token; `validation: {{rows: …}}` gives "
+        "another number."
     )

@@ -87,6 +87,7 @@ def _renamed(outcome: RecipeOutcome, names: Mapping[str, str]) -> RecipeOutcome:
         last_alone=frozenset(names.get(name, name) for name in outcome.last_alone),
         knows=_keys(outcome.knows, names),
         corpus_rows=_keys(outcome.corpus_rows, names),
+        row_losses=_keys(outcome.row_losses, names),
     )
 
 

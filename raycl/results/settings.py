@@ -8,7 +8,7 @@ deviation, the ends of the confidence interval of the mean, and the number of se
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -109,6 +109,21 @@ def best_by(table: pd.DataFrame, column: str, better: int) -> tuple[str | None, 
     if not order:
         return None, None
     return order[0], compare(table, column, order[0], order[1]) if len(order) > 1 else None
+
+
+def clear_best(values: Mapping[str, Mapping[int, float]], better: int) -> str | None:
+    """The setting that is clearly better than the next best one; None where none is.
+
+    `values` are those of each setting by seed, without NaN; `better` is as in `ranked`.
+    """
+    means = {name: mean_interval(list(own.values())).mean for name, own in values.items() if own}
+    order = sorted(means, key=lambda name: -better * means[name])
+    if not better or len(order) < 2:
+        return None
+    one, other = values[order[0]], values[order[1]]
+    common = sorted(one.keys() & other.keys())
+    decision = decide([one[seed] for seed in common], [other[seed] for seed in common])
+    return order[0] if decision.is_clear else None
 
 
 def status_of(statuses: Sequence[str]) -> str:

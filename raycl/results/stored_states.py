@@ -26,6 +26,7 @@ class StoredStates:
         self._index = StateIndex(self._names)
         self._records: dict[str, tuple[StateMark, pd.DataFrame] | None] = {}
         self._losses: dict[str, dict[Measured, float]] = {}
+        self._rows: dict[str, tuple[Mapping[RowsKey, RowLosses], str]] = {}
 
     def know(self, names: Iterable[str]) -> None:
         """Count further states among those of the storage: a sweep has trained them meanwhile."""
@@ -99,8 +100,13 @@ class StoredStates:
     def row_losses(self, name: str) -> tuple[Mapping[RowsKey, RowLosses], str]:
         """The losses of single rows of a state, and what is wrong with a file of them, or nothing.
 
-        What its training kept, and what `raycl evaluate` measured. Read anew with each call.
+        What its training kept, and what `raycl evaluate` measured.
         """
+        if name not in self._rows:
+            self._rows[name] = self._read_rows(name)
+        return self._rows[name]
+
+    def _read_rows(self, name: str) -> tuple[Mapping[RowsKey, RowLosses], str]:
         record = self._read(name)
         if record is None:
             return {}, ""

@@ -21,7 +21,7 @@ from raycl.errors import InputError
 from raycl.states.inventory import StateFacts, facts_of
 from raycl.states.mark import remove_state
 from raycl.states.references import SweepNode, Uses
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 
 DEFAULT_AGE = timedelta(days=1)
 
@@ -129,6 +129,7 @@ def remove(
         empty = found.mark is None and found.modified is None
         if empty or found == removal.state:
             remove_state(storage, removal.state.name)
+            storage.remove(layout.live_node(removal.state.name))
             freed += removal.state.bytes
             done(removal)
     return freed

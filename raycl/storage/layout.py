@@ -319,6 +319,11 @@ def sweep_tensorboard(name: str) -> str:
     return f"{sweep(name)}/tensorboard"
 
 
+def tracker(name: str) -> str:
+    """The folder or file in which a tracker keeps the runs of all sweeps of a local storage."""
+    return f"trackers/{name}"
+
+
 def sweep_report(name: str) -> str:
     """The page of a sweep."""
     return f"{sweep(name)}/report.html"

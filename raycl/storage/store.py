@@ -19,9 +19,10 @@ from typing import Any
 import pyarrow as pa
 
 from raycl.errors import InputError
-from raycl.storage.backend import PARTIAL, ConditionalFiles, Content, Found
+from raycl.storage.backend import PARTIAL, ConditionalFiles, Content, Files, Found
 from raycl.storage.backends import open_files
 from raycl.storage.options import S3Options
+from raycl.storage.requests import REQUESTS, Kind
 from raycl.storage.retries import Retries
 
 _COPY_BYTES = 16 * 2**20
@@ -83,19 +84,19 @@ class Storage:
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder at `path`."""
-        return self._files.exists(self._checked(path))
+        return self._asked("look").exists(self._checked(path))
 
     def size(self, path: str) -> int:
         """Bytes of the file at `path`. Raises FileNotFoundError."""
-        return self._files.size(self._checked(path))
+        return self._asked("look").size(self._checked(path))
 
     def read_bytes(self, path: str) -> bytes:
         """The whole file. Raises FileNotFoundError."""
-        return self._files.read(self._checked(path))
+        return self._asked("read").read(self._checked(path))
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
         """Bytes [start, start + length) of the file; fewer where the file ends."""
-        return self._files.read_range(self._checked(path), start, length)
+        return self._asked("read").read_range(self._checked(path), start, length)
 
     def read_json(self, path: str) -> Any:
         """The file parsed as JSON. Raises FileNotFoundError; InputError where it is not JSON."""
@@ -108,7 +109,7 @@ class Storage:
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Replace the file at `path`: afterwards it holds `data`, or what it held before."""
-        self._files.write(self._checked(path), data)
+        self._asked("write").write(self._checked(path), data)
 
     def write_stream(self, path: str, content: Content, size: int) -> None:
         """Replace the file at `path` by the `size` bytes that `content` gives piece by piece.
@@ -117,7 +118,7 @@ class Storage:
         `content` is called again where an upload has to begin again. An error that it raises ends
         the write and leaves nothing.
         """
-        self._files.write_stream(self._checked(path), content, size)
+        self._asked("write").write_stream(self._checked(path), content, size)
 
     def write_json(self, path: str, value: Any) -> None:
         """Replace the file at `path` by `value` as readable JSON."""
@@ -129,14 +130,14 @@ class Storage:
         A version names the content: two writes of equal content may have the same version.
         Raises FileNotFoundError; InputError where the store has no conditional writes (gs://).
         """
-        return self._conditional().read_version(self._checked(path))
+        return self._conditional("read").read_version(self._checked(path))
 
     def create(self, path: str, data: bytes) -> str | None:
         """Write a new file and return its version; None, and nothing written, if there is one.
 
         Of any number of writers that try at once, exactly one succeeds.
         """
-        return self._conditional().create(self._checked(path), data)
+        return self._conditional("write").create(self._checked(path), data)
 
     def replace(self, path: str, data: bytes, version: str) -> str | None:
         """Replace the file if it still has `version` and return the new version; else None.
@@ -145,19 +146,24 @@ class Storage:
         replaced the file since. A writer that has to know writes something unique and looks for it.
         A file that is written on a condition must not be written by `write_bytes` as well.
         """
-        return self._conditional().replace(self._checked(path), data, version)
+        return self._conditional("write").replace(self._checked(path), data, version)
 
     def delete_if(self, path: str, version: str) -> bool:
         """Remove the file if it still has this version; returns whether it had."""
-        return self._conditional().delete_if(self._checked(path), version)
+        return self._conditional("remove").delete_if(self._checked(path), version)
 
     @property
     def has_conditional_writes(self) -> bool:
         """Whether `create`, `replace` and `delete_if` are possible (not at gs://)."""
         return self._files.conditional() is not None
 
-    def _conditional(self) -> ConditionalFiles:
-        files = self._files.conditional()
+    def _asked(self, kind: Kind) -> Files:
+        """The files, for one request that is counted."""
+        REQUESTS[kind] += 1
+        return self._files
+
+    def _conditional(self, kind: Kind) -> ConditionalFiles:
+        files = self._asked(kind).conditional()
         if files is None:
             raise InputError(
                 f"storage {self.url!r}",
@@ -172,7 +178,7 @@ class Storage:
         Files that are being written, or whose writer was killed, are not among them. Some stores
         (SeaweedFS) go on listing a folder after its last file: ask `exists` where that matters.
         """
-        entries = self._files.entries(self._checked(path))
+        entries = self._asked("list").entries(self._checked(path))
         return sorted({entry.name for entry in entries if PARTIAL not in entry.name})
 
     def sizes(self, path: str = "") -> dict[str, int]:
@@ -182,25 +188,25 @@ class Storage:
 
     def remove(self, path: str) -> None:
         """Remove the file; nothing happens where it is missing."""
-        self._files.remove(self._checked(path))
+        self._asked("remove").remove(self._checked(path))
 
     def everything_below(self, path: str) -> Sequence[Found]:
         """All files and folders below the folder, files being written included; one listing.
 
         Empty folders are found where the place knows such a thing.
         """
-        return list(self._files.found(self._checked(path)))
+        return list(self._asked("list").found(self._checked(path)))
 
     def remove_folder(self, path: str) -> None:
         """Remove the folder and all that is below it; nothing happens where it is missing."""
-        self._files.remove_folder(self._checked(path))
+        self._asked("remove").remove_folder(self._checked(path))
 
     def upload_file(self, local: Path, path: str) -> None:
         """Write the content of a local file, which is not read into memory as a whole."""
         with local.open("rb") as file:
             empty = os.fstat(file.fileno()).st_size == 0  # an empty file cannot be mapped
             data = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self._files.write(self._checked(path), memoryview(data))
+            self._asked("write").write(self._checked(path), memoryview(data))
 
     def upload_folder(self, local: Path, path: str) -> None:
         """Copy every file below `local` to the folder `path`."""
@@ -210,7 +216,7 @@ class Storage:
     def download_folder(self, path: str, local: Path) -> None:
         """Copy every file directly below the folder `path` to the local folder `local`."""
         local.mkdir(parents=True, exist_ok=True)
-        for entry in self._files.entries(self._checked(path)):
+        for entry in self._asked("list").entries(self._checked(path)):
             if not entry.is_folder and PARTIAL not in entry.name:
                 file = f"{path}/{entry.name}" if path else entry.name
                 self.download_file(file, local / entry.name)

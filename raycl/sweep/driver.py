@@ -19,7 +19,7 @@ from ray import tune
 from raycl.cluster.capacity import cluster_capacity, refuse_what_never_fits
 from raycl.cluster.interruption import on_signals
 from raycl.cluster.options import ClusterOptions
-from raycl.cluster.release import release_everything
+from raycl.cluster.release import release_at_end
 from raycl.plan.tree import Node, Tree
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
@@ -27,9 +27,9 @@ from raycl.sweep.ending import Ending
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.growth import GrowingTree, Growth
+from raycl.sweep.monitoring.metrics import SweepMetrics
 from raycl.sweep.running import RunningSweep, SweepJob, running_sweep
 from raycl.sweep.steering.stop_order import StopOrder
-from raycl.sweep.trackers import DEFAULT, tracker_callbacks
 from raycl.sweep.trial import TITLE, TrialTask, run_trial, trial_resources
 from raycl.sweep.tune_callback import Progress, Stopped
 from raycl.sweep.tune_scheduler import LiveTrials
@@ -42,7 +42,7 @@ MAX_FAILURES = 3
 WAIT_SECONDS = 1.0
 """Seconds between two questions for a node while none can start."""
 _ENVIRONMENT = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the trackers alone; CSV and JSON say it again
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the recipe's trackers do it
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours does it, and SIGTERM as well
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # nothing is restored from Tune's own snapshots
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
@@ -58,9 +58,8 @@ class TrialSettings:
     """How many failures in a row a node may have, without progress, and still be tried again."""
     sweeps: tuple[str, ...] = ()
     """Names of the sweeps that are trained as one tree, for the queue."""
-    folder: str | None = None
-    """Folder for the files of trackers; None: a folder that is removed at the end."""
-    trackers: tuple[str, ...] = DEFAULT
+    callbacks: tuple[tune.Callback, ...] = ()
+    """Who else follows the trials, in the sweep's process (`raycl.sweep.tracking`)."""
     watched: TreeProgress | None = None
     """Learns how far the tree is, for those who are told of it; None: nobody asks."""
     train: Train | None = None
@@ -119,7 +118,7 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
         watched = trials.watched or watched_tree(tree, done)
         job = SweepJob(tree, tuple(done), storage, options, on_event, trials.max_failures, watched)
         running = stack.enter_context(running_sweep(job, growth, trials.sweeps))
-        stack.callback(release_everything)
+        stack.push(release_at_end)
         stack.enter_context(_quiet_environment())
         stop = StopOrder()
         stack.callback(stop.forget)
@@ -136,12 +135,13 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
 def _train(running: RunningSweep, trainable: Any, trials: TrialSettings, scratch: Path) -> None:
     """Train until nothing is left that the sweep waits for."""
     frontier, progress, growing = running.frontier, running.progress, running.growing
-    tracked = Path(trials.folder) if trials.folder else scratch / "trackers"
+    metrics = SweepMetrics(frontier, trials.sweeps)
     # Tune takes a second or two to begin, so it does not before there is a node for it.
     while (node := wait_for_node(frontier, progress, growing)) is not None:
-        callbacks = [progress, *tracker_callbacks(tracked, trials.trackers)]
+        callbacks = [progress, metrics, *trials.callbacks]
         searcher = NodeSearcher(frontier, lambda: progress.stopped, growing, node)
         _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
+        metrics.update()
     growing.tell()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from raycl.sweep.events import SweepEvent
@@ -20,7 +20,9 @@ class Hearers:
         self._tree, self._live, self._on_event = tree, live, on_event
         self.elsewhere: Sequence[str] = ()
         """Nodes that other sweeps have trained, which grows; no event tells of them."""
-        self._seen = 0
+        self.frozen: Collection[str] = ()
+        """Nodes that wait to be thawed, such as those of recipes that were stopped early."""
+        self._seen, self._froze = 0, set[str]()
 
     def event(self, event: SweepEvent) -> None:
         """Hand an event on."""
@@ -41,3 +43,12 @@ class Hearers:
         for name in self.elsewhere[self._seen :]:
             self._tree.set(name, "finished")
         self._seen = len(self.elsewhere)
+        frozen = set(self.frozen)
+        for names, before, status in (
+            (frozen - self._froze, "waiting", "held"),
+            (self._froze - frozen, "held", "waiting"),
+        ):
+            for name in names:
+                if name in self._tree.nodes and self._tree.nodes[name].status == before:
+                    self._tree.set(name, status)
+        self._froze = frozen

@@ -6,6 +6,7 @@ import os
 from typing import ClassVar
 
 from raycl.errors import InputError
+from raycl.storage import Storage, layout
 from raycl.storage.machine import this_machine
 from raycl.storage.record import NewerFormatError, Record, parse_record, record_bytes
 
@@ -77,3 +78,12 @@ def died_here(heartbeat: bytes) -> bool:
     except (InputError, OSError, OverflowError):
         return False
     return False
+
+
+def find_holder(storage: Storage, node: str) -> str | None:
+    """Who has a node now; None where nobody has it, or its lease cannot be read. One read."""
+    path = layout.node_lease(node)
+    try:
+        return holder_of(storage.read_bytes(path), storage.full_path(path))
+    except (FileNotFoundError, InputError):
+        return None

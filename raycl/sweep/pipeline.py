@@ -43,6 +43,7 @@ from raycl.sweep.events import node_label
 from raycl.sweep.merge_search import check_searches, search_merges
 from raycl.sweep.merges import check_partners, make_merges
 from raycl.sweep.new_tokens import make_extensions
+from raycl.sweep.notifications.notifier import Notifier, notifying
 from raycl.sweep.prepare_corpora import (
     check_corpora,
     prepare_all,
@@ -52,6 +53,8 @@ from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.results import SweepResult, write_all
 from raycl.sweep.search import SearchRun
 from raycl.sweep.teller import teller_of
+from raycl.sweep.telling import Telling
+from raycl.sweep.tracking.registry import check_trackers_of
 from raycl.sweep.vocabulary import vocabulary_growth
 from raycl.sweep.watched import watched_tree
 from raycl.train.inspection.inspect_plan import inspected
@@ -90,22 +93,27 @@ def sweep(
 
     Bad input is found before a cluster starts, and no cluster starts where nothing is to be done.
     """
-    trained = train_sweeps((definition,), storage, options, report, on_plan)
-    return write_all(trained.plan, storage, trained.failed)
+    with notifying(definition, storage, report) as notifier:
+        trained = train_sweeps((definition,), storage, options, report, on_plan, notifier=notifier)
+        result = write_all(trained.plan, storage, trained.failed)
+        notifier.ended(result.failed)
+    return result
 
 
-def train_sweeps(
+def train_sweeps(  # noqa: PLR0913 (all but two have a default that serves)
     definitions: Sequence[Definition],
     storage: Storage,
     options: ClusterOptions | None = None,
     report: Report = print,
     on_plan: OnPlan = lambda _: None,
     on_cluster: AbstractContextManager[Any] | None = None,
+    notifier: Notifier | None = None,
 ) -> Trained:
     """Prepare and train what storage lacks of all definitions, as one tree; describe each sweep.
 
     Everything that can be wrong with the recipes is found before a cluster starts; none starts
-    where nothing is to be done. `on_cluster` is entered for as long as there is one.
+    where nothing is to be done. `on_cluster` is entered for as long as there is one; `notifier` is
+    told what happens to nodes.
     """
     options = options or ClusterOptions()
     watcher = _Watcher(report, on_plan)
@@ -124,6 +132,7 @@ def train_sweeps(
         failed |= search_merges(plan, storage, options, report)
         return Trained(plan.with_states(complete_states(storage)), failed)
     search.check()
+    check_trackers_of(plan, storage)
     refuse_what_never_fits(plan.left, WorkerNeeds(), own_capacity(options))
     plan = _with_room(inspected(plan), options)
     for facts in plan.models.values():
@@ -146,7 +155,8 @@ def train_sweeps(
             _begin(plan, storage, watcher)
             growth = search.growth(plan)
             with search.measuring(options):
-                failed = _train(plan, storage, options, report, growth)
+                telling = Telling(teller_of(report), notifier)
+                failed = _train(plan, storage, options, telling, growth)
             plan = search.grown(plan)
             failed |= search.not_scored
             failed |= make_merges(plan, storage, options, report)
@@ -279,36 +289,30 @@ def _train(
     plan: SweepPlan,
     storage: Storage,
     options: ClusterOptions,
-    report: Report,
+    telling: Telling,
     growth: RecipeGrowth | None,
 ) -> dict[str, str]:
     # Imported after the cluster has started: the driver imports Ray, which reads its environment
     # at that moment.
     from raycl.sweep.driver import TrialSettings, run_sweep
+    from raycl.sweep.tracking.opened import followed
 
-    teller, watched = teller_of(report), watched_tree(plan.tree, plan.stored.finished)
-    teller.begin(watched)
-    try:
+    watched = watched_tree(plan.tree, plan.stored.finished)
+    with (
+        telling.following(plan, watched, growth),
+        followed(plan, storage, growth, telling.teller) as following,
+    ):
         outcome = run_sweep(
             plan.to_train,
             storage,
             options,
             existing=plan.stored.finished,
-            on_event=teller.event,
+            on_event=telling.event,
             trials=TrialSettings(
                 sweeps=tuple(planned.name for planned in plan.sweeps),
-                folder=_tracker_folder(plan, storage),
+                callbacks=(following,),
                 watched=watched,
             ),
             growth=growth,
         )
-    finally:
-        teller.end()
     return dict(outcome.failed)
-
-
-def _tracker_folder(plan: SweepPlan, storage: Storage) -> str | None:
-    """TensorBoard's files lie beside the results of a sweep where its storage is local."""
-    if storage.local_root is None or len(plan.sweeps) > 1:
-        return None
-    return storage.full_path(layout.sweep_tensorboard(plan.sweeps[0].name))

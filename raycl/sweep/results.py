@@ -11,6 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from raycl.advice.advice import Advice
+from raycl.advice.advise import advise
+from raycl.advice.stored import source_of
 from raycl.errors import InputError
 from raycl.recipe.stored_recipe import recipe_text
 from raycl.recipe.sweep_plan import SweepPlan
@@ -40,6 +43,8 @@ class SweepResult:
     """Sentences on what is missing, and on what must be known to read the table."""
     lost: tuple[str, ...] = ()
     """Recipes that are finished in the stored results, but whose states are not found any more."""
+    advice: Advice | None = None
+    """What to use and why; None where `table` and `page` are stored ones."""
     written: bool = True
     """False where the stored results are better than new ones would be: `table` and `page` are then
     the stored ones, which were left as they are."""
@@ -61,8 +66,11 @@ def write_all(
     if lost := lost_recipes(storage, planned.name, outcomes):
         page = storage.full_path(layout.sweep_report(planned.name))
         gone = tuple(o.label for o in lost if o.status != INCOMPLETE)
-        return SweepResult(read_results(storage, planned.name), page, failed, told, gone, False)
+        return SweepResult(
+            read_results(storage, planned.name), page, failed, told, gone, written=False
+        )
     table = write_results(storage, planned.name, outcomes)
+    advice = advise(outcomes, table, source_of(plan, storage))
     known = SweepFacts(
         name=planned.name,
         table=table,
@@ -71,9 +79,10 @@ def write_all(
         recipe=recipe_text(planned.definition),
         told=told,
         updated=datetime.now(UTC),
+        advice=advice,
     )
     page = write_report(storage, known, states, planned.trainings)
-    return SweepResult(table, storage.full_path(page), failed, told)
+    return SweepResult(table, storage.full_path(page), failed, told, advice=advice)
 
 
 def by_label(plan: SweepPlan, failed: Mapping[str, str]) -> dict[str, str]:

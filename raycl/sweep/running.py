@@ -81,7 +81,7 @@ def running_sweep(
             NodeClaims(storage, leases, least=least) if leases else None,
             place.is_shared,
         )
-        hearers.elsewhere = frontier.elsewhere
+        hearers.elsewhere, hearers.frozen = frontier.elsewhere, frontier.frozen
         failures = NodeFailures(nodes, storage, job.max_failures)
         lookout = stack.enter_context(Lookout(storage))
         steering = Steering(frontier, lookout, failures.forget)

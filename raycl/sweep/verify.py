@@ -24,6 +24,7 @@ from raycl.storage import Storage, layout
 from raycl.storage.reading import is_file
 from raycl.storage.record import read_record
 from raycl.sweep.steering.record import Failure, Request
+from raycl.watch.live import LiveNode
 
 _READERS = 8
 """Checks at once. Each holds at most a piece of a file in memory, or a history."""
@@ -90,6 +91,8 @@ def _checks(storage: Storage) -> Iterator[Check]:
         yield _reading(partial(read_record, storage, path, Request))
     for path in _files(storage, layout.FAILURES):
         yield _reading(partial(read_record, storage, path, Failure))
+    for path in _files(storage, layout.LIVE):
+        yield _reading(partial(read_record, storage, path, LiveNode))
     for name in storage.list(layout.EVALUATIONS):
         if is_file(storage, layout.evaluations(name)):  # of something else, such as .DS_Store
             continue

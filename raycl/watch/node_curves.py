@@ -52,6 +52,15 @@ def node_curves(
     return {name: thinned(series, most) for name, series in curves.items() if series[0]}
 
 
+def with_names(curves: Curves, names: Mapping[str, str]) -> Curves:
+    """The curves with other names of corpora: those of `names`, by the names that they have."""
+    found: Curves = {}
+    for measure, series in curves.items():
+        kind, slash, corpus = measure.partition("/")
+        found[f"{kind}{slash}{names.get(corpus, corpus)}"] = series
+    return found
+
+
 def thinned(series: Series, most: int) -> Series:
     """Evenly chosen points of a curve, its first and last one among them."""
     steps, values = series

@@ -153,7 +153,13 @@ class TreeProgress:
         by_status: dict[NodeStatus, int] = {}
         for node in nodes:
             by_status[node.status] = by_status.get(node.status, 0) + 1
-        left = sum(node.steps - node.steps_done for node in nodes if node.status in _TO_TRAIN)
+        stuck: set[str | None] = set()
+        left = 0
+        for node in nodes:  # parents come first
+            if node.status in _STUCK or (node.parent in stuck and node.status == "waiting"):
+                stuck.add(node.name)
+            elif node.status != "finished":
+                left += node.steps - node.steps_done
         speeds = (n.numbers.get("tokens_per_second", 0) for n in nodes if n.status == "training")
         return WholeProgress(
             nodes=len(nodes),
@@ -169,7 +175,8 @@ class TreeProgress:
         return sum(node.steps_done for node in list(self.nodes.values()))
 
 
-_TO_TRAIN = ("waiting", "starting", "training")
+_STUCK = ("failed", "skipped", "held")
+"""What is not trained before somebody does something, and with it all that waits below."""
 
 
 def finite(numbers: Mapping[str, object]) -> dict[str, float]:

@@ -69,6 +69,7 @@ SHOW = """
 import os, sys, threading
 from raycl.cli.output import LastingConsole
 from raycl.cli.tellers import TreeTeller, console_teller
+from raycl.cluster import watch
 from raycl.sweep.events import SweepEvent
 from tests.cli.test_live_tree import tree_of
 tree = tree_of(["finished", "training", "waiting"])
@@ -82,6 +83,10 @@ os.write(2, b"a warning of a library in C\\n")
 print("a warning in Python", file=sys.stderr)
 told.event(SweepEvent("failed", "node-1", "german 100–200 (node-1)", reason="it broke"))
 told.end()
+if not (child := os.fork()):
+    told.begin(tree)
+    watch._end("error: raylet was killed", "/no/such/folder")
+assert os.waitpid(child, 0)[1]
 print("after", file=sys.stderr)
 """
 
@@ -99,6 +104,8 @@ def test_what_scrolls_above_the_tree_does_not_tear_it() -> None:
     assert whole == ["a warning of a library in C", "a warning in Python"]
     failed = next(line for line in lines if "failed: it broke; sweep 62%" in line)
     assert failed[:4].isdigit()  # it begins with its time
-    assert lines[-2].startswith("sweep 62%, 2 of 4 nodes done")
-    assert lines[-1] == "after"
+    assert lines[-3].startswith("sweep 62%, 2 of 4 nodes done")
+    # A command that ends at once, because a part of Ray is gone, says so in a whole terminal too.
+    assert lines[-2:] == ["error: raylet was killed", "after"]
+    assert written.count("\x1b[?25h") == 2
     assert not any("waiting" in line for line in lines)  # the tree is gone

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from raycl.cli import main as cli
-from raycl.cluster import interruption
+from raycl.cluster import interruption, release
 from raycl.cluster.interruption import Interruption, interruption_in, on_signals
 
 
@@ -84,3 +84,13 @@ def test_the_command_ends_with_a_sentence_and_the_shells_code(
 
 def test_a_plain_interrupt_is_one_of_the_keyboard() -> None:
     assert interruption_in(KeyboardInterrupt()).code == 130
+
+
+def test_what_is_held_is_waited_for_shortly_after_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds: list[float] = []
+    monkeypatch.setattr(release, "release_everything", seconds.append)
+    for error in (Interruption(), ValueError()):
+        release.release_at_end(type(error), error, None)
+    assert seconds == [2.0, 20.0]

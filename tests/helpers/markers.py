@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-MARKERS = ("ray", "s3", "browser", "machines")
+MARKERS = ("ray", "s3", "browser", "machines", "server")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from raycl.cli.memory_view import layout_text
-from raycl.cli.plan_view import print_plan, print_status, step_lines
+from raycl.cli.plan_view import print_plan, step_lines
 from raycl.errors import InputError
 from raycl.plan import presets
 from raycl.plan.cost import Plan, make_plan
@@ -118,21 +118,6 @@ def test_a_layout_is_told_in_words() -> None:
     assert layout_text(Layout()) == "1"
     assert layout_text(Layout(6, 8)) == "48: 6 copies × 8 shards"
     assert layout_text(Layout(1, 4, 2)) == "8: 4 shards × 2 tensor parts"
-
-
-def test_labels_with_brackets_are_shown_as_they_are() -> None:
-    node = {
-        "finished": False,
-        "recipes": ["betas [/x]"],
-        "stage": "new",
-        "steps": 3,
-        "saved": 0,
-        "training": False,
-        "told": "",
-        "short": "1234567890ab",
-        "first_step": 0,
-    }
-    assert "of betas [/x]" in _text(lambda c: print_status("small", [node], c))
 
 
 def test_step_lines_are_the_chains_own() -> None:

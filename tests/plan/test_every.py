@@ -20,7 +20,7 @@ def test_steps_and_times_are_told_apart() -> None:
     written = {400: 400, "1k": 1000, "400 steps": 400, "10 minutes": TEN, "0.5 h": 3 * TEN}
     assert [parse_every(value) for value in written] == list(written.values())
     assert parse_every("90s") == timedelta(seconds=90)
-    with pytest.raises(FieldError, match=r"minutes or millions.*Write '10 minutes' or '10000000"):
+    with pytest.raises(FieldError, match=r"minutes or millions.*rite '10 minutes' or '10000000"):
         parse_every("10m")
     for value in (0, -1, "0 s", "often", "10 steps a day", 2.5, True):
         with pytest.raises(FieldError):

@@ -167,7 +167,7 @@ def test_text_that_is_read_too_often_is_told() -> None:
     assert told[0].startswith("The stage german reads its text about 9.")
     assert "More than 4 passes" in told[0]
     part = starter_recipe(replace(PLAIN, tokens=1_500_000)).remarks
-    assert part[0] == "The stage german reads about 48% of its text."
+    assert part[0] == "The stage german reads about 49% of its text."
     assert repetition(0.999) == "reads its text about once"
     assert repetition(1.3) == "reads its text about 1.3 times"
 

@@ -16,6 +16,8 @@ from raycl.results.report.over_seeds import over_seeds
 from raycl.results.report.page import render
 from raycl.results.report.table import paper_table, print_results
 from raycl.results.table import results_table
+from raycl.watch.columns import shown_columns
+from raycl.watch.recipe_lines import recipe_lines, setting_lines
 
 STAGES = (StageFact("old", 0, 2, 200, ("old",)), StageFact("new", 2, 4, 200, ("new",)))
 
@@ -103,3 +105,20 @@ def test_the_page_shows_settings_and_lists_every_state() -> None:
     shown = over_seeds(table, paper_table(table))
     assert [line.recipe for line in shown.lines] == ["replay 0%", "replay 5%"]
     assert [cell.text for cell in shown.lines[1].cells if "%" in cell.text] in ([], ["5 %"])
+
+
+@pytest.mark.parametrize(("noise", "marked"), [(CLEAR, True), (NOISY, False)])
+def test_the_dashboard_marks_a_setting_where_it_is_clear(
+    noise: Sequence[float], marked: bool
+) -> None:
+    made = outcomes(noise)
+    table = results_table(made)
+    shown = shown_columns(table)
+    lines = setting_lines(recipe_lines(table, shown, ["new.replay"], made, []), shown)
+    assert [(line["setting"], line["seeds"]) for line in lines] == [
+        ("replay 0%", 3),
+        ("replay 5%", 3),
+    ]
+    assert lines[0]["best"] == []
+    assert ("average" in lines[1]["best"]) == ("loss/old" in lines[1]["best"]) == marked
+    assert "loss/new" not in lines[1]["best"]

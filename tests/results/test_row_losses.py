@@ -13,6 +13,7 @@ import pytest
 from raycl.evaluation.losses import evaluate_state
 from raycl.recipe.definition import Definition
 from raycl.results.outcome import RecipeOutcome
+from raycl.results.report.notes import notes
 from raycl.results.row_losses import average_difference, document_difference, document_differences
 from raycl.results.table import results_table
 from raycl.results.uncertainty.bootstrap import DocumentSums, standard_error
@@ -57,6 +58,10 @@ def test_final_losses_have_a_standard_error(storage: Storage) -> None:
         outcomes[0].label: {c: document_difference(*outcomes, c) for c in found[outcomes[0].label]}
     }
     assert found[outcomes[0].label].keys() == {"older", "new"}
+    (note,) = (text for text in notes(outcomes) if text.startswith("Standard errors"))
+    error = table["standard_error/older"][0]
+    assert f"older ± {error:.3f} on 4 documents, ± " in note
+    assert "Fewer than 30 documents (older, new) say little" in note
     average = average_difference(*outcomes, {"older": 0.5, "new": 0.5})
     assert average.mean == pytest.approx(table["average"][0] - table["average"][1], abs=1e-6)
 

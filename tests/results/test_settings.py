@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 
 from raycl.results.settings import best_by, compare, ranked, settings_table, values_of
+from raycl.watch.contract import Curves
+from raycl.watch.node_curves import with_names
 
 
 def table() -> pd.DataFrame:
@@ -56,3 +58,9 @@ def test_without_seeds_each_recipe_is_a_setting() -> None:
     _, decision = best_by(old, "loss/english", -1)
     assert decision is not None
     assert decision.text == "undecided: one seed shows no noise"
+
+
+def test_curves_of_a_seed_have_the_corpora_of_the_recipe_file() -> None:
+    curves: Curves = {"loss": ([1], [4.0]), "validation/old.seed1": ([1], [5.0])}
+    found = with_names(curves, {"old.seed1": "old", "old": "old"})
+    assert found == {"loss": ([1], [4.0]), "validation/old": ([1], [5.0])}

@@ -24,6 +24,7 @@ from raycl.results.table import (
     results_table,
     write_results,
 )
+from raycl.results.uncertainty.bootstrap import DocumentSums
 from raycl.storage import Storage
 from raycl.units import parse_length
 from tests.helpers.outcomes import NAN, history, replayed, union
@@ -128,6 +129,7 @@ def test_every_column_is_defined_and_every_definition_is_a_column() -> None:
     whole = replayed(
         tasks={"cloze": 0.5},
         validation_rows={"english": 64},
+        row_losses={"english": DocumentSums(np.array([4.0, 6.0]), np.array([1.0, 1.0]))},
         branch=branch,
         notes=("a note",),
         knows={"english": None},

@@ -18,7 +18,7 @@ from raycl.states.inventory import StateFacts, stored_states
 from raycl.states.mark import MergeOrigin, remove_state, write_mark
 from raycl.states.prune import removable, remove
 from raycl.states.references import SweepNode, Uses, find_uses
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.sweep.description import write_description
 from tests.helpers.fakes import make_corpus
 from tests.helpers.recipe_data import recipe_data
@@ -302,8 +302,11 @@ def test_an_interrupted_removal_is_finished_by_the_next(
         with pytest.raises(KeyboardInterrupt):
             remove(storage, first)
     assert storage.list("states") == [name(4), name(8), name(9), name(12, 1), "notes"]
+    for step in (8, 9):
+        storage.write_bytes(layout.live_node(name(step)), b"its log")
     assert remove(storage, plan()) > 0
     assert storage.list("states") == [name(4), name(8), "notes"]
+    assert storage.list(layout.LIVE) == [f"{name(8)}.json"]  # a log goes with its state
 
 
 def test_a_mark_goes_before_its_files(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:

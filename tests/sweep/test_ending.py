@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,6 +62,11 @@ class Sweep:
         self.progress.on_trial_result(1, [], trial, {"saved": saved})
         trial.status, trial.last_result = "TERMINATED", {"left": True}
         self.progress.on_trial_complete(1, [], trial)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(tmp_path)
 
 
 @pytest.fixture

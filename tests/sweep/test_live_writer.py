@@ -12,7 +12,8 @@ from raycl.storage import Storage, layout
 from raycl.sweep import live_writer
 from raycl.sweep.events import THEIRS, SweepEvent, node_label
 from raycl.sweep.live_writer import LiveWriter
-from raycl.watch.live import MOST_POINTS, LiveNode, find_live
+from raycl.sweep.verify import verify_storage
+from raycl.watch.live import MOST_POINTS, LiveNode, find_live, write_live
 from tests.helpers import fakes
 
 NODES = {node.name: node for node in fakes.make_tree([("a", None, 1)], steps=1000).nodes}
@@ -125,14 +126,23 @@ def test_a_store_that_fails_ends_no_sweep_and_is_told_once(
     assert Watched(storage).tell("started").status == "starting"  # a damaged one is written anew
 
 
+def test_records_are_verified_with_all_else(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    Watched(storage).tell("started")
+    assert verify_storage(storage).damaged == ()
+    path = layout.live_node("a")
+    storage.write_bytes(path, storage.read_bytes(path).replace(b"holder", b"folder"))
+    (problem,) = verify_storage(storage).damaged
+    assert "checksum" in problem
+
+
 def test_the_thread_writes_and_the_end_leaves_what_was_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage, has_written = Storage(tmp_path), threading.Event()
-    write = live_writer.write_live
 
     def written(place: Storage, record: LiveNode) -> None:
-        write(place, record)
+        write_live(place, record)
         has_written.set()
 
     monkeypatch.setattr(live_writer, "write_live", written)

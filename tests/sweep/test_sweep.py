@@ -23,9 +23,13 @@ from raycl.storage import Storage
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.retry_policy import NodeFailures
+from raycl.sweep.tracking.runs import Runs
+from raycl.sweep.tracking.sender import Sender
 from raycl.watch.live import find_live
 from tests.helpers import fake_loops, fakes
 from tests.helpers.paths import ROOT
+from tests.helpers.scraped import scraped_until
+from tests.helpers.tracked import Heard
 
 SEVEN = [
     ("a", None, 1),
@@ -285,21 +289,30 @@ def assert_nothing_is_held() -> None:
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path: Path) -> None:
+def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage) -> None:
     from raycl.sweep.driver import TrialSettings, run_sweep
+    from raycl.sweep.tracking.following import Following
 
     # The longest path goes on from `c` with as many workers, so that `h` comes right after it.
     links = [*SEVEN, ("h", "c", 2), ("i", "h", 1), ("j", "i", 1)]
-    tree, folder = fakes.make_tree(links), tmp_path / "tensorboard"
+    tree = fakes.make_tree(links)
+    heard = Heard()
+    sender = Sender("heard", heard)
+    runs = Runs(lambda: tree.nodes, dict)
     events: list[SweepEvent] = []
     killer = start_killer(storage)  # of a worker of `c`, which has two
     outcome = run_sweep(
         tree,
         storage,
         on_event=events.append,
-        trials=TrialSettings(folder=str(folder), train=fake_loops.wait_to_be_killed),
+        trials=TrialSettings(
+            sweeps=("monitored",),
+            callbacks=(Following(runs, lambda _: (sender,)),),
+            train=fake_loops.wait_to_be_killed,
+        ),
     )
     killer.join()
+    sender.close()
     assert sorted(outcome.finished) == list("abcdefghij")
     assert fake_loops.notes(storage, "trained") == ["a", "b", "c", "c1", *"defgh", "h1", "i", "j"]
     pids = fake_loops.processes(storage, "trained")
@@ -313,8 +326,12 @@ def test_a_tree_is_trained_once_though_a_worker_dies(storage: Storage, tmp_path:
     log = [line.kind for line in live["c"].log] if live["c"] else []
     assert log == ["started", "retried", "started", "finished"]
     assert_nothing_is_held()
-    traced = {file.parent.name[0] for file in folder.glob("*/events.out.tfevents*")}
-    assert traced == set("abcdefghij")
+    assert {told[1][0] for told in heard.told if told[0] == "log"} == set("abcdefghij")
+    ends = [told[1:] for told in heard.told if told[0] == "end"]
+    assert [(name[0], how) for name, how in ends if how != "finished"] == [("c", "failed")]
+    exported = scraped_until("monitored", "raycl_nodes", "finished", 10)
+    assert exported["raycl_nodes", "failed"] == exported["raycl_nodes", "waiting"] == 0
+    assert any(name.startswith("raycl_storage_requests") for name, _ in exported)
     again = run_sweep(tree, storage, trials=TrialSettings(train=fake_loops.read_all))
     assert (again.finished, sorted(again.existing)) == ((), list("abcdefghij"))
     assert len(fake_loops.notes(storage, "begun")) == 12

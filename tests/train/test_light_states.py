@@ -200,6 +200,6 @@ def test_a_killed_change_leaves_the_state_as_it_was_or_as_it_shall_be(
             break
     assert kinds[0] == "all"
     assert kinds[-1] == read_mark(storage, name).holds != "all"
-    left = {"state.json", "history.parquet", "reduced"}
+    left = {"state.json", "history.parquet", "reduced", "validation_rows.parquet"}
     assert {f for f in files(storage) if "weights" not in f} == left
     assert layout.STATE_REDUCED in files(storage)

@@ -31,11 +31,14 @@ from raycl.recipe.schema.corpus import Corpus
 from raycl.recipe.schema.merge import Merge
 from raycl.recipe.schema.merge_search import MergeSearch
 from raycl.recipe.schema.model import Model, Tokenizer
+from raycl.recipe.schema.notify import Notify
 from raycl.recipe.schema.ranges import AXIS_SCHEMA, is_range, range_of
 from raycl.recipe.schema.search import GRID, MOST_TRIALS, Search
 from raycl.recipe.schema.seeds import Seeds
 from raycl.recipe.schema.short_forms import check_collections
 from raycl.recipe.schema.stage import Stage
+from raycl.recipe.schema.trackers import DEFAULT as DEFAULT_TRACKERS
+from raycl.recipe.schema.trackers import Trackers, trackers_form
 from raycl.storage.urls import CORPUS_NAME
 from raycl.units import (
     Count,
@@ -142,6 +145,15 @@ class Recipe(Configuration):
         default=None,
         description="recipes are proposed one after another by what the earlier ones have shown, "
         "instead of all combinations of the one grid in `sweep`",
+    )
+    trackers: Annotated[Trackers, BeforeValidator(trackers_form)] = Field(
+        default=DEFAULT_TRACKERS,
+        description="who follows the training: [tensorboard, mlflow, wandb, aim], or some of them "
+        "with settings, {mlflow: {experiment: german}}. Nothing that is trained depends on them",
+        json_schema_extra=or_shorter({"type": ["array", "string"]}),
+    )
+    notify: Notify | None = Field(
+        default=None, description="a webhook that is told how the sweep goes"
     )
 
     @model_validator(mode="before")

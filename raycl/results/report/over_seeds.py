@@ -10,16 +10,22 @@ import pandas as pd
 
 from raycl.results.report.cells import Cell, Line, PaperTable, Style
 from raycl.results.report.number_text import loss_text
-from raycl.results.settings import SEED, SETTING, best_by, compare, has_seeds, ranked, status_of
-from raycl.results.uncertainty.decision import Decision, decide
+from raycl.results.settings import (
+    SEED,
+    SETTING,
+    best_by,
+    clear_best,
+    compare,
+    has_seeds,
+    ranked,
+    status_of,
+)
+from raycl.results.uncertainty.decision import Decision
 from raycl.results.uncertainty.intervals import LEVEL, mean_interval
 
 CAPTION = "mean ± standard deviation over seeds; bold: better than the next best by more than noise"
 ONE_SEED = "bold: best of the sweep, by one seed, which shows no noise"
 BEST = "bold: best of the sweep"
-
-Values = Mapping[int, float]
-"""The values of a column by seed, for one setting."""
 
 
 @dataclass(frozen=True)
@@ -73,24 +79,8 @@ def _cell(setting: _Setting, place: int, style: Style, best: bool) -> Cell:
 
 
 def _clear_best(settings: Sequence[_Setting], place: int, style: Style) -> str | None:
-    """The setting that is clearly better than the next best one; None where none is."""
-    if not style.direction:
-        return None
-    known = {s.name: s.values(place) for s in settings if not _is_baseline(s)}
-    means = {name: mean_interval(list(v.values())).mean for name, v in known.items() if v}
-    order = sorted(means, key=lambda name: -style.direction * means[name])
-    if len(order) < 2 or not _decision(known[order[0]], known[order[1]]).is_clear:
-        return None
-    return order[0]
-
-
-def _is_baseline(setting: _Setting) -> bool:
-    return next(iter(setting.lines.values())).is_baseline
-
-
-def _decision(first: Values, second: Values) -> Decision:
-    common = sorted(first.keys() & second.keys())
-    return decide([first[seed] for seed in common], [second[seed] for seed in common])
+    own = (s for s in settings if not next(iter(s.lines.values())).is_baseline)
+    return clear_best({s.name: s.values(place) for s in own}, style.direction)
 
 
 def bold_text(table: pd.DataFrame) -> str:

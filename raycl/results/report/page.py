@@ -28,8 +28,11 @@ def write_report(
     title: str,
     outcomes: Sequence[RecipeOutcome],
     facts: Mapping[str, object],
+    said: str | None = None,
 ) -> str:
     """Write the page and the figures of a sweep; returns the path of the page.
+
+    `said` is its headline; by default the numbers that `headline` finds.
 
     `facts` are printed under the figures: a mapping becomes a list of terms, a text of several
     lines (or one that begins with "$ ") becomes a block to copy.
@@ -37,7 +40,7 @@ def write_report(
     drawings = draw_figures(mean_outcomes(outcomes))
     for drawing in drawings:
         storage.write_bytes(layout.sweep_figure(sweep, drawing.name), png(drawing.figure))
-    page = render(title, outcomes, drawings, facts)
+    page = render(title, outcomes, drawings, facts, said)
     path = layout.sweep_report(sweep)
     # The facts may name a path whose bytes are no text.
     storage.write_bytes(path, page.encode("utf-8", "backslashreplace"))
@@ -49,6 +52,7 @@ def render(
     outcomes: Sequence[RecipeOutcome],
     drawings: Sequence[Drawing],
     facts: Mapping[str, object],
+    said: str | None = None,
 ) -> str:
     """The page as HTML. The template escapes everything except our own drawings."""
     means = mean_outcomes(outcomes)
@@ -64,7 +68,7 @@ def render(
     )
     return environment.get_template("page.html").render(
         title=title,
-        headline=headline(outcomes, table),
+        headline=headline(outcomes, table) if said is None else said,
         notes=notes(outcomes),
         rows=rows_text(table),
         bold=bold_text(table),

@@ -96,7 +96,7 @@ function treeFigure(sweep, key, tallest = 620) {
 
 function barText(node) {
   if (innerWidth < 640) return `${statusSign(node.status)} ${safe(node.stage)}`;
-  const shared = node.recipes.length > 1 ? `  ·  ${node.recipes.length} runs` : node.recipes.length ? `  ·  ${safe(node.recipes[0])}` : "";
+  const shared = node.recipes.length > 1 ? `  ·  ${node.recipes.length} runs` : node.recipes.length && node.recipes[0] !== node.stage ? `  ·  ${safe(node.recipes[0])}` : "";
   return `${statusSign(node.status)} ${safe(node.stage)}${shared}`;
 }
 
@@ -153,9 +153,9 @@ function treeRow({ node, level, children }, flat, current) {
     el("span", { class: "twist", "aria-hidden": "true" }, branches ? (folded.has(node.name) ? "▸" : "▾") : ""),
     el("span", { class: "sign " + statusClass(node.status), title: node.status }, statusSign(node.status), el("span", { class: "unseen" }, node.status)),
     el("span", { class: "what" }, el("strong", {}, node.stage), ` ${count(node.first_step)}–${count(node.last_step)} `,
-      el("span", { class: "quiet" }, shared > 1 ? `shared by ${shared} runs` : node.recipes[0] || "")),
+      el("span", { class: "quiet" }, shared > 1 ? `shared by ${shared} runs` : node.recipes[0] === node.stage ? "" : node.recipes[0] || "")),
     el("span", { class: "numbers" }, statusClass(node.status) === "training" && bar(share, `step ${count(node.step)}`),
-      el("span", { class: "told quiet" }, node.failure || node.told || ""), finite(node.loss) && el("span", { class: "loss", title: "loss" }, number(node.loss, 3))));
+      el("span", { class: "told quiet" }, node.failure || (node.told === node.status ? "" : node.told)), finite(node.loss) && el("span", { class: "loss", title: "loss" }, number(node.loss, 3))));
   row.style.setProperty("--level", flat ? 0 : Math.min(level - 1, 8));
   return row;
 }

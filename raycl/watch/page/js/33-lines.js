@@ -126,7 +126,7 @@ function lineFigures(runs, keep, key) {
     const traces = lines.flatMap((line) => lineTraces(line, measure, xUnit, smoothing));
     const layout = {
       xaxis: axis(xUnit, { tickformat: xUnit === "tokens" ? "~s" : ",", exponentformat: "SI" }), shapes: handOffs(runs, xUnit), margin: { l: 60, r: 12, t: 8, b: 46 },
-      yaxis: axis(unit, { type: state.scale === "log" ? "log" : "linear", tickformat: measure === "learning_rate" ? "~e" : "", rangemode: measure === "learning_rate" || measure === "tokens_per_second" ? "tozero" : "normal" }),
+      yaxis: axis(unit, { type: state.scale === "log" ? "log" : "linear", tickformat: measure === "learning_rate" ? "~e" : measure === "loss" || measure.startsWith("validation/") ? "" : "~s", rangemode: measure === "learning_rate" || measure === "tokens_per_second" ? "tozero" : "normal" }),
     };
     return el("figure", {}, el("figcaption", {}, el("h3", {}, title)), figure(`${key}:${measure}`, `${title} over ${xUnit}, ${plural(lines.length, "line")}`, 290, traces, layout));
   }));

@@ -1,0 +1,83 @@
+"""The choice among settings: the least replay within noise of the best, not the smallest number.
+
+Source: Ibrahim et al. 2024, §7 (the lowest replay with about equal average loss sees more new
+tokens). Among settings with equal replay the one with fewer tokens is preferred, then the better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from raycl.advice.advice import ComparedSetting
+from raycl.advice.goal import Goal
+from raycl.advice.noise import Difference, difference, is_worse
+from raycl.advice.setting import Setting
+from raycl.results.uncertainty.intervals import Interval
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The finished settings from the best to the worst by a goal, and the one to use."""
+
+    goal: Goal
+    ranked: tuple[Setting, ...]
+    """Those that keep all bounds; where none does, all."""
+    within: tuple[Setting, ...]
+    """Those of `ranked` that noise does not tell from the best, the best included."""
+    chosen: Setting
+    broken: tuple[Setting, ...] = ()
+    """Settings that break a bound while others keep it."""
+
+    @property
+    def best(self) -> Setting:
+        """The setting with the best number."""
+        return self.ranked[0]
+
+    @property
+    def behind(self) -> Difference:
+        """The chosen setting's value minus the best one's."""
+        return difference(self.chosen, self.best, self.goal)
+
+    @property
+    def seeds(self) -> int:
+        """The fewest seeds of the two that the choice is about."""
+        return min(len(self.chosen.values), len(self.best.values))
+
+    def compared(self) -> tuple[ComparedSetting, ...]:
+        """A line for each setting, from the best to the worst."""
+        lines = [self._line(setting) for setting in (*self.ranked, *self.broken)]
+        return tuple(lines)
+
+    def _line(self, setting: Setting) -> ComparedSetting:
+        behind = difference(setting, self.best, self.goal).interval
+        if setting is self.best:
+            behind = Interval(0.0)
+        return ComparedSetting(setting.name, setting.interval, behind, self._verdict(setting))
+
+    def _verdict(self, setting: Setting) -> str:
+        if setting in self.broken:
+            return "breaks a bound"
+        if setting is self.chosen:
+            return "recommended"
+        if setting is self.best:
+            return "best"
+        return "within noise" if setting in self.within else "worse"
+
+
+def choose(settings: Sequence[Setting], goal: Goal) -> Choice | None:
+    """The choice among finished settings; None where there is none."""
+    if not settings:
+        return None
+    kept = [setting for setting in settings if setting.allowed]
+    ranked = sorted(kept or settings, key=lambda setting: goal.sign * setting.mean)
+    within = [setting for setting in ranked if not is_worse(setting, ranked[0], goal)]
+    chosen = min(within, key=_cost)
+    broken = [setting for setting in settings if kept and not setting.allowed]
+    return Choice(goal, tuple(ranked), tuple(within), chosen, tuple(broken))
+
+
+def _cost(setting: Setting) -> tuple[float, int]:
+    """Replay, then tokens; of equal ones the first is the best, because `min` keeps the order."""
+    last = setting.example.stages[-1]
+    return round(setting.replay, 6), last.last_step * setting.example.tokens_per_step

@@ -1,0 +1,56 @@
+"""What a sweep has found, in one sentence or two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from raycl.advice.choice import Choice
+from raycl.advice.rules.edges import edges
+from raycl.advice.setting import REPLAY
+from raycl.advice.words import feature_text, interval_text, listed
+from raycl.results.outcome import RecipeOutcome
+
+
+def headline(choice: Choice | None, outcomes: Sequence[RecipeOutcome]) -> str:
+    """Which setting to use, why, how sure that is, and what is missing."""
+    done = sum(outcome.status == "finished" for outcome in outcomes)
+    missing = f"{done} of {len(outcomes)} recipes have finished." if done < len(outcomes) else ""
+    if choice is None:
+        return missing or "The recipes have no number in common by which they could be compared."
+    sentence = f"Use {choice.chosen.name} ({_value(choice)}): {_reason(choice)}."
+    return " ".join(filter(None, (sentence, _edge(choice), missing)))
+
+
+def _value(choice: Choice) -> str:
+    seeds = f", {choice.seeds} seeds" if choice.seeds > 1 else ", one seed"
+    return f"{choice.goal.name} {interval_text(choice.chosen.interval)}{seeds}"
+
+
+def _reason(choice: Choice) -> str:
+    if len(choice.ranked) == 1:
+        return "it is the only one that is finished"
+    others = [setting.name for setting in choice.within if setting is not choice.chosen]
+    if not others:
+        return "it is the best beyond noise"
+    if choice.chosen is choice.best:
+        return f"it is the best, and within noise of it are {listed(others, 2)}"
+    best = choice.best
+    less = "the least replay" if choice.chosen.replay < best.replay else "the cheapest"
+    return f"{less} within noise of the best, {best.name} ({interval_text(best.interval)})"
+
+
+def _edge(choice: Choice) -> str:
+    clear = [edge for edge in edges(choice) if edge.is_clear]
+    if not clear:
+        return ""
+    said = []
+    for edge in clear[:2]:
+        name = "replay" if edge.feature == REPLAY else edge.field
+        side = "highest" if edge.beyond > edge.at else "lowest"
+        beyond = feature_text(edge.feature, edge.beyond)
+        said.append(
+            f"{name} is best at {feature_text(edge.feature, edge.at)}, the {side} "
+            f"tried: try {beyond}"
+        )
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}."

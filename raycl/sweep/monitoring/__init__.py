@@ -1,0 +1,1 @@
+"""Numbers of running sweeps for Prometheus, and a dashboard of Grafana that shows them."""

@@ -1,0 +1,164 @@
+"""How far a stored sweep is, and what of it runs now: what `raycl status` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from raycl.errors import InputError
+from raycl.storage import Storage, layout
+from raycl.storage.record import parse_record
+from raycl.sweep.description import merges_left, progress
+from raycl.sweep.lease_records import Heartbeat, find_holder
+from raycl.sweep.leases import STALE_SECONDS
+from raycl.watch.live import LiveNode, find_live
+from raycl.watch.progress import finite
+from raycl.watch.text import VALIDATION
+
+_STATUSES = ("training", "silent", "failed", "held", "waiting", "finished")
+_NUMBERS = ("loss", "tokens_per_second")
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """A sweep as its storage shows it."""
+
+    name: str
+    nodes: tuple[dict[str, Any], ...]
+    """Those of `raycl.sweep.description.progress`, and what `_live` adds."""
+    merges_left: tuple[str, ...]
+    problems: tuple[str, ...]
+    """What is damaged; the rest is shown."""
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The whole sweep in numbers, by the names of docs/watching.md."""
+        counts = dict.fromkeys(_STATUSES, 0)
+        for node in self.nodes:
+            counts[node["status"]] += 1
+        runs = [node for node in self.nodes if node["status"] == "training"]
+        return {
+            "nodes": len(self.nodes),
+            **counts,
+            "steps_saved": sum(_saved(node) for node in self.nodes),
+            "steps_done": sum(node["step"] - node["first_step"] for node in self.nodes),
+            "steps_total": sum(node["steps"] for node in self.nodes),
+            "tokens_per_second": sum(node["tokens_per_second"] or 0.0 for node in runs),
+        }
+
+
+def _saved(node: Mapping[str, Any]) -> int:
+    return int(node["steps"] if node["finished"] else node["saved"])
+
+
+def sweep_status(storage: Storage, name: str, now: datetime | None = None) -> SweepStatus:
+    """How far a sweep is, from storage alone.
+
+    Requests beyond those of `progress` and `merges_left`, where a node is not finished: a listing
+    of the live records and one of the heartbeats, a read of the record of each such node, and two
+    reads for each that is trained. Raises FileNotFoundError where the sweep has no tree, InputError
+    where it is damaged.
+    """
+    lines, problems = progress(storage, name)
+    left = [line["name"] for line in lines if not line["finished"]]
+    records, damaged = _records(storage, left)
+    beats = _beats(storage) if any(line["training"] for line in lines) else {}
+    at = now or datetime.now(UTC)
+    nodes = []
+    for line in lines:
+        holder = find_holder(storage, line["name"]) if line["training"] else None
+        record = records.get(line["name"])
+        nodes.append(line | _live(line, record, _Holder.of(storage, holder, beats), at))
+    merges = tuple(merges_left(storage, name))
+    return SweepStatus(name, tuple(nodes), merges, (*problems, *damaged))
+
+
+def _records(storage: Storage, nodes: Sequence[str]) -> tuple[dict[str, LiveNode], list[str]]:
+    there = set(storage.list(layout.LIVE)) if nodes else set()
+    found, damaged = {}, []
+    for node in nodes:
+        if f"{node}.json" in there:
+            try:
+                record = find_live(storage, node)
+            except InputError as error:
+                damaged.append(str(error))
+            else:
+                if record is not None:
+                    found[node] = record
+    return found, damaged
+
+
+def _beats(storage: Storage) -> dict[str, datetime]:
+    """When each process that trains was last heard of, by the clock of the store."""
+    files = storage.everything_below(layout.lease_holders())
+    return {file.path: file.modified for file in files if file.modified is not None}
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """The process that trains a node."""
+
+    name: str | None = None
+    beat: datetime | None = None
+    machine: str | None = None
+    process: int | None = None
+
+    @classmethod
+    def of(cls, storage: Storage, name: str | None, beats: Mapping[str, datetime]) -> _Holder:
+        """The holder of this name; nothing of it is known where its heartbeat cannot be read."""
+        if name is None:
+            return cls()
+        try:
+            path = layout.lease_holder(name)
+            found = parse_record(storage.read_bytes(path), Heartbeat, storage.full_path(path))
+        except (FileNotFoundError, InputError):
+            return cls(name, beats.get(name))
+        return cls(name, beats.get(name), found.machine.split("/")[0], found.process)
+
+
+def _live(
+    line: Mapping[str, Any], record: LiveNode | None, holder: _Holder, now: datetime
+) -> dict[str, Any]:
+    """What is known of a node beyond its states. Its numbers are those that were told last."""
+    own = record if record is not None and holder.name in (None, record.holder) else None
+    told = finite(own.numbers) if own is not None else {}
+    heard = max((at for at in (own and own.updated, holder.beat) if at), default=None)
+    silence = (now - heard).total_seconds() if heard is not None else 0.0
+    status = _status(line, silence)
+    first, last = line["first_step"], line["first_step"] + line["steps"]
+    step = last if line["finished"] else first + line["saved"]
+    if own is not None and not line["finished"] and own.status in ("training", "starting"):
+        step = max(step, own.step) if status == "training" else step
+    runs = status == "training" and own is not None and own.status != "retried"
+    return {
+        "status": status,
+        "last_step": last,
+        "step": step,
+        "last_told_step": own.step if own is not None else None,
+        **{name: told.get(name) for name in _NUMBERS},
+        "validation": {
+            name.removeprefix(VALIDATION): value
+            for name, value in told.items()
+            if name.startswith(VALIDATION)
+        },
+        "seconds_left": own.seconds_left if own is not None and runs else None,
+        "started": own.started.isoformat() if own is not None else None,
+        "heard": heard.isoformat() if heard is not None else None,
+        "machine": holder.machine,
+        "process": holder.process,
+        "last_event": own.log[-1].text if own is not None and own.log else None,
+    }
+
+
+def _status(line: Mapping[str, Any], silence: float) -> str:
+    if line["finished"]:
+        return "finished"
+    if line["training"]:
+        # A process on another machine counts as living until its node is taken over, so it is
+        # told here when nothing was heard of it for longer than others would wait.
+        return "silent" if silence > STALE_SECONDS else "training"
+    if line["told"].startswith("failed "):
+        return "failed"
+    return "held" if line["told"].startswith(("paused ", "stopped ")) else "waiting"

@@ -1,0 +1,1 @@
+"""Trackers: who follows the numbers of a sweep while it trains, one run for each node."""

@@ -1,0 +1,119 @@
+"""Each rule of the advice, on losses given by hand."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from raycl.recipe.definition import define
+from raycl.results.outcome import RecipeOutcome
+from tests.advice.settings import DATA, advised, german, said, shares
+from tests.helpers.command_lines import parse
+from tests.helpers.outcomes import union
+
+
+def rates(*averages: float) -> list[RecipeOutcome]:
+    """Rates of 1e-3, 3e-3, 9e-3 …: each adapts 0.5 more, and forgets as the averages say."""
+    return [
+        german(0.05, 2 * average - (5.5 - 0.5 * n), 5.5 - 0.5 * n, rate=round(1e-3 * 3**n, 6))
+        for n, average in enumerate(averages)
+    ]
+
+
+def test_the_share_beyond_which_nothing_is_gained() -> None:
+    told = said(advised(shares()), "replay")
+    assert told.startswith("Replay beyond 25 % gains nothing. From 25 % on, more replay gains ")
+    assert "50 % changes the average loss by −0.01 ± 0.02." in told
+    assert "moves forgetting from +3.00 to +0.80 nats/token and costs 0.20 on new data" in told
+    assert "takes 33.3 % more" in told
+    assert said(advised(shares()[:3]), "replay").startswith("More replay may still help. 25 % is")
+
+
+def test_the_rate_at_which_forgetting_outweighs_adaptation() -> None:
+    told = said(advised(rates(5.2, 5.0, 5.3)), "rate")
+    assert told.startswith("Above 3e-3 forgetting outweighs adaptation.")
+    assert "1e-3 to 3e-3 adapts 0.50 more and forgets 0.10 more" in told
+    assert "Up to 9e-3 adaptation" in said(advised(rates(5.2, 5.1, 5.0)), "rate")
+    assert "a lower one may be better still" in said(advised(rates(5.0, 5.2, 5.4)), "rate")
+
+
+def test_the_shift_is_told_in_bits_per_byte() -> None:
+    # 7 / ln 2 / 5 − 4 / ln 2 / 4 = 0.58 bits/byte before German
+    assert said(advised(shares()), "shift").startswith("A strong shift. Before any of it was ")
+    assert "german was 0.58 bits/byte harder than english" in said(advised(shares()), "shift")
+    easy = shares(bytes_per_token={"english": 4.0, "german": 7.0})
+    assert said(advised(easy), "shift").startswith("A weak shift.")
+    between = shares(bytes_per_token={"english": 4.0, "german": 5.6})
+    assert said(advised(between), "shift").startswith("Neither")
+    assert not said(advised(shares(bytes_per_token={})), "shift")
+
+
+def test_a_best_value_at_the_edge_is_told_with_the_next_one() -> None:
+    advice = advised(rates(5.4, 5.2, 5.0))
+    assert "german.schedule.max_lr is best at 9e-3, the highest tried: try 2.7e-2" in (
+        advice.headline.lower()
+    )
+    assert "A better one may lie beyond: try 2.7e-2." in said(advice, "warning")
+    assert "edge" not in said(advised(rates(5.2, 5.0, 5.3)), "warning")
+    assert "may gain little" in said(advised(rates(5.4, 5.005, 5.0)), "warning")
+    lowest = advised([german(0.05, 4.6, 5.0), german(0.25, 4.8, 5.2)])
+    assert "try 0 %" in said(lowest, "warning")
+
+
+def test_the_next_command_is_a_sweep_that_the_recipe_takes(tmp_path: Path) -> None:
+    words = shlex.split(advised(rates(5.4, 5.2, 5.0)).command)
+    parse(shlex.join(words))
+    file = tmp_path / "recipe.yaml"
+    file.write_text(yaml.safe_dump(DATA))
+    labels = [v.label for v in define(file, [words[words.index("--set") + 1]]).variants]
+    assert labels[:4] == ["replay 0%", "replay 5%", "replay 25%", "replay 50%"]
+    assert labels[4].startswith("max_lr 0.027")
+
+
+def test_the_next_command_sweeps_replay_repeats_or_exports() -> None:
+    one = advised([german(0.05, 5.0, 5.0)]).command
+    assert "{german.replay: [0%, 1%, 5%, 25%]}" in one
+    parse(one)
+    clear = [german(0.0, 7.0, 5.0), german(0.25, 4.5, 5.2), german(0.5, 4.4, 5.6)]
+    assert (
+        advised(clear).command
+        == ("raycl export 'replay 25%' models/replay-25-8a6d --storage runs/my --sweep small")[:29]
+        + advised(clear).command[29:]
+    )
+    parse(advised(clear).command)
+    assert "--set seeds=3" in advised(shares()).command
+    parse(advised(shares()).command)
+
+
+def test_few_and_unequal_rows_and_a_missing_union_are_told() -> None:
+    few = [replace(o, validation_rows={"english": 12, "german": 64}) for o in shares()[:2]]
+    told = said(advised([*few, *shares()[2:]]), "warning")
+    assert "on so few validation rows: 12 of english." in told
+    assert "different numbers of rows (english: 12, 64)." in told
+    assert "`baselines: [union]` in the recipe trains that." in told
+    assert "No union" not in said(advised([*shares(), union()]), "warning")
+    assert "That is 0.30 above the union baseline." in (
+        said(advised([*shares(), union()]), "recommendation")
+    )
+
+
+def test_what_was_not_tried_is_told() -> None:
+    told = said(advised(shares()[1:]), "not tried")
+    assert "No recipe goes without replay" in told
+    assert "Only one maximum learning rate was tried (3e-3)." in told
+    assert "Only one replay share was tried (5 %)." in said(advised(rates(5.0, 5.2)), "not tried")
+
+
+def test_the_law_of_the_share_finds_a_share_between() -> None:
+    tried = np.array([0.0, 0.02, 0.05, 0.1, 0.25, 0.5])
+    english = 4.0 + 0.3 / np.sqrt(tried + 0.02)
+    new = 5.0 + 1.0 * tried**1.5
+    outcomes = [german(float(s), *pair) for s, *pair in zip(tried, english, new, strict=True)]
+    told = said(advised(outcomes), "law")
+    assert "has the lowest average at 29 %: 5.35" in told
+    assert "Each inner share held out, it was off by" in told
+    assert "needs 5 shares, and there are 4." in said(advised(shares()), "law")
