@@ -33,8 +33,10 @@ class WatchedStorage:
         self._last: Snapshot | None = None
         self._lock = threading.Lock()
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, patient: bool = True) -> Snapshot:
         """What the storage holds now, without the details of nodes.
+
+        Results that take long to compute may be older where somebody waits who is not patient.
 
         What cannot be read is told in `damaged`, and does not hide the rest. Requests where nothing
         has changed: the listings alone. Where something has: a read of each file that is new, and
@@ -46,8 +48,9 @@ class WatchedStorage:
                 changed = self.storage.listed.look()
             except (InputError, OSError) as error:
                 return self._unread(str(error), now)
-            if self._last is None or changed or self._last["live"]:
-                self._last = self._read(now)
+            behind = any(sweep.is_behind for sweep in self._sweeps.values())
+            if self._last is None or changed or behind or self._last["live"]:
+                self._last = self._read(now, patient)
             return {**self._last, "read_at": now.isoformat(timespec="seconds")}
 
     def details(self, names: Iterable[str]) -> NodeDetails:
@@ -82,23 +85,24 @@ class WatchedStorage:
         sweeps: list[SweepLine] = self._last["sweeps"] if self._last else []
         return snapshot(self.storage.url, now, sweeps, [problem])
 
-    def _read(self, now: datetime) -> Snapshot:
+    def _read(self, now: datetime, patient: bool) -> Snapshot:
         states = list_states(self.storage).bytes.keys()
         self._states.are(states)
-        self._fetch(states)
+        self.storage.listed.fetch(self._new_files(states))
         names = stored_sweeps(self.storage)
         self._sweeps = {name: self._sweeps.get(name, WatchedSweep(name)) for name in names}
-        sweeps = [sweep.read(self.storage, self._states, states) for sweep in self._sweeps.values()]
-        for name in states:  # a state's history is read once
-            self.storage.listed.forget(layout.state_history(name))
+        sweeps = [
+            sweep.read(self.storage, self._states, states, patient)
+            for sweep in self._sweeps.values()
+        ]
+        for name in states:
+            if self._states.has_read(name):  # its history is kept there
+                self.storage.listed.forget(layout.state_history(name))
         damaged = [text for sweep in self._sweeps.values() for text in sweep.damaged]
         return snapshot(self.storage.url, now, sweeps, damaged)
 
-    def _fetch(self, states: Iterable[str]) -> None:
-        """Read what is new, many files at once."""
-        self.storage.listed.fetch(self._new_files(states))
-
     def _new_files(self, states: Iterable[str]) -> Iterator[str]:
+        """What is to be read, many files at once."""
         for name in states:
             if not self._states.has_read(name):
                 yield layout.state_mark(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,8 @@ from raycl.watch.snapshot import SweepFacts, sweep_line
 
 _WRITTEN_LAST = ("report.html", "figures", "tensorboard", "history")
 """What a sweep writes for people: nothing here depends on it."""
+_TIMES_AS_LONG = 5.0
+"""Results that are to be computed often are given this many times as long a rest."""
 _Files = Mapping[str, Known]
 
 
@@ -43,15 +46,34 @@ class WatchedSweep:
     _planned: tuple[_Files, SweepPlan] | None = None
     _known: tuple[object, SweepFacts] | None = None
     _problems: list[str] = field(default_factory=list)
+    _next: float = 0.0
+    is_behind: bool = False
+    """Whether its results are older than its nodes; a later look has newer ones."""
 
     @property
     def planned(self) -> PlannedSweep | None:
         """Its plan at the last look; None where its recipe cannot be planned."""
         return self._planned[1].sweeps[0] if self._planned else None
 
-    def read(self, storage: ListedStorage, states: StoredStates, names: Iterable[str]) -> SweepLine:
-        """The sweep at the storage's last look, whose complete states have these names."""
-        known = self._facts(storage, states, frozenset(names))
+    def read(
+        self,
+        storage: ListedStorage,
+        states: StoredStates,
+        names: Iterable[str],
+        patient: bool = True,
+    ) -> SweepLine:
+        """The sweep at the storage's last look, whose complete states have these names.
+
+        Results of a thousand recipes take most of a minute. Who is not patient gets those that are
+        stored at first, and later those of the last time as long as computing them anew would take
+        most of the time.
+        """
+        self.is_behind = False
+        if not patient and self._known is None and self._next == 0.0:
+            self._next, self.is_behind = time.monotonic(), True
+            known = _as_it_was_stored(storage, self.name)
+        else:
+            known = self._facts(storage, states, frozenset(names), patient)
         watched = watched_nodes(storage, self.name, states)
         self.nodes = _with_times(watched, storage)
         left, problems = _merges_left(storage, self.name)
@@ -59,7 +81,7 @@ class WatchedSweep:
         return sweep_line(replace(known, updated=self._updated(storage)), self.nodes, left)
 
     def _facts(
-        self, storage: ListedStorage, states: StoredStates, names: frozenset[str]
+        self, storage: ListedStorage, states: StoredStates, names: frozenset[str], patient: bool
     ) -> SweepFacts:
         """What its recipes did, from the states that are there, or else as it was stored."""
         folder = layout.sweep(self.name)
@@ -76,9 +98,13 @@ class WatchedSweep:
             measured = storage.listed.files_below(layout.EVALUATIONS)
             merged = [merge.name in names for merge in plan.sweeps[0].merges]
             key = (files, deepest, measured, merged)
-            if self._known is None or self._known[0] != key:
-                facts = _gathered(storage, plan.with_states(names), states)
-                self._known = (key, facts)
+            began = time.monotonic()
+            if self._known is not None and self._known[0] != key:
+                self.is_behind = not patient and began < self._next
+            if self._known is None or (self._known[0] != key and not self.is_behind):
+                self._known = (key, _gathered(storage, plan.with_states(names), states))
+                now = time.monotonic()
+                self._next = now + _TIMES_AS_LONG * (now - began)
             return self._known[1]
         except (InputError, FileNotFoundError) as error:
             self._known = None

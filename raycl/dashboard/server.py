@@ -69,7 +69,7 @@ class _Server:
         self._policy = page_policy(self._page)
 
     def _read(self) -> Snapshot:
-        return {**self._watched.snapshot(), "steer": self._guard.steer}
+        return {**self._watched.snapshot(patient=False), "steer": self._guard.steer}
 
     async def close(self, _: web.Application) -> None:
         """Let nothing new begin; what is being read is not waited for."""

@@ -81,6 +81,24 @@ def test_a_finished_sweep_is_read_once(storage: Storage) -> None:
     assert watched.storage.listed.requests - before == LISTINGS
 
 
+def test_nodes_are_shown_before_results_are_computed(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = WatchedStorage(storage.url)
+    storage.remove(layout.sweep_results(NAME, "parquet"))
+    (first,) = watched.snapshot(patient=False)["sweeps"]
+    assert (len(first["nodes"]), first["recipes"]) == (3, [])
+    (second,) = watched.snapshot(patient=False)["sweeps"]
+    assert [recipe["status"] for recipe in second["recipes"]] == ["finished", "finished"]
+    monkeypatch.setattr("raycl.dashboard.read_sweep.time.monotonic", lambda: 0.0)
+    remove_state(storage, second["nodes"][-1]["name"])
+    (third,) = watched.snapshot(patient=False)["sweeps"]
+    assert third["nodes"][-1]["status"] == "waiting"
+    assert third["recipes"] == second["recipes"]
+    (last,) = watched.snapshot()["sweeps"]
+    assert {recipe["status"] for recipe in last["recipes"]} == {"finished", "unfinished"}
+
+
 def test_it_sees_a_node_train_and_fail_and_wait(storage: Storage) -> None:
     last = nodes(WatchedStorage(storage.url))[-1]
     remove_state(storage, last["name"])
