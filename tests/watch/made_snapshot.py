@@ -63,7 +63,7 @@ def made_sweep(
         nodes.append(node)
         recipes.append(_recipe(label, setting, seed if seeds > 1 else None, values, node))
         for shared in (roots[seed], node):
-            _list(shared["recipes"]).append(label)
+            _add_run(shared, label)
     if running:
         for node, recipe, status in zip(
             nodes[-4:], recipes[-4:], ("failed", "held", "training", "waiting"), strict=True
@@ -72,7 +72,7 @@ def made_sweep(
     for label, kind, steps in (("union", "union", 2 * HALF), ("german alone", "scratch", HALF)):
         node = _node(f"{name}-{kind}", label, None, 0, steps)
         nodes.append(node)
-        _list(node["recipes"]).append(label)
+        _add_run(node, label)
         recipes.append(_recipe(label, label, None, {}, node) | {"kind": kind})
     finished = [r for r in recipes if r["status"] == "finished" and r["kind"] == "sweep"]
     best = min(finished, key=lambda recipe: _values(recipe)["average"])
@@ -155,6 +155,11 @@ def made_log(node: Json) -> list[Json]:
 def _list(value: object) -> list[Json]:
     assert isinstance(value, list)
     return value
+
+
+def _add_run(node: Json, label: str) -> None:
+    assert isinstance(node["recipes"], list)
+    node["recipes"].append(label)
 
 
 def _values(recipe: Json) -> dict[str, float]:
