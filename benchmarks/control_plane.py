@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from benchmarks.counted_requests import CountedStorage
 from benchmarks.made_up_sweeps import SECONDS, pretend, sweep_of, write_state
@@ -78,20 +77,19 @@ def sweep(nodes: int) -> None:
             outcome = run_sweep(
                 tree,
                 storage,
-                trials=TrialSettings(folder=f"{folder}/tune", train=pretend),
+                trials=TrialSettings(train=pretend),
                 on_event=lambda e: (
                     times.append(time.perf_counter() - began) if e.kind == "finished" else None
                 ),
             )
         assert len(outcome.finished) == count
         requests = storage.requests()
-        files = sum(1 for path in Path(f"{folder}/tune").rglob("*") if path.is_file())
     # The cost of a node must not grow with the number of nodes that are done.
     tenths = [times[count * part // 10 - 1] for part in range(1, 11)]
     spans = [(b - a) / (count / 10) * 1e3 for a, b in zip([0.0, *tenths], tenths, strict=False)]
     print(
         f"{count:,} nodes, {SECONDS * 1e3:.0f} ms of training each, on {CPUS} CPUs; "
-        f"driver's memory {before:.0f} → {_memory():.0f} MiB; {files / count:.2f} Tune files a node"
+        f"driver's memory {before:.0f} → {_memory():.0f} MiB"
     )
     print("ms a node, each tenth of the sweep: " + " ".join(f"{span:.0f}" for span in spans))
     print(

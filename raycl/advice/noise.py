@@ -43,8 +43,8 @@ def difference(first: Setting, second: Setting, goal: Goal) -> Difference:
     """The value of `first` minus that of `second`, with a 95 % interval."""
     seeds = sorted(set(first.values) & set(second.values))
     if len(seeds) > 1:
-        pair = [[setting.values[seed] for seed in seeds] for setting in (first, second)]
-        return Difference(paired_interval(*pair), True)
+        ours, theirs = ([setting.values[seed] for seed in seeds] for setting in (first, second))
+        return Difference(paired_interval(ours, theirs), True)
     # With one seed in common these are compared; values of other seeds would add their spread.
     one, other = (s.values[seeds[0]] if seeds else s.mean for s in (first, second))
     half = math.hypot(

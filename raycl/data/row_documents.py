@@ -31,8 +31,10 @@ class DocumentBorders:
 
         Where documents begin with a token of their own, an end alone is none.
         """
-        ends = rows[:, :-1] == self.end
-        return ends if self.begin is None else ends & (rows[:, 1:] == self.begin)
+        ends: np.ndarray = rows[:, :-1] == self.end
+        if self.begin is not None:
+            ends &= rows[:, 1:] == self.begin
+        return ends
 
 
 def first_documents(

@@ -68,7 +68,7 @@ def _best_rows(finished: pd.DataFrame, column: str, own: pd.DataFrame) -> pd.Dat
     """
     if not has_seeds(finished):
         return finished.sort_values(column, kind="stable").head(1)
-    whole = own.groupby(SETTING)["status"].agg(lambda found: (found == "finished").all())
+    whole = own.groupby(SETTING)["status"].agg(lambda found: bool((found == "finished").all()))
     complete = finished[finished[SETTING].map(whole)]
     chosen = complete if not complete.empty else finished
     means = chosen.groupby(SETTING, sort=False)[column].mean()

@@ -33,7 +33,9 @@ def with_settings(table: pd.DataFrame) -> pd.DataFrame:
     """The results table with `setting` and `seed`: without seeds each recipe is a setting."""
     if has_seeds(table):
         return table
-    return table.assign(**{SETTING: table["recipe"], SEED: 0})
+    found = table.copy()
+    found[SETTING], found[SEED] = table["recipe"], 0
+    return found
 
 
 def measures(table: pd.DataFrame) -> list[str]:

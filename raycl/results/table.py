@@ -38,7 +38,7 @@ def results_table(outcomes: Sequence[RecipeOutcome]) -> pd.DataFrame:
     columns |= {
         name: _one_type([outcome.fields.get(name) for outcome in outcomes]) for name in names
     }
-    after = {
+    after: dict[str, list[object]] = {
         "state": [outcome.state for outcome in outcomes],
         "status": [outcome.status for outcome in outcomes],
     }

@@ -321,6 +321,6 @@ def tokenizer_reference(
     report(f"tokenizer: byte-level BPE of {train.vocabulary} tokens")
     # The text of other seeds is the same: with it twice, the tokenizer would be another one.
     first = by_seed(recipe)[0] if recipe.corpora else []
-    own = [source for name, source in sources.items() if name in first]
-    path, _ = train_tokenizer(storage, own, train.vocabulary, train.sample_bytes, seed=0)
+    texts = [source for name, source in sources.items() if name in first]
+    path, _ = train_tokenizer(storage, texts, train.vocabulary, train.sample_bytes, seed=0)
     return path

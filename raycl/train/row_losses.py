@@ -95,7 +95,9 @@ def row_losses(
     found: dict[RowsKey, RowLosses] = {}
     for corpus, (row, segment, nats, tokens) in lines.items():
         manifest, known = manifests[corpus], borders[corpus]
-        first = known and first_documents(storage, manifest, "validation", rows[corpus], known)
+        first = (
+            first_documents(storage, manifest, "validation", rows[corpus], known) if known else None
+        )
         document = -1 - row if first is None else first[row] + segment
         key = (corpus, manifest.fingerprint, rows[corpus])
         found[key] = RowLosses(row, document, nats, tokens)

@@ -54,7 +54,7 @@ def test_a_small_tree_is_shown_as_a_tree() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(40, 12), (80, 24), (200, 60)])
 def test_a_large_tree_shows_what_runs_and_counts_the_rest(width: int, height: int) -> None:
-    many: list[NodeStatus] = ["finished"] * 500 + ["waiting"] * 496
+    many: list[NodeStatus] = [*(("finished",) * 500), *(("waiting",) * 496)]
     many[700:700] = ["training", "failed", "training"]
     lines = shown(tree_of(many), width, height)
     assert len(lines) <= height - 2

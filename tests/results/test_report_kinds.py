@@ -11,12 +11,13 @@ import pytest
 from rich.console import Console
 
 from raycl.results.outcome import RecipeOutcome
+from raycl.results.report.cells import PaperTable
 from raycl.results.report.figures import draw_figures
 from raycl.results.report.groups import trunk
 from raycl.results.report.headline import headline
 from raycl.results.report.page import render
 from raycl.results.report.palette import QUIET, looks
-from raycl.results.report.table import PaperTable, paper_table, print_results, transfer_table
+from raycl.results.report.table import paper_table, print_results, transfer_table
 from raycl.results.report.tokens_axis import own_part
 from raycl.results.table import results_table
 from tests.helpers.made_up import ANNEAL, STEPS, TOKENS_PER_STEP, anneal, outcomes

@@ -50,19 +50,20 @@ def test_final_losses_have_a_standard_error(storage: Storage) -> None:
             assert outcome.row_losses[corpus].loss == pytest.approx(loss, abs=1e-6)
         assert table[f"validation_documents/{corpus}"].tolist() == [4, 4]
         assert (table[f"standard_error/{corpus}"] > 0).all()
-    gap = document_difference(*outcomes, "new")
+    first, second = outcomes
+    gap = document_difference(first, second, "new")
     assert gap.mean == pytest.approx(table["loss/new"][0] - table["loss/new"][1], abs=1e-6)
     assert gap.low < gap.mean < gap.high
-    found = document_differences(outcomes, outcomes[1])
+    found = document_differences(outcomes, second)
     assert found == {
-        outcomes[0].label: {c: document_difference(*outcomes, c) for c in found[outcomes[0].label]}
+        first.label: {c: document_difference(first, second, c) for c in found[first.label]}
     }
-    assert found[outcomes[0].label].keys() == {"older", "new"}
+    assert found[first.label].keys() == {"older", "new"}
     (note,) = (text for text in notes(outcomes) if text.startswith("Standard errors"))
     error = table["standard_error/older"][0]
     assert f"older ± {error:.3f} on 4 documents, ± " in note
     assert "Fewer than 30 documents (older, new) say little" in note
-    average = average_difference(*outcomes, {"older": 0.5, "new": 0.5})
+    average = average_difference(first, second, {"older": 0.5, "new": 0.5})
     assert average.mean == pytest.approx(table["average"][0] - table["average"][1], abs=1e-6)
 
 

@@ -20,7 +20,9 @@ def table() -> pd.DataFrame:
         ("b, seed 2", "sweep", "b", 2, 3.61, "finished"),
     ]
     names = ["recipe", "kind", "setting", "seed", "loss/english", "status"]
-    return pd.DataFrame(lines, columns=names).assign(**{"german.replay": 0.05, "state": "0-x"})
+    found = pd.DataFrame(lines, columns=names)
+    found["german.replay"], found["state"] = 0.05, "0-x"
+    return found
 
 
 def test_a_line_has_the_mean_and_what_is_known_of_its_noise() -> None:
@@ -34,7 +36,7 @@ def test_a_line_has_the_mean_and_what_is_known_of_its_noise() -> None:
     assert a["high:loss/english"] - 3.5 == pytest.approx(4.3027 * 0.1 / math.sqrt(3), rel=1e-4)
     assert found.loc["both", "status"] == "1 of 2 seeds finished"
     assert found.loc["both", "n:loss/english"] == 1
-    assert math.isnan(found.loc["both", "sd:loss/english"])
+    assert pd.isna(found.loc["both", "sd:loss/english"])
     assert found["german.replay"].tolist() == [0.05] * 3
     assert "sd:german.replay" not in found
     assert not {"recipe", "seed", "state"} & set(found)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from raycl.results.metrics import Sides, own_sides, sides_of
 from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
+from raycl.results.report.cells import PaperTable
 from raycl.results.report.headline import headline
 from raycl.results.report.notes import notes
-from raycl.results.report.table import PaperTable, paper_table
+from raycl.results.report.table import paper_table
 from raycl.results.table import results_table
 from raycl.units import parse_length
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raycl.data.manifest import Manifest, Split, fingerprinted, load_manifest, write_manifest
+from raycl.data.manifest import Manifest, Shard, Split, fingerprinted, load_manifest, write_manifest
 from raycl.data.prepare.pack import cut_rows
 from raycl.data.row_documents import DocumentBorders, first_documents
-from raycl.data.shards import Shard, write_shard
+from raycl.data.shards import write_shard
 from raycl.errors import InputError
 from raycl.evaluation.losses import evaluate_state
 from raycl.states.mark import read_mark

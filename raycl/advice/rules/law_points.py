@@ -70,7 +70,8 @@ def stage_curve(outcome: RecipeOutcome, corpus: str) -> tuple[Array, Array, Arra
     curve = curve[(curve.index >= warm) & (curve.index <= last.last_step)]
     every = max(1, -(-len(curve) // _MOST_POINTS))
     curve = curve.iloc[::-1].iloc[::every].iloc[::-1]  # the last point is always there
-    return rates, curve.index.to_numpy(int) - last.first_step, curve.to_numpy(float)
+    done = curve.index.to_numpy(float) - last.first_step
+    return rates, done, curve.to_numpy(float)
 
 
 def _longer(fit: Fit, rates: Array, scale: float, losses: Array) -> str:

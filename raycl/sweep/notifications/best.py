@@ -48,7 +48,7 @@ class BestSoFar:
         table = results_table([outcome])
         (found,) = measured_rows(table, self._objective)
         (goal,) = self._objective.goals
-        if goal == AVERAGE and not self._is_alike(table.iloc[0].to_dict()):
+        if goal == AVERAGE and not self._is_alike({str(k): v for k, v in table.iloc[0].items()}):
             self._compare = False
             return None
         if not (found.is_known and found.is_allowed):

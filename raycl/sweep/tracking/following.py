@@ -93,7 +93,9 @@ class Following(tune.Callback):
         if run is None and how == "failed":  # before its first numbers
             run = self._runs.of(name)
         self._told.pop(name, None)
-        for sender in self._senders(run) if run else ():
+        if run is None:
+            return
+        for sender in self._senders(run):
             sender.end(run, how)
             self._tell(sender)
 

@@ -64,7 +64,8 @@ def test_a_sweep_is_told_from_its_first_best_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: Hook
 ) -> None:
     Telling(monkeypatch)
-    storage, told = prepared_storage(tmp_path), []
+    storage = prepared_storage(tmp_path)
+    told: list[str] = []
     made = defined(sweep=RATES, notify={"url_variable": "HOOK"})
     sweep(made, storage, report=told.append)
     messages = notified(hook)

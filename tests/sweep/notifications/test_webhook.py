@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from raycl.errors import InputError
@@ -15,7 +17,7 @@ def test_messages_arrive_in_order_though_the_server_fails_once() -> None:
     with web_hook(503) as hook:
         webhook = Webhook(hook.url, told.append, waits=(0.0,))
         for text in ("first", "second"):
-            webhook.post(lambda text=text: {"text": text})
+            webhook.post(partial(dict, text=text))
         webhook.post(lambda: None)
         webhook.close()
     assert hook.posted == [
