@@ -76,7 +76,7 @@ class Guard:
         return bool(self.token) and hmac.compare_digest(given.encode(), self.token.encode())
 
     @web.middleware
-    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse what may not pass, and give every answer its headers."""
         problem = self.problem(request)
         if problem:

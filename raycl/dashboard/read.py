@@ -15,7 +15,7 @@ from raycl.states.tree_record import stored_sweeps
 from raycl.storage import layout
 from raycl.sweep.watched_nodes import node_details
 from raycl.watch.contract import NodeDetails, Snapshot, SweepLine, WholeSnapshot
-from raycl.watch.node_curves import MOST_POINTS_OF_A_FILE, thinned_to, with_names
+from raycl.watch.node_curves import MOST_POINTS_OF_A_FILE, thinned_to
 from raycl.watch.snapshot import snapshot
 
 
@@ -72,9 +72,8 @@ class WatchedStorage:
         self.storage.listed.fetch(layout.live_node(name) for name in names)
         for sweep in self._sweeps.values():
             own = [n for n in sweep.nodes if n["name"] in names and n["name"] not in found["logs"]]
-            details = node_details(own, self._states, sweep.trainings, self.storage)
-            curves = details["curves"].items()
-            found["curves"] |= {n: with_names(own, sweep.corpus_names) for n, own in curves}
+            details = node_details(own, self._states, sweep.planned, self.storage)
+            found["curves"] |= details["curves"]
             found["logs"] |= details["logs"]
         return found
 

@@ -14,10 +14,8 @@ from raycl.advice.stored import source_of
 from raycl.dashboard.listed_files import Known
 from raycl.dashboard.listed_storage import ListedStorage
 from raycl.errors import InputError
-from raycl.plan.training import Training
-from raycl.recipe.schema.seeds import base_name
 from raycl.recipe.stored_recipe import read_recipe, recipe_text
-from raycl.recipe.sweep_plan import SweepPlan
+from raycl.recipe.sweep_plan import PlannedSweep, SweepPlan
 from raycl.results.gather import gather
 from raycl.results.standing import lost_recipes
 from raycl.results.stored_results import stored_plan
@@ -47,17 +45,9 @@ class WatchedSweep:
     _problems: list[str] = field(default_factory=list)
 
     @property
-    def trainings(self) -> Mapping[str, Training]:
-        """Those of its recipes by label; empty where its recipe cannot be planned."""
-        return self._planned[1].sweeps[0].trainings if self._planned else {}
-
-    @property
-    def corpus_names(self) -> Mapping[str, str]:
-        """The names in the recipe file of the corpora of its further seeds, by their own names."""
-        if self._planned is None:
-            return {}
-        corpora = self._planned[1].sweeps[0].definition.material.corpora
-        return {name: base_name(name, corpus) for name, corpus in corpora.items()}
+    def planned(self) -> PlannedSweep | None:
+        """Its plan at the last look; None where its recipe cannot be planned."""
+        return self._planned[1].sweeps[0] if self._planned else None
 
     def read(self, storage: ListedStorage, states: StoredStates, names: Iterable[str]) -> SweepLine:
         """The sweep at the storage's last look, whose complete states have these names."""
@@ -81,7 +71,8 @@ class WatchedSweep:
         self._problems = []
         try:
             plan = self._plan(storage, files)
-            deepest = tuple(states.deepest(training) for training in self.trainings.values())
+            trainings = plan.sweeps[0].trainings
+            deepest = tuple(states.deepest(training) for training in trainings.values())
             measured = storage.listed.files_below(layout.EVALUATIONS)
             merged = [merge.name in names for merge in plan.sweeps[0].merges]
             key = (files, deepest, measured, merged)

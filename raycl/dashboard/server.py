@@ -34,7 +34,7 @@ _Answer = TypeVar("_Answer")
 
 def make_app(watched: WatchedStorage, guard: Guard) -> web.Application:
     """The application that shows a storage, and refuses what the guard does."""
-    app = web.Application(middlewares=[guard], client_max_size=_MOST_BODY_BYTES)
+    app = web.Application(middlewares=[guard.check], client_max_size=_MOST_BODY_BYTES)
     server = _Server(watched, guard)
     app.router.add_get("/", server.page)
     app.router.add_get("/api/snapshot", server.snapshot)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from raycl.errors import InputError
-from raycl.plan.training import Training
+from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.mean_outcomes import mean_outcomes
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.report.canvas import png
@@ -24,17 +24,14 @@ def write_report(
     storage: Storage,
     known: SweepFacts,
     states: StoredStates,
-    trainings: Mapping[str, Training],
+    planned: PlannedSweep,
 ) -> str:
-    """Write the page of a sweep, and its figures for papers; returns the path of the page.
-
-    `trainings` are those of its recipes by label.
-    """
+    """Write the page of a sweep, and its figures for papers; returns the path of the page."""
     write_figures(storage, known.name, known.outcomes)
     watched = watched_nodes(storage, known.name, states)
     left = _merges_left(storage, known.name) if watched.lines else []
     line = sweep_line(known, watched.lines, left)
-    details = node_details(watched.lines, states, trainings, storage)
+    details = node_details(watched.lines, states, planned, storage)
     made = {
         **snapshot(storage.url, datetime.now(UTC), [line], watched.damaged),
         "curves": thinned_to(details["curves"], MOST_POINTS_OF_A_FILE),

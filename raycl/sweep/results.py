@@ -81,7 +81,7 @@ def write_all(
         updated=datetime.now(UTC),
         advice=advice,
     )
-    page = write_report(storage, known, states, planned.trainings)
+    page = write_report(storage, known, states, planned)
     return SweepResult(table, storage.full_path(page), failed, told, advice=advice)
 
 

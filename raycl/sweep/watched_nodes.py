@@ -10,6 +10,8 @@ import pandas as pd
 
 from raycl.errors import InputError
 from raycl.plan.training import Training
+from raycl.recipe.schema.seeds import base_name
+from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.stored_states import StoredStates
 from raycl.states.references import no_tree
 from raycl.storage import Storage, layout
@@ -17,7 +19,7 @@ from raycl.sweep.description import progress
 from raycl.sweep.steering.record import failures, node_of, requests
 from raycl.watch.contract import NodeDetails, NodeLine
 from raycl.watch.live import LiveNode, find_live
-from raycl.watch.node_curves import node_curves, node_log
+from raycl.watch.node_curves import node_curves, node_log, with_names
 from raycl.watch.node_lines import node_lines
 
 
@@ -82,17 +84,20 @@ def _of_its_state(node: Mapping[str, Any], states: StoredStates) -> dict[str, An
 def node_details(
     nodes: Iterable[NodeLine],
     states: StoredStates,
-    trainings: Mapping[str, Training],
+    planned: PlannedSweep | None,
     storage: Storage,
 ) -> NodeDetails:
     """The curves and logs of nodes; what is damaged of a node leaves its curves out.
 
-    `trainings` are those of the sweep's recipes by label, which lead to what is saved of a node
-    that is not finished. Requests: a listing of the live records and a read of each one, and those
-    of states that `states` does not know yet.
+    The plan of the sweep, where there is one, leads to what is saved of a node that is not
+    finished, and to the names that corpora of further seeds have in the recipe file. Requests: a
+    listing of the live records and a read of each one, and those of states that `states` does not
+    know yet.
     """
     details = NodeDetails(curves={}, logs={})
     nodes = list(nodes)
+    trainings = planned.trainings if planned else {}
+    names = _corpus_names(planned) if planned else {}
     records, _ = _live(storage, [node["name"] for node in nodes])
     for node in nodes:
         live = records.get(node["name"])
@@ -100,9 +105,15 @@ def node_details(
             lines = list(_histories(node, states, _end(node, states, trainings)))
         except InputError:
             lines = []
-        details["curves"][node["name"]] = node_curves(lines[::-1], live)
+        details["curves"][node["name"]] = with_names(node_curves(lines[::-1], live), names)
         details["logs"][node["name"]] = node_log(live)
     return details
+
+
+def _corpus_names(planned: PlannedSweep) -> dict[str, str]:
+    """The names in the recipe file of the corpora of its further seeds, by their own names."""
+    corpora = planned.definition.material.corpora
+    return {name: base_name(name, corpus) for name, corpus in corpora.items()}
 
 
 def _end(node: NodeLine, states: StoredStates, trainings: Mapping[str, Training]) -> str | None:

@@ -94,7 +94,7 @@ def sweep_line(
     return SweepLine(
         name=known.name,
         updated=moment(known.updated),
-        headline=known.advice.headline if known.advice else said,
+        headline=(known.advice.headline if known.advice else "") or said,
         notes=list(dict.fromkeys([*known.told, *notes(outcomes)])),
         facts={str(title): _fact(value) for title, value in known.facts.items()},
         recipe=known.recipe,

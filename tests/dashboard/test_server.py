@@ -8,25 +8,23 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession as Client
+from aiohttp import UnixConnector, web
 
 from raycl.dashboard.guard import TOKEN, Guard, is_loopback, make_guard, page_policy
 from raycl.dashboard.read import WatchedStorage
-from raycl.dashboard.serve import listen
 from raycl.dashboard.server import MOST_LINE_BYTES, make_app
-from raycl.errors import InputError
 from raycl.states.mark import remove_state
 from raycl.storage import Storage
 from raycl.sweep.steering.record import find_request
 from tests.helpers.made_up_storage import made_up_storage
 
-Client = TestClient[Any, Any]
 SECRET = "a-token"
 
 
@@ -44,15 +42,19 @@ def node_names(storage: Storage) -> list[str]:
 
 
 def ask(storage: Storage, guard: Guard, questions: Callable[[Client], Awaitable[None]]) -> None:
-    """Ask a server of its own for this storage."""
+    """Ask a server of its own for this storage, over a socket that no other process can reach."""
 
-    async def run() -> None:
-        server = TestServer(make_app(WatchedStorage(storage.url), guard))
-        async with TestClient(server) as client:
-            await server.start_server(max_line_size=MOST_LINE_BYTES)
+    async def run(socket: str) -> None:
+        app = make_app(WatchedStorage(storage.url), guard)
+        runner = web.AppRunner(app, max_line_size=MOST_LINE_BYTES)
+        await runner.setup()
+        await web.UnixSite(runner, socket).start()
+        async with Client("http://127.0.0.1:8266", connector=UnixConnector(socket)) as client:
             await questions(client)
+        await runner.cleanup()
 
-    asyncio.run(run())
+    with tempfile.TemporaryDirectory(prefix="raycl-") as folder:
+        asyncio.run(run(f"{folder}/socket"))
 
 
 def test_it_shows_the_page_and_what_the_page_asks_for(storage: Storage) -> None:
@@ -176,12 +178,6 @@ def test_the_policy_names_each_script_of_the_page() -> None:
     assert len(re.findall(r"'sha256-[^']+'", policy)) == 2
 
 
-def test_a_port_that_is_taken_is_told() -> None:
-    told = pytest.raises(InputError, match=r"--port \d+.*not possible to listen there")
-    with listen("127.0.0.1", 0) as taken, told:
-        listen("127.0.0.1", taken.getsockname()[1])
-
-
 def test_the_command_waits_for_a_first_sweep_and_ends_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "raycl", "dashboard", str(tmp_path), "--steer"]
     command += ["--port", "0"]  # any free one
@@ -193,5 +189,9 @@ def test_the_command_waits_for_a_first_sweep_and_ends_at_once(tmp_path: Path) ->
         process.stdout.readline()
         with urllib.request.urlopen(found[1] + "api/snapshot") as answer:
             assert b'"sweeps":[]' in gzip.decompress(answer.read())
+        again = [*command[:-1], found[1].rpartition(":")[2].strip("/")]
+        told = subprocess.run(again, capture_output=True, text=True, check=False)
+        assert told.returncode == 2
+        assert "it is not possible to listen there (Address already in use)" in told.stderr
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
