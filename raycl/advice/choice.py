@@ -13,6 +13,7 @@ from raycl.advice.advice import ComparedSetting
 from raycl.advice.goal import Goal
 from raycl.advice.noise import Difference, difference, is_worse
 from raycl.advice.setting import Setting
+from raycl.results.uncertainty.decision import Decision, decide
 from raycl.results.uncertainty.intervals import Interval
 
 
@@ -43,6 +44,22 @@ class Choice:
     def seeds(self) -> int:
         """The fewest seeds of the two that the choice is about."""
         return min(len(self.chosen.values), len(self.best.values))
+
+    @property
+    def decision(self) -> Decision | None:
+        """The chosen setting against the next one that noise does not tell from it, by seeds.
+
+        None where noise hides nothing, or there is no second seed.
+        """
+        others = [setting for setting in self.within if setting is not self.chosen]
+        if not others:
+            return None
+        other = others[0]
+        seeds = sorted(set(self.chosen.values) & set(other.values))
+        if len(seeds) < 2:
+            return None
+        mine, theirs = ([s.values[seed] for seed in seeds] for s in (self.chosen, other))
+        return decide(mine, theirs)
 
     def compared(self) -> tuple[ComparedSetting, ...]:
         """A line for each setting, from the best to the worst."""

@@ -16,7 +16,6 @@ from raycl.advice.words import feature_text
 from raycl.errors import InputError
 from raycl.recipe.definition import definition_of
 from raycl.recipe.load import with_field
-from raycl.recipe.schema import Recipe
 from raycl.results.metrics import own_sides
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.report.groups import last_stage
@@ -59,8 +58,12 @@ def _changes(choice: Choice, data: Mapping[str, Any]) -> Iterator[dict[str, Any]
         if own_sides(choice.chosen.example).old and len(shares) == 1:
             field = f"{last_stage(choice.chosen.example).name}.replay"
             yield {"sweep": [*_grids(data), {field: list(_SHARES)}]}
-    if len(choice.within) > 1 and choice.seeds < 2 and "seeds" in Recipe.model_fields:
-        yield {"seeds": _SEEDS}
+    field = "seeds.count" if isinstance(data.get("seeds"), Mapping) else "seeds"
+    decision = choice.decision
+    if len(choice.within) > 1 and choice.seeds < 2:
+        yield {field: _SEEDS}
+    elif decision is not None and decision.more:
+        yield {field: choice.seeds + decision.more}
 
 
 def _grids(data: Mapping[str, Any]) -> list[Any]:

@@ -78,7 +78,8 @@ def _live(node: Mapping[str, Any]) -> str:
     if told := numbers_text(numbers | validation):
         parts.append(told)
     text = f"{', '.join(parts)}; since {_clock(node['started'])}"
-    return f"{text} on {node['machine']}" if node["machine"] else text
+    whose = f" by process {node['process']} on {node['machine']}"
+    return text + whose if node["machine"] else text
 
 
 def _silence(node: Mapping[str, Any], now: datetime) -> str:

@@ -100,14 +100,29 @@ def corpora_for(storage: Storage, name: str) -> list[str]:
     """The corpora of the storage on which the state can be measured.
 
     They have the state's tokenizer and validation rows. Where the tokenizer of the state is not
-    known, any corpus with validation rows may do.
+    known, any corpus with validation rows may do. Left out are corpora of the very text of one of
+    the state's own, as another seed of its recipe has them: what they hold out, it may have read.
     """
     state = read_state(storage, find_state(storage, name))
     listed = storage.list(layout.CORPORA)
     prepared = [c for c in listed if has_manifest(storage, layout.corpus(c))]
     manifests = {corpus: load_manifest(storage, layout.corpus(corpus)) for corpus in prepared}
     own = state_tokenizer(storage, state)
-    return [c for c, m in manifests.items() if own in (None, m.tokenizer) and m.validation.rows]
+    read = state.mark.metadata.corpora
+    texts = [text_of(manifests[corpus]) for corpus in read if corpus in manifests]
+    return [
+        c
+        for c, m in manifests.items()
+        if own in (None, m.tokenizer)
+        and m.validation.rows
+        and (c in read or text_of(m) is None or text_of(m) not in texts)
+    ]
+
+
+def text_of(manifest: Manifest) -> frozenset[str] | None:
+    """The SHA-256 of the files that a corpus was made from; None where they are not recorded."""
+    files = manifest.source.get("files") or ()
+    return frozenset(file["sha256"] for file in files if isinstance(file, dict)) or None
 
 
 def state_tokenizer(storage: Storage, state: StoredState) -> str | None:

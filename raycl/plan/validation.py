@@ -98,7 +98,12 @@ def rows_for(standard_error: float, sequence_length: int) -> int:
     """
     spread = _SPREAD * math.sqrt(_TOKENS / sequence_length)
     wanted = (spread / standard_error) ** 2
-    return max(_FEWEST, min(_MOST, 2 ** math.ceil(math.log2(max(wanted, 1.0)))))
+    return max(_FEWEST, min(_MOST, int(2 ** math.ceil(math.log2(max(wanted, 1.0))))))
+
+
+def error_on(rows: int, sequence_length: int) -> float:
+    """The standard error (nats/token) that `rows_for` expects of a difference on so many rows."""
+    return _SPREAD * math.sqrt(_TOKENS / sequence_length / rows)
 
 
 def _power_of_two_below(value: float) -> int:

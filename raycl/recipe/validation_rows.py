@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from raycl.plan.validation import STANDARD_ERROR
+from raycl.plan.validation import error_on
 from raycl.recipe.schema import Recipe
 from raycl.recipe.stage_rows import CorpusFacts
 
@@ -14,13 +14,13 @@ def validation_text(recipe: Recipe, corpora: Mapping[str, CorpusFacts]) -> str:
     if recipe.validation.is_counted:
         return ""
     rows = recipe.counted_validation.rows
-    error = recipe.validation.standard_error or STANDARD_ERROR
+    error = error_on(rows, recipe.sequence_length)
     fewer = [
         f"{n} has {c.validation_rows:,}" for n, c in corpora.items() if c.validation_rows < rows
     ]
     there = f", or all there are ({', '.join(fewer)})" if fewer else ""
     return (
-        f"Validation: {rows:,} rows of each corpus{there}. A difference between two recipes is to "
-        f"have a standard error of about {error:g} nats/token; `validation: {{rows: …}}` gives "
-        "another number."
+        f"Validation: {rows:,} rows of each corpus{there}. On so many a difference between two "
+        f"recipes has a standard error of about {error:.1g} nats/token; `validation: {{rows: …}}` "
+        "gives another number."
     )

@@ -22,6 +22,7 @@ from raycl.storage import Storage, layout
 from raycl.storage.reading import read_whole
 
 _WHAT = "the losses of validation rows"
+_RESTORE = "Restore it from a copy; standard errors alone depend on it"
 _REMEDY = "Remove the file: `raycl evaluate` measures losses of rows again"
 _FORMAT = (b"raycl_format", b"1")
 _KEY = ["corpus", "fingerprint", "rows"]
@@ -82,11 +83,11 @@ def read_state_rows(storage: Storage, mark: StateMark) -> dict[RowsKey, RowLosse
     if facts is None:
         return {}
     path = layout.state_rows(mark.name)
-    data = _read(storage, path)
+    data = _read(storage, path, _RESTORE)
     if data is None or (len(data), zlib.crc32(data)) != (facts.bytes, facts.crc32):
         problem = "the file is missing" if data is None else "it does not match its checksum"
-        raise InputError(storage.full_path(path), problem, _REMEDY)
-    return _parsed(data, storage.full_path(path))
+        raise InputError(storage.full_path(path), problem, _RESTORE)
+    return _parsed(data, storage.full_path(path), _RESTORE)
 
 
 def read_evaluated_rows(storage: Storage, state: str) -> dict[RowsKey, RowLosses]:
@@ -95,8 +96,8 @@ def read_evaluated_rows(storage: Storage, state: str) -> dict[RowsKey, RowLosses
     Raises InputError where the file is damaged.
     """
     path = layout.evaluated_rows(state)
-    data = _read(storage, path)
-    return {} if data is None else _parsed(data, storage.full_path(path))
+    data = _read(storage, path, _REMEDY)
+    return {} if data is None else _parsed(data, storage.full_path(path), _REMEDY)
 
 
 def add_evaluated_rows(storage: Storage, state: str, losses: Mapping[RowsKey, RowLosses]) -> None:
@@ -108,9 +109,9 @@ def add_evaluated_rows(storage: Storage, state: str, losses: Mapping[RowsKey, Ro
     storage.write_bytes(layout.evaluated_rows(state), row_losses_file({**known, **losses}))
 
 
-def _read(storage: Storage, path: str) -> bytes | None:
+def _read(storage: Storage, path: str, remedy: str) -> bytes | None:
     try:
-        return read_whole(storage, path, _WHAT, _REMEDY)
+        return read_whole(storage, path, _WHAT, remedy)
     except FileNotFoundError:
         return None
 
@@ -124,13 +125,13 @@ def _table(key: RowsKey, losses: RowLosses) -> pa.Table:
     return pa.Table.from_arrays([*fixed, *columns], schema=_SCHEMA)
 
 
-def _parsed(data: bytes, where: str) -> dict[RowsKey, RowLosses]:
+def _parsed(data: bytes, where: str, remedy: str) -> dict[RowsKey, RowLosses]:
     try:
         table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
         table = table.replace_schema_metadata(None).cast(_SCHEMA)
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise InputError(where, f"not a readable table of rows ({reason})", _REMEDY) from error
+        raise InputError(where, f"not a readable table of rows ({reason})", remedy) from error
     found: dict[RowsKey, RowLosses] = {}
     for key in table.select(_KEY).group_by(_KEY).aggregate([]).to_pylist():
         part = table.filter(

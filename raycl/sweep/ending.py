@@ -74,8 +74,8 @@ class Ending:
         if unsaved:
             titles = _listed([node_label(nodes[name]) for name in unsaved])
             told.append(
-                f"Not saved within {self._seconds:.0f} s, so it begins again at its newest state "
-                f"in the storage: {titles}."
+                f"Ended after {self._seconds:.0f} s, without word that it has saved; it goes on "
+                f"from its newest state in the storage: {titles}."
             )
         return Interruption(self._number or Interruption().number, " ".join(told))
 

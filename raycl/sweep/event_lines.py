@@ -50,9 +50,9 @@ def _what(event: SweepEvent, node: NodeProgress | None) -> str:
         return ", ".join(part for part in (where, numbers_text(event.metrics)) if part)
     text: str = event.kind
     if event.kind == "finished" and node is not None:
-        text += f" {node.steps:,} steps"
+        text += f" at step {node.last_step:,}"
         if node.seconds is not None:
-            text += f" in {duration_text(node.seconds)}"
+            text += f" after {duration_text(node.seconds)}"
     if told := numbers_text(event.metrics):
         text += f": {told}"
     if event.reason:

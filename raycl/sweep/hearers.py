@@ -8,7 +8,7 @@ from typing import Any
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.live_writer import LiveWriter
 from raycl.sweep.watched import note_event
-from raycl.watch.progress import TreeProgress
+from raycl.watch.progress import NodeStatus, TreeProgress
 
 
 class Hearers:
@@ -26,7 +26,8 @@ class Hearers:
 
     def event(self, event: SweepEvent) -> None:
         """Hand an event on."""
-        self._look_elsewhere()
+        if event.node:  # those without one come from the thread of the queue
+            self._look_elsewhere()
         note_event(self._tree, event)
         self._live.event(event)
         self._on_event(event)
@@ -44,11 +45,11 @@ class Hearers:
             self._tree.set(name, "finished")
         self._seen = len(self.elsewhere)
         frozen = set(self.frozen)
-        for names, before, status in (
-            (frozen - self._froze, "waiting", "held"),
-            (self._froze - frozen, "held", "waiting"),
-        ):
-            for name in names:
-                if name in self._tree.nodes and self._tree.nodes[name].status == before:
-                    self._tree.set(name, status)
+        self._turn(frozen - self._froze, "waiting", "held")
+        self._turn(self._froze - frozen, "held", "waiting")
         self._froze = frozen
+
+    def _turn(self, names: Collection[str], before: NodeStatus, after: NodeStatus) -> None:
+        for name in names:
+            if name in self._tree.nodes and self._tree.nodes[name].status == before:
+                self._tree.set(name, after)

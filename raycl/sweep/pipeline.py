@@ -198,7 +198,7 @@ def _looked_into(
 
 def _known(definition: Definition) -> list[str]:
     """Sentences on what a definition's recipes take for old data at first, and on large rates."""
-    recipes = [variant.recipe for variant in definition.variants]
+    recipes = [variant.recipe for variant in definition.variants if not variant.seed]
     return [*knows_texts(definition.recipe, recipes), *rate_notes(recipes)]
 
 

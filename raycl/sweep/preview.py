@@ -72,7 +72,7 @@ def preview(
     grown = tuple(vocabulary_growth(made, storage))
     again = [read_in_one_order(made.states, made.tree), *trained_again(made.stored, made.tree)]
     repeated = repetitions(training.chain for training in made.tree.recipes.values())
-    recipes = [variant.recipe for variant in definition.variants]
+    recipes = [variant.recipe for variant in definition.variants if not variant.seed]
     new_tokens = [found.sentence for found in resolution.unmade]
     new_tokens += [sentence for model in grown for sentence in model.sentences]
     new_tokens.append(documents_text(definition.recipe))

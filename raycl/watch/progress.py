@@ -100,38 +100,61 @@ class TreeProgress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`steps_alone` are the steps that all recipes would take, each by itself."""
-        self.nodes = {node.name: node for node in nodes}
-        self._shared = max(0, steps_alone - sum(node.steps for node in self.nodes.values()))
+        self.nodes: dict[str, NodeProgress] = {}
         self._clock, self._pace = clock, Pace(WHOLE_PACE_SECONDS)
         self._began: dict[str, float] = {}
+        # Kept up to date and not counted anew: a tree may have 10,000 nodes, and each report asks.
+        self._done = self._total = 0
+        self._trained = 0
+        """Steps that this process has trained: saved ones tell nothing of the pace."""
+        self._by_status: Counter[NodeStatus] = Counter()
+        self._training: dict[str, NodeProgress] = {}
         self.titles_shared = frozenset[str]()
         """Nodes whose title another node has too."""
-        self._find_shared_titles()
+        self.add(nodes)
+        self._shared = max(0, steps_alone - self._total)
 
     def add(self, nodes: Iterable[NodeProgress]) -> None:
         """Let the tree grow."""
-        self.nodes = self.nodes | {n.name: n for n in nodes if n.name not in self.nodes}
-        self._find_shared_titles()
-
-    def _find_shared_titles(self) -> None:
-        counts = Counter(node.title for node in self.nodes.values())
-        shared = (name for name, node in self.nodes.items() if counts[node.title] > 1)
+        new = {node.name: node for node in nodes if node.name not in self.nodes}
+        self.nodes = self.nodes | new  # another thread may be looking at the one before
+        for node in new.values():
+            self._total += node.steps
+            self._count(node, 1)
+        titles = Counter(node.title for node in self.nodes.values())
+        shared = (name for name, node in self.nodes.items() if titles[node.title] > 1)
         self.titles_shared = frozenset(shared)
+
+    def _count(self, node: NodeProgress, times: int) -> None:
+        self._done += times * node.steps_done
+        self._by_status[node.status] += times
+
+    def _change(self, node: NodeProgress, status: NodeStatus, step: int) -> None:
+        self._count(node, -1)
+        node.status, node.step = status, step
+        self._count(node, 1)
+        if status == "training":
+            self._training[node.name] = node
+        else:
+            self._training.pop(node.name, None)
 
     def set(self, name: str, status: NodeStatus, reason: str = "") -> None:
         """Note what has become of a node; one that is not known is passed over."""
         node = self.nodes.get(name)
-        if node is not None:
-            was, node.status, node.reason = node.status, status, reason
-            if status == "starting":
-                node.pace = Pace()
-                self._began[name] = self._clock()
-            if status == "finished":
-                node.step = node.last_step
-                if name in self._began:
-                    node.seconds = self._clock() - self._began.pop(name)
-            if status == "finished" and was == "training":
-                self._pace.add(self._steps_done(), self._clock())
+        if node is None:
+            return
+        was, before, now = node.status, node.step, self._clock()
+        node.reason = reason
+        self._change(node, status, node.last_step if status == "finished" else node.step)
+        if status == "starting":
+            node.pace = Pace()
+            self._began[name] = now
+        elif status == "finished":
+            if name in self._began:
+                node.seconds = now - self._began.pop(name)
+            if was == "training":
+                self._trained += node.last_step - before
+                self._pace.add(self._trained, now)
 
     def report(self, name: str, numbers: Mapping[str, float]) -> bool:
         """Note the newest numbers of a node; whether they tell of a step that is news."""
@@ -140,42 +163,44 @@ class TreeProgress:
             return False
         step, now = int(numbers["step"]), self._clock()
         is_new = step != node.step or node.status != "training"
-        node.status = "training"
-        node.step = min(max(step, node.first_step), node.last_step)
+        is_first = node.status != "training"  # it may go on from a saved state, or begin anew
+        before = step - int(numbers.get("optimizer_steps", 0)) if is_first else node.step
+        self._change(node, "training", min(max(step, node.first_step), node.last_step))
         node.numbers = {**node.numbers, **finite(numbers)}
         node.pace.add(node.step, now)
-        self._pace.add(self._steps_done(), now)
+        self._trained += max(0, node.step - max(before, node.first_step))
+        self._pace.add(self._trained, now)
         return is_new
 
     def whole(self) -> WholeProgress:
         """The tree in numbers, as it stands."""
-        nodes = list(self.nodes.values())
-        by_status: dict[NodeStatus, int] = {}
-        for node in nodes:
-            by_status[node.status] = by_status.get(node.status, 0) + 1
-        stuck: set[str | None] = set()
-        left = 0
-        for node in nodes:  # parents come first
-            if node.status in _STUCK or (node.parent in stuck and node.status == "waiting"):
-                stuck.add(node.name)
-            elif node.status != "finished":
-                left += node.steps - node.steps_done
-        speeds = (n.numbers.get("tokens_per_second", 0) for n in nodes if n.status == "training")
+        left = self._steps_left()
+        speeds = (n.numbers.get("tokens_per_second", 0) for n in list(self._training.values()))
         return WholeProgress(
-            nodes=len(nodes),
-            by_status=by_status,
-            steps_done=self._steps_done(),
-            steps_total=sum(node.steps for node in nodes),
+            nodes=len(self.nodes),
+            by_status={status: count for status, count in self._by_status.items() if count},
+            steps_done=self._done,
+            steps_total=self._total,
             steps_shared=self._shared,
             tokens_per_second=sum(speeds),
             seconds_left=self._pace.seconds_for(left) if left else 0.0,
         )
 
-    def _steps_done(self) -> int:
-        return sum(node.steps_done for node in list(self.nodes.values()))
+    def _steps_left(self) -> int:
+        """Steps that are still to be trained, without those that nobody trains as things are."""
+        if not any(self._by_status[status] for status in _STUCK):
+            return self._total - self._done
+        stuck: set[str | None] = set()
+        left = 0
+        for node in list(self.nodes.values()):  # parents come first
+            if node.status in _STUCK or (node.parent in stuck and node.status == "waiting"):
+                stuck.add(node.name)
+            elif node.status != "finished":
+                left += node.steps - node.steps_done
+        return left
 
 
-_STUCK = ("failed", "skipped", "held")
+_STUCK: tuple[NodeStatus, ...] = ("failed", "skipped", "held")
 """What is not trained before somebody does something, and with it all that waits below."""
 
 

@@ -57,5 +57,6 @@ def test_a_plan_says_how_many_and_why() -> None:
     assert not validation_text(defined(validation={"rows": 4}).recipe, corpora)
     text = validation_text(defined(validation={"standard_error": 0.05}).recipe, corpora)
     rows = rows_for(0.05, 16)
+    assert "standard error of about 0.04 nats/token" in text
     assert f"{rows} rows of each corpus" in text
     assert ("old has 64" in text) == (rows > 64)

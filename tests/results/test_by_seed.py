@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from raycl.data.manifest import load_manifest, write_manifest
+from raycl.evaluation.losses import corpora_for
 from raycl.recipe.definition import Definition
 from raycl.recipe.sweep_plan import plan_sweeps
 from raycl.results.best_recipe import states_to_keep
@@ -45,6 +47,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Storage, Definition
     first = set(complete_states(storage))
     for name in ("older.seed1", "new.seed1"):
         make_corpus(storage, name)
+    for name in storage.list("corpora"):  # both seeds are made of one text
+        made = load_manifest(storage, f"corpora/{name}")
+        source = {"files": [{"sha256": name.partition(".")[0]}]}
+        write_manifest(storage, f"corpora/{name}", made.model_copy(update={"source": source}))
     return storage, trained(storage, seeds=2), first
 
 
@@ -122,3 +128,13 @@ def test_the_best_is_the_setting_with_the_lowest_mean(
     assert stored.set_index("setting").loc[lowest, "n:average"] == 2
     kept = states_to_keep(storage, "small")
     assert set(own.loc[own["setting"] == lowest, "state"]) <= kept
+
+
+def test_a_state_is_not_measured_on_what_another_seed_holds_out(
+    world: tuple[Storage, Definition, set[str]],
+) -> None:
+    storage, _, first = world
+    assert set(corpora_for(storage, min(first))) == {"older", "new"}
+    other = named_state(storage, "replay 0%, seed 1").state
+    assert other not in first
+    assert set(corpora_for(storage, other)) == {"older.seed1", "new.seed1"}

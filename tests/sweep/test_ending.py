@@ -109,7 +109,7 @@ def test_what_has_not_saved_in_time_is_ended_and_named(storage: Storage, killed:
     assert stopped.value.unsaved == {name}
     raised = sweep.progress.interruption(stopped.value.unsaved)
     assert raised.code == 130
-    assert str(raised).startswith("Not saved within -1 s, so it begins again at its newest state")
+    assert str(raised).startswith("Ended after -1 s, without word that it has saved; it goes on")
 
 
 def test_a_trial_hears_that_its_sweep_ends_and_nobody_takes_it_back(storage: Storage) -> None:

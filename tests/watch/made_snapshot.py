@@ -104,7 +104,7 @@ def made_sweep(
             "and what it costs on German is within the noise.",
             "points": [
                 {
-                    "kind": "answer",
+                    "kind": "recommendation",
                     "title": "Replay",
                     "text": "Beyond 25 % nothing is gained: −0.01 ± 0.02 nats/token at 50 %.",
                 },

@@ -57,6 +57,7 @@ def report(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     recipes[0]["label"] = PLANTED
     seeds = made_sweep("seeds", {"german.replay": SHARES}, seeds=3)
     snapshot = made_snapshot(grid, seeds, made_sweep("three", three))
+    snapshot["damaged"] = [f"{PLANTED}: cut short. Remove the file"]
     look_as(browser, 1400, "light")
     browser.get(save_page(tmp_path_factory.mktemp("page"), render(snapshot)))
     return browser
@@ -67,7 +68,7 @@ def test_each_view_shows_its_parts(report: Any) -> None:
     parts = {
         "view=overview": (
             ".headline",
-            ".points .warning",
+            ".points [data-kind=warning]",
             ".tile",
             ".figure .main-svg",
             ".sweeps li",
@@ -80,7 +81,7 @@ def test_each_view_shows_its_parts(report: Any) -> None:
         "view=fields&sweep=grid": (".heatmaplayer .hm", ".legend .front"),
         "view=fields&sweep=three": ('[data-key="parallel"] .trace', ".figure .main-svg"),
         f"view=compare&runs={chosen}": (".compare tbody tr", ".compare .gap", ".figure .trace"),
-        "view=facts": (".facts dl", ".command pre"),
+        "view=facts": (".damaged li", ".facts dl", ".command pre"),
     }
     for fragment, selectors in parts.items():
         show_view(report, fragment)
@@ -88,6 +89,21 @@ def test_each_view_shows_its_parts(report: Any) -> None:
             find = "return document.querySelectorAll(arguments[0]).length"
             assert report.execute_script(find, "#main " + selector), (fragment, selector)
     assert errors(report) == []
+
+
+def test_a_click_on_a_bar_of_the_tree_shows_its_node(report: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    show_view(report, "view=overview&sweep=seeds")
+    bar = report.find_elements("css selector", ".figure .bars .point path")[-1]
+
+    def clicked(session: Any) -> bool:
+        ActionChains(session).move_to_element(bar).click().perform()
+        return "node=seeds-" in session.current_url
+
+    WebDriverWait(report, 20, 0.2).until(clicked)
+    assert report.execute_script("return document.querySelector('.node h2') !== null")
 
 
 def test_text_of_a_storage_stays_text(report: Any) -> None:

@@ -89,8 +89,22 @@ def test_a_tree_tells_how_far_it_is() -> None:
     assert progress.whole().by_status == {"finished": 1, "training": 1, "waiting": 2}
     clock.now += 20
     told = tell(progress, "finished", "b", metrics={"step": node.last_step, "loss": 1.5})
-    assert told.startswith(f"{label('b')}  finished {node.steps} steps in 40 s: loss 1.5; sweep ")
+    assert told.startswith(
+        f"{label('b')}  finished at step {node.last_step} after 40 s: loss 1.5; sweep "
+    )
     assert "2 of 4 nodes done" in told
+
+
+def test_what_was_saved_before_does_not_make_the_pace_faster() -> None:
+    progress, clock = watched()
+    tell(progress, "started", "b")
+    first = progress.nodes["b"].first_step
+    clock.now += 10
+    progress.report("b", {"step": first + 2, "loss": 2.0, "optimizer_steps": 0})
+    clock.now += 10
+    progress.report("b", {"step": first + 3, "loss": 2.0, "optimizer_steps": 1})
+    whole = progress.whole()
+    assert whole.seconds_left == 10 * (whole.steps_total - whole.steps_done)
 
 
 def test_a_line_of_a_log_is_one_line_with_its_time() -> None:

@@ -101,17 +101,18 @@ def judged(law: Law, inputs: Array, losses: Array, folds: Sequence[Sequence[int]
         true = losses[list(held_out)]
         errors += list(np.abs(law.predict(fitted, inputs[list(held_out)]) / true - 1))
         levels = (losses[rest][-1], losses[rest].mean())
-        constant += list(min((np.abs(level / true - 1) for level in levels), key=np.mean))
+        misses: list[Array] = [np.abs(level / true - 1) for level in levels]
+        constant += list(misses[int(np.argmin([miss.mean() for miss in misses]))])
     error, of_constant = float(np.mean(errors)), float(np.mean(constant))
     if not error <= MOST_ERROR:
         return Refusal(
-            f"it misses held-out points by {_percent(error)} on average, and "
-            f"{_percent(MOST_ERROR)} is the most allowed"
+            f"it misses held-out points by {percent_text(error)} on average, and "
+            f"{percent_text(MOST_ERROR)} is the most allowed"
         )
     if error >= _WORTH_IT * of_constant:
         return Refusal(
-            f"it misses held-out points by {_percent(error)}, and a constant by "
-            f"{_percent(of_constant)}"
+            f"it misses held-out points by {percent_text(error)}, and a constant by "
+            f"{percent_text(of_constant)}"
         )
     whole = solve(law, inputs, losses)
     if whole is None:
@@ -134,13 +135,17 @@ def _solve(law: Law, inputs: Array, losses: Array, starts: Sequence[Array]) -> A
             found = law.predict(parameters, inputs)
             # Losses are positive: a step that leaves them is far off, and the fit turns back.
             logs = np.where(found > 0, np.log(np.maximum(found, 1e-300)), 10.0)
-            return np.nan_to_num(logs - wanted, nan=10.0, posinf=10.0, neginf=-10.0)
+            apart: Array = np.nan_to_num(logs - wanted, nan=10.0, posinf=10.0, neginf=-10.0)
+            return apart
 
     def slopes(parameters: Array) -> Array:
         with np.errstate(all="ignore"):
             found = law.predict(parameters, inputs)
             each = law.slopes(parameters, inputs) / found[:, None]
-            return np.nan_to_num(np.where(found[:, None] > 0, each, 0.0), posinf=0.0, neginf=0.0)
+            sound: Array = np.nan_to_num(
+                np.where(found[:, None] > 0, each, 0.0), posinf=0.0, neginf=0.0
+            )
+            return sound
 
     def descend(start: Array, loss: str) -> Any:
         return least_squares(
@@ -159,7 +164,8 @@ def _solve(law: Law, inputs: Array, losses: Array, starts: Sequence[Array]) -> A
     if not finite:
         return None
     best = descend(min(finite, key=lambda one: float(one.cost)).x, "huber")
-    return np.asarray(best.x, dtype=np.float64)
+    solved: Array = np.asarray(best.x, dtype=np.float64)
+    return solved
 
 
 def last_fifth(points: int) -> list[list[int]]:
@@ -173,5 +179,8 @@ def each_inner(points: int) -> list[list[int]]:
     return [[place] for place in range(1, points - 1)]
 
 
-def _percent(share: float) -> str:
+def percent_text(share: float) -> str:
+    """A share as percent, to two digits: 0.34 %."""
+    if share < 1e-4:
+        return "less than 0.01 %"
     return f"{100 * share:.2g} %" if share < 1 else "more than 100 %"

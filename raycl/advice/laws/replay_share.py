@@ -15,8 +15,8 @@ import numpy as np
 from raycl.advice.laws.law import Array, Law
 
 _POWER = 0.5
-"""γ. Five shares cannot carry it beside E, C and ε: of ¼, ½ and 1 it is the one that came nearest
-to held-out shares of the sweeps in docs/reproduction.md (docs/advice.md has the numbers)."""
+"""γ. Five shares cannot carry it beside E, C and ε. It came nearer to held-out shares of the sweeps
+in docs/reproduction.md than ¼ and than a γ that is fitted (docs/advice.md has the numbers)."""
 
 
 class ReplayedLaw(Law):

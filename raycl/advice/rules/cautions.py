@@ -30,6 +30,8 @@ def _ties(choice: Choice) -> Point | None:
     text = f"Noise does not tell {choice.chosen.name} from {listed(others)}."
     if choice.seeds < 2:
         text += " Three seeds would show how much of the difference is noise."
+    elif (decision := choice.decision) is not None and not decision.is_clear:
+        text += f" {others[0]}: {decision.text}."
     return Point("warning", "Within noise", text)
 
 

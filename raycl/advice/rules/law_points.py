@@ -9,7 +9,7 @@ import numpy as np
 from raycl.advice.advice import Point
 from raycl.advice.choice import Choice
 from raycl.advice.laws.annealing import AnnealingLaw, rate_sums, stretched
-from raycl.advice.laws.fitting import Fit, Refusal, each_inner, judged, last_fifth
+from raycl.advice.laws.fitting import Fit, Refusal, each_inner, judged, last_fifth, percent_text
 from raycl.advice.laws.law import Array
 from raycl.advice.laws.replay_share import NewDataLaw, ReplayedLaw
 from raycl.advice.setting import REPLAY, Setting, line_through
@@ -89,8 +89,8 @@ def _longer(fit: Fit, rates: Array, scale: float, losses: Array) -> str:
 
 def _checked(fit: Fit) -> str:
     return (
-        f"On points that it had not seen it was off by {100 * fit.error:.2g} % of the loss "
-        f"(a constant: {100 * fit.constant_error:.2g} %)."
+        f"On points that it had not seen it was off by {percent_text(fit.error)} of the loss "
+        f"(a constant: {percent_text(fit.constant_error)})."
     )
 
 
@@ -132,7 +132,7 @@ def _between(fits: Mapping[str, Fit], weights: Mapping[str, float], shares: Arra
     low, high = np.minimum(low, average * (1 - error)), np.maximum(high, average * (1 + error))
     best = int(np.argmin(average))
     level = np.flatnonzero(average <= average[best] + 0.02)
-    errors = listed([f"{100 * fit.error:.2g} % on {c}" for c, fit in fits.items()])
+    errors = listed([f"{percent_text(fit.error)} on {c}" for c, fit in fits.items()])
     law = next(iter(fits.values())).law
     return (
         f"{law.name} (arXiv:2406.01375), fitted to {len(shares)} shares, has the lowest average "

@@ -127,11 +127,13 @@ _EFFORT = {"realised replay": Style(share_text)}
 def paper_table(table: pd.DataFrame, unit: str = "loss", effort: bool = True) -> PaperTable:
     """The table for people. `unit`: "loss" (nats/token) or "bits_per_byte" (losses only)."""
     rows = ~table["kind"].isin(BASELINES)
-    cells, styles = {}, dict(_EFFORT)
+    cells: dict[str, list[Cell]] = {}
+    styles = dict(_EFFORT)
+    changes = _change_columns(table) if unit == "loss" else {}
     for title, (values, direction) in _loss_columns(table, unit).items():
         cells[title] = _cells(values, direction, False, rows)
         styles[title] = Style(loss_text, direction, spread=True)
-    for title, (values, direction) in _change_columns(table).items() if unit == "loss" else ():
+    for title, (values, direction) in changes.items():
         cells[title] = _cells(values, direction, True, rows)
         styles[title] = Style(partial(loss_text, signed=True), direction, spread=True)
     if unit == "loss" and "anneal_tokens" in table:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.made_up_sweeps import write_state
+from raycl.cluster.options import ClusterOptions
 from raycl.errors import InputError
 from raycl.plan.tree import Tree
 from raycl.recipe.schema.search import Objective
@@ -29,9 +31,13 @@ class Telling(Cluster):
 
     interrupts = False
 
-    def run_sweep(self, tree: Tree, *given: Any, **arguments: Any) -> SweepOutcome:
-        outcome = super().run_sweep(tree, *given, **arguments)
-        for node in tree.nodes:
+    def run_sweep(
+        self, tree: Tree, storage: Storage, options: ClusterOptions, **arguments: Any
+    ) -> SweepOutcome:
+        outcome = super().run_sweep(tree, storage, options, **arguments)
+        for number, node in enumerate(tree.nodes):
+            if node.name in outcome.finished:
+                write_state(node.training, storage, loss=4 - number / 4)
             event = SweepEvent("finished", node.name, node_label(node))
             if node.name in outcome.failed:
                 reason = outcome.failed[node.name]
@@ -63,15 +69,20 @@ def test_a_sweep_is_told_from_its_first_best_to_its_end(
     sweep(made, storage, report=told.append)
     messages = notified(hook)
     kinds = [message["kind"] for message in messages]
-    assert kinds[0] == "best"
-    assert kinds[-1] == "end"
-    first, end = messages[0], messages[-1]
-    assert first["sweep"] == "small"
-    assert first["measure"] == "average"
-    assert f"{first['value']:.4f}" in first["text"]
-    assert "previous_best" not in first
+    assert kinds == ["best", "best", "end"]
+    first, second, end = messages
+    assert first == {
+        "text": "raycl, sweep small: best so far: max_lr 1e-3, average 3.7500",
+        "sweep": "small",
+        "kind": "best",
+        "recipe": "max_lr 1e-3",
+        "measure": "average",
+        "value": 3.75,
+    }
+    assert (second["value"], second["previous_best"]) == (3.5, 3.75)
+    assert second["text"].endswith("max_lr 2e-3, average 3.5000, before 3.7500")
     assert end["report"].endswith("sweeps/small/report.html")
-    assert "Best: " in end["text"]
+    assert "it has ended. Best: max_lr 2e-3, average 3.5000. Results: " in end["text"]
     written = "".join(told) + (tmp_path / "sweeps/small/recipe.yaml").read_text()
     assert "SECRET" not in written + (tmp_path / "sweeps/small/report.html").read_text()
     hook.posted.clear()

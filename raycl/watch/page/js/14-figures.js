@@ -20,7 +20,7 @@ const lineDash = (place) => DASHES[Math.floor(place / TONES.length) % DASHES.len
 
 function axis(title, extra = {}) {
   return {
-    title: { text: title, font: { size: 12.5, color: tone("quiet") }, standoff: 10 }, gridcolor: tone("line"), zeroline: false,
+    title: { text: safe(title), font: { size: 12.5, color: tone("quiet") }, standoff: 10 }, gridcolor: tone("line"), zeroline: false,
     linecolor: tone("line"), tickcolor: tone("line"), tickfont: { size: 12, color: tone("quiet") }, automargin: true,
     ticklen: 4, exponentformat: "power", ...extra,
   };

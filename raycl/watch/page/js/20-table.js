@@ -2,6 +2,11 @@
 
 const fieldName = (field) => field.split(".").slice(-2).join(" ").replace(/_/g, " ");
 
+// A value of a swept field; shares of replay are told in percent, as recipes have them.
+function fieldText(field, value) {
+  return finite(value) && /(^|\.)replay$/.test(field) ? Number((100 * value).toPrecision(4)) + "%" : plain(value);
+}
+
 // Whether a value is what somebody typed: 5%, >=1e-3, 1e-3..3e-3, words, or several with commas.
 function fits(pattern, value) {
   const text = pattern.trim();
@@ -92,7 +97,7 @@ function grouped(sweep, runs) {
   const groups = new Map();
   for (const recipe of runs) {
     const key = by === "setting" ? recipe.setting || recipe.label
-      : isBaseline(recipe) ? "baselines" : plain(recipe.fields[by.slice(2)]);
+      : isBaseline(recipe) ? "baselines" : fieldText(by.slice(2), recipe.fields[by.slice(2)]);
     if (!groups.has(key)) groups.set(key, []);
     groups.get(key).push(recipe);
   }

@@ -7,10 +7,14 @@ VIEWS.runs = () => {
   const runs = sorted(filtered(sweep), sortValue);
   return [
     section("Runs", runsToolbar(sweep), fieldFilters(sweep), runsActions(sweep, runs), runsTable(sweep, runs),
-      quiet(sweep.recipes.some((r) => r.best.length) || sweep.settings.some((s) => (s.best || []).length)
-        ? "Bold: the best of its column, and what cannot be told apart from it. Baselines are quiet." : "Baselines are quiet.")),
+      quiet(boldText(sweep))),
   ];
 };
+
+function boldText(sweep) {
+  if (sweep.settings.length) return "Bold: a setting that is clearly the best of its column, over its seeds. Baselines are quiet.";
+  return "Bold: the best number of its column; with one seed, a small difference may be chance. Baselines are quiet.";
+}
 
 function runsToolbar(sweep) {
   const kinds = [...new Set(sweep.recipes.map((r) => r.kind))];
@@ -44,9 +48,9 @@ function fieldFilters(sweep) {
       const values = [...new Set(sweep.recipes.map((r) => r.fields[field]).filter((v) => v !== undefined && v !== null))].sort(order);
       return el("label", { class: "field" }, el("span", { title: field }, fieldName(field)),
         el("input", { type: "text", list: "values" + place, value: state["f." + field] || "", key: "filter:" + field,
-          placeholder: values.length > 2 ? `${plain(values[0])}..${plain(values[values.length - 1])}` : "value",
+          placeholder: values.length > 2 ? `${fieldText(field, values[0])}..${fieldText(field, values[values.length - 1])}` : "value",
           on: { input: (e) => go({ ["f." + field]: e.target.value }) } }),
-        el("datalist", { id: "values" + place }, values.slice(0, 60).map((value) => el("option", { value: plain(value) }))));
+        el("datalist", { id: "values" + place }, values.slice(0, 60).map((value) => el("option", { value: fieldText(field, value) }))));
     })),
     quiet("A value, several with commas, a range such as 1e-3..3e-3, or a bound such as >=5%."),
   ]);
@@ -107,7 +111,7 @@ function runRow(context, recipe, inside = false) {
         "aria-label": "Choose " + recipe.label, on: { change: (e) => toggleRun(key, e.target.checked) } })),
       last ? link(recipe.label, { view: "tree", node: last }, { class: "name", key: "run:" + key }) : el("span", { class: "name" }, recipe.label), state)),
     context.seeds && el("td", {}, plain(recipe.seed)),
-    context.fields.map((field) => el("td", {}, isBaseline(recipe) && recipe.fields[field] === undefined ? "" : plain(recipe.fields[field]))),
+    context.fields.map((field) => el("td", {}, isBaseline(recipe) && recipe.fields[field] === undefined ? "" : fieldText(field, recipe.fields[field]))),
     context.columns.map((column) => el("td", { class: [best.has(column.name) && "best", context.starts.has(column.name) && "starts"].filter(Boolean).join(" ") },
       cellText(recipe.values[column.name], column))));
 }
@@ -121,7 +125,7 @@ function groupRows(context, group) {
     else openGroups.add(group.title);
     show();
   };
-  const same = (field) => (group.runs.every((r) => r.fields[field] === group.runs[0].fields[field]) ? plain(group.runs[0].fields[field]) : "");
+  const same = (field) => (group.runs.every((r) => r.fields[field] === group.runs[0].fields[field]) ? fieldText(field, group.runs[0].fields[field]) : "");
   const row = el("tr", { class: "group" + (baseline ? " baseline" : "") },
     el("th", { scope: "row", class: "first" }, el("div", { class: "run" },
       el("button", { type: "button", class: "twisty", "aria-expanded": String(open), key: "group:" + group.title, on: { click: toggle },

@@ -171,7 +171,7 @@ function showNode(name) {
   go({ view: "tree", node: name }, true);
   const panel = document.querySelector(".node");
   if (!panel) return;
-  if (innerWidth < 1040) panel.scrollIntoView({ block: "start" });
+  if (innerWidth < 1040 || panel.getBoundingClientRect().top > innerHeight - 200) panel.scrollIntoView({ block: "start" });
   tell(`${panel.querySelector("h2").textContent} is shown.`);
 }
 

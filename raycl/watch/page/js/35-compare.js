@@ -42,7 +42,7 @@ function compareTable(runs) {
       el("tbody", {},
         (facts.length > 0 || shownFields.length > 0) && el("tr", { class: "band" }, el("th", { colspan: span, scope: "rowgroup" }, "recipe")),
         facts.map(([name, values]) => el("tr", {}, el("th", { scope: "row", class: "first" }, name), values.map((one) => el("td", {}, plain(one))))),
-        shownFields.map(([field, values]) => el("tr", {}, el("th", { scope: "row", class: "first", title: field }, field), values.map((one) => el("td", {}, plain(one))))),
+        shownFields.map(([field, values]) => el("tr", {}, el("th", { scope: "row", class: "first", title: field }, field), values.map((one) => el("td", {}, fieldText(field, one))))),
         [...bands].map(([group, list]) => [el("tr", { class: "band" }, el("th", { colspan: span, scope: "rowgroup" }, group, list[0].unit && group !== "effort" && group !== "task" ? el("small", {}, " " + list[0].unit) : null)),
           list.map((column) => el("tr", {}, el("th", { scope: "row", class: "first", title: column.name }, columnTitle(column)), runs.map(({ recipe }) => value(recipe, column))))])))),
   ];

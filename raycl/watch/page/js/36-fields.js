@@ -44,7 +44,7 @@ function fieldLines(sweep, runs, field, measures) {
     el("div", { class: "figures" }, shown.map((column, place) => {
       const points = values.map((value) => meanAndSpread(runs.filter((r) => plain(r.fields[field]) === plain(value)).map((r) => r.values[column.name])));
       const trace = {
-        type: "scatter", mode: numeric ? "markers" : "lines+markers", x: values.map((value) => (numeric ? amount(value) : plain(value))), y: points.map((p) => p.mean),
+        type: "scatter", mode: numeric ? "markers" : "lines+markers", x: values.map((value) => (numeric ? amount(value) : fieldText(field, value))), y: points.map((p) => p.mean),
         line: { color: lineTone(place), width: 2.2 }, marker: { size: numeric ? 6 : 8, color: lineTone(place) }, connectgaps: true,
         error_y: { type: "data", array: points.map((p) => p.sd || 0), visible: points.some((p) => p.sd), color: lineTone(place), thickness: 1.4, width: 4 },
         hovertemplate: `${safe(fieldName(field))} %{x}: <b>%{y:.${column.digits + 1}f}</b><extra></extra>`,
@@ -72,12 +72,17 @@ function fieldMap(runs, [one, two], column) {
   const cells = down.map((y) => across.map((x) => meanAndSpread(inCell.get(place(x, y)) || [])));
   const small = across.length * down.length <= 120;
   const trace = {
-    type: "heatmap", x: across.map(plain), y: down.map(plain), z: cells.map((row) => row.map((cell) => cell.mean)), ...scaleFor(column), xgap: 3, ygap: 3,
-    text: cells.map((row) => row.map((cell) => (finite(cell.mean) ? number(cell.mean, column.digits, signed(column)) : ""))), texttemplate: small ? "%{text}" : "", textfont: { size: 13 }, hoverongaps: false,
+    type: "heatmap", x: across.map((value) => fieldText(one, value)), y: down.map((value) => fieldText(two, value)), z: cells.map((row) => row.map((cell) => cell.mean)), ...scaleFor(column), xgap: 3, ygap: 3,
+    text: cells.map((row) => row.map((cell) => number(cell.mean, column.digits, signed(column)))), hoverongaps: false,
     customdata: cells.map((row) => row.map((cell) => (cell.sd === null ? plural(cell.n, "run") : `± ${number(cell.sd, column.digits)} over ${plural(cell.n, "run")}`))),
     hovertemplate: `${safe(fieldName(one))} %{x}<br>${safe(fieldName(two))} %{y}<br><b>%{text}</b> %{customdata}<extra></extra>`, colorbar: colourBar(column),
   };
-  const layout = { xaxis: axis(fieldName(one), { type: "category", showgrid: false }), yaxis: axis(fieldName(two), { type: "category", showgrid: false }), margin: { l: 64, r: 8, t: 8, b: 52 } };
+  const means = cells.flat().map((cell) => cell.mean).filter(finite);
+  const [low, high] = [Math.min(...means), Math.max(...means)];
+  const share = (value) => (high > low ? (column.better === 1 ? value - low : high - value) / (high - low) : 0.5);
+  const annotations = !small ? [] : cells.flatMap((row, y) => row.map((cell, x) => ({ x, y, showarrow: false, text: finite(cell.mean) ? trace.text[y][x] : "",
+    font: { size: 13, color: wordsOn(viridis(share(cell.mean ?? low))) } })));
+  const layout = { annotations, xaxis: axis(fieldName(one), { type: "category", showgrid: false }), yaxis: axis(fieldName(two), { type: "category", showgrid: false }), margin: { l: 64, r: 8, t: 8, b: 52 } };
   return el("figure", {}, el("figcaption", {}, el("h3", {}, measureUnit(column))),
     figure(`map:${one}:${two}`, `${measureName(column)} by ${fieldName(one)} and ${fieldName(two)}`, Math.min(130 + down.length * 54, 620), [trace], layout));
 }
@@ -87,7 +92,7 @@ function fieldMap(runs, [one, two], column) {
 function fieldParallel(runs, fields, column) {
   const known = runs.filter((recipe) => finite(recipe.values[column.name]));
   if (!known.length) return quiet("No run that fits has this number.");
-  const axes = [...fields.map((field) => ({ title: fieldName(field), values: valuesOf(known, field), of: (r) => r.fields[field] })),
+  const axes = [...fields.map((field) => ({ title: fieldName(field), field, values: valuesOf(known, field), of: (r) => r.fields[field] })),
     { title: columnTitle(column), values: null, of: (r) => r.values[column.name] }];
   const scores = known.map((r) => r.values[column.name]);
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
@@ -105,7 +110,7 @@ function fieldParallel(runs, fields, column) {
     hovertemplate: `<b>${safe(recipe.label)}</b><br>${safe(measureName(column))} ${number(recipe.values[column.name], column.digits)}<extra></extra>`,
   }));
   const marks = axes.flatMap((one, place) => {
-    const ticks = one.values ? thin(one.values).map(([value, i]) => [plain(value), one.values.length > 1 ? i / (one.values.length - 1) : 0.5])
+    const ticks = one.values ? thin(one.values).map(([value, i]) => [fieldText(one.field, value), one.values.length > 1 ? i / (one.values.length - 1) : 0.5])
       : [0, 0.25, 0.5, 0.75, 1].map((share) => [number(low + share * (high - low), column.digits, signed(column)), share]);
     return ticks.map(([text, y]) => ({ x: place, y, text: safe(text), showarrow: false, xanchor: place === axes.length - 1 ? "left" : "right", xshift: place === axes.length - 1 ? 6 : -6,
       font: { size: 12, color: tone("ink") }, bgcolor: withAlpha(hex(tone("card")), 0.8), borderpad: 1 }));
@@ -118,6 +123,12 @@ function fieldParallel(runs, fields, column) {
 }
 
 const thin = (values) => values.map((value, i) => [value, i]).filter((_, i) => values.length <= 9 || i % Math.ceil(values.length / 8) === 0);
+
+// Black or white, whichever can be read on a colour: the relative luminance at which both are as good.
+function wordsOn(colour) {
+  const linear = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179 ? "#000000" : "#ffffff";
+}
 
 function viridis(share) {
   const places = VIRIDIS.map(([at]) => at);

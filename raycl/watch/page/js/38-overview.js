@@ -2,7 +2,7 @@
 
 VIEWS.overview = () => {
   const sweep = sweepNow();
-  return [adviceCard(sweep), tiles(sweep), section("Tree", statusLegend(sweep), treeFigure(sweep, "overview", 380),
+  return [adviceCard(sweep), tiles(sweep), section("Tree", statusLegend(sweep), treeFigure(sweep, "overview", 520),
     el("p", {}, link("All nodes", { view: "tree" }, { class: "button" }))), sweepsCard(sweep)];
 };
 
@@ -12,9 +12,8 @@ function adviceCard(sweep) {
     el("h2", { class: "headline" }, (advice && advice.headline) || sweep.headline || "Nothing is known yet."),
     advice && advice.headline !== sweep.headline && sweep.headline && quiet(sweep.headline),
     advice && advice.points.length > 0 && el("ul", { class: "points" }, advice.points.map((point) =>
-      el("li", { class: "point " + point.kind }, el("strong", {}, point.title), el("p", {}, point.text)))),
-    advice && advice.command && [el("h3", {}, "Next"), command(advice.command)],
-    data.damaged.length > 0 && el("div", { class: "problem" }, el("strong", {}, "Damaged in this storage: "), el("ul", {}, data.damaged.map((text) => el("li", {}, text)))));
+      el("li", { "data-kind": point.kind }, el("strong", {}, point.title), el("p", {}, point.text)))),
+    advice && advice.command && [el("h3", {}, "Next"), command(advice.command)]);
 }
 
 function tiles(sweep) {

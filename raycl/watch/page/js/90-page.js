@@ -67,9 +67,9 @@ function refresh() {
 }
 
 function show() {
-  const main = document.getElementById("main");
+  const view = document.getElementById("view");
   if (!data) {
-    main.replaceChildren(quiet(gone ? refused || "The server does not answer yet." : "Reading the storage …"));
+    view.replaceChildren(quiet(gone ? refused || "The server does not answer yet." : "Reading the storage …"));
     return;
   }
   const kept = keepPlace();
@@ -77,10 +77,11 @@ function show() {
   wanted = new Set();
   document.title = sweepNow() ? `${sweepNow().name} · raycl` : "raycl";
   document.getElementById("head").replaceChildren(...head().filter(Boolean));
-  main.setAttribute("role", "tabpanel");
-  main.setAttribute("aria-labelledby", "tab-" + state.view);
+  view.setAttribute("aria-labelledby", "tab-" + state.view);
   const parts = sweepNow() ? VIEWS[state.view]() : [section("Nothing yet", quiet("This storage has no sweep. It appears here as soon as one begins."))];
-  main.replaceChildren(...parts.flat(Infinity).filter(Boolean));
+  const damaged = data.damaged.length > 0 && el("div", { class: "problem damaged" }, el("strong", {}, "Damaged in this storage"),
+    el("ul", {}, data.damaged.map((text) => el("li", {}, text))));
+  view.replaceChildren(...[damaged, ...parts].flat(Infinity).filter(Boolean));
   drawFigures();
   returnTo(kept);
 }
