@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
+from raycl.advice.advice import Advice
 from raycl.results.objective import objective_text
 from raycl.results.outcome import RecipeOutcome, corpora_of
 from raycl.results.report.headline import headline
@@ -30,22 +31,6 @@ from raycl.watch.plain import moment
 from raycl.watch.recipe_lines import recipe_lines, setting_lines
 
 
-class PointLike(Protocol):
-    """A point of the advice; see `raycl.advice`."""
-
-    kind: str
-    title: str
-    text: str
-
-
-class AdviceLike(Protocol):
-    """The advice; see `raycl.advice`."""
-
-    headline: str
-    points: Sequence[Any]
-    command: str
-
-
 @dataclass(frozen=True)
 class SweepFacts:
     """What was read of a sweep beside its nodes."""
@@ -63,7 +48,7 @@ class SweepFacts:
     told: Sequence[str] = ()
     """Sentences on what is missing, before those that the outcomes give."""
     updated: datetime | None = None
-    advice: AdviceLike | None = None
+    advice: Advice | None = None
 
 
 def snapshot(
@@ -137,7 +122,7 @@ def _objective(table: pd.DataFrame, outcomes: Sequence[RecipeOutcome]) -> Object
     return Objective(text=objective_text(found), columns=columns, front=front)
 
 
-def _advice(advice: AdviceLike | None) -> AdviceText | None:
+def _advice(advice: Advice | None) -> AdviceText | None:
     if advice is None:
         return None
     points = [
