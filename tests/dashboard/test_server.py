@@ -12,6 +12,7 @@ import tempfile
 import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession as Client
@@ -138,14 +139,15 @@ def test_nodes_are_steered_by_who_has_the_token(storage: Storage) -> None:
             assert (await client.post("/api/steer", json=wanted, headers=headers)).status == 403
         assert find_request(storage, last) is None
         own = {TOKEN: SECRET}
-        for changed in (
+        wrong: list[dict[str, Any]] = [
             {"action": "remove"},
             {"nodes": ["../../x"]},
             {"nodes": []},
             {"nodes": ["000000006-" + "0" * 32]},
             {"note": "two\nlines"},
             {"more": 1},
-        ):
+        ]
+        for changed in wrong:
             answer = await client.post("/api/steer", json=wanted | changed, headers=own)
             assert answer.status == 400
             assert (await answer.json())["error"]
