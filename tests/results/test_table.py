@@ -128,6 +128,7 @@ def test_every_column_is_defined_and_every_definition_is_a_column() -> None:
     branch = BranchFact("replay 25%", "german", parse_length("100%"), 1)
     whole = replayed(
         tasks={"cloze": 0.5},
+        setting="replay 25%",
         validation_rows={"english": 64},
         row_losses={"english": DocumentSums(np.array([4.0, 6.0]), np.array([1.0, 1.0]))},
         branch=branch,
