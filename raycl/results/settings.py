@@ -33,9 +33,7 @@ def with_settings(table: pd.DataFrame) -> pd.DataFrame:
     """The results table with `setting` and `seed`: without seeds each recipe is a setting."""
     if has_seeds(table):
         return table
-    found = table.copy()
-    found[SETTING], found[SEED] = table["recipe"], 0
-    return found
+    return table.assign(setting=table["recipe"], seed=0)
 
 
 def measures(table: pd.DataFrame) -> list[str]:
