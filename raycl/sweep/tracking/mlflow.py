@@ -94,6 +94,7 @@ def mlflow(settings: Configuration, place: Place) -> Tracker:
     assert isinstance(settings, MLflow)
     # What a training does is nobody else's business; and tables are made without a word.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return MLflowRuns(store_uri(settings, place.storage), settings.experiment)
