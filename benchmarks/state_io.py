@@ -31,7 +31,7 @@ import torch.distributed as dist
 from benchmarks.resident import peak, resident, restart_peak, return_freed_memory
 from raycl.plan.training import ModelSpec
 from raycl.states.mark import Metadata, StateMark
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.storage.backend import Content
 from raycl.train.checkpoint.load import load_state
 from raycl.train.checkpoint.save import StateWriter
@@ -171,7 +171,7 @@ def _load_libraries(spec: ModelSpec, storage: Counted, world: World) -> None:
     """Save and read a state of one number, so that what is imported for it is imported."""
     name, tensors = f"{0:09d}-{world.size:032x}", {"model.one": torch.ones(1)}
     writer = StateWriter(storage, world, keep_last=1)
-    writer.save(name, tensors, _mark(name, spec, world), b"", kept=True)
+    writer.save(name, tensors, _mark(name, spec, world), {layout.STATE_HISTORY: b""}, kept=True)
     writer.wait()
     stored = StoredTensors(storage, read_state(storage, name), world)
     world.everywhere(lambda: stored.fill(tensors))
@@ -190,7 +190,7 @@ def _saves(
 
     def save(name: str) -> float:
         began = time.perf_counter()
-        writer.save(name, tensors, _mark(name, spec, world), b"", kept=True)
+        writer.save(name, tensors, _mark(name, spec, world), {layout.STATE_HISTORY: b""}, kept=True)
         blocked = time.perf_counter() - began
         writer.wait()
         return blocked

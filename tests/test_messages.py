@@ -17,6 +17,7 @@ import typer
 
 from raycl.cli.main import app
 from raycl.libraries import how_to_install
+from raycl.sweep.tracking.registry import TRACKERS
 from tests.helpers.paths import ROOT
 
 MODULES = {
@@ -87,8 +88,9 @@ def told_to_install() -> set[str]:
     for tree in MODULES.values():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "how_to_install":
-                found |= {ast.literal_eval(argument) for argument in node.args}
-    return found
+                spelled = [each for each in node.args if not isinstance(each, ast.Starred)]
+                found |= {ast.literal_eval(argument) for argument in spelled}
+    return found.union(*(kind.packages.values() for kind in TRACKERS.values()))
 
 
 def for_users() -> dict[str, str]:

@@ -73,7 +73,8 @@ def _best_rows(finished: pd.DataFrame, column: str, own: pd.DataFrame) -> pd.Dat
     chosen = complete if not complete.empty else finished
     means = chosen.groupby(SETTING, sort=False)[column].mean()
     best = means.sort_values(kind="stable").index[0]
-    return finished[finished[SETTING] == best].sort_values(SEED, kind="stable")
+    own_seeds: pd.DataFrame = finished[finished[SETTING] == best]
+    return own_seeds.sort_values(SEED, kind="stable")
 
 
 def _objective(plan: SweepPlan) -> Objective | None:

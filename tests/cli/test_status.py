@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from raycl.cli import status as status_command
 from raycl.cli.main import main
 from raycl.cli.status_view import node_lines
 from raycl.states.tree_record import NodeRecord, write_tree_record
@@ -134,7 +133,7 @@ def test_watching_a_log_ends_when_nothing_runs(
             if len(looks) == 2:
                 leases.release(NAME)
 
-        monkeypatch.setattr(status_command.time, "sleep", sleeps)
+        monkeypatch.setattr("raycl.cli.status.time.sleep", sleeps)
         lines = told(storage, capsys, "--watch").splitlines()
     assert len(looks) == 2
     assert [line for line in lines if line.startswith("small")] == [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import urllib.request
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -13,7 +13,7 @@ def scraped(sweep: str) -> dict[tuple[str, str], float]:
     """The newest numbers of a sweep by metric and by its state or kind, without Ray's prefix."""
     import ray
 
-    nodes: Any = ray.nodes()
+    nodes: Any = cast(Any, ray).nodes()
     found = {}
     for node in nodes:
         url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ pytestmark = [
 ]
 SHARES = ["0%", "1%", "5%", "25%", "50%"]
 RATES = [1e-3, 3e-3, 6e-3]
-GRID = {"german.replay": SHARES, "german.schedule.max_lr": RATES}
+GRID: dict[str, Sequence[object]] = {"german.replay": SHARES, "german.schedule.max_lr": RATES}
 PLANTED = "<img src=x onerror='window.planted=1'><b>bold</b>"
 
 
@@ -174,7 +174,7 @@ def test_text_can_be_read_and_nothing_overflows(report: Any, width: int, mode: s
 
 
 def test_a_thousand_nodes_stay_quick(browser: Any, tmp_path: Path) -> None:
-    fields = {
+    fields: dict[str, Sequence[object]] = {
         "german.replay": [f"{place}%" for place in range(20)],
         "german.schedule.max_lr": [place * 1e-4 for place in range(1, 51)],
     }
@@ -221,7 +221,7 @@ def server() -> Iterator[tuple[str, Json, list[Json]]]:
         names = request.query["names"].split(",")
         known = {part: served[part] for part in ("curves", "logs")}
         return web.json_response(
-            {part: {n: v[n] for n in names if n in v} for part, v in known.items()}  # type: ignore[index, operator, attr-defined]
+            {part: {n: v[n] for n in names if n in v} for part, v in known.items()}  # type: ignore[index, operator]
         )
 
     async def steer(request: web.Request) -> web.Response:

@@ -62,7 +62,7 @@ def stage_curve(outcome: RecipeOutcome, corpus: str) -> tuple[Array, Array, Arra
     if "learning_rate" not in history:
         return nothing, nothing, nothing
     within = history[(history["step"] >= last.first_step) & (history["step"] < last.last_step)]
-    rates = within["learning_rate"].to_numpy(float)
+    rates: Array = within["learning_rate"].to_numpy(float)
     if len(rates) != last.last_step - last.first_step or not np.isfinite(rates).all():
         return nothing, nothing, nothing
     curve = validation_curve(outcome, corpus)
@@ -70,8 +70,9 @@ def stage_curve(outcome: RecipeOutcome, corpus: str) -> tuple[Array, Array, Arra
     curve = curve[(curve.index >= warm) & (curve.index <= last.last_step)]
     every = max(1, -(-len(curve) // _MOST_POINTS))
     curve = curve.iloc[::-1].iloc[::every].iloc[::-1]  # the last point is always there
-    done = curve.index.to_numpy(float) - last.first_step
-    return rates, done, curve.to_numpy(float)
+    done: Array = np.asarray(curve.index, dtype=float) - last.first_step
+    losses: Array = curve.to_numpy(float)
+    return rates, done, losses
 
 
 def _longer(fit: Fit, rates: Array, scale: float, losses: Array) -> str:

@@ -12,12 +12,13 @@ from markupsafe import Markup
 from raycl.results.mean_outcomes import mean_outcomes
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.report.canvas import Drawing, png, svg
+from raycl.results.report.cells import PaperTable
 from raycl.results.report.figures import draw_figures
 from raycl.results.report.headline import headline
 from raycl.results.report.notes import notes
 from raycl.results.report.over_seeds import bold_text, over_seeds
 from raycl.results.report.palette import GRID, INK, PAPER, QUIET, looks
-from raycl.results.report.table import PaperTable, paper_table, rows_text, statuses, transfer_table
+from raycl.results.report.table import paper_table, rows_text, statuses, transfer_table
 from raycl.results.table import results_table
 from raycl.storage import Storage, layout
 
