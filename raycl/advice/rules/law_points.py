@@ -70,8 +70,8 @@ def stage_curve(outcome: RecipeOutcome, corpus: str) -> tuple[Array, Array, Arra
     curve = curve[(curve.index >= warm) & (curve.index <= last.last_step)]
     every = max(1, -(-len(curve) // _MOST_POINTS))
     curve = curve.iloc[::-1].iloc[::every].iloc[::-1]  # the last point is always there
-    done: Array = np.asarray(curve.index, dtype=float) - last.first_step
-    losses: Array = curve.to_numpy(float)
+    done = np.asarray(curve.index.tolist(), dtype=np.float64) - last.first_step
+    losses: Array = np.asarray(curve.to_numpy(float), dtype=np.float64)
     return rates, done, losses
 
 
