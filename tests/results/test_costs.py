@@ -22,6 +22,7 @@ from raycl.sweep.description import trained_states
 from raycl.sweep.priced_plan import priced_plan
 from raycl.sweep.results import write_all
 from tests.helpers.finished_sweep import NAME, definition, finished_sweep
+from tests.helpers.report_page import snapshot_in
 from tests.helpers.state_marks import state_mark
 
 
@@ -72,9 +73,8 @@ def test_the_page_tells_the_bill_where_the_sweep_was_told_prices(tmp_path: Path)
     write_all(plan, storage)
     bill = sweep_bill(storage, NAME)
     assert bill is not None
-    page = storage.read_bytes(layout.sweep_report(NAME)).decode()
-    assert "<dt>cost so far</dt>" in page
-    assert bill_text(bill) in page
+    page = snapshot_in(storage.read_bytes(layout.sweep_report(NAME)))
+    assert page["sweeps"][0]["facts"]["Work"]["cost so far"] == bill_text(bill)
     # 18 steps of 128 tokens were trained.
     assert dollars_for(storage, NAME, 18 * 128) == pytest.approx(bill.priced.dollars)
     # A record that cannot be read does not keep the results from being written.
