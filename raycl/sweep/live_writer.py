@@ -75,6 +75,8 @@ class LiveWriter:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             for notes in self._notes.values():
+                if notes.status in _ENDED:  # which is about to be written
+                    continue
                 notes.log(_now(), "left", _INTERRUPTED)
                 notes.status = "left"
                 self._due[notes.node] = 0.0

@@ -6,9 +6,11 @@ import asyncio
 import gzip
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,10 +19,13 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession as Client
 from aiohttp import UnixConnector, web
+from aiohttp.test_utils import make_mocked_request
 
 from raycl.dashboard.guard import TOKEN, Guard, is_loopback, make_guard, page_policy
 from raycl.dashboard.read import WatchedStorage
+from raycl.dashboard.serve import address, listen
 from raycl.dashboard.server import MOST_LINE_BYTES, make_app
+from raycl.errors import InputError
 from raycl.states.mark import remove_state
 from raycl.storage import Storage
 from raycl.sweep.steering.record import find_request
@@ -156,7 +161,9 @@ def test_nodes_are_steered_by_who_has_the_token(storage: Storage) -> None:
         (said,) = (await answer.json())["answers"]
         assert (said["node"], said["new"]) == (last, True)
         assert "waits for it" in said["text"]
-        sweeps = (await (await client.get("/api/snapshot")).json())["sweeps"]
+        found = await (await client.get("/api/snapshot")).json()
+        assert found["steer"]
+        sweeps = found["sweeps"]
         assert sweeps[0]["nodes"][-1]["status"] == "held"
 
     ask(storage, Guard(token=SECRET, steer=True), questions)
@@ -169,7 +176,9 @@ def test_other_machines_need_the_token_to_read(storage: Storage) -> None:
     async def questions(client: Client) -> None:
         assert (await client.get("/")).status == 200  # it holds no data
         assert (await client.get("/api/snapshot")).status == 403
-        assert (await client.get("/api/snapshot", headers={TOKEN: SECRET})).status == 200
+        answer = await client.get("/api/snapshot", headers={TOKEN: SECRET})
+        assert answer.status == 200
+        assert (await answer.json())["steer"] is False  # so the page shows no buttons for it
         names = {"names": "000000006-" + "0" * 32}
         assert (await client.get("/api/nodes", params=names)).status == 403
 
@@ -178,6 +187,43 @@ def test_other_machines_need_the_token_to_read(storage: Storage) -> None:
     assert is_loopback("::1")
     assert make_guard("192.168.0.7", steer=False).token
     assert make_guard("127.0.0.1", steer=False).token == ""
+
+
+def test_the_address_that_is_printed_is_one_that_the_guard_takes(storage: Storage) -> None:
+    guard = Guard("gpu-box", SECRET)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        shown = address(guard, listening)
+        assert shown.endswith(f":{listening.getsockname()[1]}/#token={SECRET}")
+        assert address(Guard(), listening).startswith("http://127.0.0.1:")
+    host = urllib.parse.urlsplit(shown).netloc
+
+    async def questions(client: Client) -> None:
+        headers = {"Host": host, TOKEN: SECRET}
+        assert (await client.get("/api/snapshot", headers=headers)).status == 200
+
+    ask(storage, guard, questions)
+    with pytest.raises(InputError, match="not possible to listen"):
+        listen("no..name", None)
+
+
+def test_what_cannot_be_answered_is_told(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("no such number")
+
+    monkeypatch.setattr(WatchedStorage, "snapshot", fails)
+
+    async def questions(client: Client) -> None:
+        answer = await client.get("/api/snapshot")
+        assert (answer.status, await answer.json()) == (
+            500,
+            {"error": "ValueError: no such number"},
+        )
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+    ask(storage, Guard(), questions)
+    headers = {"Host": "127.0.0.1", TOKEN: "caf\udce9"}  # as aiohttp gives other bytes than UTF-8
+    request = make_mocked_request("POST", "/api/steer", headers)
+    assert "token" in Guard(token=SECRET, steer=True).problem(request)
 
 
 def test_the_policy_names_each_script_of_the_page() -> None:
