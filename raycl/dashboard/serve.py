@@ -32,7 +32,8 @@ def listen(host: str, port: int | None) -> socket.socket:
         if port is None and getattr(error, "errno", None) == errno.EADDRINUSE:
             return _listen(host, 0)
         where = f"--host {host}" if port is None else f"--host {host} --port {port}"
-        reason = getattr(error, "strerror", None) or error
+        # Without the address, which some versions of Python repeat.
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while ")[0]
         problem = f"it is not possible to listen there ({reason})"
         raise InputError(where, problem, "Give another --port, or leave out --host") from error
 

@@ -164,6 +164,19 @@ def test_a_storage_without_leases_shows_what_is_trained_by_its_records(storage: 
     assert nodes(watched)[-1]["status"] == "waiting"
 
 
+def test_a_look_that_fails_is_made_again(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = WatchedStorage(storage.url)
+    with monkeypatch.context() as patch:
+
+        def fails(_: Storage) -> None:
+            raise OSError("the store is gone")
+
+        patch.setattr("raycl.dashboard.read.list_states", fails)
+        found = watched.snapshot()
+        assert (found["damaged"], found["sweeps"]) == (["the store is gone"], [])
+    assert len(nodes(watched)) == 3
+
+
 def test_a_damaged_sweep_and_a_bare_recipe_hide_no_other(storage: Storage) -> None:
     for name in ("bare", "broken"):
         text = storage.read_bytes(layout.sweep_recipe(NAME)).replace(b"small", name.encode())

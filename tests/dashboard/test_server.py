@@ -6,20 +6,20 @@ import asyncio
 import gzip
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession as Client
 from aiohttp import UnixConnector, web
-from aiohttp.test_utils import make_mocked_request
 
 from raycl.dashboard.guard import TOKEN, Guard, is_loopback, make_guard, page_policy
 from raycl.dashboard.read import WatchedStorage
@@ -191,10 +191,10 @@ def test_other_machines_need_the_token_to_read(storage: Storage) -> None:
 
 def test_the_address_that_is_printed_is_one_that_the_guard_takes(storage: Storage) -> None:
     guard = Guard("gpu-box", SECRET)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        shown = address(guard, listening)
-        assert shown.endswith(f":{listening.getsockname()[1]}/#token={SECRET}")
-        assert address(Guard(), listening).startswith("http://127.0.0.1:")
+    listening: Any = SimpleNamespace(getsockname=lambda: ("192.168.0.7", 8266))
+    assert address(Guard("0.0.0.0", SECRET), listening).startswith("http://192.168.0.7:8266/#")
+    shown = address(guard, listening)
+    assert shown == f"http://gpu-box:8266/#token={SECRET}"
     host = urllib.parse.urlsplit(shown).netloc
 
     async def questions(client: Client) -> None:
@@ -221,8 +221,9 @@ def test_what_cannot_be_answered_is_told(storage: Storage, monkeypatch: pytest.M
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
     ask(storage, Guard(), questions)
-    headers = {"Host": "127.0.0.1", TOKEN: "caf\udce9"}  # as aiohttp gives other bytes than UTF-8
-    request = make_mocked_request("POST", "/api/steer", headers)
+    # So aiohttp gives bytes that are no UTF-8.
+    headers = {"Host": "127.0.0.1", TOKEN: "caf\udce9"}
+    request: Any = SimpleNamespace(method="POST", path="/api/steer", headers=headers)
     assert "token" in Guard(token=SECRET, steer=True).problem(request)
 
 
@@ -234,7 +235,11 @@ def test_the_policy_names_each_script_of_the_page() -> None:
 def test_the_command_waits_for_a_first_sweep_and_ends_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "raycl", "dashboard", str(tmp_path), "--steer"]
     command += ["--port", "0"]  # any free one
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+        ExitStack() as ended,
+    ):
+        ended.callback(process.kill)  # where an assertion fails
         assert process.stdout is not None
         first = process.stdout.readline()
         found = re.search(r"(http://127\.0\.0\.1:\d+/)#token=[\w-]{32}$", first.strip())
