@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from raycl.errors import FieldError
 from raycl.plan.configuration import Configuration
-from raycl.units import Count
+from raycl.units import Count, Real
 
 _FEWEST, _MOST = 64, 4096
 _SHARE_OF_TIME = 0.1
@@ -41,7 +41,7 @@ class Validation(Configuration):
     total_rows: Count | None = Field(
         default=None, gt=0, description="rows of all corpora together, in place of `rows`"
     )
-    standard_error: float | None = Field(
+    standard_error: Real | None = Field(
         default=None,
         gt=0,
         lt=10,
