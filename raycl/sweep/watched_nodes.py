@@ -40,10 +40,8 @@ class WatchedNodes:
     damaged: list[str] = field(default_factory=list)
 
 
-def watched_nodes(
-    storage: Storage, sweep: str, states: StoredStates, now: datetime | None = None
-) -> WatchedNodes:
-    """How far the nodes of a sweep are at `now`, by default this moment.
+def watched_nodes(storage: Storage, sweep: str, states: StoredStates) -> WatchedNodes:
+    """How far the nodes of a sweep are.
 
     Requests: those of `progress` and of its records once more, a listing of the live records and a
     read of each one whose node is not finished; and where nodes are trained, a listing of the
@@ -63,13 +61,13 @@ def watched_nodes(
         asked, failed = {}, {}
     held = {name for name, request in asked.items() if request.holds}
     reasons = {name: failure.reason for name, failure in failed.items()}
-    silent = _silent(storage, stored, live, now or datetime.now(UTC))
+    silent = _silent(storage, stored, live)
     whole = [node | _of_its_state(node, states) for node in stored]
     return WatchedNodes(node_lines(whole, live, reasons, held, silent), [*damaged, *unread])
 
 
 def _silent(
-    storage: Storage, stored: list[dict[str, Any]], live: dict[str, LiveNode], now: datetime
+    storage: Storage, stored: list[dict[str, Any]], live: dict[str, LiveNode]
 ) -> dict[str, datetime]:
     """The nodes in training of whose process nothing was heard for long, and since when.
 
@@ -77,7 +75,7 @@ def _silent(
     are no leases is noted in `stored`.
     """
     beats = heartbeats(storage) if any(node["training"] for node in stored) else {}
-    found = {}
+    found, now = {}, datetime.now(UTC)
     for node in stored:
         name = node["name"]
         record = live.get(name)
