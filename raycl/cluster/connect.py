@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from raycl.cluster import scratch
-from raycl.cluster.interruption import on_signals
+from raycl.cluster.interruption import exit_as_interruption, on_signals
 from raycl.cluster.machine_limits import raise_file_limit
 from raycl.cluster.options import ClusterOptions
 from raycl.cluster.ray_internals import (
@@ -55,6 +55,7 @@ def cluster(options: ClusterOptions) -> Iterator[None]:
         else:
             stack.enter_context(_connected(options.address, dict(options.variables)))
             stack.push(release_at_end)
+        stack.enter_context(on_signals())  # once more: Ray has set a handler of SIGTERM that exits
         yield
 
 
@@ -94,7 +95,7 @@ def _started(options: ClusterOptions) -> Iterator[None]:
 
 def _start(folder: str, options: ClusterOptions) -> None:
     try:
-        with daemons_in_sessions():
+        with daemons_in_sessions(), exit_as_interruption():
             start_ray(
                 folder,
                 address="local",
@@ -145,12 +146,13 @@ def _connected(address: str, variables: Mapping[str, str]) -> Iterator[None]:
     with _environment({"RAY_ADDRESS": address}):
         import ray
 
-        ray.init(
-            address=address,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            runtime_env=worker_environment(address, variables),
-        )
+        with exit_as_interruption():
+            ray.init(
+                address=address,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                runtime_env=worker_environment(address, variables),
+            )
         try:
             yield
         finally:

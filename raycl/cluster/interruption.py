@@ -74,6 +74,15 @@ def on_signals(
             signal.signal(number, handler)
 
 
+@contextmanager
+def exit_as_interruption() -> Iterator[None]:
+    """Raise Interruption where a library's own handler of SIGTERM ends the process in the block."""
+    try:
+        yield
+    except SystemExit as error:
+        raise Interruption(signal.SIGTERM) from error
+
+
 def _is_same() -> bool:
     """Whether the signal that came is the one before once more; notes that it came."""
     now = time.monotonic()

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import ipaddress
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -31,6 +32,7 @@ _HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+_LOG = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -73,7 +75,7 @@ class Guard:
 
     def _has_token(self, request: web.Request) -> bool:
         given = request.headers.get(TOKEN, "")
-        return bool(self.token) and hmac.compare_digest(given.encode(), self.token.encode())
+        return bool(self.token) and hmac.compare_digest(_bytes(given), _bytes(self.token))
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -86,9 +88,17 @@ class Guard:
                 answer = await handler(request)
             except web.HTTPException as error:
                 answer = web.json_response({"error": error.reason}, status=error.status)
+            except Exception as error:  # the page says why, and goes on asking
+                _LOG.exception("%s cannot be answered", request.path)
+                text = f"{type(error).__name__}: {error}"
+                answer = web.json_response({"error": text}, status=500)
         for name, value in _HEADERS.items():
             answer.headers.setdefault(name, value)
         return answer
+
+
+def _bytes(header: str) -> bytes:
+    return header.encode(errors="surrogateescape")  # as aiohttp has decoded it
 
 
 def make_guard(host: str, steer: bool) -> Guard:
@@ -107,7 +117,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_name(host: str) -> bool:
+    """Whether it is the name of a machine, and no address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return bool(host) and host != "localhost"
+    return False
+
+
 def _is_any(host: str) -> bool:
+    if not host:  # which sockets take for all addresses
+        return True
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:

@@ -53,6 +53,8 @@ class Latest:
             return self._newest
         if self._reading is None:
             self._reading = asyncio.create_task(self._look())
+            # Where nobody waits any more when it fails, nobody asks why either.
+            self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
         task = self._reading
         patience = None if self._newest is None else _PATIENCE
         done, _ = await asyncio.wait({task}, timeout=patience)

@@ -31,6 +31,8 @@ class WatchedStorage:
         self._states = StoredStates(self.storage, ())
         self._sweeps: dict[str, WatchedSweep] = {}
         self._last: Snapshot | None = None
+        self._is_old = False
+        """Whether something has changed that the last snapshot does not have."""
         self._lock = threading.Lock()
 
     def snapshot(self, patient: bool = True) -> Snapshot:
@@ -45,12 +47,13 @@ class WatchedStorage:
         with self._lock:
             now = datetime.now(UTC)
             try:
-                changed = self.storage.listed.look()
-            except (InputError, OSError) as error:
+                self._is_old |= self.storage.listed.look()
+                behind = any(sweep.is_behind for sweep in self._sweeps.values())
+                if self._last is None or self._is_old or behind or self._last["live"]:
+                    self._last = self._read(now, patient)
+                    self._is_old = False
+            except (InputError, OSError) as error:  # the next look reads all of it anew
                 return self._unread(str(error), now)
-            behind = any(sweep.is_behind for sweep in self._sweeps.values())
-            if self._last is None or changed or behind or self._last["live"]:
-                self._last = self._read(now, patient)
             return {**self._last, "read_at": now.isoformat(timespec="seconds")}
 
     def details(self, names: Iterable[str]) -> NodeDetails:

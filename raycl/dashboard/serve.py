@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from raycl.dashboard.guard import Guard
+from raycl.dashboard.guard import Guard, is_name
 from raycl.dashboard.read import WatchedStorage
 from raycl.dashboard.server import MOST_LINE_BYTES, make_app
 from raycl.errors import InputError
@@ -28,11 +28,13 @@ def listen(host: str, port: int | None) -> socket.socket:
     """
     try:
         return _listen(host, PORT if port is None else port)
-    except OSError as error:
-        if port is None and error.errno == errno.EADDRINUSE:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a machine is like this
+        if port is None and getattr(error, "errno", None) == errno.EADDRINUSE:
             return _listen(host, 0)
         where = f"--host {host}" if port is None else f"--host {host} --port {port}"
-        problem = f"it is not possible to listen there ({error.strerror or error})"
+        # Without the address, which some versions of Python repeat.
+        reason = str(getattr(error, "strerror", None) or error).partition(" (while ")[0]
+        problem = f"it is not possible to listen there ({reason})"
         raise InputError(where, problem, "Give another --port, or leave out --host") from error
 
 
@@ -44,6 +46,8 @@ def _listen(host: str, port: int) -> socket.socket:
 def address(guard: Guard, listening: socket.socket) -> str:
     """The address to open; the token is in its fragment, which browsers send to nobody."""
     host, port = listening.getsockname()[:2]
+    if is_name(guard.host):  # under another one the guard refuses it
+        host = guard.host
     name = f"[{host}]" if ":" in host else host
     return f"http://{name}:{port}/" + (f"#token={guard.token}" if guard.token else "")
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from raycl.errors import FieldError
 from raycl.plan.configuration import Configuration
-from raycl.units import Count
+from raycl.units import Count, Real
 
 _FEWEST, _MOST = 64, 4096
 _SHARE_OF_TIME = 0.1
@@ -41,7 +41,7 @@ class Validation(Configuration):
     total_rows: Count | None = Field(
         default=None, gt=0, description="rows of all corpora together, in place of `rows`"
     )
-    standard_error: float | None = Field(
+    standard_error: Real | None = Field(
         default=None,
         gt=0,
         lt=10,
@@ -97,8 +97,11 @@ def rows_for(standard_error: float, sequence_length: int) -> int:
     recipes of about one length have one number.
     """
     spread = _SPREAD * math.sqrt(_TOKENS / sequence_length)
+    # Compared before it is squared: a standard error near zero gives a number beyond all floats.
+    if spread >= standard_error * math.sqrt(_MOST):
+        return _MOST
     wanted = (spread / standard_error) ** 2
-    return max(_FEWEST, min(_MOST, int(2 ** math.ceil(math.log2(max(wanted, 1.0))))))
+    return max(_FEWEST, int(2 ** math.ceil(math.log2(max(wanted, 1.0)))))
 
 
 def error_on(rows: int, sequence_length: int) -> float:

@@ -209,9 +209,10 @@ class Storage:
             self._asked("write").write(self._checked(path), memoryview(data))
 
     def upload_folder(self, local: Path, path: str) -> None:
-        """Copy every file below `local` to the folder `path`."""
+        """Copy every file below `local` to the folder `path`; to the root where that is empty."""
         for file in sorted(p for p in local.rglob("*") if p.is_file()):
-            self.upload_file(file, f"{path}/{file.relative_to(local).as_posix()}")
+            name = file.relative_to(local).as_posix()
+            self.upload_file(file, f"{path}/{name}" if path else name)
 
     def download_folder(self, path: str, local: Path) -> None:
         """Copy every file directly below the folder `path` to the local folder `local`."""

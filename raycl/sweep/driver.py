@@ -142,6 +142,8 @@ def _train(running: RunningSweep, trainable: Any, trials: TrialSettings, scratch
         searcher = NodeSearcher(frontier, lambda: progress.stopped, growing, node)
         _train_what_is_free(_tuner(trainable, searcher, callbacks, scratch / "tune"), progress)
         metrics.update()
+    if progress.stopped:  # after the last node
+        raise progress.interruption()
     growing.tell()
 
 

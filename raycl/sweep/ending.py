@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from raycl.cluster.interruption import Interruption
 from raycl.plan.tree import Node
@@ -14,6 +14,8 @@ from raycl.sweep.steering.stop_order import StopOrder
 SAVE_SECONDS = float(os.environ.get("RAYCL_STOP_SECONDS", "8"))
 """How long a sweep that was stopped waits for its nodes to save. What has not saved until then is
 ended without: it goes on from its newest state in the storage."""
+_LEAST_SECONDS = 3.0
+"""What they have where the order comes late: Tune's loop may be busy when the signal comes."""
 _NAMED = 3
 """Nodes that the last sentence names; of more it tells how many there are."""
 
@@ -25,9 +27,14 @@ class Ending:
     given by the loop that comes by next.
     """
 
-    def __init__(self, order: StopOrder | None = None, seconds: float = SAVE_SECONDS) -> None:
-        self._order, self._seconds = order, seconds
-        self._since = 0.0
+    def __init__(
+        self,
+        order: StopOrder | None = None,
+        seconds: float = SAVE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._order, self._seconds, self._clock = order, seconds, clock
+        self._since = self._ordered = 0.0
         self._is_ordered = False
         self._left: dict[str, int | None] = {}
         """Nodes that have left since, each with the steps of the state that it has written."""
@@ -40,19 +47,22 @@ class Ending:
 
     def begin(self, number: int) -> None:
         """Note that the signal with this number stops the sweep."""
-        self._number, self._since = number, time.monotonic()
+        self._number, self._since = number, self._clock()
 
     def give_order(self) -> bool:
         """Have the trials save and leave; whether this is the first call."""
         is_first, self._is_ordered = not self._is_ordered, True
         if is_first and self._order is not None:
             self._order.give()
+        if is_first:
+            self._ordered = self._clock()
         return is_first
 
     @property
     def is_late(self) -> bool:
         """Whether the time is up in which nodes may save."""
-        return time.monotonic() - self._since > self._seconds
+        now, least = self._clock(), min(self._seconds, _LEAST_SECONDS)
+        return now - self._since > self._seconds and now - self._ordered > least
 
     def promise(self, running: int) -> str:
         """What is going to happen, where so many nodes are trained now."""

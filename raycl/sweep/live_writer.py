@@ -75,8 +75,9 @@ class LiveWriter:
     def __exit__(self, *_: object) -> None:
         with self._lock:
             for notes in self._notes.values():
-                notes.log(_now(), "left", _INTERRUPTED)
-                notes.status = "left"
+                if notes.status not in _ENDED:  # else it is not written yet, or could not be
+                    notes.log(_now(), "left", _INTERRUPTED)
+                    notes.status = "left"
                 self._due[notes.node] = 0.0
         self._ended.set()
         self._woken.set()
@@ -164,11 +165,11 @@ class LiveWriter:
                 notes.go_on_from(earlier)
             notes.written_at = self._clock()
             record = notes.record(self._holder, self._sweeps)
-            if notes.status in _ENDED:
-                notes.is_ended = True
-                if self._notes.get(node) is notes:
-                    del self._notes[node]
+            notes.is_ended = notes.status in _ENDED
         write_live(self._storage, record)
+        with self._lock:
+            if notes.is_ended and self._notes.get(node) is notes:
+                del self._notes[node]
 
     def _earlier(self, node: str) -> LiveNode | None:
         """What an earlier training of the node has left; a damaged record is written anew."""

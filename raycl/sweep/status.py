@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +11,14 @@ from raycl.errors import InputError
 from raycl.storage import Storage, layout
 from raycl.storage.record import parse_record
 from raycl.sweep.description import merges_left, progress
+from raycl.sweep.heard import (
+    heartbeats,
+    is_silent,
+    last_heard,
+    own_record,
+    trains_without_lease,
+)
 from raycl.sweep.lease_records import Heartbeat, find_holder
-from raycl.sweep.leases import STALE_SECONDS
 from raycl.watch.live import LiveNode, find_live
 from raycl.watch.progress import finite
 from raycl.watch.text import VALIDATION
@@ -64,13 +70,14 @@ def sweep_status(storage: Storage, name: str, now: datetime | None = None) -> Sw
     lines, problems = progress(storage, name)
     left = [line["name"] for line in lines if not line["finished"]]
     records, damaged = _records(storage, left)
-    beats = _beats(storage) if any(line["training"] for line in lines) else {}
+    beats = heartbeats(storage) if any(line["training"] for line in lines) else {}
     at = now or datetime.now(UTC)
     nodes = []
     for line in lines:
         holder = find_holder(storage, line["name"]) if line["training"] else None
         record = records.get(line["name"])
-        nodes.append(line | _live(line, record, _Holder.of(storage, holder, beats), at))
+        made = line | {"training": line["training"] or trains_without_lease(record, at)}
+        nodes.append(made | _live(made, record, _Holder.of(storage, holder, beats), at))
     merges = tuple(merges_left(storage, name))
     return SweepStatus(name, tuple(nodes), merges, (*problems, *damaged))
 
@@ -90,18 +97,13 @@ def _records(storage: Storage, nodes: Sequence[str]) -> tuple[dict[str, LiveNode
     return found, damaged
 
 
-def _beats(storage: Storage) -> dict[str, datetime]:
-    """When each process that trains was last heard of, by the clock of the store."""
-    files = storage.everything_below(layout.lease_holders())
-    return {file.path: file.modified for file in files if file.modified is not None}
-
-
 @dataclass(frozen=True)
 class _Holder:
     """The process that trains a node."""
 
     name: str | None = None
-    beat: datetime | None = None
+    beats: Mapping[str, datetime] = field(default_factory=dict)
+    """When each process was last heard of."""
     machine: str | None = None
     process: int | None = None
 
@@ -114,19 +116,18 @@ class _Holder:
             path = layout.lease_holder(name)
             found = parse_record(storage.read_bytes(path), Heartbeat, storage.full_path(path))
         except (FileNotFoundError, InputError):
-            return cls(name, beats.get(name))
-        return cls(name, beats.get(name), found.machine.split("/")[0], found.process)
+            return cls(name, beats)
+        return cls(name, beats, found.machine.split("/")[0], found.process)
 
 
 def _live(
     line: Mapping[str, Any], record: LiveNode | None, holder: _Holder, now: datetime
 ) -> dict[str, Any]:
     """What is known of a node beyond its states. Its numbers are those that were told last."""
-    own = record if record is not None and holder.name in (None, record.holder) else None
+    own = own_record(record, holder.name)
     told = finite(own.numbers) if own is not None else {}
-    heard = max((at for at in (own and own.updated, holder.beat) if at), default=None)
-    silence = (now - heard).total_seconds() if heard is not None else 0.0
-    status = _status(line, silence)
+    heard = last_heard(record, holder.name, holder.beats)
+    status = _status(line, is_silent(heard, now))
     first, last = line["first_step"], line["first_step"] + line["steps"]
     step = last if line["finished"] else first + line["saved"]
     if own is not None and not line["finished"] and own.status in ("training", "starting"):
@@ -152,13 +153,11 @@ def _live(
     }
 
 
-def _status(line: Mapping[str, Any], silence: float) -> str:
+def _status(line: Mapping[str, Any], silent: bool) -> str:
     if line["finished"]:
         return "finished"
     if line["training"]:
-        # A process on another machine counts as living until its node is taken over, so it is
-        # told here when nothing was heard of it for longer than others would wait.
-        return "silent" if silence > STALE_SECONDS else "training"
+        return "silent" if silent else "training"
     if line["told"].startswith("failed "):
         return "failed"
     return "held" if line["told"].startswith(("paused ", "stopped ")) else "waiting"

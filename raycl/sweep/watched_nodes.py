@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,14 @@ from raycl.results.stored_states import StoredStates
 from raycl.states.references import no_tree
 from raycl.storage import Storage, layout
 from raycl.sweep.description import progress
+from raycl.sweep.heard import (
+    heartbeats,
+    is_silent,
+    last_heard,
+    own_record,
+    trains_without_lease,
+)
+from raycl.sweep.lease_records import find_holder
 from raycl.sweep.steering.record import failures, node_of, requests
 from raycl.watch.contract import NodeDetails, NodeLine
 from raycl.watch.live import LiveNode, find_live
@@ -35,7 +44,8 @@ def watched_nodes(storage: Storage, sweep: str, states: StoredStates) -> Watched
     """How far the nodes of a sweep are.
 
     Requests: those of `progress` and of its records once more, a listing of the live records and a
-    read of each one whose node is not finished.
+    read of each one whose node is not finished; and where nodes are trained, a listing of the
+    heartbeats and a read for each of these nodes.
     """
     try:
         stored, damaged = progress(storage, sweep)
@@ -51,8 +61,34 @@ def watched_nodes(storage: Storage, sweep: str, states: StoredStates) -> Watched
         asked, failed = {}, {}
     held = {name for name, request in asked.items() if request.holds}
     reasons = {name: failure.reason for name, failure in failed.items()}
+    silent = _silent(storage, stored, live)
     whole = [node | _of_its_state(node, states) for node in stored]
-    return WatchedNodes(node_lines(whole, live, reasons, held), [*damaged, *unread])
+    return WatchedNodes(node_lines(whole, live, reasons, held, silent), [*damaged, *unread])
+
+
+def _silent(
+    storage: Storage, stored: list[dict[str, Any]], live: dict[str, LiveNode]
+) -> dict[str, datetime]:
+    """The nodes in training of whose process nothing was heard for long, and since when.
+
+    A record that is not its holder's is taken out of `live`; a node that is trained where there
+    are no leases is noted in `stored`.
+    """
+    beats = heartbeats(storage) if any(node["training"] for node in stored) else {}
+    found, now = {}, datetime.now(UTC)
+    for node in stored:
+        name = node["name"]
+        record = live.get(name)
+        if not node["training"]:
+            node["training"] = trains_without_lease(record, now)
+            continue
+        holder = find_holder(storage, name)
+        heard = last_heard(record, holder, beats)
+        if own_record(record, holder) is None:
+            live.pop(name, None)
+        if heard is not None and is_silent(heard, now):
+            found[name] = heard
+    return found
 
 
 def _live(storage: Storage, nodes: Iterable[str]) -> tuple[dict[str, LiveNode], list[str]]:

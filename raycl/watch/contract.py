@@ -18,8 +18,9 @@ Curves = dict[str, Series]
 """By measure: loss, learning_rate, tokens_per_second, validation/<corpus>, and rows/<corpus>, which
 is the number of training rows that the node has read of a corpus, at its last step."""
 
-NodeStatus = Literal["finished", "training", "waiting", "failed", "held"]
-"""`held`: paused or stopped by somebody, or by early stopping."""
+NodeStatus = Literal["finished", "training", "silent", "waiting", "failed", "held"]
+"""`held`: paused or stopped by somebody, or by early stopping. `silent`: a process has it, of which
+nothing was heard for a minute."""
 Group = Literal["loss", "bits per byte", "change", "transfer", "effort", "task"]
 
 
@@ -137,6 +138,7 @@ class Summary(TypedDict):
     nodes: int
     finished: int
     training: int
+    silent: int
     waiting: int
     failed: int
     held: int

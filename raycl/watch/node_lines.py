@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from raycl.watch.contract import NodeLine, NodeStatus, Summary
@@ -15,14 +16,20 @@ def node_lines(
     live: Mapping[str, LiveNode],
     failures: Mapping[str, str],
     held: Collection[str],
+    silent: Mapping[str, datetime] | None = None,
 ) -> list[NodeLine]:
     """A line for each node.
 
     `stored` are the nodes as `raycl.sweep.description.progress` gives them; a finished one may have
     `loss`, `ended` (a time) and `workers` as well. `failures` are the reasons of those that were
-    given up, and `held` those that are not to be trained now.
+    given up, and `held` those that are not to be trained now. `silent` are those in training of
+    whose process nothing was heard since then.
     """
-    return [_line(node, live.get(node["name"]), failures, held) for node in stored]
+    heard = silent or {}
+    return [
+        _line(node, live.get(node["name"]), failures, held, heard.get(node["name"]))
+        for node in stored
+    ]
 
 
 def _line(
@@ -30,9 +37,10 @@ def _line(
     live: LiveNode | None,
     failures: Mapping[str, str],
     held: Collection[str],
+    heard: datetime | None,
 ) -> NodeLine:
     name, first = node["name"], node["first_step"]
-    status = _status(node, failures, held)
+    status = _status(node, failures, held, heard is not None)
     last = first + node["steps"]
     runs = live if live is not None and status == "training" else None
     step = last if status == "finished" else first + node["saved"]
@@ -49,7 +57,7 @@ def _line(
         recipes=list(node["recipes"]),
         status=status,
         step=step,
-        told=node["told"],
+        told=_silence(heard) if status == "silent" and heard else node["told"],
         failure=failures.get(name, "") if status == "failed" else "",
         tokens_per_second=finite(numbers.get("tokens_per_second")) if runs else None,
         seconds_left=finite(runs.seconds_left) if runs else None,
@@ -60,12 +68,12 @@ def _line(
 
 
 def _status(
-    node: Mapping[str, Any], failures: Mapping[str, str], held: Collection[str]
+    node: Mapping[str, Any], failures: Mapping[str, str], held: Collection[str], is_silent: bool
 ) -> NodeStatus:
     if node["finished"]:
         return "finished"
     if node["training"]:
-        return "training"
+        return "silent" if is_silent else "training"
     if node["name"] in held:
         return "held"
     if node["name"] in failures:
@@ -73,11 +81,18 @@ def _status(
     return "held" if node["told"].startswith("stopped") else "waiting"
 
 
+def _silence(heard: datetime) -> str:
+    return (
+        f"nothing was heard of its process since {heard.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC; "
+        "the next `raycl sweep` takes it over"
+    )
+
+
 def summary(nodes: Sequence[NodeLine]) -> Summary:
     """How far a sweep is. The time left is that of all steps at the pace of the present nodes."""
     count = {
         status: sum(node["status"] == status for node in nodes)
-        for status in ("finished", "training", "waiting", "failed", "held")
+        for status in ("finished", "training", "silent", "waiting", "failed", "held")
     }
     steps = {node["name"]: node["last_step"] - node["first_step"] for node in nodes}
     done = sum(node["step"] - node["first_step"] for node in nodes)
@@ -88,6 +103,7 @@ def summary(nodes: Sequence[NodeLine]) -> Summary:
         nodes=len(nodes),
         finished=count["finished"],
         training=count["training"],
+        silent=count["silent"],
         waiting=count["waiting"],
         failed=count["failed"],
         held=count["held"],

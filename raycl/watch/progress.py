@@ -178,7 +178,8 @@ class TreeProgress:
         speeds = (n.numbers.get("tokens_per_second", 0) for n in list(self._training.values()))
         return WholeProgress(
             nodes=len(self.nodes),
-            by_status={status: count for status, count in self._by_status.items() if count},
+            # Copied first, since another thread may ask while a node gets the first of a status.
+            by_status={status: count for status, count in dict(self._by_status).items() if count},
             steps_done=self._done,
             steps_total=self._total,
             steps_shared=self._shared,

@@ -10,7 +10,12 @@ import pytest
 
 from raycl.cli import main as cli
 from raycl.cluster import interruption, release
-from raycl.cluster.interruption import Interruption, interruption_in, on_signals
+from raycl.cluster.interruption import (
+    Interruption,
+    exit_as_interruption,
+    interruption_in,
+    on_signals,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +38,12 @@ def test_a_signal_that_comes_twice_at_once_is_one(monkeypatch: pytest.MonkeyPatc
             press(signal.SIGINT)
     assert (second.value.number, second.value.code) == (signal.SIGINT, 130)
     assert heard == [signal.SIGTERM]
+
+
+def test_a_handler_that_exits_is_an_interruption_too() -> None:
+    with pytest.raises(Interruption) as raised, exit_as_interruption():
+        raise SystemExit(15)
+    assert raised.value.code == 143
 
 
 def test_the_innermost_block_hears_and_gives_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from raycl.errors import InputError
 from raycl.states.mark import remove_state
 from raycl.storage import Storage, layout
 from raycl.sweep.leases import Leases
+from raycl.sweep.status import sweep_status
 from raycl.sweep.steering.record import write_failure, write_request
 from raycl.watch.contract import NodeLine
 from raycl.watch.live import Curve, LiveNode, LogLine, write_live
@@ -43,13 +45,13 @@ def nodes(watched: WatchedStorage) -> list[NodeLine]:
     return sweep["nodes"]
 
 
-def live_record(node: NodeLine, step: int) -> LiveNode:
-    now = datetime.now(UTC)
+def live_record(node: NodeLine, step: int, holder: str, now: datetime | None = None) -> LiveNode:
+    now = now or datetime.now(UTC)
     return LiveNode(
         node=node["name"],
         title="new 6–12",
         sweeps=(NAME,),
-        holder="a",
+        holder=holder,
         status="training",
         started=now,
         updated=now,
@@ -106,7 +108,7 @@ def test_it_sees_a_node_train_and_fail_and_wait(storage: Storage) -> None:
     with Leases(storage) as leases:
         assert leases.take(last["name"])
         for step in (8, 10):
-            write_live(storage, live_record(last, step))
+            write_live(storage, live_record(last, step, leases.holder))
             found = watched.snapshot()
             node = found["sweeps"][0]["nodes"][-1]
             assert (found["live"], node["status"], node["step"]) == (True, "training", step)
@@ -122,6 +124,57 @@ def test_it_sees_a_node_train_and_fail_and_wait(storage: Storage) -> None:
     node = nodes(watched)[-1]
     assert (node["status"], node["failure"]) == ("held", "")
     assert "at night" in node["told"]
+
+
+def test_a_machine_that_is_gone_trains_nothing(storage: Storage) -> None:
+    last = nodes(WatchedStorage(storage.url))[-1]
+    remove_state(storage, last["name"])
+    watched, earlier = WatchedStorage(storage.url), datetime.now(UTC) - timedelta(minutes=5)
+    with Leases(storage, beat_seconds=1000) as leases:
+        assert leases.take(last["name"])
+        write_live(storage, live_record(last, 9, "another", datetime.now(UTC)))
+        node = nodes(watched)[-1]  # a record of the process that had it before says nothing
+        assert (node["status"], node["step"]) == ("training", 6)
+        write_live(storage, live_record(last, 8, leases.holder, earlier))
+        assert nodes(watched)[-1]["step"] == 8
+        beat = Path(storage.full_path(layout.lease_holder(leases.holder)))
+        os.utime(beat, (earlier.timestamp(), earlier.timestamp()))
+        found = watched.snapshot()
+        (sweep,) = found["sweeps"]
+        assert (found["live"], sweep["summary"]["silent"], sweep["summary"]["training"]) == (
+            False,
+            1,
+            0,
+        )
+        node = sweep["nodes"][-1]
+        assert (node["status"], node["step"], node["seconds_left"]) == ("silent", 6, None)
+        assert f"since {earlier:%Y-%m-%d %H:%M:%S} UTC" in node["told"]
+        leases.beat()
+        assert nodes(watched)[-1]["status"] == "training"
+
+
+def test_a_storage_without_leases_shows_what_is_trained_by_its_records(storage: Storage) -> None:
+    last = nodes(WatchedStorage(storage.url))[-1]
+    remove_state(storage, last["name"])
+    watched = WatchedStorage(storage.url)
+    write_live(storage, live_record(last, 8, ""))
+    assert (nodes(watched)[-1]["status"], nodes(watched)[-1]["step"]) == ("training", 8)
+    assert sweep_status(storage, NAME).nodes[-1]["status"] == "training"
+    write_live(storage, live_record(last, 8, "", datetime.now(UTC) - timedelta(minutes=5)))
+    assert nodes(watched)[-1]["status"] == "waiting"
+
+
+def test_a_look_that_fails_is_made_again(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = WatchedStorage(storage.url)
+    with monkeypatch.context() as patch:
+
+        def fails(_: Storage) -> None:
+            raise OSError("the store is gone")
+
+        patch.setattr("raycl.dashboard.read.list_states", fails)
+        found = watched.snapshot()
+        assert (found["damaged"], found["sweeps"]) == (["the store is gone"], [])
+    assert len(nodes(watched)) == 3
 
 
 def test_a_damaged_sweep_and_a_bare_recipe_hide_no_other(storage: Storage) -> None:

@@ -9,9 +9,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import urllib.request
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +23,9 @@ from aiohttp import UnixConnector, web
 
 from raycl.dashboard.guard import TOKEN, Guard, is_loopback, make_guard, page_policy
 from raycl.dashboard.read import WatchedStorage
+from raycl.dashboard.serve import address, listen
 from raycl.dashboard.server import MOST_LINE_BYTES, make_app
+from raycl.errors import InputError
 from raycl.states.mark import remove_state
 from raycl.storage import Storage
 from raycl.sweep.steering.record import find_request
@@ -156,7 +161,9 @@ def test_nodes_are_steered_by_who_has_the_token(storage: Storage) -> None:
         (said,) = (await answer.json())["answers"]
         assert (said["node"], said["new"]) == (last, True)
         assert "waits for it" in said["text"]
-        sweeps = (await (await client.get("/api/snapshot")).json())["sweeps"]
+        found = await (await client.get("/api/snapshot")).json()
+        assert found["steer"]
+        sweeps = found["sweeps"]
         assert sweeps[0]["nodes"][-1]["status"] == "held"
 
     ask(storage, Guard(token=SECRET, steer=True), questions)
@@ -169,7 +176,9 @@ def test_other_machines_need_the_token_to_read(storage: Storage) -> None:
     async def questions(client: Client) -> None:
         assert (await client.get("/")).status == 200  # it holds no data
         assert (await client.get("/api/snapshot")).status == 403
-        assert (await client.get("/api/snapshot", headers={TOKEN: SECRET})).status == 200
+        answer = await client.get("/api/snapshot", headers={TOKEN: SECRET})
+        assert answer.status == 200
+        assert (await answer.json())["steer"] is False  # so the page shows no buttons for it
         names = {"names": "000000006-" + "0" * 32}
         assert (await client.get("/api/nodes", params=names)).status == 403
 
@@ -180,6 +189,44 @@ def test_other_machines_need_the_token_to_read(storage: Storage) -> None:
     assert make_guard("127.0.0.1", steer=False).token == ""
 
 
+def test_the_address_that_is_printed_is_one_that_the_guard_takes(storage: Storage) -> None:
+    guard = Guard("gpu-box", SECRET)
+    listening: Any = SimpleNamespace(getsockname=lambda: ("192.168.0.7", 8266))
+    assert address(Guard("0.0.0.0", SECRET), listening).startswith("http://192.168.0.7:8266/#")
+    shown = address(guard, listening)
+    assert shown == f"http://gpu-box:8266/#token={SECRET}"
+    host = urllib.parse.urlsplit(shown).netloc
+
+    async def questions(client: Client) -> None:
+        headers = {"Host": host, TOKEN: SECRET}
+        assert (await client.get("/api/snapshot", headers=headers)).status == 200
+
+    ask(storage, guard, questions)
+    with pytest.raises(InputError, match="not possible to listen"):
+        listen("no..name", None)
+
+
+def test_what_cannot_be_answered_is_told(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("no such number")
+
+    monkeypatch.setattr(WatchedStorage, "snapshot", fails)
+
+    async def questions(client: Client) -> None:
+        answer = await client.get("/api/snapshot")
+        assert (answer.status, await answer.json()) == (
+            500,
+            {"error": "ValueError: no such number"},
+        )
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+    ask(storage, Guard(), questions)
+    # So aiohttp gives bytes that are no UTF-8.
+    headers = {"Host": "127.0.0.1", TOKEN: "caf\udce9"}
+    request: Any = SimpleNamespace(method="POST", path="/api/steer", headers=headers)
+    assert "token" in Guard(token=SECRET, steer=True).problem(request)
+
+
 def test_the_policy_names_each_script_of_the_page() -> None:
     policy = page_policy(b"<script>a()</script><script type='x'>b()</script><p onclick='c()'>")
     assert len(re.findall(r"'sha256-[^']+'", policy)) == 2
@@ -188,7 +235,11 @@ def test_the_policy_names_each_script_of_the_page() -> None:
 def test_the_command_waits_for_a_first_sweep_and_ends_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "raycl", "dashboard", str(tmp_path), "--steer"]
     command += ["--port", "0"]  # any free one
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
+        ExitStack() as ended,
+    ):
+        ended.callback(process.kill)  # where an assertion fails
         assert process.stdout is not None
         first = process.stdout.readline()
         found = re.search(r"(http://127\.0\.0\.1:\d+/)#token=[\w-]{32}$", first.strip())

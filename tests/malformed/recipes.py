@@ -59,6 +59,7 @@ def malformed_recipes() -> Iterator[Malformed]:
     yield from _sweeps()
     yield from _models()
     yield from _new_fields()
+    yield from _seeds_and_telling()
 
 
 def _whole_numbers() -> Iterator[Malformed]:
@@ -182,7 +183,7 @@ def _settings() -> Iterator[Malformed]:
         "attention": ("fast", "flash", None),
         "compile": ("maybe", 2),
         "micro_batch": (0, -1, 1.5),
-        "save_every": (0, -1),
+        "save_every": (0, -1, "0s", "-1 minutes", "10m"),
         "keep_last": (0, -1),
         "max_skipped": (0,),
         "step_timeout": (0, "0 minutes", "soon", -1),
@@ -283,3 +284,13 @@ def _new_fields() -> Iterator[Malformed]:
         yield _case(("model", "knows"), value, "knows", "pretrained")
     for value in ("old", 7, None, [7], ["old", "old"], {"old": 0}, {"old": -1}, {"old": "5%"}):
         yield _case(("model", "knows"), value, "knows")
+
+
+def _seeds_and_telling() -> Iterator[Malformed]:
+    yield from _cases(("seeds",), (0, {}, 101, True, {"count": 2, "vary": []}), "seeds")
+    yield from _cases(("trackers",), (["mine"], ["aim", "aim"], None, 3), "trackers")
+    yield from _cases(("notify",), ({}, "HOOK", {"url_variable": "A", "on": []}), "notify")
+    yield _case(("notify",), "https://hooks.example/x", "notify", "is a secret")
+    for error in (0, -1, True, "5%", 10):
+        yield _case(("validation",), {"standard_error": error}, "standard_error")
+    yield from _cases(("corpora", "old", "held_out_seed"), (-1, 1.5, 2**63), "held_out_seed")

@@ -16,7 +16,7 @@ def test_a_smaller_error_takes_more_rows_by_its_square() -> None:
     assert [rows_for(error, 128) for error in (0.01, 0.005, 0.02)] == [256, 1024, 64]
     assert rows_for(0.0025, 512) == rows_for(0.0025, 128) / 4
     assert rows_for(10, 128) == 64
-    assert rows_for(1e-6, 128) == 4096
+    assert [rows_for(error, 128) for error in (1e-6, 1e-300, 5e-324)] == [4096] * 3
     numbers = {rows_for(0.01, length) for length in range(1500, 1800)}
     assert len(numbers) == 1
 

@@ -112,6 +112,17 @@ def test_what_has_not_saved_in_time_is_ended_and_named(storage: Storage, killed:
     assert str(raised).startswith("Ended after -1 s, without word that it has saved; it goes on")
 
 
+def test_nodes_have_time_to_save_where_the_order_comes_late() -> None:
+    now = [0.0]
+    ending = Ending(seconds=8, clock=lambda: now[0])
+    ending.begin(signal.SIGINT)
+    now[0] = 30.0  # so long Tune's loop was busy
+    ending.give_order()
+    assert not ending.is_late
+    now[0] += 3.5
+    assert ending.is_late
+
+
 def test_a_trial_hears_that_its_sweep_ends_and_nobody_takes_it_back(storage: Storage) -> None:
     order: Any = Order()
     told: list[bool] = []

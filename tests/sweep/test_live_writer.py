@@ -103,15 +103,33 @@ def test_a_node_that_another_sweep_has_taken_over_is_left_to_it(tmp_path: Path) 
     assert find_live(storage, "a") is None
 
 
+def fails(*_: object) -> None:
+    raise OSError("disk full")
+
+
+def test_a_node_that_finished_last_is_not_told_to_be_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage(tmp_path)
+    writer = LiveWriter(storage, "holder", ("s",), NODES)  # its thread has written nothing yet
+    for kind in ("started", "finished"):
+        writer.event(SweepEvent(kind, "a", "a"))  # type: ignore[arg-type]
+    writer.__exit__()
+    with monkeypatch.context() as patch:
+        patch.setattr(live_writer, "write_live", fails)
+        writer.write_due(everything=True)
+    writer.__exit__()
+    writer.write_due(everything=True)  # what could not be written is written at the end
+    found = find_live(storage, "a")
+    assert found is not None
+    assert (found.status, found.log[-1].kind) == ("finished", "finished")
+
+
 def test_a_store_that_fails_ends_no_sweep_and_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched = Watched(Storage(tmp_path))
     watched.tell("started")
-
-    def fails(*_: object) -> None:
-        raise OSError("disk full")
-
     with monkeypatch.context() as patch:
         patch.setattr(live_writer, "write_live", fails)
         watched.report(1, seconds=9)

@@ -27,6 +27,7 @@ def test_a_snapshot_is_strict_json_with_every_field_of_the_contract() -> None:
         "nodes": 5,
         "finished": 3,
         "training": 1,
+        "silent": 0,
         "waiting": 0,
         "failed": 1,
         "held": 0,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from raycl.errors import InputError
 from raycl.plan.configuration import Configuration
 
 Occasion = Literal["end", "failure", "best"]
@@ -27,3 +29,17 @@ class Notify(Configuration):
         description="`end`: the sweep has ended, well or not; `failure`: a node has failed for "
         "good; `best`: a recipe is better than all finished ones by the sweep's objective",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_url(cls, data: Any) -> Any:
+        given = data.values() if isinstance(data, Mapping) else [data]
+        if any(isinstance(value, str) and "/" in value for value in given):
+            # Not a FieldError, whose message would repeat the URL.
+            raise InputError(
+                "notify",
+                "a URL stands there, which is a secret that results and jobs would repeat",
+                "Set it as a variable of the environment, and give the variable's name: "
+                "{url_variable: SLACK_WEBHOOK}",
+            )
+        return data

@@ -12,17 +12,24 @@ from raycl.plan.configuration import Configuration
 from raycl.recipe.schema.common import Text
 from raycl.storage.urls import refuse_secret
 
+_ELSEWHERE = {
+    "mlflow.uri": "Leave `uri` out and set MLFLOW_TRACKING_URI in the environment, or give the URI "
+    "alone, and MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD there",
+    "aim.repo": "Give the URL without them: a repository that asks for them is not supported",
+}
 
-def _without_secret(uri: str) -> str:
-    try:
-        refuse_secret(uri, "trackers")
-    except InputError as error:
-        remedy = "Leave `uri` out and set MLFLOW_TRACKING_URI in the environment, or give the URI "
-        remedy += "alone, and MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD there"
-        problem = "the URI holds credentials, which a recipe must not"
-        # Not a FieldError, whose message would repeat the value.
-        raise InputError("trackers.mlflow.uri", problem, remedy) from error
-    return uri
+
+def _without_secret(field: str) -> AfterValidator:
+    def checked(url: str) -> str:
+        try:
+            refuse_secret(url, "trackers")
+        except InputError as error:
+            problem = "the URL holds credentials, which a recipe must not"
+            # Not a FieldError, whose message would repeat the value.
+            raise InputError(f"trackers.{field}", problem, _ELSEWHERE[field]) from error
+        return url
+
+    return AfterValidator(checked)
 
 
 class TensorBoard(Configuration):
@@ -32,7 +39,7 @@ class TensorBoard(Configuration):
 class MLflow(Configuration):
     """Runs of MLflow."""
 
-    uri: Annotated[Text, AfterValidator(_without_secret)] | None = Field(
+    uri: Annotated[Text, _without_secret("mlflow.uri")] | None = Field(
         default=None,
         description="of the tracking server, or of a store such as sqlite:///runs.db. Default: "
         "MLFLOW_TRACKING_URI of the environment, or else trackers/mlflow.db in a local storage",
@@ -58,7 +65,7 @@ class WeightsAndBiases(Configuration):
 class Aim(Configuration):
     """Runs of Aim."""
 
-    repo: Text | None = Field(
+    repo: Annotated[Text, _without_secret("aim.repo")] | None = Field(
         default=None,
         description="folder or aim:// URL of the repository; by default trackers/aim in a local "
         "storage",

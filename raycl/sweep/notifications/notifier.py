@@ -155,10 +155,12 @@ def notifying(
         return
     webhook = Webhook(webhook_url(wanted.url_variable), report)
     notifier = Notifier(definition, storage, webhook)
+    is_interrupted = False
     try:
         yield notifier
     except BaseException as error:
+        is_interrupted = isinstance(error, KeyboardInterrupt)
         notifier.broke(error)
         raise
     finally:
-        webhook.close()
+        webhook.close(is_interrupted)

@@ -19,6 +19,8 @@ WAITS = (1.0, 5.0)
 """Seconds before each further try of a message."""
 CLOSE_SECONDS = 25.0
 """How long the end of a sweep waits for messages that are not through."""
+INTERRUPTED_SECONDS = 3.0
+"""The same after Ctrl-C, which has to be quick."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -76,11 +78,15 @@ class Webhook:
         """Make a message in the thread and send it; None: there is none."""
         self._work.put(message)
 
-    def close(self) -> None:
-        """Wait a while for what is to be sent, and tell what went wrong."""
+    def close(self, is_interrupted: bool = False) -> None:
+        """Wait a while for what is to be sent, and tell what went wrong.
+
+        Where the sweep was interrupted it does not wait for long.
+        """
         self._closing.set()
         self._work.put(None)
-        self._thread.join(self._close_seconds)
+        most = INTERRUPTED_SECONDS if is_interrupted else self._close_seconds
+        self._thread.join(min(most, self._close_seconds))
         late = "the webhook has not taken all messages in time" if self._thread.is_alive() else ""
         if problem := self._problem or late:
             self._report(f"notify: {problem}")

@@ -12,7 +12,12 @@ from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.tracking.following import Following
 from raycl.sweep.tracking.registry import open_tracker
 from raycl.sweep.tracking.runs import runs_of
-from raycl.sweep.tracking.sender import Sender
+from raycl.sweep.tracking.sender import (
+    CLOSE_SECONDS,
+    INTERRUPTED_SECONDS,
+    Sender,
+    close_all,
+)
 from raycl.sweep.tracking.tracker import Place, Run
 
 
@@ -45,11 +50,15 @@ def followed(
             return of_sweep.get(run.sweep, ())
 
         following = Following(runs_of(plan, growth), follow, report)
+        seconds = CLOSE_SECONDS
         try:
             yield following
+        except KeyboardInterrupt:
+            seconds = INTERRUPTED_SECONDS
+            raise
         finally:
             following.close()
+            close_all(senders.values(), seconds)
             for sender in senders.values():
-                sender.close()
                 for sentence in sender.news():
                     report(sentence)

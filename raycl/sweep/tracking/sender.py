@@ -7,7 +7,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,8 @@ WAITS = (1.0, 5.0, 15.0)
 """Seconds before each further try of a call that has failed."""
 CLOSE_SECONDS = 20.0
 """How long the end of a sweep waits for a tracker that has not received everything."""
+INTERRUPTED_SECONDS = 3.0
+"""The same after Ctrl-C, which has to be quick."""
 _TICK_SECONDS = 1.0
 _LONGEST_REASON = 200
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|WEBHOOK", re.IGNORECASE)
@@ -80,12 +82,20 @@ class Sender:
             found.append(self._news.get())
         return found
 
-    def close(self) -> None:
-        """Let the tracker have what waits, for at most `close_seconds`."""
+    def finish(self) -> None:
+        """Nothing more is told; what waits is sent without pauses. Returns at once."""
         self._closing.set()
         with suppress(queue.Full):
-            self._calls.put(None, timeout=self.close_seconds)
-        self._thread.join(self.close_seconds)
+            self._calls.put_nowait(None)
+
+    def close(self, seconds: float | None = None) -> None:
+        """Let the tracker have what waits, for at most `seconds`; default: `close_seconds`."""
+        end = time.monotonic() + (self.close_seconds if seconds is None else seconds)
+        self.finish()
+        while self._thread.is_alive() and (left := end - time.monotonic()) > 0:
+            with suppress(queue.Full):  # where `finish` had no room
+                self._calls.put(None, timeout=left)
+            self._thread.join(max(0.0, end - time.monotonic()))
         if self._thread.is_alive():
             self._tell(f"{self._calls.qsize()} calls were not sent when the sweep ended")
         elif self._left_out:
@@ -135,6 +145,15 @@ class Sender:
 
     def _tell(self, problem: str) -> None:
         self._news.put(f"tracker {self.name}: {problem}")
+
+
+def close_all(senders: Collection[Sender], seconds: float) -> None:
+    """Let all of them have what waits, for so many seconds together."""
+    end = time.monotonic() + seconds
+    for sender in senders:
+        sender.finish()
+    for sender in senders:
+        sender.close(max(0.05, end - time.monotonic()))
 
 
 def reason(error: BaseException, environment: Mapping[str, str] | Any = os.environ) -> str:

@@ -126,6 +126,20 @@ def test_a_variable_that_is_missing_ends_the_command_at_once(
         sweep(made, Storage(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://hooks.example/SECRET",
+        {"url_variable": "hooks.example/SECRET"},
+        {"url": "https://hooks.example/SECRET"},
+    ],
+)
+def test_a_url_in_a_recipe_is_refused_and_not_repeated(value: Any) -> None:
+    with pytest.raises(InputError, match=r"is a secret.*url_variable: SLACK_WEBHOOK") as raised:
+        defined(notify=value)
+    assert "SECRET" not in str(raised.value)
+
+
 def better(label: str, german: float) -> Any:
     curves = history([9.0, 4.0, 4.0, 4.0, 4.0], [9.0, 7.0, 7.0, 7.0, german])
     return replayed(label, history=curves)

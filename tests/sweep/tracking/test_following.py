@@ -10,9 +10,10 @@ import pytest
 from raycl.sweep.tracking import sender as sender_module
 from raycl.sweep.tracking.following import Following
 from raycl.sweep.tracking.runs import run_name
-from raycl.sweep.tracking.sender import Sender, reason
+from raycl.sweep.tracking.sender import Sender, close_all, reason
 from raycl.sweep.trial import INPUT_ERROR, LEFT
 from tests.helpers.tracked import RUN, Heard, nodes, runs, trial
+from tests.helpers.waiting import wait_until
 
 SHARED, FIRST, SECOND = (node.name for node in nodes())
 
@@ -105,6 +106,17 @@ def test_a_tracker_that_hangs_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) 
         sender.log(RUN, step, {"loss": 1.0})
     sender.close()
     assert "were not sent" in sender.news()[0]
+    gate.set()
+
+
+def test_one_that_hangs_takes_no_time_of_the_others() -> None:
+    gate, heard = threading.Event(), Heard()
+    senders = [Sender("hangs", Heard(gate=gate)), Sender("mine", heard)]
+    for sender in senders:
+        sender.log(RUN, 1, {"loss": 1.0})
+    close_all(senders, 0.05)  # CLOSE_SECONDS of each would be told by the test's duration
+    wait_until(lambda: len(heard.told) >= 2, "the other one has sent")
+    assert "were not sent" in senders[0].news()[0]
     gate.set()
 
 

@@ -42,6 +42,7 @@ def test_the_recipe_s_one_line() -> None:
         ([3], "3 is no tracker"),
         ({"wandb": {"api_key": "x"}}, "api_key"),
         ({"mlflow": {"uri": "http://me:secret@host"}}, "holds credentials.*MLFLOW_TRACKING"),
+        ({"aim": {"repo": "aim://me:secret@host"}}, r"trackers\.aim\.repo: .*holds credentials"),
     ],
 )
 def test_what_is_no_tracker(value: Any, message: str) -> None:

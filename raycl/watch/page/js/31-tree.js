@@ -1,7 +1,7 @@
 // The tree of nodes: a figure in which steps are the width and the runs that share a node its height,
 // and the same as a list for the keyboard and for screen readers.
 
-const STATUSES = [["finished", "✓"], ["training", "▶"], ["waiting", "○"], ["failed", "✕"], ["held", "‖"]];
+const STATUSES = [["finished", "✓"], ["training", "▶"], ["silent", "?"], ["waiting", "○"], ["failed", "✕"], ["held", "‖"]];
 const statusClass = (status) => (STATUSES.some(([name]) => name === status) ? status : status === "unfinished" ? "waiting" : "held");
 const statusSign = (status) => (STATUSES.find(([name]) => name === statusClass(status)) || ["", "○"])[1];
 const folded = new Set();
@@ -70,7 +70,7 @@ function treeFigure(sweep, key, tallest = 620) {
     const list = entries.filter((entry) => statusClass(entry.node.status) === status);
     return bar(list, first, (e) => e.node.last_step, tone(status + "-fill"), { hovertext: list.map(({ node }) => hoverText(node)), hoverinfo: "text" });
   });
-  for (const status of ["training", "failed", "held"]) {
+  for (const status of ["training", "silent", "failed", "held"]) {
     const list = entries.filter(({ node }) => statusClass(node.status) === status && node.step > node.first_step);
     traces.push(bar(list, first, (e) => e.node.step, tone(status + "-done"), { hoverinfo: "skip" }));
   }

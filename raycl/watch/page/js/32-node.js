@@ -68,6 +68,7 @@ function nodeCommands(node) {
   const offers = {
     finished: [["Export the model", `raycl export ${node.name} my-model ${where}`], ["Go on from here with other settings", `raycl branch ${node.name} --set FIELD=VALUE ${where}`]],
     training: [["Save and wait", `raycl pause ${node.name} ${where}`], ["Save and leave", `raycl stop ${node.name} ${where}`]],
+    silent: [["Take it over", "raycl sweep RECIPE " + where]],
     waiting: [["Let it wait", `raycl pause ${node.name} ${where}`], ["Leave it out", `raycl stop ${node.name} ${where}`]],
     failed: [["Try again", `raycl retry ${node.name} ${where}`]],
     held: [["Let it go on", `raycl resume ${node.name} ${where}`]],

@@ -25,7 +25,7 @@ function tiles(sweep) {
   return el("section", { class: "tiles", "aria-label": "How far it is" },
     tile("steps", `${number(100 * share, share > 0 && share < 0.1 ? 1 : 0)} %`, [bar(share, `${count(s.steps_done)} of ${count(s.steps_total)} steps`),
       el("small", { class: "quiet" }, `${short(s.steps_done)} of ${short(s.steps_total)}${s.steps_shared ? `; ${short(s.steps_shared)} saved by sharing` : ""}`)]),
-    nodes("finished", s.finished), nodes("training", s.training), nodes("waiting", s.waiting), s.failed > 0 && nodes("failed", s.failed), s.held > 0 && nodes("held", s.held),
+    nodes("finished", s.finished), nodes("training", s.training), s.silent > 0 && nodes("silent", s.silent), nodes("waiting", s.waiting), s.failed > 0 && nodes("failed", s.failed), s.held > 0 && nodes("held", s.held),
     finite(s.tokens_per_second) && s.training > 0 && tile("tokens/s", short(s.tokens_per_second)), finite(s.seconds_left) && s.training > 0 && tile("time left", lasts(s.seconds_left)));
 }
 
@@ -36,7 +36,7 @@ function sweepsCard(now) {
     return el("li", { "aria-current": sweep === now ? "true" : null },
       el("a", { href: "#" + fragment({ view: "overview", sweep: sweep.name, runs: "" }), key: "sweep:" + sweep.name }, sweep.name),
       bar(s.steps_total ? s.steps_done / s.steps_total : 0, `${count(s.steps_done)} of ${count(s.steps_total)} steps`),
-      el("span", { class: "quiet" }, [`${count(s.finished)} of ${plural(s.nodes, "node")}`, s.training && `${count(s.training)} training`, s.failed && `${count(s.failed)} failed`].filter(Boolean).join(", ")),
+      el("span", { class: "quiet" }, [`${count(s.finished)} of ${plural(s.nodes, "node")}`, s.training && `${count(s.training)} training`, s.silent && `${count(s.silent)} silent`, s.failed && `${count(s.failed)} failed`].filter(Boolean).join(", ")),
       el("p", { class: "quiet" }, sweep.headline));
   })));
 }
