@@ -8,21 +8,30 @@ from raycl.advice.choice import Choice
 from raycl.advice.rules.edges import edges
 from raycl.advice.setting import REPLAY
 from raycl.advice.words import feature_text, interval_text, listed
-from raycl.results.outcome import RecipeOutcome
+from raycl.results.outcome import STOPPED, RecipeOutcome
 
 
 def headline(choice: Choice | None, outcomes: Sequence[RecipeOutcome]) -> str:
     """Which setting to use, why, how sure that is, and what is missing."""
-    done = sum(outcome.status == "finished" for outcome in outcomes)
-    missing = f"{done} of {len(outcomes)} recipes have finished." if done < len(outcomes) else ""
+    missing = _missing([outcome.status for outcome in outcomes])
     if choice is None:
         return missing or "The recipes have no number in common by which they could be compared."
     sentence = f"Use {choice.chosen.name} ({_value(choice)}): {_reason(choice)}."
-    return " ".join(filter(None, (sentence, _edge(choice), missing)))
+    broken = "" if choice.chosen.allowed else "No finished recipe keeps all bounds."
+    return " ".join(filter(None, (broken, sentence, _edge(choice), missing)))
+
+
+def _missing(statuses: Sequence[str]) -> str:
+    """How many recipes are still to come; empty where the search stopped all others early."""
+    done, stopped = statuses.count("finished"), statuses.count(STOPPED)
+    if done + stopped == len(statuses):
+        return ""
+    early = f", and {stopped} were stopped early" if stopped else ""
+    return f"{done} of {len(statuses)} recipes have finished{early}."
 
 
 def _value(choice: Choice) -> str:
-    seeds = f", {choice.seeds} seeds" if choice.seeds > 1 else ", one seed"
+    seeds = f" at 95 %, {choice.seeds} seeds" if choice.seeds > 1 else ", one seed"
     return f"{choice.goal.name} {interval_text(choice.chosen.interval)}{seeds}"
 
 
