@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from raycl.advice.choice import Choice
 from raycl.advice.rules.edges import edges
-from raycl.advice.setting import REPLAY
+from raycl.advice.setting import MAX_LR, REPLAY
 from raycl.advice.words import feature_text, interval_text, listed
 from raycl.results.outcome import STOPPED, RecipeOutcome
 
@@ -54,12 +54,11 @@ def _edge(choice: Choice) -> str:
         return ""
     said = []
     for edge in clear[:2]:
-        name = "replay" if edge.feature == REPLAY else edge.field
+        name = {REPLAY: "replay", MAX_LR: "maximum learning rate"}.get(edge.feature, edge.field)
         side = "highest" if edge.beyond > edge.at else "lowest"
         beyond = feature_text(edge.feature, edge.beyond)
         said.append(
-            f"{name} is best at {feature_text(edge.feature, edge.at)}, the {side} "
-            f"tried: try {beyond}"
+            f"The best {name} is {feature_text(edge.feature, edge.at)}, the {side} tried: "
+            f"try {beyond}."
         )
-    text = "; ".join(said)
-    return f"{text[0].upper()}{text[1:]}."
+    return " ".join(said)

@@ -92,6 +92,8 @@ def extended_grid(edge: Edge, grids: Sequence[Any]) -> dict[str, list[Any]]:
     if edge.feature not in (REPLAY, MAX_LR):
         is_whole = isinstance(edge.setting.example.fields.get(edge.field), int)
         value = round(edge.beyond) if is_whole else edge.beyond
+    elif edge.feature == MAX_LR:
+        value = yaml.safe_load(value)  # as if it stood in the recipe: 2.7e-2 is a number there
     return {**fields, edge.field: [value]}
 
 

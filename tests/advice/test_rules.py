@@ -59,8 +59,8 @@ def test_the_shift_is_told_in_bits_per_byte() -> None:
 
 def test_a_best_value_at_the_edge_is_told_with_the_next_one() -> None:
     advice = advised(rates(5.4, 5.2, 5.0))
-    assert "german.schedule.max_lr is best at 9e-3, the highest tried: try 2.7e-2" in (
-        advice.headline.lower()
+    assert advice.headline.endswith(
+        "The best maximum learning rate is 9e-3, the highest tried: try 2.7e-2."
     )
     assert "A better one may lie beyond: try 2.7e-2." in said(advice, "warning")
     assert "edge" not in said(advised(rates(5.2, 5.0, 5.3)), "warning")
@@ -76,7 +76,7 @@ def test_the_next_command_is_a_sweep_that_the_recipe_takes(tmp_path: Path) -> No
     file.write_text(yaml.safe_dump(DATA))
     labels = [v.label for v in define(file, [words[words.index("--set") + 1]]).variants]
     assert labels[:4] == ["replay 0%", "replay 5%", "replay 25%", "replay 50%"]
-    assert labels[4].startswith("max_lr 2.7e-2")
+    assert labels[4].startswith("max_lr 0.027")
 
 
 def test_a_further_value_is_of_the_swept_field_and_written_as_the_others() -> None:
