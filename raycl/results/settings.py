@@ -130,7 +130,8 @@ def clear_best(values: Mapping[str, Mapping[int, float]], better: int) -> str | 
     one, other = values[order[0]], values[order[1]]
     common = sorted(one.keys() & other.keys())
     decision = decide([one[seed] for seed in common], [other[seed] for seed in common])
-    return order[0] if decision.is_clear else None
+    is_better = better * decision.difference.mean > 0  # in the seeds that both have
+    return order[0] if decision.is_clear and is_better else None
 
 
 def status_of(statuses: Sequence[str]) -> str:

@@ -118,6 +118,8 @@ def test_few_and_unequal_rows_and_a_missing_union_are_told() -> None:
     told = said(advised([*few, *shares()[2:]]), "warning")
     assert "on so few validation rows: 12 of english." in told
     assert "different numbers of rows (english: 12, 64)." in told
+    own = [replace(o, seed=n, validation_rows={"german": 64 - n}) for n, o in enumerate(few)]
+    assert "different numbers" not in said(advised(own), "warning")
     assert "`baselines: [union]` in the recipe trains that." in told
     assert "No union" not in said(advised([*shares(), union()]), "warning")
     assert "That is 0.30 above the union baseline." in (

@@ -59,6 +59,9 @@ def test_a_setting_with_fewer_seeds_comes_last() -> None:
     assert ranked(pd.concat([early, table()]), "loss/english", -1) == ["a", "b", "c"]
     values = {"a": {0: 3.4, 1: 3.6, 2: 3.5}, "b": {0: 3.5, 1: 3.72, 2: 3.61}, "c": {0: 3.45}}
     assert clear_best(values, -1) == "a"
+    # Of the seeds that both have, b is the better one, though its mean is the worse one.
+    apart = {"a": {0: 3.0, 1: 3.5, 2: 3.6}, "b": {1: 3.4, 2: 3.5, 3: 4.0}}
+    assert clear_best(apart, -1) is None
 
 
 def test_without_seeds_each_recipe_is_a_setting() -> None:
