@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from raycl.advice.advice import ComparedSetting
 from raycl.advice.goal import Goal
-from raycl.advice.noise import Difference, difference, is_worse
+from raycl.advice.noise import Difference, difference, is_about_as_good, is_worse
 from raycl.advice.setting import Setting
 from raycl.results.uncertainty.decision import Decision, decide
 from raycl.results.uncertainty.intervals import Interval
@@ -86,11 +86,14 @@ def choose(settings: Sequence[Setting], goal: Goal) -> Choice | None:
     """The choice among finished settings; None where there is none."""
     if not settings:
         return None
-    kept = [setting for setting in settings if setting.allowed]
-    ranked = sorted(kept or settings, key=lambda setting: goal.sign * setting.mean)
+    kept = [setting for setting in settings if setting.allowed] or list(settings)
+    most = max(len(setting.values) for setting in kept)
+    # A setting whose other seeds are not finished may have had the easy one: it comes last.
+    ranked = sorted(kept, key=lambda s: (len(s.values) < most, goal.sign * s.mean))
     within = [setting for setting in ranked if not is_worse(setting, ranked[0], goal)]
-    chosen = min(within, key=_cost)
-    broken = [setting for setting in settings if kept and not setting.allowed]
+    whole = [setting for setting in within if len(setting.values) == most]
+    chosen = min((s for s in whole if is_about_as_good(s, ranked[0], goal)), key=_cost)
+    broken = [setting for setting in settings if setting not in kept]
     return Choice(goal, tuple(ranked), tuple(within), chosen, tuple(broken))
 
 

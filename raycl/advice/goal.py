@@ -10,8 +10,8 @@ import pandas as pd
 
 from raycl.advice.setting import Setting
 from raycl.errors import InputError
-from raycl.recipe.schema.search import AVERAGE
-from raycl.results.objective import column, measured_rows, objective_text
+from raycl.recipe.schema.search import AVERAGE, Objective
+from raycl.results.objective import column, measured_rows
 from raycl.results.outcome import BASELINES, RecipeOutcome
 from raycl.results.report.table import averages_are_alike
 from raycl.results.search_results import objective_of
@@ -45,16 +45,22 @@ def goal_of(
     """The goal that is asked for, else that of the sweep's search, else the average.
 
     Where averages do not compare it is the gap to the union. None where nothing compares all
-    recipes. Raises InputError where what is asked for is no number of the table.
+    recipes. The bounds of a search are kept whatever is asked for. Raises InputError where what is
+    asked for is no number of the table.
     """
+    objective = objective_of(outcomes)
+    goal = _goal(table, objective, asked)
+    if goal is None or objective is None or not objective.subject_to:
+        return goal
+    rows = measured_rows(table, objective)
+    return replace(goal, allowed=tuple(row.is_allowed for row in rows))
+
+
+def _goal(table: pd.DataFrame, objective: Objective | None, asked: str | None) -> Goal | None:
     if asked is not None:
         return _asked(table, asked)
-    objective = objective_of(outcomes)
     if objective is not None and len(objective.goals) == 1:
-        bounds = tuple(row.is_allowed for row in measured_rows(table, objective))
-        name, sign = objective.goals[0], objective.signs[0]
-        goal = _column_goal(table, name, sign)
-        return replace(goal, allowed=bounds) if objective.subject_to else goal
+        return _column_goal(table, objective.goals[0], objective.signs[0])
     if averages_are_alike(table):
         return _column_goal(table, AVERAGE)
     gaps = table.get("gap_to_union")
@@ -63,10 +69,10 @@ def goal_of(
 
 def wanted_text(outcomes: Sequence[RecipeOutcome], goal: Goal) -> str:
     """What recipes are compared by, bounds included."""
+    text = f"{'lowest' if goal.sign == 1 else 'highest'} {goal.name}"
     objective = objective_of(outcomes)
-    if goal.allowed and objective is not None:
-        return objective_text(objective)
-    return f"{'lowest' if goal.sign == 1 else 'highest'} {goal.name}"
+    bounds = objective.subject_to if goal.allowed and objective is not None else {}
+    return ", ".join([text, *(f"{name} at most {bound:g}" for name, bound in bounds.items())])
 
 
 def _asked(table: pd.DataFrame, asked: str) -> Goal:

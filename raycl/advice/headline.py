@@ -6,23 +6,32 @@ from collections.abc import Sequence
 
 from raycl.advice.choice import Choice
 from raycl.advice.rules.edges import edges
-from raycl.advice.setting import REPLAY
+from raycl.advice.setting import MAX_LR, REPLAY
 from raycl.advice.words import feature_text, interval_text, listed
-from raycl.results.outcome import RecipeOutcome
+from raycl.results.outcome import STOPPED, RecipeOutcome
 
 
 def headline(choice: Choice | None, outcomes: Sequence[RecipeOutcome]) -> str:
     """Which setting to use, why, how sure that is, and what is missing."""
-    done = sum(outcome.status == "finished" for outcome in outcomes)
-    missing = f"{done} of {len(outcomes)} recipes have finished." if done < len(outcomes) else ""
+    missing = _missing([outcome.status for outcome in outcomes])
     if choice is None:
         return missing or "The recipes have no number in common by which they could be compared."
     sentence = f"Use {choice.chosen.name} ({_value(choice)}): {_reason(choice)}."
-    return " ".join(filter(None, (sentence, _edge(choice), missing)))
+    broken = "" if choice.chosen.allowed else "No finished recipe keeps all bounds."
+    return " ".join(filter(None, (broken, sentence, _edge(choice), missing)))
+
+
+def _missing(statuses: Sequence[str]) -> str:
+    """How many recipes are still to come; empty where the search stopped all others early."""
+    done, stopped = statuses.count("finished"), statuses.count(STOPPED)
+    if done + stopped == len(statuses):
+        return ""
+    early = f", and {stopped} were stopped early" if stopped else ""
+    return f"{done} of {len(statuses)} recipes have finished{early}."
 
 
 def _value(choice: Choice) -> str:
-    seeds = f", {choice.seeds} seeds" if choice.seeds > 1 else ", one seed"
+    seeds = f" at 95 %, {choice.seeds} seeds" if choice.seeds > 1 else ", one seed"
     return f"{choice.goal.name} {interval_text(choice.chosen.interval)}{seeds}"
 
 
@@ -45,12 +54,11 @@ def _edge(choice: Choice) -> str:
         return ""
     said = []
     for edge in clear[:2]:
-        name = "replay" if edge.feature == REPLAY else edge.field
+        name = {REPLAY: "replay", MAX_LR: "maximum learning rate"}.get(edge.feature, edge.field)
         side = "highest" if edge.beyond > edge.at else "lowest"
         beyond = feature_text(edge.feature, edge.beyond)
         said.append(
-            f"{name} is best at {feature_text(edge.feature, edge.at)}, the {side} "
-            f"tried: try {beyond}"
+            f"The best {name} is {feature_text(edge.feature, edge.at)}, the {side} tried: "
+            f"try {beyond}."
         )
-    text = "; ".join(said)
-    return f"{text[0].upper()}{text[1:]}."
+    return " ".join(said)

@@ -11,7 +11,7 @@ import yaml
 from raycl.advice.advice import RecipeSource
 from raycl.advice.choice import Choice
 from raycl.advice.rules.edges import Edge, edges
-from raycl.advice.setting import REPLAY
+from raycl.advice.setting import MAX_LR, REPLAY, number_of
 from raycl.advice.words import feature_text
 from raycl.errors import InputError
 from raycl.recipe.definition import definition_of
@@ -53,11 +53,11 @@ def _changes(choice: Choice, data: Mapping[str, Any]) -> Iterator[dict[str, Any]
     if data.get("search") is None:
         for edge in edges(choice):
             if edge.is_clear:
-                yield {"sweep": [*_grids(data), extended_grid(edge)]}
+                yield {"sweep": [*_grids(data), extended_grid(edge, _grids(data))]}
         shares = {setting.features[REPLAY] for setting in choice.ranked}
         if own_sides(choice.chosen.example).old and len(shares) == 1:
             field = f"{last_stage(choice.chosen.example).name}.replay"
-            yield {"sweep": [*_grids(data), {field: list(_SHARES)}]}
+            yield {"sweep": [*_grids(data), {field: _shares(choice.chosen.replay)}]}
     field = "seeds.count" if isinstance(data.get("seeds"), Mapping) else "seeds"
     decision = choice.decision
     if len(choice.within) > 1 and choice.seeds < 2:
@@ -71,13 +71,40 @@ def _grids(data: Mapping[str, Any]) -> list[Any]:
     return [sweep] if isinstance(sweep, Mapping) else list(sweep)
 
 
-def extended_grid(edge: Edge) -> dict[str, list[Any]]:
-    """A grid of one recipe: the edge's setting with the value beyond it."""
+def _shares(tried: float) -> list[str]:
+    """Shares to sweep, with the one that was tried: a recipe without it would leave the sweep."""
+    own = f"{100 * tried:.6g}%"
+    shares = [*_SHARES, *([] if own in _SHARES else [own])]
+    return sorted(shares, key=lambda share: float(share[:-1]))
+
+
+def extended_grid(edge: Edge, grids: Sequence[Any]) -> dict[str, list[Any]]:
+    """A grid of one recipe: the edge's setting with the value beyond it.
+
+    Values that one of the recipe's grids has are written as there, so that labels look alike.
+    """
     fields = {
-        name: [value] for name, value in edge.setting.example.fields.items() if name != edge.field
+        name: [_as_written(name, value, grids)]
+        for name, value in edge.setting.example.fields.items()
+        if name != edge.field
     }
-    value = feature_text(edge.feature, edge.beyond).replace(" ", "")
-    return {**fields, edge.field: [value if edge.feature == REPLAY else edge.beyond]}
+    value: Any = feature_text(edge.feature, edge.beyond).replace(" ", "")
+    if edge.feature not in (REPLAY, MAX_LR):
+        is_whole = isinstance(edge.setting.example.fields.get(edge.field), int)
+        value = round(edge.beyond) if is_whole else edge.beyond
+    elif edge.feature == MAX_LR:
+        value = yaml.safe_load(value)  # as if it stood in the recipe: 2.7e-2 is a number there
+    return {**fields, edge.field: [value]}
+
+
+def _as_written(field: str, value: Any, grids: Sequence[Any]) -> Any:
+    number = number_of(value)
+    written = (v for grid in grids for v in _values(grid.get(field)) if number_of(v) == number)
+    return value if number is None else next(written, value)
+
+
+def _values(written: Any) -> list[Any]:
+    return list(written) if isinstance(written, list | tuple) else []
 
 
 def _is_valid(source: RecipeSource, changes: Mapping[str, Any]) -> bool:

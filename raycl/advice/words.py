@@ -47,7 +47,11 @@ def feature_text(feature: str, value: float) -> str:
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:
-    """a, b and c; of many the first ones and how many more there are."""
+    """a, b and c; of many the first ones and how many more there are.
+
+    Between names that have commas themselves there are semicolons.
+    """
+    between = "; " if any("," in name for name in names) else ", "
     if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        return f"{between.join(names[:most])} and {len(names) - most} more"
+    return " and ".join([between.join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -104,6 +104,7 @@ def _outcome(
         stages=tuple(stage_facts(training)),
         history=joined(histories),
         tokens_per_step=training.chain.tokens_per_step,
+        sequence_length=training.chain.sequence_length,
         bytes_per_token=bytes_per_token,
         state=state or "",
         status=status,

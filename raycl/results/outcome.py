@@ -126,6 +126,8 @@ class RecipeOutcome:
     the recipe file has no `seeds`; the setting is then the label."""
     seed: int = 0
     """Which of the `seeds` of the recipe file this is, counted from 0."""
+    sequence_length: int = 0
+    """Tokens of a row; 0 where it is not known."""
     row_losses: Mapping[str, DocumentSums] = field(default_factory=dict)
     """By corpus, what the final loss is made of; without corpora of which nothing is stored."""
 

@@ -90,13 +90,17 @@ def ranked(table: pd.DataFrame, column: str, better: int) -> list[str]:
     """The settings with a value, the best one first; baselines are none of them.
 
     `better` is -1 where less is better, and 1 where more is. Equal ones stay in their order.
+    Settings with fewer seeds than others come last: their mean may be that of the easy seeds.
     """
     table = with_settings(table)
     means = settings_table(table[~table["kind"].isin(BASELINES)]) if len(table) else table
     if means.empty:
         return []
     known = means[means[column].notna()]
-    ordered = known.sort_values(column, ascending=better < 0, kind="stable")
+    fewer = known[NUMBER + column] < known[NUMBER + column].max()
+    ordered = known.assign(fewer=fewer).sort_values(
+        ["fewer", column], ascending=[True, better < 0], kind="stable"
+    )
     return [str(setting) for setting in ordered[SETTING]]
 
 
@@ -114,16 +118,20 @@ def best_by(table: pd.DataFrame, column: str, better: int) -> tuple[str | None, 
 def clear_best(values: Mapping[str, Mapping[int, float]], better: int) -> str | None:
     """The setting that is clearly better than the next best one; None where none is.
 
-    `values` are those of each setting by seed, without NaN; `better` is as in `ranked`.
+    `values` are those of each setting by seed, without NaN; `better` is as in `ranked`. Settings
+    with fewer seeds than others are left out.
     """
+    most = max((len(own) for own in values.values()), default=0)
     means = {name: mean_interval(list(own.values())).mean for name, own in values.items() if own}
-    order = sorted(means, key=lambda name: -better * means[name])
+    whole = [name for name in means if len(values[name]) == most]
+    order = sorted(whole, key=lambda name: -better * means[name])
     if not better or len(order) < 2:
         return None
     one, other = values[order[0]], values[order[1]]
     common = sorted(one.keys() & other.keys())
     decision = decide([one[seed] for seed in common], [other[seed] for seed in common])
-    return order[0] if decision.is_clear else None
+    is_better = better * decision.difference.mean > 0  # in the seeds that both have
+    return order[0] if decision.is_clear and is_better else None
 
 
 def status_of(statuses: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 from raycl.advice.advice import Advice, RecipeSource
 from raycl.advice.advise import advise
+from raycl.advice.choice import Choice, choose
+from raycl.advice.goal import goal_of, settings_of
 from raycl.results.outcome import RecipeOutcome
 from raycl.results.table import results_table
 from tests.helpers.outcomes import GERMAN, NAN, history, replayed
@@ -60,6 +62,13 @@ def shares(**changes: Any) -> list[RecipeOutcome]:
     """Averages 6.0, 5.5, 5.0 and 4.99 at replay of 0, 5, 25 and 50 %."""
     ends = {0.0: (7.0, 5.0), 0.05: (5.9, 5.1), 0.25: (4.8, 5.2), 0.5: (4.58, 5.4)}
     return [german(share, *losses, **changes) for share, losses in ends.items()]
+
+
+def chosen(outcomes: list[RecipeOutcome]) -> Choice:
+    goal = goal_of(outcomes, results_table(outcomes))
+    found = choose(settings_of(outcomes, goal), goal) if goal else None
+    assert found is not None
+    return found
 
 
 def advised(outcomes: list[RecipeOutcome], objective: str | None = None) -> Advice:

@@ -57,6 +57,7 @@ def test_a_plan_says_how_many_and_why() -> None:
     assert not validation_text(defined(validation={"rows": 4}).recipe, corpora)
     text = validation_text(defined(validation={"standard_error": 0.05}).recipe, corpora)
     rows = rows_for(0.05, 16)
-    assert "standard error of about 0.04 nats/token" in text
+    # 0.16 · √(128 / 16 / 64), as only 64 are there
+    assert "On 64 rows a difference between two recipes has a standard error of about 0.06" in text
     assert f"{rows} rows of each corpus" in text
     assert ("old has 64" in text) == (rows > 64)

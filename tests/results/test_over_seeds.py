@@ -12,7 +12,7 @@ from raycl.results.outcome import RecipeOutcome, StageFact
 from raycl.results.report.figures import draw_figures
 from raycl.results.report.headline import headline
 from raycl.results.report.notes import notes
-from raycl.results.report.over_seeds import over_seeds
+from raycl.results.report.over_seeds import best_sentence, over_seeds
 from raycl.results.report.page import render
 from raycl.results.report.table import paper_table, print_results
 from raycl.results.table import results_table
@@ -122,3 +122,10 @@ def test_the_dashboard_marks_a_setting_where_it_is_clear(
     assert lines[0]["best"] == []
     assert ("average" in lines[1]["best"]) == ("loss/old" in lines[1]["best"]) == marked
     assert "loss/new" not in lines[1]["best"]
+
+
+def test_a_setting_that_has_fewer_seeds_is_compared_in_these() -> None:
+    made = outcomes(CLEAR)[1::2]
+    early = outcome("replay 9%", 0, 3.0, 3.0, 0.09)
+    sentence = best_sentence(results_table([*made, early]))
+    assert "replay 5% (3.40 ± 0.15); 0.25 above replay 9%: undecided" in sentence

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from raycl.results.settings import best_by, compare, ranked, settings_table, values_of
+from raycl.results.settings import best_by, clear_best, compare, ranked, settings_table, values_of
 from raycl.watch.contract import Curves
 from raycl.watch.node_curves import with_names
 
@@ -51,6 +51,17 @@ def test_equal_seeds_are_compared_and_baselines_do_not_take_part() -> None:
     assert decision.is_clear  # 0.10, 0.12 and 0.11, while the settings themselves vary by 0.1
     assert decision.difference.mean == pytest.approx(-0.11)
     assert compare(table(), "loss/english", "a", "both").difference.n == 1
+
+
+def test_a_setting_with_fewer_seeds_comes_last() -> None:
+    # The seed that c has is the easy one: in it, c is behind a.
+    early = table().iloc[[0]].assign(recipe="c", setting="c", **{"loss/english": 3.45})
+    assert ranked(pd.concat([early, table()]), "loss/english", -1) == ["a", "b", "c"]
+    values = {"a": {0: 3.4, 1: 3.6, 2: 3.5}, "b": {0: 3.5, 1: 3.72, 2: 3.61}, "c": {0: 3.45}}
+    assert clear_best(values, -1) == "a"
+    # Of the seeds that both have, b is the better one, though its mean is the worse one.
+    apart = {"a": {0: 3.0, 1: 3.5, 2: 3.6}, "b": {1: 3.4, 2: 3.5, 3: 4.0}}
+    assert clear_best(apart, -1) is None
 
 
 def test_without_seeds_each_recipe_is_a_setting() -> None:

@@ -19,7 +19,7 @@ _HUBER = 1e-3
 _MOST_TRIALS = 100
 """Evaluations of one fit."""
 _DRAWS = 60
-_WORTH_IT = 0.8
+_WORTH_IT = 0.5
 """The share of a constant's error on held-out points that a law must stay below."""
 
 

@@ -53,7 +53,7 @@ def _rows(outcomes: Sequence[RecipeOutcome]) -> list[Point]:
         counts = {o.validation_rows[corpus] for o in own if corpus in o.validation_rows}
         if counts and min(counts) < LEAST_ROWS:
             few.append(f"{min(counts)} of {corpus}")
-        if len(counts) > 1:
+        if _are_unequal(own, corpus):
             unequal.append(f"{corpus}: {', '.join(f'{count:,}' for count in sorted(counts))}")
     points = []
     if few:
@@ -66,6 +66,15 @@ def _rows(outcomes: Sequence[RecipeOutcome]) -> list[Point]:
         text = f"Recipes were measured on different numbers of rows ({'; '.join(unequal)})."
         points.append(Point("warning", "Different validation rows", text))
     return points
+
+
+def _are_unequal(outcomes: Sequence[RecipeOutcome], corpus: str) -> bool:
+    """Whether recipes of one seed were measured on different numbers of rows.
+
+    Each seed holds out documents of its own, and may have fewer rows than another.
+    """
+    known = {(o.seed, o.validation_rows[corpus]) for o in outcomes if corpus in o.validation_rows}
+    return len(known) > len({seed for seed, _ in known})
 
 
 def _no_union(choice: Choice, outcomes: Sequence[RecipeOutcome]) -> Point | None:

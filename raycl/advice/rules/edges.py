@@ -11,8 +11,10 @@ from raycl.advice.choice import Choice
 from raycl.advice.noise import is_worse
 from raycl.advice.setting import MAX_LR, REPLAY, Setting, line_through
 from raycl.advice.words import feature_text
+from raycl.recipe.schema import LATER
 from raycl.results.report.groups import last_stage
 
+_SEEDS = ("seed", "held_out_seed")
 _MOST_REPLAY = 0.9
 _MOST_STEP, _LEAST_STEP = 4.0, 1.5
 """The factor between rates by which a grid is extended lies between these."""
@@ -31,10 +33,13 @@ class Edge:
 
     @property
     def field(self) -> str:
-        """The field of the recipe that sets the feature."""
-        stage = last_stage(self.setting.example).name
-        inner = {REPLAY: f"{stage}.replay", MAX_LR: f"{stage}.schedule.max_lr"}
-        return inner.get(self.feature, self.feature)
+        """The field of the recipe that sets the feature: the swept one where it is swept."""
+        rest = {REPLAY: "replay", MAX_LR: "schedule.max_lr"}.get(self.feature)
+        if rest is None:
+            return self.feature
+        own = f"{last_stage(self.setting.example).name}.{rest}"
+        fields = self.setting.example.fields
+        return next((f for f in (own, f"{LATER}.{rest}") if f in fields), own)
 
 
 def edges(choice: Choice) -> list[Edge]:
@@ -65,6 +70,8 @@ def _edges(choice: Choice) -> Iterator[Edge]:
 
 def _numeric(settings: Sequence[Setting]) -> list[str]:
     names = dict.fromkeys(name for setting in settings for name in setting.features)
+    # A seed has a number, but the next number is no better or worse than any other.
+    names = {name: None for name in names if name.rpartition(".")[2] not in _SEEDS}
     return [n for n in names if any(isinstance(s.features.get(n), float) for s in settings)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from raycl.advice.advice import Point
 from raycl.advice.choice import Choice
@@ -52,25 +53,25 @@ def annealing_points(setting: Setting) -> list[Point]:
     return found
 
 
-def stage_curve(outcome: RecipeOutcome, corpus: str) -> tuple[Array, Array, Array]:
+def stage_curve(outcome: RecipeOutcome, corpus: str) -> tuple[Array, NDArray[np.int64], Array]:
     """Rates [steps] of the last stage; steps since its start and losses of its measurements.
 
     Measurements before the rate is at its highest are left out: the law says nothing of a warm-up.
     """
-    nothing = np.zeros(0)
+    nothing = np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0)
     last, history = outcome.stages[-1], outcome.history
     if "learning_rate" not in history:
-        return nothing, nothing, nothing
+        return nothing
     within = history[(history["step"] >= last.first_step) & (history["step"] < last.last_step)]
     rates: Array = within["learning_rate"].to_numpy(float)
     if len(rates) != last.last_step - last.first_step or not np.isfinite(rates).all():
-        return nothing, nothing, nothing
+        return nothing
     curve = validation_curve(outcome, corpus)
     warm = last.first_step + int(np.argmax(rates >= rates.max())) + 1
     curve = curve[(curve.index >= warm) & (curve.index <= last.last_step)]
     every = max(1, -(-len(curve) // _MOST_POINTS))
     curve = curve.iloc[::-1].iloc[::every].iloc[::-1]  # the last point is always there
-    done = np.asarray(curve.index.tolist(), dtype=np.float64) - last.first_step
+    done = np.asarray(curve.index.tolist(), dtype=np.int64) - last.first_step
     losses: Array = np.asarray(curve.to_numpy(float), dtype=np.float64)
     return rates, done, losses
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import TypeAlias
 
 from raycl.advice.advice import Point
 from raycl.advice.choice import Choice
@@ -11,6 +12,9 @@ from raycl.advice.noise import ASSUMED_SD
 from raycl.advice.setting import MAX_LR, Setting, line_through
 from raycl.advice.words import feature_text, number_text
 from raycl.results.metrics import adaptation, forgetting, own_sides
+
+Known: TypeAlias = tuple[Setting, float, float]
+"""A setting with its forgetting and its adaptation (nats/token)."""
 
 
 def rate_points(choice: Choice) -> list[Point]:
@@ -20,20 +24,21 @@ def rate_points(choice: Choice) -> list[Point]:
     known = [(s, old, new) for s, old, new in changes if not math.isnan(old + new)]
     if len(known) < 2:
         return []
-    said, turned = [], None
+    said = []
     for (low, old, new), (high, more_old, more_new) in pairwise(known):
         forgets, adapts = more_old - old, more_new - new
         said.append(
             f"{_rate(low)} to {_rate(high)} adapts {_more(adapts)} and forgets {_more(forgets)}"
         )
-        # Both are differences of one seed; their difference is twice that of an average.
-        if turned is None and forgets - adapts > 2 * 1.96 * ASSUMED_SD:
-            turned = low
+    best = max(known, key=_net)
+    # Both are differences of one seed; their difference is twice that of an average.
+    worse = [each for each in known[known.index(best) :] if _falls(best, each)]
+    turned = best[0] if worse else None
     at = f" (replay {100 * line[0].replay:.3g} %)" if line[0].replay else ""
     table = f"Raising the maximum learning rate{at}: {'; '.join(said)} (nats/token)."
     if turned is None:
         highest = _rate(known[-1][0])
-        title = f"Up to {highest} adaptation outweighs forgetting"
+        title = f"Up to {highest} forgetting does not outweigh adaptation"
         text = f"{table} Up to {highest}, the highest rate tried, forgetting does not outweigh it."
     elif turned is known[0][0]:
         lowest = _rate(turned)
@@ -43,6 +48,17 @@ def rate_points(choice: Choice) -> list[Point]:
         title = f"Above {_rate(turned)} forgetting outweighs adaptation"
         text = f"{table} Above {_rate(turned)} what is forgotten is more than what is learned."
     return [Point("rate", title, text)]
+
+
+def _net(known: Known) -> float:
+    """What is adapted less what is forgotten (nats/token)."""
+    _, forgets, adapts = known
+    return adapts - forgets
+
+
+def _falls(best: Known, other: Known) -> bool:
+    """Whether the other rate is behind the best one beyond noise."""
+    return _net(best) - _net(other) > 2 * 1.96 * ASSUMED_SD
 
 
 def _rate(setting: Setting) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from raycl.advice.advice import Point
 from raycl.advice.choice import Choice
 from raycl.advice.goal import NATS
-from raycl.advice.noise import ASSUMED_SD, assumed_sd, documents_half
+from raycl.advice.noise import ASSUMED_SD, assumed_sd, documents_half, measured_half
 from raycl.advice.setting import Setting
 from raycl.advice.words import half_text, interval_text, listed, number_text
 from raycl.results.metrics import adaptation, forgetting
@@ -93,11 +93,19 @@ def _noise(choice: Choice) -> Point:
         if choice.goal.unit == NATS
         else "That is an assumption, and nothing measured it."
     )
-    others = [s for s in choice.ranked if s is not choice.best]
-    documents = documents_half(others[0], choice.best, choice.goal) if others else 0.0
-    if documents:
-        text += (
-            f" To it comes what the held-out documents leave open: ± {half_text(documents)} "
-            "between the two best, by resampling them."
-        )
-    return Point("recommendation", "How certain this is", text)
+    return Point("recommendation", "How certain this is", text + _documents(choice))
+
+
+def _documents(choice: Choice) -> str:
+    """What the held-out documents leave open; empty where nothing is known of it."""
+    others = [setting for setting in choice.ranked if setting is not choice.best]
+    half = documents_half(others[0], choice.best, choice.goal) if others else 0.0
+    if not half:
+        return ""
+    how = "by resampling them"
+    if math.isnan(measured_half(others[0], choice.best, choice.goal)):
+        how = "as is to be expected of so many rows: losses by document are not stored"
+    return (
+        f" To it comes what the held-out documents leave open: ± {half_text(half)} between the two "
+        f"best, {how}."
+    )

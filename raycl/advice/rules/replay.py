@@ -6,7 +6,7 @@ import math
 
 from raycl.advice.advice import Point
 from raycl.advice.choice import Choice
-from raycl.advice.noise import difference, is_worse
+from raycl.advice.noise import difference, is_about_as_good
 from raycl.advice.setting import REPLAY, Setting, line_through
 from raycl.advice.words import interval_text, number_text
 from raycl.results.metrics import final_loss, forgetting, own_sides
@@ -21,10 +21,11 @@ def replay_points(choice: Choice) -> list[Point]:
     enough, goal = enough_replay(line, choice), choice.goal
     share, most = share_text(enough.replay), line[-1]
     if enough is most:
-        before = difference(most, line[-2], goal).interval
+        before = difference(most, line[-2], goal)
+        better = "it is still better than" if before.is_clear else "its number is better than with"
         text = (
-            f"{share} is the most that was tried, and it is still better than "
-            f"{share_text(line[-2].replay)} ({goal.name} {interval_text(before, signed=True)}): "
+            f"{share} is the most that was tried, and {better} {share_text(line[-2].replay)} "
+            f"({goal.name} {interval_text(before.interval, signed=True)}): "
             "where replay stops to help is not known yet."
         )
         title = "More replay may still help"
@@ -39,9 +40,9 @@ def replay_points(choice: Choice) -> list[Point]:
 
 
 def enough_replay(line: list[Setting], choice: Choice) -> Setting:
-    """The least share of a line than which no share is better beyond noise."""
+    """The least share of a line than which no share is better beyond noise; see `choose`."""
     best = min(line, key=lambda setting: choice.goal.sign * setting.mean)
-    return next(setting for setting in line if not is_worse(setting, best, choice.goal))
+    return next(setting for setting in line if is_about_as_good(setting, best, choice.goal))
 
 
 def _bought(bare: Setting, enough: Setting) -> str:

@@ -39,7 +39,7 @@ def _of_search(outcomes: Sequence[RecipeOutcome]) -> str:
 
 def _of_seeds(outcomes: Sequence[RecipeOutcome]) -> list[str]:
     """Which settings the seeds of a sweep cannot tell from the best one."""
-    seeded = any(outcome.setting for outcome in outcomes)
+    seeded = any(outcome.setting for outcome in outcomes) and not differ(outcomes)
     return seeds_notes(results_table(outcomes)) if seeded else []
 
 
@@ -190,7 +190,8 @@ def _error_text(one: RecipeOutcome, corpus: str, recipes: Sequence[RecipeOutcome
     if math.isnan(error):
         return ""
     text = f"{corpus} ± {error:.3f} on {len(sums):,} documents"
-    others = [o.row_losses[corpus] for o in recipes if o is not one and corpus in o.row_losses]
+    own = [o for o in recipes if o is not one and o.seed == one.seed]
+    others = [o.row_losses[corpus] for o in own if corpus in o.row_losses]
     paired = [other for other in others if np.array_equal(other.tokens, sums.tokens)]
     if not paired:
         return text

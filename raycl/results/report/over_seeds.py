@@ -108,9 +108,11 @@ def best_sentence(table: pd.DataFrame) -> str:
 def _difference_text(decision: Decision, second: str) -> str:
     """`0.03 below replay 1% (95 % interval 0.01 to 0.05): clear`."""
     difference = decision.difference
-    amount = f"{loss_text(abs(difference.mean))} below {second}"
+    # In the seeds of both it may be the other way round, where one of them has further seeds.
+    side, sign = ("above", 1) if difference.mean > 0 else ("below", -1)
+    amount = f"{loss_text(abs(difference.mean))} {side} {second}"
     if difference.is_known:
-        low, high = sorted((-difference.high, -difference.low))
+        low, high = sorted((sign * difference.low, sign * difference.high))
         ends = f"{loss_text(low, signed=True)} to {loss_text(high, signed=True)}"
         amount += f" ({LEVEL:.0%} interval {ends})"
     return f"{amount}: {decision.text}"
