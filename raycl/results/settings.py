@@ -104,17 +104,6 @@ def ranked(table: pd.DataFrame, column: str, better: int) -> list[str]:
     return [str(setting) for setting in ordered[SETTING]]
 
 
-def best_by(table: pd.DataFrame, column: str, better: int) -> tuple[str | None, Decision | None]:
-    """The best setting, and whether its difference from the next best one is clear.
-
-    None where there is none; the decision is None where there is no other setting.
-    """
-    order = ranked(table, column, better)
-    if not order:
-        return None, None
-    return order[0], compare(table, column, order[0], order[1]) if len(order) > 1 else None
-
-
 def clear_best(values: Mapping[str, Mapping[int, float]], better: int) -> str | None:
     """The setting that is clearly better than the next best one; None where none is.
 

@@ -157,6 +157,7 @@ class SweepLine(TypedDict):
     name: str
     updated: str | None
     headline: str
+    """That of the advice; empty where there is none."""
     notes: list[str]
     facts: dict[str, dict[str, str] | str]
     recipe: str

@@ -12,7 +12,6 @@ import pandas as pd
 from raycl.advice.advice import Advice
 from raycl.results.objective import objective_text
 from raycl.results.outcome import RecipeOutcome, corpora_of
-from raycl.results.report.headline import headline
 from raycl.results.report.notes import notes
 from raycl.results.search_results import compared, objective_of
 from raycl.version import VERSION
@@ -75,11 +74,10 @@ def sweep_line(
     shown = shown_columns(table)
     fields = list(dict.fromkeys([*known.fields, *(f for o in outcomes for f in o.fields)]))
     recipes = recipe_lines(table, shown, fields, outcomes, nodes) if len(table) else []
-    said = headline(outcomes, table) if outcomes else ""
     return SweepLine(
         name=known.name,
         updated=moment(known.updated),
-        headline=(known.advice.headline if known.advice else "") or said,
+        headline=known.advice.headline if known.advice else "",
         notes=list(dict.fromkeys([*known.told, *notes(outcomes)])),
         facts={str(title): _fact(value) for title, value in known.facts.items()},
         recipe=known.recipe,

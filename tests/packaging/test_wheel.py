@@ -36,7 +36,10 @@ def test_the_wheel_holds_the_package_and_the_recipes_and_nothing_else(wheel: Pat
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert held == files_below(ROOT / "raycl", "raycl") | files_below(CONFIGS, "raycl/configs")
-    assert {Path(name).suffix for name in held} == {".py", ".yaml", ".html", ".typed", ".md"}
+    assert {Path(name).suffix for name in held} == {
+        *(".py", ".yaml", ".json", ".typed", ".md"),
+        *(".html", ".css", ".js"),  # the page
+    }
 
 
 def test_the_recipes_in_the_wheel_are_those_of_the_repository(wheel: Path) -> None:

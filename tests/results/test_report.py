@@ -1,11 +1,10 @@
-"""The report of a made-up sweep of realistic size: what is in it, and that it opens."""
+"""The figures and the table of a made-up sweep of realistic size."""
 
 from __future__ import annotations
 
 import io
-import re
-import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +12,21 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from raycl.advice.advise import advise
 from raycl.results.outcome import RecipeOutcome, StageFact
 from raycl.results.report.figures import draw_figures
 from raycl.results.report.groups import rate_groups
-from raycl.results.report.headline import headline
 from raycl.results.report.labels import spread
 from raycl.results.report.number_text import loss_text, rate_text, share_text, tokens_text
-from raycl.results.report.page import write_report
 from raycl.results.report.palette import looks
 from raycl.results.report.table import print_results
 from raycl.results.table import results_table
 from raycl.storage import Storage
+from raycl.sweep.report import write_figures
+from raycl.watch.page.render import render
+from raycl.watch.snapshot import SweepFacts, snapshot, sweep_line
 
 HALF = 2000  # steps of each stage
-FACTS = {
-    "Corpora": {"english": "122M tokens, fineweb", "german": "131M tokens, wikipedia <de>"},
-    "Model": "gpt-neox, 14M parameters, sequence length 512",
-    "Sharing": "10 recipes, 9 nodes: 22,000 of 38,000 steps trained",
-    "Versions": ["raycl 0.1.0", "torch 2.13", "ray 2.60"],
-    "How to rerun": "$ raycl sweep configs/strong_shift.yaml \\\n  --storage ./out",
-}
 
 
 def rates(max_lr: float, min_lr: float, steps: int) -> np.ndarray:
@@ -134,40 +128,6 @@ def outcomes() -> list[RecipeOutcome]:
     ]
 
 
-@pytest.fixture(scope="module")
-def page(outcomes: list[RecipeOutcome], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("report")
-    planted = "<script>window.planted = 1</script> & $x^$"
-    hostile = [*outcomes, recipe(planted, 0.1, 3e-3, 5.05, 4.7)]
-    path = write_report(Storage(str(root)), "one", "English → German", hostile, FACTS)
-    return root / path
-
-
-def test_the_headline_says_what_replay_buys(outcomes: list[RecipeOutcome]) -> None:
-    assert headline(outcomes, results_table(outcomes)) == (
-        "Replay of 5 % cuts forgetting of english from +1.76 to +0.52 nats/token, "
-        "at a cost of +0.01 on german. "
-        "Best average: replay 50 % (4.72), level with the union baseline."
-    )
-
-
-def test_a_headline_calls_a_lower_loss_no_cost(outcomes: list[RecipeOutcome]) -> None:
-    cheaper = [outcomes[0], recipe("replay 5 %", 0.05, 3e-3, 5.31, 4.67)]
-    assert headline(cheaper, results_table(cheaper)).startswith(
-        "Replay of 5 % cuts forgetting of english from +1.76 to +0.52 nats/token, "
-        "and lowers the loss of german by 0.01. "
-    )
-
-
-def test_the_headline_without_replay_speaks_of_the_learning_rate(
-    outcomes: list[RecipeOutcome],
-) -> None:
-    said = headline(outcomes[5:8], results_table(outcomes[5:8]))
-    assert "max learning rate from 3e-4 to 6e-3 moves forgetting of english from +1.23" in said
-    unfinished = RecipeOutcome("new", "sweep", {}, (), pd.DataFrame(), 1, status="unfinished")
-    assert headline([unfinished], results_table([unfinished])) == "0 of 1 recipes have finished."
-
-
 def test_the_terminal_table_fits_and_prints_every_recipe(outcomes: list[RecipeOutcome]) -> None:
     written = io.StringIO()
     print_results(results_table(outcomes), Console(file=written, width=100))
@@ -177,19 +137,14 @@ def test_the_terminal_table_fits_and_prints_every_recipe(outcomes: list[RecipeOu
     assert row.split()[3:] == ["5.31", "4.69", "5.00", "+0.52", "+3.92", "+0.28"]
 
 
-def test_labels_are_escaped_and_nothing_comes_from_the_network(page: Path) -> None:
-    text = page.read_text()
-    assert "<script>window.planted" not in text
-    assert "&lt;script&gt;window.planted" in text
-    assert not re.search(r"https?://", text)
-    assert text.count("<script>") == 1
-
-
-def test_ids_are_unique_and_figures_are_saved(page: Path) -> None:
-    ids = re.findall(r'\bid="([^"]+)"', page.read_text())
-    assert len(ids) == len(set(ids))
-    pictures = sorted(path.stem for path in (page.parent / "figures").glob("*.png"))
-    assert pictures == ["learning-rate", "loss-0", "loss-1", "max-lr", "trade"]
+def test_figures_are_saved_whatever_a_label_is(
+    outcomes: list[RecipeOutcome], tmp_path: Path
+) -> None:
+    planted = recipe("<script>window.planted = 1</script> & $x^$", 0.1, 3e-3, 5.05, 4.7)
+    write_figures(Storage(str(tmp_path)), "one", [*outcomes, planted])
+    pictures = {path.stem: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    assert sorted(pictures) == ["learning-rate", "loss-0", "loss-1", "max-lr", "trade"]
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures.values())
 
 
 def test_colours_of_recipes_differ(outcomes: list[RecipeOutcome]) -> None:
@@ -211,9 +166,15 @@ def test_a_grid_of_replay_and_rate_is_drawn() -> None:
 
 def test_an_empty_and_a_failed_sweep_still_have_a_page(tmp_path: Path) -> None:
     failed = RecipeOutcome("one", "sweep", {}, (), pd.DataFrame(), 1, status="failed")
-    for outcomes in ([], [failed]):
-        path = write_report(Storage(str(tmp_path)), "one", "Nothing yet", outcomes, {})
-        assert "recipes have finished" in (tmp_path / path).read_text() or not outcomes
+    said = {"There are no recipes.": [], "0 of 1 recipes have finished.": [failed]}
+    for headline, outcomes in said.items():
+        write_figures(Storage(str(tmp_path)), "one", outcomes)
+        table = results_table(outcomes)
+        known = SweepFacts("one", table, outcomes, advice=advise(outcomes, table))
+        line = sweep_line(known, [])
+        assert line["headline"] == headline
+        assert [recipe["status"] for recipe in line["recipes"]] == [o.status for o in outcomes]
+        render({**snapshot("/runs", datetime.now(UTC), [line]), "curves": {}, "logs": {}})
     print_results(results_table([failed]), Console(file=io.StringIO()))
 
 
@@ -230,44 +191,3 @@ def test_numbers_as_people_write_them() -> None:
     assert [rate_text(v) for v in (3e-4, 1.5e-3, None)] == ["3e-4", "1.5e-3", "–"]
     assert [tokens_text(v) for v in (262e6, 1.5e9, 12)] == ["262M", "1.5B", "12"]
     assert share_text(0.005) == "0.5 %"
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="Debian's chromium is not installed")
-@pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844)])
-def test_the_page_opens_in_a_browser(page: Path, tmp_path: Path, width: int, height: int) -> None:
-    from selenium.webdriver.common.by import By
-
-    with open_browser(tmp_path) as browser:
-        browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-        )
-        browser.get(page.as_uri())
-        rows = browser.find_elements(By.CSS_SELECTOR, ".unit0 tbody tr")
-        assert len(rows) == 11
-        assert browser.execute_script("return window.planted") is None
-        browser.find_elements(By.CSS_SELECTOR, ".unit0 thead button")[1].click()
-        rows = browser.find_elements(By.CSS_SELECTOR, ".unit0 tbody tr")
-        assert rows[0].find_element(By.TAG_NAME, "th").text == "replay 50 %"
-        browser.find_element(By.ID, "unit1").click()
-        assert browser.find_element(By.CSS_SELECTOR, ".unit1 tbody").is_displayed()
-        assert not browser.find_element(By.CSS_SELECTOR, ".unit0 tbody").is_displayed()
-        wide = browser.execute_script("return document.documentElement.scrollWidth")
-        assert wide <= width, "the page itself never scrolls sideways"
-        assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
-
-
-def open_browser(folder: Path):  # type: ignore[no-untyped-def]
-    """Debian's chromium, quiet and with a fresh profile."""
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    quiet = ["gpu", "quic", "background-networking", "component-update", "sync"]
-    flags = ["headless", "no-sandbox", "no-first-run", f"user-data-dir={folder / 'profile'}"]
-    for flag in [*flags, *(f"disable-{name}" for name in quiet)]:
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))

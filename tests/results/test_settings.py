@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from raycl.results.settings import best_by, clear_best, compare, ranked, settings_table, values_of
+from raycl.results.settings import clear_best, compare, ranked, settings_table, values_of
 from raycl.watch.contract import Curves
 from raycl.watch.node_curves import with_names
 
@@ -45,9 +45,7 @@ def test_a_line_has_the_mean_and_what_is_known_of_its_noise() -> None:
 def test_equal_seeds_are_compared_and_baselines_do_not_take_part() -> None:
     assert ranked(table(), "loss/english", -1) == ["a", "b"]
     assert ranked(table(), "loss/english", 1) == ["b", "a"]
-    best, decision = best_by(table(), "loss/english", -1)
-    assert best == "a"
-    assert decision is not None
+    decision = compare(table(), "loss/english", "a", "b")
     assert decision.is_clear  # 0.10, 0.12 and 0.11, while the settings themselves vary by 0.1
     assert decision.difference.mean == pytest.approx(-0.11)
     assert compare(table(), "loss/english", "a", "both").difference.n == 1
@@ -68,8 +66,7 @@ def test_without_seeds_each_recipe_is_a_setting() -> None:
     old = table().drop(columns=["setting", "seed"]).iloc[:2]
     assert settings_table(old)["setting"].tolist() == ["a", "b"]
     assert values_of(old, "b", "loss/english") == {0: 3.5}
-    _, decision = best_by(old, "loss/english", -1)
-    assert decision is not None
+    decision = compare(old, "loss/english", "a", "b")
     assert decision.text == "undecided: one seed shows no noise"
 
 

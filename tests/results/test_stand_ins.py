@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from raycl.advice.advise import advise
 from raycl.evaluation.store import add_losses
 from raycl.recipe.definition import bind_corpora, definition_of
 from raycl.recipe.resolution import store_starts
@@ -29,14 +30,13 @@ from raycl.results.metrics import (
 )
 from raycl.results.outcome import RecipeOutcome, StageFact, corpora_of
 from raycl.results.report.figures import draw_figures
-from raycl.results.report.headline import headline
 from raycl.results.report.notes import notes
-from raycl.results.report.page import render
 from raycl.results.report.table import paper_table
 from raycl.results.stored_states import StoredStates
 from raycl.results.table import results_table
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
+from raycl.watch.snapshot import SweepFacts, sweep_line
 from tests.helpers.checkpoints import usable_checkpoint
 from tests.helpers.finished_sweep import RECIPE, SCHEDULE, train_node
 from tests.helpers.outcomes import GERMAN, replayed
@@ -130,14 +130,17 @@ def test_results_say_that_a_corpus_stands_in(outcomes: list[RecipeOutcome]) -> N
     )
     assert "not a model from scratch" in said[1]
     assert len(said) == 2
-    page = render("Sweep", outcomes, draw_figures(outcomes), {})
-    assert "older stands in for" in page
-    assert "held out only" not in page
-    assert "hand-off<" not in page.split("Figures")[-1]
-    assert "Loss on older" in page
-    shown = paper_table(results_table(outcomes))
+    table = results_table(outcomes)
+    line = sweep_line(SweepFacts("small", table, outcomes, advice=advise(outcomes, table)), [])
+    assert line["notes"] == said
+    assert not any("held out only" in column["title"] for column in line["columns"])
+    assert "from scratch" not in line["headline"]
+    drawings = draw_figures(outcomes)
+    assert "Loss on older" in " ".join(drawing.title for drawing in drawings)
+    axes = [axes for drawing in drawings for axes in drawing.figure.axes]
+    assert "hand-off" not in [text.get_text() for one in axes for text in one.texts]
+    shown = paper_table(table)
     assert shown.columns[:5] == ("older", "new", "AVG", "forgetting older", "adaptation new")
-    assert "from scratch" not in headline(outcomes, results_table(outcomes))
 
 
 def test_an_unfinished_sweep_has_no_start_yet(world: tuple[Storage, PlannedSweep]) -> None:

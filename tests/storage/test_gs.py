@@ -16,6 +16,7 @@ from raycl.storage import Storage
 from tests.helpers.gcs_server import GcsServer
 from tests.helpers.heads import write_small_recipe
 from tests.helpers.paths import ROOT
+from tests.helpers.report_page import snapshot_in
 
 pytestmark = pytest.mark.s3
 
@@ -47,7 +48,8 @@ def test_from_text_to_report_and_again(gcs: GcsServer, tmp_path: Path) -> None:
     table = pd.read_parquet(io.BytesIO(storage.read_bytes("sweeps/job/results.parquet")))
     assert list(table["status"]) == ["finished"]
     assert table["loss/code"].notna().all()
-    assert b"<svg" in storage.read_bytes("sweeps/job/report.html")
+    (sweep,) = snapshot_in(storage.read_bytes("sweeps/job/report.html"))["sweeps"]
+    assert [recipe["state"] for recipe in sweep["recipes"]] == list(table["state"])
     assert "Nothing to train" in raycl("sweep", recipe, "--storage", url)
     assert "1 of 1" in raycl("status", "--storage", url)
     assert storage.list("states") == list(table["state"])

@@ -19,6 +19,8 @@ from raycl.states.mark import read_mark
 from raycl.states.reduced import keep_results
 from raycl.states.row_losses import RowLosses, read_evaluated_rows, read_state_rows
 from raycl.storage import Storage, layout
+from raycl.train import trainer
+from raycl.train.checkpoint.save import StateWriter
 from tests.helpers.document_runs import END, make_document_storage
 from tests.helpers.stored_tensors import history
 from tests.helpers.training_runs import LENGTH, VOCABULARY, make_task, run
@@ -159,3 +161,28 @@ def test_a_beginning_of_its_own_makes_an_end_alone_no_border() -> None:
     assert DocumentBorders(END).in_rows(rows).tolist() == [[True, False, True, False, False, True]]
     borders = DocumentBorders(END, begin=3).in_rows(rows)
     assert borders.tolist() == [[False, False, True, False, False, True]]
+
+
+def test_they_are_gathered_after_the_save_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both use one group of processes: threads of two ranks would mix up what they exchange."""
+    done: list[str] = []
+
+    def noted(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def call(*arguments: Any, **fields: Any) -> Any:
+            found = real(*arguments, **fields)
+            done.append(name)
+            return found
+
+        monkeypatch.setattr(owner, name, call)
+
+    noted(StateWriter, "save")
+    noted(StateWriter, "wait")
+    noted(trainer, "KeptRows")
+    run(make_document_storage(tmp_path), **FIELDS, save_every=1)
+    last = done.index("KeptRows")
+    assert done[last - 1] == "wait"
+    assert "save" in done[:last]

@@ -1,4 +1,4 @@
-"""What the tests of the page ask a browser: which text is hard to read, what is too wide."""
+"""A browser, and what the tests of the page ask it: which text is hard to read, or too wide."""
 
 from __future__ import annotations
 
@@ -52,6 +52,21 @@ return [...document.querySelectorAll("a[href], button, select, input, summary")]
   return box.width && node.id !== "skip" && (box.height < 24 || box.width < 24);
 }).map((node) => (node.textContent || node.ariaLabel || node.type).slice(0, 40));
 """
+
+
+def open_browser(folder: Path):  # type: ignore[no-untyped-def]
+    """Debian's chromium, quiet and with a fresh profile."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    quiet = ["gpu", "quic", "background-networking", "component-update", "sync"]
+    flags = ["headless", "no-sandbox", "no-first-run", f"user-data-dir={folder / 'profile'}"]
+    for flag in [*flags, *(f"disable-{name}" for name in quiet)]:
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
 
 
 def look_as(browser: Any, width: int, mode: str) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from raycl.watch.page.render import render
-from tests.results.test_report import open_browser
 from tests.watch.made_snapshot import Json, made_snapshot, made_sweep
 from tests.watch.page_browser import (
     FAINT_TEXT,
@@ -22,6 +21,7 @@ from tests.watch.page_browser import (
     VIEWS,
     columns_of,
     look_as,
+    open_browser,
     save_page,
     show_view,
 )

@@ -11,7 +11,7 @@ from raycl.results.report.palette import INK, ORANGES
 CONSTANT_RATE, WARMED_CONSTANT = "#21918c", "#472d7b"
 """A rate that never rises, and one that rises and stays."""
 ARM_COLOURS = {
-    COSINE: INK[0],
+    COSINE: INK,
     INFINITE[0]: "#d9541e",
     INFINITE[1]: WARMED_CONSTANT,
     CONSTANT: CONSTANT_RATE,

@@ -49,6 +49,6 @@ def _two_stages(evidence: Evidence, experiment: str) -> list[Stroke]:
         if band is None:
             continue
         if not found and start:  # the first stage is common to all, so it is drawn once
-            found.append(Stroke("", band.until(start), INK[0]))
+            found.append(Stroke("", band.until(start), INK))
         found.append(Stroke(name, band.after(start), colour))
     return found

@@ -62,7 +62,7 @@ def draw_panels(panels: Sequence[Panel], x_label: str, shared: bool = True) -> F
             fontsize=9.5,
             textcoords="offset points",
             va="bottom",
-            color=QUIET[0],
+            color=QUIET,
         )
         _set_limits(axes, panel)
     for axes, panel in zip(stack, panels, strict=True):

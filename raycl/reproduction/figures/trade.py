@@ -55,7 +55,7 @@ def draw_trade(evidence: Evidence, shift: Shift) -> Drawing | None:
         bars += [[(x, place[1]) for x in lost.values()], [(place[0], y) for y in gained.values()]]
     if len(points) < 2:
         return None
-    axes.plot(*zip(*points.values(), strict=True), color=QUIET[0], linewidth=1, zorder=1)
+    axes.plot(*zip(*points.values(), strict=True), color=QUIET, linewidth=1, zorder=1)
     axes.margins(0.12, 0.16)
     label_points(axes, points, [list(points.values()), *bars])
     caption = "One point for each replay share: mean over seeds, bars: their range. Up and left is "

@@ -63,7 +63,7 @@ def _union(evidence: Evidence, shift: Shift, weights: Weights, beside: Stroke) -
     level = level_band(found, weights, beside.band.tokens)
     if level is None:
         return []
-    return [Stroke("union, at its end", level, QUIET[0], (0, (4, 2)))]
+    return [Stroke("union, at its end", level, QUIET, (0, (4, 2)))]
 
 
 def drawing(name: str, title: str, panels: Sequence[Panel]) -> Drawing | None:

@@ -1,11 +1,10 @@
-"""What all figures are drawn on: the house style, axes, margins, and their SVG and PNG."""
+"""What all figures are drawn on: the house style, axes, margins, and their PNG."""
 
 from __future__ import annotations
 
 import io
-import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -20,22 +19,22 @@ from raycl.results.report.palette import GRID, INK, PAPER, QUIET
 _SETTINGS: Any = {
     "font.family": "sans-serif",
     "font.size": 10.5,
-    "axes.edgecolor": QUIET[0],
-    "axes.labelcolor": INK[0],
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": GRID[0],
+    "grid.color": GRID,
     "grid.linewidth": 0.8,
-    "xtick.color": QUIET[0],
-    "ytick.color": QUIET[0],
-    "xtick.labelcolor": INK[0],
-    "ytick.labelcolor": INK[0],
-    "text.color": INK[0],
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "text.color": INK,
     "text.parse_math": False,  # a $ in a label is a $
-    "figure.facecolor": PAPER[0],
-    "axes.facecolor": PAPER[0],
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
     "svg.fonttype": "none",  # text stays text: it can be read aloud, copied and searched
     "svg.hashsalt": "raycl",
     "lines.linewidth": 1.9,
@@ -82,30 +81,9 @@ def leave_room(figure: Figure, right: Sequence[str] = ()) -> None:
 
 def png(figure: Figure, dots_per_inch: int = 200) -> bytes:
     """The figure as a PNG, of twice the screen's resolution unless another one is given."""
-    return _saved(figure, "png", dpi=dots_per_inch)
-
-
-def svg(figure: Figure, prefix: str, variables: Mapping[str, str]) -> str:
-    """The figure as an SVG element for a page, without references to anything outside of it.
-
-    `variables` maps colours to the CSS variables that replace them. `prefix` begins every id, so
-    that the ids of several figures on a page differ.
-    """
-    text = _saved(figure, "svg", metadata={"Date": None, "Creator": None}).decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", text).replace("xlink:href", "href")
-    text = re.sub(r'\bid="', f'id="{prefix}-', text)
-    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    for colour, variable in variables.items():
-        text = text.replace(colour, f"var({variable}, {colour})")
-    return re.sub(r"(font(?:-family)?: [^;\"]*?)'[^;\"]*", r"\1inherit", text)
-
-
-def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     with house_style(), warnings.catch_warnings():
         # A label may be in a script that the PNG's font lacks; the page has the reader's fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(buffer, format=kind, **options)
+        figure.savefig(buffer, format="png", dpi=dots_per_inch)
     return buffer.getvalue()

@@ -29,7 +29,7 @@ def draw_front(outcomes: Sequence[RecipeOutcome], appearance: Mapping[str, Look]
     figure, axes = new_axes(titles[0], titles[1])
     leave_room(figure)
     line = sorted(places[label] for label in found.front)
-    axes.plot(*zip(*line, strict=True), color=QUIET[0], linewidth=1, zorder=1)
+    axes.plot(*zip(*line, strict=True), color=QUIET, linewidth=1, zorder=1)
     for label, (x, y) in places.items():
         look = appearance[label]
         axes.plot(x, y, look.marker, color=look.colour, markersize=8, zorder=3)

@@ -81,7 +81,7 @@ def label_ends(
             transform=axes.transAxes,
             fontsize=9.5,
             va="center",
-            color=INK[0],
+            color=INK,
         )
 
 
@@ -176,7 +176,7 @@ def _annotation(
     x, y = offset
     leader = {
         "arrowstyle": "-",
-        "color": QUIET[0],
+        "color": QUIET,
         "linewidth": 0.7,
         "shrinkA": 0,
         "shrinkB": 5,
@@ -189,7 +189,7 @@ def _annotation(
         fontsize=9.5,
         ha="left" if x > 0 else "right" if x < 0 else "center",
         va="center",
-        color=INK[0],
+        color=INK,
         arrowprops=leader if abs(x) + abs(y) > 20 else None,
     )
 

@@ -105,7 +105,7 @@ def draw_learning_rate(
         rates = _rates(group[0])
         tokens = rates.index.to_numpy(float) * group[0].tokens_per_step
         look = appearance[group[0].label]
-        colour = INK[0] if len(group) > 1 else look.colour
+        colour = INK if len(group) > 1 else look.colour
         colours |= {outcome.label: colour for outcome in group}
         axes.plot(tokens, rates.to_numpy(), color=colour, linestyle=look.line, label=_named(group))
         ends.append(float(tokens[-1]))
@@ -117,7 +117,7 @@ def draw_learning_rate(
             bbox_to_anchor=(1.01, 1.02),
             frameon=False,
             fontsize=9.5,
-            labelcolor=INK[0],
+            labelcolor=INK,
         )
     leave_room(figure, [*(_named(group) + "  " for group in named), _BRANCHES])
     axes.set_xlim(0, max(ends) or 1)

@@ -37,9 +37,9 @@ def _rate_lines(
         rates = [last_stage(o).max_lr or 0.0 for o in groups[0]]
         for corpus in corpora:
             losses = [final_loss(o, corpus) for o in groups[0]]
-            lines[corpus] = (QUIET[0], list(zip(rates, losses, strict=True)))
+            lines[corpus] = (QUIET, list(zip(rates, losses, strict=True)))
         lines["average"] = (
-            INK[0],
+            INK,
             [(last_stage(o).max_lr or 0, averages[o.label]) for o in groups[0]],
         )
     kept = {k: (c, [p for p in v if not math.isnan(p[1])]) for k, (c, v) in lines.items()}

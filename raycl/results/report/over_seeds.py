@@ -13,7 +13,6 @@ from raycl.results.report.number_text import loss_text
 from raycl.results.settings import (
     SEED,
     SETTING,
-    best_by,
     clear_best,
     compare,
     has_seeds,
@@ -86,23 +85,6 @@ def _clear_best(settings: Sequence[_Setting], place: int, style: Style) -> str |
 def bold_text(table: pd.DataFrame) -> str:
     """What bold means in the table, for its caption."""
     return CAPTION if has_seeds(table) else BEST if table.empty else ONE_SEED
-
-
-def best_sentence(table: pd.DataFrame) -> str:
-    """Which setting has the best average over seeds, and whether that is clear; may be empty."""
-    if not has_seeds(table) or "average" not in table:
-        return ""
-    best, decision = best_by(table, "average", -1)
-    if best is None:
-        return ""
-    found = mean_interval(table.loc[table[SETTING] == best, "average"].astype(float).tolist())
-    spread = f" ± {found.sd:.2f}" if found.is_known else ""
-    number = f"{found.n} seeds" if found.n > 1 else "one seed"
-    text = f"Best average over {number}: {best} ({loss_text(found.mean)}{spread})"
-    if decision is None:
-        return f"{text}."
-    second = ranked(table, "average", -1)[1]
-    return f"{text}; {_difference_text(decision, second)}."
 
 
 def _difference_text(decision: Decision, second: str) -> str:

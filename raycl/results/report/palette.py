@@ -19,14 +19,11 @@ from raycl.results.report.groups import last_stage, replay_groups, trunk
 
 LOSS = "validation loss (nats/token)"
 
-# Each tone has a value for light and one for dark paper. Figures are drawn with the light one,
-# which the page replaces where the reader prefers dark paper.
-INK = ("#22272e", "#e6e8eb")
-QUIET = ("#6a737d", "#9aa4af")
-GRID = ("#e4e7ea", "#30363d")
-PAPER = ("#fffffe", "#171b20")
+INK = "#22272e"
+QUIET = "#6a737d"
+GRID = "#e4e7ea"
+PAPER = "#ffffff"
 ORANGES = LinearSegmentedColormap.from_list("oranges", ["#f2a33c", "#d9541e", "#7f2704"])
-_ORANGES_DARK = LinearSegmentedColormap.from_list("oranges", ["#ffd8a0", "#f79a4e", "#e0561f"])
 _MARKERS = ("o", "s", "^", "v", "P", "X")
 _BASELINES: dict[str, tuple[str, object]] = {  # kind -> marker and line style
     "previous": ("h", (0, (7, 2, 1, 2))),
@@ -41,10 +38,9 @@ _DASHES: tuple[object, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5,
 
 @dataclass(frozen=True)
 class Look:
-    """Colour on light paper, colour on dark paper, marker, line style."""
+    """Colour, marker, line style."""
 
     colour: str
-    dark: str
     marker: str
     line: object
 
@@ -57,7 +53,6 @@ def _replay_look(place: float, group: int) -> Look:
     colours = matplotlib.colormaps["viridis"]
     return Look(
         to_hex(colours(0.74 - 0.70 * place)),
-        to_hex(colours(0.95 - 0.55 * place)),
         _MARKERS[group % len(_MARKERS)],
         _DASHES[group % len(_DASHES)],
     )
@@ -80,16 +75,15 @@ def looks(outcomes: Sequence[RecipeOutcome]) -> dict[str, Look]:
     singles += [branch for branch, grown_from in branches if grown_from is None]
     singles.sort(key=lambda outcome: last_stage(outcome).max_lr or 0.0)
     for place, outcome in enumerate(singles):
-        along = _along(place, len(singles))
-        light, dark = to_hex(ORANGES(along)), to_hex(_ORANGES_DARK(along))
-        found[outcome.label] = Look(light, dark, "s", "-")
+        colour = to_hex(ORANGES(_along(place, len(singles))))
+        found[outcome.label] = Look(colour, "s", "-")
     for branch, grown_from in branches:
         tone = found[grown_from.label if grown_from else branch.label]
-        found[branch.label] = Look(tone.colour, tone.dark, *_ANNEALED)
+        found[branch.label] = Look(tone.colour, *_ANNEALED)
     for outcome in outcomes:
         if outcome.merged_from:
-            tone = found.get(outcome.merged_from, Look(*QUIET, *_MERGED))
-            found[outcome.label] = Look(tone.colour, tone.dark, *_MERGED)
+            tone = found.get(outcome.merged_from, Look(QUIET, *_MERGED))
+            found[outcome.label] = Look(tone.colour, *_MERGED)
         if outcome.is_baseline:
-            found[outcome.label] = Look(*QUIET, *_BASELINES[outcome.kind])
+            found[outcome.label] = Look(QUIET, *_BASELINES[outcome.kind])
     return found

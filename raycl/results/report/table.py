@@ -234,9 +234,3 @@ def print_results(table: pd.DataFrame, console: Console, notes: Sequence[str] = 
     console.print(drawn)
     for note in notes:
         console.print(note, markup=False, soft_wrap=True)
-
-
-def statuses(table: pd.DataFrame) -> Sequence[tuple[str, str, str]]:
-    """(recipe, state, status) of each line, for those who want to train on from a state."""
-    columns = table[["recipe", "state", "status"]].astype(str)
-    return list(columns.itertuples(index=False, name=None))

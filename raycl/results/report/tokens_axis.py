@@ -34,7 +34,7 @@ def mark_hand_offs(axes: Axes, outcomes: Sequence[RecipeOutcome]) -> None:
 
 def draw_hand_off(axes: Axes, place: float, named: bool) -> None:
     """Draw a dashed line at `place`, in tokens, where a stage begins."""
-    axes.axvline(place, color=QUIET[0], linewidth=1.1, linestyle=(0, (3, 3)), zorder=1.5)
+    axes.axvline(place, color=QUIET, linewidth=1.1, linestyle=(0, (3, 3)), zorder=1.5)
     if named:
         axes.annotate(
             "hand-off",
@@ -45,7 +45,7 @@ def draw_hand_off(axes: Axes, place: float, named: bool) -> None:
             ha="center",
             va="bottom",
             fontsize=8.5,
-            color=QUIET[0],
+            color=QUIET,
         )
 
 

@@ -46,7 +46,7 @@ def draw_trade(outcomes: Sequence[RecipeOutcome], appearance: Mapping[str, Look]
     lines = [[points[o.label] for o in g if o.label in points] for g in replay_groups(outcomes)]
     lines = [line for line in lines if len(line) > 1]
     for line in lines:
-        axes.plot(*zip(*line, strict=True), color=QUIET[0], linewidth=1, zorder=1)
+        axes.plot(*zip(*line, strict=True), color=QUIET, linewidth=1, zorder=1)
     for label, (x, y) in points.items():
         look = appearance[label]
         axes.plot(x, y, look.marker, color=look.colour, markersize=8, zorder=3)

@@ -9,8 +9,7 @@ VIEWS.overview = () => {
 function adviceCard(sweep) {
   const advice = sweep.advice;
   return el("section", { class: "card advice" },
-    el("h2", { class: "headline" }, (advice && advice.headline) || sweep.headline || "Nothing is known yet."),
-    advice && advice.headline !== sweep.headline && sweep.headline && quiet(sweep.headline),
+    el("h2", { class: "headline" }, sweep.headline || "Nothing is known yet."),
     advice && advice.points.length > 0 && el("ul", { class: "points" }, advice.points.map((point) =>
       el("li", { "data-kind": point.kind }, el("strong", {}, point.title), el("p", {}, point.text)))),
     advice && advice.command && [el("h3", {}, "Next"), command(advice.command)]);
