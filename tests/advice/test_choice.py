@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,8 @@ def test_a_setting_with_the_easy_seed_alone_is_not_the_best() -> None:
 
 def test_few_rows_widen_the_noise_where_no_documents_are_stored() -> None:
     def pair(rows: int) -> str:
-        both = {"validation_rows": {"english": rows, "german": rows}, "sequence_length": 128}
+        counts = {"english": rows, "german": rows}
+        both: dict[str, Any] = {"validation_rows": counts, "sequence_length": 128}
         return advised([german(0.05, 5.0, 5.2, **both), german(0.25, 4.9, 5.2, **both)]).headline
 
     assert pair(12).startswith("Use replay 5%")  # ± 0.07: 1.96 · 0.16 / √12 / √2 beside 0.02

@@ -113,7 +113,7 @@ def test_a_node_that_finished_last_is_not_told_to_be_left(
     storage = Storage(tmp_path)
     writer = LiveWriter(storage, "holder", ("s",), NODES)  # its thread has written nothing yet
     for kind in ("started", "finished"):
-        writer.event(SweepEvent(kind, "a", "a"))  # type: ignore[arg-type]
+        writer.event(SweepEvent(kind, "a", "a"))
     writer.__exit__()
     with monkeypatch.context() as patch:
         patch.setattr(live_writer, "write_live", fails)
