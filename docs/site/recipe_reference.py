@@ -28,15 +28,22 @@ def recipe_reference() -> str:
     """The page as Markdown: a section for each mapping that a recipe has."""
     schema = Recipe.model_json_schema()
     sections = [_section("Recipe", schema)]
-    sections += [_section(name, part) for name, part in schema["$defs"].items() if _fields(part)]
+    mappings = (named for named in schema["$defs"].items() if _is_mapping(named[1]))
+    sections += [_section(name, part) for name, part in mappings]
     return "\n".join([_INTRODUCTION, *sections])
 
 
 def _section(name: str, schema: Schema) -> str:
     rows = [_row(field, part, schema) for field, part in _fields(schema).items()]
     lines = [f"## {name}", "", _one_line(schema.get("description", "")), ""]
-    lines += ["| field | value | default | meaning |", "|---|---|---|---|", *rows, ""]
+    if rows:
+        lines += ["| field | value | default | meaning |", "|---|---|---|---|", *rows, ""]
     return "\n".join(lines)
+
+
+def _is_mapping(schema: Schema) -> bool:
+    """Whether others link to a section of it: it has fields, or is a mapping without any."""
+    return bool(_fields(schema)) or schema.get("type") == "object"
 
 
 def _fields(schema: Schema) -> Mapping[str, Schema]:

@@ -129,7 +129,8 @@ def test_results_say_that_a_corpus_stands_in(outcomes: list[RecipeOutcome]) -> N
         "older stands in for what the model was trained on before: forgetting is measured on it"
     )
     assert "not a model from scratch" in said[1]
-    assert len(said) == 2
+    assert "documents" in said[2]
+    assert len(said) == 3
     table = results_table(outcomes)
     line = sweep_line(SweepFacts("small", table, outcomes, advice=advise(outcomes, table)), [])
     assert line["notes"] == said
