@@ -29,7 +29,8 @@ from raycl.sweep.watched_nodes import WatchedNodes, watched_nodes
 from raycl.watch.contract import NodeLine, SweepLine
 from raycl.watch.snapshot import SweepFacts, sweep_line
 
-_WRITTEN_LAST = ("report.html", "figures", "tensorboard", "history")
+_PAGE = layout.sweep_report("name").rpartition("/")[2]
+_WRITTEN_LAST = (_PAGE, "figures", "tensorboard", "history")
 """What a sweep writes for people: nothing here depends on it."""
 _TIMES_AS_LONG = 5.0
 """Results that are to be computed often are given this many times as long a rest."""

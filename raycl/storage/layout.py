@@ -20,6 +20,7 @@ OVERLAPS = "overlaps"
 STEERING = "steering"
 FAILURES = "failures"
 LIVE = "live"
+TRACKERS = "trackers"
 
 STATE_MARK = "state.json"
 """The file of a state that is written last: a folder without it is no state."""
@@ -321,7 +322,7 @@ def sweep_tensorboard(name: str) -> str:
 
 def tracker(name: str) -> str:
     """The folder or file in which a tracker keeps the runs of all sweeps of a local storage."""
-    return f"trackers/{name}"
+    return f"{TRACKERS}/{name}"
 
 
 def sweep_report(name: str) -> str:

@@ -28,6 +28,7 @@ FOLDERS = [
     layout.STEERING,
     layout.FAILURES,
     layout.LIVE,
+    layout.TRACKERS,
 ]
 FILES = ["state.json", "history.parquet", "manifest.json", "tree.json", "recipe.yaml"]
 FILES += ["losses.json", "seconds.json", "tokenizer.json", ".spool", "packed-"]

@@ -122,7 +122,7 @@ class EventFiles(Tracker):
 
 def tensorboard(_settings: Configuration, place: Place) -> Tracker:
     """Event files in the storage."""
-    return EventFiles(place.storage, f"{place.scratch}/tensorboard")
+    return EventFiles(place.storage, f"{place.scratch}/events")
 
 
 def _set(hparam: Any, value: Value) -> None:
