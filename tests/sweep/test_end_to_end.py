@@ -178,8 +178,8 @@ def test_results_are_complete_and_a_second_run_trains_nothing(undisturbed: Undis
     losses = ["loss/old", "loss/new", "average", "forgetting/old", "adaptation/new"]
     assert table[losses].notna().all(axis=None)
     assert (table["loss/old"] < 6.3).all()  # ln 512 = 6.24 before it learned anything
-    (sweep,) = snapshot_in(storage.read_bytes("sweeps/code/report.html"))["sweeps"]
-    assert [recipe["status"] for recipe in sweep["recipes"]] == ["finished"] * 2
+    (shown,) = snapshot_in(storage.read_bytes("sweeps/code/report.html"))["sweeps"]
+    assert [recipe["status"] for recipe in shown["recipes"]] == ["finished"] * 2
     assert f"Report: {storage.url}/sweeps/code/report.html" in undisturbed.output
     states = stored_names(storage)
     assert len(states) == 3  # the stage both share, trained once, and two branches
