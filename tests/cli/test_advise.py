@@ -38,7 +38,7 @@ def test_it_is_said_in_the_terminal_on_the_page_and_in_python(
     assert said.rstrip().endswith(advice.command)
     page = storage.read_bytes(f"sweeps/{NAME}/report.html").decode()
     assert "average loss" in page
-    assert "What to use and why" in page
+    assert "How certain this is" in page
     assert json.loads(printed(capsys, storage.url, "--json"))["headline"] == advice.headline
 
 

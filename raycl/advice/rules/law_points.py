@@ -71,7 +71,8 @@ def stage_curve(outcome: RecipeOutcome, corpus: str) -> tuple[Array, NDArray[np.
     curve = curve[(curve.index >= warm) & (curve.index <= last.last_step)]
     every = max(1, -(-len(curve) // _MOST_POINTS))
     curve = curve.iloc[::-1].iloc[::every].iloc[::-1]  # the last point is always there
-    done = np.asarray(curve.index.tolist(), dtype=np.int64) - last.first_step
+    steps = [int(step) - last.first_step for step in curve.index.tolist()]
+    done: NDArray[np.int64] = np.asarray(steps, dtype=np.int64)
     losses: Array = np.asarray(curve.to_numpy(float), dtype=np.float64)
     return rates, done, losses
 
