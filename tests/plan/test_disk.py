@@ -40,8 +40,8 @@ def test_six_recipes_of_135_million_parameters() -> None:
     assert round(whole.with_all / 1e9, 1) == 11.3
     assert round(whole.with_weights / 1e9, 1) == 3.8
     assert disk_text(whole) == (
-        "States: 11.3 GB at the end (3.77 GB with `execution.keep: weights`), 0 B of it there; up to "
-        "4.84 GB more for each node under way."
+        "States: 11.3 GB at the end (3.77 GB with `execution.keep: weights`), 0 B of it there; "
+        "up to 4.84 GB more for each node under way."
     )
 
 
