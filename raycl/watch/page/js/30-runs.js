@@ -82,7 +82,7 @@ function runsTable(sweep, runs) {
     if (last && last.title === title && last.unit === unit) last.span += 1;
     else bands.push({ title, unit, span: 1 });
   }
-  const seeds = sweep.recipes.some((r) => r.seed !== null && r.seed !== undefined && r.seed !== "");
+  const seeds = sweep.settings.length > 0; // without seeds, each run is number 0
   const before = 1 + (seeds ? 1 : 0) + sweep.fields.length;
   const starts = new Set();
   bands.reduce((at, band) => (starts.add(columns[at].name), at + band.span), 0);

@@ -9,7 +9,7 @@ VIEWS.curves = () => {
       el("div", { class: "field" }, el("span", {}, "Over"), choice("Over", [["steps", "steps"], ["tokens", "tokens"]], state.x || "steps", (x) => go({ x: x === "steps" ? "" : x }))),
       el("div", { class: "field" }, el("span", {}, "Scale"), choice("Scale", [["linear", "linear"], ["log", "log"]], state.scale || "linear", (scale) => go({ scale: scale === "linear" ? "" : scale }))),
       select("Smoothing", [["", "off"], ["0.6", "a little"], ["0.9", "much"], ["0.98", "very much"]], state.smooth || "", (smooth) => go({ smooth })),
-      runs.some(({ recipe }) => recipe.setting && recipe.seed !== null && recipe.seed !== undefined) &&
+      runs.some(({ sweep }) => sweep.settings.length) &&
         el("div", { class: "field" }, el("span", {}, "Seeds"), choice("Seeds", [["band", "bands"], ["each", "each"]], state.seeds || "band", (seeds) => go({ seeds: seeds === "band" ? "" : seeds }))),
       check("rows read", state.rows === "1", (on) => go({ rows: on ? "1" : "" }))),
     runPicker(), lineLegend(runs),
