@@ -343,7 +343,8 @@ def test_the_plan_of_a_folder_shows_what_that_of_a_preset_does(
     assert made["parameters"] == made["trained_parameters"] == parameter_count(LLAMA)
     node = made["nodes"][0]
     assert node["flops"] == pytest.approx(flops_per_token(LLAMA, 16) * node["tokens"])
-    memory = worker_memory(memory_facts(LLAMA, 16), Layout(), Computation(8, 8))
+    computation = Computation(8, 8, saves_between=True)  # a state every ten minutes
+    memory = worker_memory(memory_facts(LLAMA, 16), Layout(), computation)
     step, expected = node["memory_per_worker"] - PROCESS, memory.total - PROCESS
     assert step == pytest.approx(expected, rel=0.01)
     (folder / "model.safetensors").write_bytes(b"")

@@ -40,8 +40,9 @@ def check(url: str, folder: Path, saved: str, loaded: Sequence[str]) -> None:
         wider = 2 if layout == "columns" != saved else 1
         most = min(wider * facts["held"], TOTAL) + overhead
         assert facts["read"] <= most, (layout, rank, facts)
-        # It is read into its place: what is under way is all that there is beside it.
-        assert facts["more"] <= facts["read"] + 8 * 2**20, (layout, rank, facts)
+        # It is read into its place: beside it are the blocks that are under way, whose number at
+        # one moment is a matter of scheduling.
+        assert facts["more"] <= facts["read"] + 4 * BLOCK_BYTES, (layout, rank, facts)
         assert wider == 2 or layout == "copies" or most < TOTAL
     stored = StoredTensors(storage, read_state(storage, NAME), World(0, 1, torch.device("cpu")))
     for name, tensor in whole_tensors().items():
