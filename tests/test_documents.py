@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,17 @@ def name(document: Path) -> str:
     return document.relative_to(ROOT).as_posix()
 
 
+@cache
+def generated() -> frozenset[str]:
+    """The names of the pages that are made from the code, which takes seconds."""
+    return frozenset(name for name, _ in generated_pages())
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
 def test_every_link_leads_to_a_file(document: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text())
-    there = {name for name, _ in generated_pages()}
     missing = [link for link in links if not (document.parent / link).exists()]
-    assert [link for link in missing if link not in there] == []
+    assert [link for link in missing if link not in generated()] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
@@ -60,5 +66,5 @@ def test_every_page_is_part_of_the_site() -> None:
     navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
     listed = re.findall(r"[\w-]+\.md", str(navigation))
     pages = [page.name for page in (ROOT / "docs").glob("*.md")]
-    generated = [Path(name).name for name, _ in generated_pages()]
-    assert sorted(listed) == sorted([*pages, *generated])
+    made = [Path(name).name for name in generated()]
+    assert sorted(listed) == sorted([*pages, *made])
