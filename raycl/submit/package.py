@@ -26,7 +26,7 @@ SMALL_BYTES = 32 * 2**20
 LIMIT_BYTES = 100 * 2**20
 """Ray's dashboard refuses larger requests (DASHBOARD_CLIENT_MAX_SIZE), and a job is one request."""
 
-_CODE = {".py", ".yaml", ".html", ".typed"}
+_CODE = {".py", ".yaml", ".html", ".css", ".js", ".json", ".typed"}
 _SHOWN = 3
 
 
