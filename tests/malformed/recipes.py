@@ -289,7 +289,7 @@ def _new_fields() -> Iterator[Malformed]:
 def _seeds_and_telling() -> Iterator[Malformed]:
     yield from _cases(("seeds",), (0, {}, 101, True, {"count": 2, "vary": []}), "seeds")
     yield from _cases(("trackers",), (["mine"], ["aim", "aim"], None, 3), "trackers")
-    yield from _cases(("notify",), ({}, "HOOK", {"url_variable": "A", "on": []}), "notify")
+    yield from _cases(("notify",), ({}, "HOOK", {"url_variable": "A", "events": []}), "notify")
     yield _case(("notify",), "https://hooks.example/x", "notify", "is a secret")
     for error in (0, -1, True, "5%", 10):
         yield _case(("validation",), {"standard_error": error}, "standard_error")

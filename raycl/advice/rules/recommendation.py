@@ -89,7 +89,7 @@ def _noise(choice: Choice) -> Point:
     )
     text += (
         f"That is assumed: differences of averages had a standard deviation of {ASSUMED_SD:g} "
-        "nats/token over three seeds of models of a million parameters (docs/reproduction.md)."
+        "nats/token over three seeds of models of a million parameters in our runs of the paper."
         if choice.goal.unit == NATS
         else "That is an assumption, and nothing measured it."
     )

@@ -23,7 +23,7 @@ class Notify(Configuration):
         description="name of the environment variable that holds the webhook's URL. The URL itself "
         "is a secret: whoever knows it can write there",
     )
-    on: tuple[Occasion, ...] = Field(
+    events: tuple[Occasion, ...] = Field(
         default=OCCASIONS,
         min_length=1,
         description="`end`: the sweep has ended, well or not; `failure`: a node has failed for "

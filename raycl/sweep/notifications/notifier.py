@@ -27,7 +27,7 @@ class Notifier:
     def __init__(self, definition: Definition, storage: Storage, webhook: Webhook | None) -> None:
         recipe = definition.recipe
         self._sweep, self._storage, self._webhook = recipe.name, storage, webhook
-        self._on = recipe.notify.on if recipe.notify else ()
+        self._on = recipe.notify.events if recipe.notify else ()
         self._best = BestSoFar(recipe.search.compared if recipe.search else None)
         self._plan: SweepPlan | None = None
         self._growth: RecipeGrowth | None = None

@@ -97,7 +97,7 @@ def test_failures_and_what_was_asked_for(
 ) -> None:
     cluster = Telling(monkeypatch)
     cluster.fails = {"new"}
-    made = defined(sweep=RATES, notify={"url_variable": "HOOK", "on": ["failure"]})
+    made = defined(sweep=RATES, notify={"url_variable": "HOOK", "events": ["failure"]})
     sweep(made, prepared_storage(tmp_path), report=lambda _: None)
     messages = notified(hook)
     assert [message["kind"] for message in messages] == ["failure", "failure"]
@@ -110,7 +110,7 @@ def test_a_stopped_sweep_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: Hook
 ) -> None:
     Telling(monkeypatch).interrupts = True
-    made = defined(notify={"url_variable": "HOOK", "on": ["end"]})
+    made = defined(notify={"url_variable": "HOOK", "events": ["end"]})
     with pytest.raises(KeyboardInterrupt):
         sweep(made, prepared_storage(tmp_path), report=lambda _: None)
     (message,) = notified(hook)
