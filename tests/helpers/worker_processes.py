@@ -112,7 +112,7 @@ def _die_before_commit(step: int) -> None:
 
 
 def _hold_saves() -> None:
-    """This rank writes nothing before it has gathered the losses of rows; the others write."""
+    """Let this rank write nothing before it has gathered the losses of rows; the others write."""
     gathered, write, file = threading.Event(), StateWriter._write_shard, KeptRows.file
 
     def write_later(self: StateWriter, name: str, shard: Shard) -> None:
