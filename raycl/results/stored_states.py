@@ -28,6 +28,11 @@ class StoredStates:
         self._losses: dict[str, dict[Measured, float]] = {}
         self._rows: dict[str, tuple[Mapping[RowsKey, RowLosses], str]] = {}
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all complete states, as far as they are known."""
+        return self._names
+
     def know(self, names: Iterable[str]) -> None:
         """Count further states among those of the storage: a sweep has trained them meanwhile."""
         self._names |= frozenset(names)

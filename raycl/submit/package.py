@@ -26,7 +26,6 @@ SMALL_BYTES = 32 * 2**20
 LIMIT_BYTES = 100 * 2**20
 """Ray's dashboard refuses larger requests (DASHBOARD_CLIENT_MAX_SIZE), and a job is one request."""
 
-_CODE = {".py", ".yaml", ".html", ".css", ".js", ".json", ".typed"}
 _SHOWN = 3
 
 
@@ -117,14 +116,14 @@ def files_named(corpus: Corpus) -> tuple[str, ...]:
 
 
 def _code(package: Path) -> dict[str, Path]:
-    """The files of the installed package: modules, the data files beside them, and its recipes."""
+    """All files of the installed package, and its recipes, wherever these lie."""
     recipes = recipe_folder()
     own = sorted(recipes.rglob("*.yaml"))
     files = {Path(package.name, "configs", file.relative_to(recipes)): file for file in own}
     files |= {
         file.relative_to(package.parent): file
         for file in sorted(package.rglob("*"))
-        if file.suffix in _CODE and file.is_file()
+        if file.is_file() and not file.is_relative_to(recipes)
     }
     return {path.as_posix(): file for path, file in files.items() if not _hidden(path)}
 

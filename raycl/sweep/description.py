@@ -166,17 +166,23 @@ def check_names(storage: Storage, name: str) -> None:
         )
 
 
-def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[str]]:
+def progress(
+    storage: Storage, name: str, whole: Collection[str] = ()
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Each node of a stored sweep with how far it is, and what is damaged of them.
 
     `finished` is false of a node whose state has a damaged mark, or lacks a file. `saved` are the
     steps up to the deepest state inside a node that is not finished, and `training` says whether a
-    sweep has it now. `told` is what somebody has asked of it or why it failed, if so. Requests: a
-    listing of `states/`, a read of each node's mark and, where a node is not finished, those of
+    sweep has it now. `told` is what somebody has asked of it or why it failed, if so. Requests: two
+    listings of `states/`, a read of each node's mark and, where a node is not finished, those of
     `in_training`, `_saved`, `requests` and `failures`; and a read of each recipe that was added.
-    Raises InputError where the tree is damaged.
+    Where all nodes are among `whole`, states that the caller knows to be complete, only the tree
+    and those recipes are read. Raises InputError where the tree is damaged.
     """
     nodes = read_tree_record(storage, name).nodes
+    if all(node.name in whole for node in nodes):
+        lines = [_line(node, finished=True, saved=0, training=False, told="") for node in nodes]
+        return lines, proposal_problems(storage, name)
     listing = list_states(storage)
     ends = [node.name for node in nodes if node.name in listing.bytes]
     marks, damaged = read_marks(storage, list(dict.fromkeys(ends)))
@@ -197,17 +203,29 @@ def progress(storage: Storage, name: str) -> tuple[list[dict[str, Any]], list[st
             | told
         )
     lines = [
-        {
-            **node.model_dump(),
-            "short": short_name(node.name),
-            "finished": node not in left,
-            "saved": saved[node.name][0] if node.name in saved else 0,
-            "training": node.name in training,
-            "told": told.get(node.name, ""),
-        }
+        _line(
+            node,
+            finished=node.name not in names,
+            saved=saved[node.name][0] if node.name in saved else 0,
+            training=node.name in training,
+            told=told.get(node.name, ""),
+        )
         for node in nodes
     ]
     return lines, [*problems.values(), *unread, *proposal_problems(storage, name)]
+
+
+def _line(
+    node: NodeRecord, finished: bool, saved: int, training: bool, told: str
+) -> dict[str, Any]:
+    return {
+        **node.model_dump(),
+        "short": short_name(node.name),
+        "finished": finished,
+        "saved": saved,
+        "training": training,
+        "told": told,
+    }
 
 
 def trained_states(storage: Storage, name: str) -> list[str]:
@@ -244,8 +262,13 @@ def _saved(
     return found
 
 
-def merges_left(storage: Storage, name: str) -> list[str]:
-    """The labels of a stored sweep's merges whose state is not there. Raises InputError."""
+def merges_left(storage: Storage, name: str, whole: Collection[str] | None = None) -> list[str]:
+    """The labels of a stored sweep's merges whose state is not there. Raises InputError.
+
+    `whole` are the complete states, where the caller knows them; else they are listed.
+    """
     merges = read_tree_record(storage, name).merges
-    there = set(complete_states(storage, {merge.name for merge in merges})) if merges else set()
+    if whole is None:
+        whole = complete_states(storage, {merge.name for merge in merges}) if merges else ()
+    there = frozenset(whole)
     return [merge.label for merge in merges if merge.name not in there]

@@ -23,7 +23,7 @@ from raycl.cluster.release import release_at_end
 from raycl.plan.tree import Node, Tree
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage
-from raycl.sweep.ending import Ending
+from raycl.sweep.ending import Ending, save_seconds
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.growth import GrowingTree, Growth
@@ -103,7 +103,7 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
     once. A failed node takes what is below it along, and the rest goes on. What another sweep in
     the same storage trains is waited for, and taken over when that one is gone. What people ask of
     nodes (`raycl.sweep.steering`) is obeyed within seconds. At SIGINT or SIGTERM each running node
-    saves its state and leaves, which takes at most SAVE_SECONDS, and Interruption is raised, a
+    saves its state and leaves, which takes at most `save_seconds()`, and Interruption is raised, a
     KeyboardInterrupt. A second signal raises it at once.
 
     Raises InputError where a node asks for more workers than the cluster can ever hold.
@@ -122,7 +122,7 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
         stack.enter_context(_quiet_environment())
         stop = StopOrder()
         stack.callback(stop.forget)
-        running.progress.ending = Ending(stop)
+        running.progress.ending = Ending(stop, save_seconds())
         stack.enter_context(on_signals(running.progress.ending.begin))
         # Tune pickles its own bookkeeping, which never lies in a storage and is never read again.
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="raycl-tune-")))

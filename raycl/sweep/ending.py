@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
 
 from raycl.cluster.interruption import Interruption
+from raycl.errors import InputError
 from raycl.plan.tree import Node
 from raycl.sweep.events import node_label
 from raycl.sweep.steering.stop_order import StopOrder
 
-SAVE_SECONDS = float(os.environ.get("RAYCL_STOP_SECONDS", "8"))
-"""How long a sweep that was stopped waits for its nodes to save. What has not saved until then is
-ended without: it goes on from its newest state in the storage."""
+SAVE_SECONDS = 8.0
+"""How long a sweep that was stopped waits for its nodes to save, where nobody gives another time.
+What has not saved until then is ended without: it goes on from its newest state in the storage."""
+_VARIABLE = "RAYCL_STOP_SECONDS"
 _LEAST_SECONDS = 3.0
 """What they have where the order comes late: Tune's loop may be busy when the signal comes."""
 _NAMED = 3
 """Nodes that the last sentence names; of more it tells how many there are."""
+
+
+def save_seconds() -> float:
+    """SAVE_SECONDS, or what the environment gives instead. Raises InputError."""
+    text = os.environ.get(_VARIABLE) or str(SAVE_SECONDS)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        problem = f"{text!r} is no number of seconds"
+        raise InputError(_VARIABLE, problem, f"Set it to 60, say, or unset {_VARIABLE}")
+    return seconds
 
 
 class Ending:

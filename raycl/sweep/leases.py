@@ -23,6 +23,10 @@ from raycl.sweep.lease_records import died_here, heartbeat_bytes, holder_of, lea
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
 """A holder counts as gone when its file has not changed for this long."""
+INTERRUPTED = Retries(attempts=2, within_seconds=1.0)
+"""How often a sweep that was interrupted tries to give back what it has."""
+INTERRUPTED_SECONDS = 1.0
+"""How long it waits for a thread that may be in the middle of a request."""
 _TRIES = 3
 """How often `take` tries when other sweeps change the lease between its requests."""
 
@@ -78,14 +82,29 @@ class Leases:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._ended.set()
+        is_interrupted = isinstance(error, KeyboardInterrupt)
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(INTERRUPTED_SECONDS if is_interrupted else None)
+        if is_interrupted:
+            self._give_all_back_at_once()
+            return
         for name in list(self._held):
             self.release(name)
         with contextlib.suppress(OSError):
             self._storage.remove(layout.lease_holder(self.holder))
+
+    def _give_all_back_at_once(self) -> None:
+        """The same where nobody waits for a store that is gone: its first failure ends it.
+
+        What stays is as after a kill: others take it over when this holder counts as gone.
+        """
+        storage = Storage(self._storage.url, self._storage.options, INTERRUPTED)
+        with contextlib.suppress(OSError):
+            for node, version in self._held.items():
+                storage.delete_if(layout.node_lease(node), version)
+            storage.remove(layout.lease_holder(self.holder))
 
     def beat(self) -> None:
         """Rewrite this holder's file to show that the process lives."""

@@ -39,6 +39,7 @@ from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
 from raycl.sweep.corpora_of_seeds import report_conflicts
 from raycl.sweep.description import write_description
+from raycl.sweep.ending import save_seconds
 from raycl.sweep.events import node_label
 from raycl.sweep.merge_search import check_searches, search_merges
 from raycl.sweep.merges import check_partners, make_merges
@@ -132,6 +133,7 @@ def train_sweeps(  # noqa: PLR0913 (all but two have a default that serves)
         failed |= search_merges(plan, storage, options, report)
         return Trained(plan.with_states(complete_states(storage)), failed)
     search.check()
+    save_seconds()  # which raises where it was given wrongly
     check_trackers_of(plan, storage)
     refuse_what_never_fits(plan.left, WorkerNeeds(), own_capacity(options))
     plan = _with_room(inspected(plan), options)

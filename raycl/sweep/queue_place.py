@@ -19,7 +19,7 @@ from raycl.storage import Storage, layout
 from raycl.storage.record import find_record, write_record
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
-from raycl.sweep.leases import Leases
+from raycl.sweep.leases import INTERRUPTED, INTERRUPTED_SECONDS, Leases
 from raycl.sweep.queue_files import Queue, leave, read_queue
 from raycl.sweep.queue_records import QueueEntry, QueueOrder
 
@@ -115,16 +115,21 @@ class Place:
         self._frontier = frontier
         self._seen_starts = frontier.starts
         thread = threading.Thread(target=self._go_on, name="raycl-queue", daemon=True)
+        storage, seconds = self._storage, None
         try:
             self.refresh()
             thread.start()
             yield
+        except KeyboardInterrupt:  # nobody waits for a store that is gone
+            storage = Storage(storage.url, storage.options, INTERRUPTED)
+            seconds = INTERRUPTED_SECONDS
+            raise
         finally:
             self._ended.set()
             self._wake.set()
             if thread.ident is not None:
-                thread.join()
-            leave(self._storage, self._leases.holder)
+                thread.join(seconds)
+            leave(storage, self._leases.holder)
 
     def _go_on(self) -> None:
         while not self._ended.wait(SHORTEST_SECONDS):

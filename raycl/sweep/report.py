@@ -26,10 +26,13 @@ def write_report(
     states: StoredStates,
     planned: PlannedSweep,
 ) -> str:
-    """Write the page of a sweep, and its figures for papers; returns the path of the page."""
+    """Write the page of a sweep, and its figures for papers; returns the path of the page.
+
+    `states` are the complete ones, which the results were read from.
+    """
     write_figures(storage, known.name, known.outcomes)
-    watched = watched_nodes(storage, known.name, states)
-    left = _merges_left(storage, known.name) if watched.lines else []
+    watched = watched_nodes(storage, known.name, states, are_whole=True)
+    left = _merges_left(storage, known.name, states) if watched.lines else []
     line = sweep_line(known, watched.lines, left)
     details = node_details(watched.lines, states, planned, storage)
     made = {
@@ -48,8 +51,8 @@ def write_figures(storage: Storage, sweep: str, outcomes: Sequence[RecipeOutcome
         storage.write_bytes(layout.sweep_figure(sweep, drawing.name), png(drawing.figure))
 
 
-def _merges_left(storage: Storage, sweep: str) -> list[str]:
+def _merges_left(storage: Storage, sweep: str, states: StoredStates) -> list[str]:
     try:
-        return merges_left(storage, sweep)
+        return merges_left(storage, sweep, states.names)
     except (FileNotFoundError, InputError):  # the page says what is wrong with the tree
         return []

@@ -40,15 +40,17 @@ class WatchedNodes:
     damaged: list[str] = field(default_factory=list)
 
 
-def watched_nodes(storage: Storage, sweep: str, states: StoredStates) -> WatchedNodes:
-    """How far the nodes of a sweep are.
+def watched_nodes(
+    storage: Storage, sweep: str, states: StoredStates, are_whole: bool = False
+) -> WatchedNodes:
+    """How far the nodes of a sweep are; `are_whole`: nobody has to look for damage in `states`.
 
     Requests: those of `progress` and of its records once more, a listing of the live records and a
     read of each one whose node is not finished; and where nodes are trained, a listing of the
     heartbeats and a read for each of these nodes.
     """
     try:
-        stored, damaged = progress(storage, sweep)
+        stored, damaged = progress(storage, sweep, states.names if are_whole else ())
     except FileNotFoundError:
         return WatchedNodes([], [str(no_tree(storage, sweep))])
     except InputError as error:

@@ -255,9 +255,6 @@ class Trainer:
         self.resolve()
         measured = (self.model, self._validation_rows, self._world, self._micro_batch.rows)
         if self.step == self._task.stop:
-            # The threads of a save that is under way use the same group of processes, in an order
-            # of their own.
-            self.writer.wait()
             kept = KeptRows(self._storage, self._manifests, self._validation_rows, self._world)
             losses = validation_losses(*measured, kept.collected)
             self._end_tables[layout.STATE_ROWS] = kept.file()

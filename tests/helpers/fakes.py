@@ -20,6 +20,16 @@ from raycl.storage import Storage
 from tests.helpers.manifests import small_manifest
 
 ROWS = 400
+SEVEN = [
+    ("a", None, 1),
+    ("b", "a", 1),
+    ("c", "a", 2),
+    ("d", "b", 1),
+    ("e", "b", 1),
+    ("f", "c", 1),
+    ("g", "d", 1),
+]
+"""Nodes of a tree for `make_tree`: `c` has two workers, and the longest way ends with `g`."""
 
 
 def make_corpus(storage: Storage, name: str, rows: int = ROWS, length: int = 17) -> Manifest:

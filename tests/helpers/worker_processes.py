@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import torch
 import torch.distributed as dist
 
 from raycl.storage import Storage
+from raycl.train.checkpoint.save import StateWriter
+from raycl.train.checkpoint.shard import Shard
 from raycl.train.interruption import Interrupted
 from raycl.train.parallel.world import World
+from raycl.train.validation import KeptRows
 from tests.helpers.forked_processes import CONTEXT
 from tests.helpers.loaded_shares import assert_loads
 from tests.helpers.training_runs import Notice, make_task, poison, run
@@ -58,6 +62,8 @@ def _work(jobs: list[tuple[str, dict[str, Any]]], environment: dict[str, str]) -
         dist.init_process_group("gloo")
     if "DIE_BEFORE_COMMIT" in environment:
         _die_before_commit(int(environment["DIE_BEFORE_COMMIT"]))
+    if environment.get("HOLD_SAVES_OF") == str(rank):
+        _hold_saves()
     if "POISON" in environment:
         folder, steps, value = json.loads(environment["POISON"])
         poison(make_task(stop=8), Storage(folder), steps, float(value))
@@ -103,3 +109,21 @@ def _die_before_commit(step: int) -> None:
         write_json(self, path, value)
 
     Storage.write_json = write_or_die  # type: ignore[method-assign]
+
+
+def _hold_saves() -> None:
+    """Let this rank write nothing before it has gathered the losses of rows; the others write."""
+    gathered, write, file = threading.Event(), StateWriter._write_shard, KeptRows.file
+
+    def write_later(self: StateWriter, name: str, shard: Shard) -> None:
+        if not gathered.wait(60):
+            os._exit(9)  # so that the other rank does not wait for this one either
+        write(self, name, shard)
+
+    def noted(self: KeptRows) -> bytes:
+        found = file(self)
+        gathered.set()
+        return found
+
+    StateWriter._write_shard = write_later  # type: ignore[method-assign]
+    KeptRows.file = noted  # type: ignore[method-assign]

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from raycl.errors import InputError
 from raycl.storage import Storage
 from raycl.sweep import tune_callback
-from raycl.sweep.ending import Ending
+from raycl.sweep.ending import Ending, save_seconds
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.steering.leaving import LeaveWatch
@@ -121,6 +122,17 @@ def test_nodes_have_time_to_save_where_the_order_comes_late() -> None:
     assert not ending.is_late
     now[0] += 3.5
     assert ending.is_late
+
+
+def test_the_time_to_save_may_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAYCL_STOP_SECONDS", raising=False)
+    assert save_seconds() == 8
+    monkeypatch.setenv("RAYCL_STOP_SECONDS", "120")
+    assert save_seconds() == 120
+    for text in ("two minutes", "-1", "nan", "inf"):
+        monkeypatch.setenv("RAYCL_STOP_SECONDS", text)
+        with pytest.raises(InputError, match=r"RAYCL_STOP_SECONDS: .* is no number of seconds"):
+            save_seconds()
 
 
 def test_a_trial_hears_that_its_sweep_ends_and_nobody_takes_it_back(storage: Storage) -> None:

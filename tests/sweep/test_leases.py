@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.sweep import lease_records
 from raycl.sweep.claims import ASK_SECONDS, NodeClaims
 from raycl.sweep.frontier import Frontier
@@ -128,6 +129,39 @@ def test_late_beats_are_noticed(storage: Storage) -> None:
         assert holder.doubtful is doubtful
 
 
+@contextlib.contextmanager
+def interrupted_with_two_nodes(storage: Storage) -> Iterator[None]:
+    """A sweep has two nodes, the block runs, and Ctrl-C comes."""
+    with contextlib.suppress(KeyboardInterrupt), Leases(storage) as leases:
+        assert [leases.take(node) for node in "ab"] == [True, True]
+        yield
+        raise KeyboardInterrupt
+
+
+def held_nodes(storage: Storage) -> list[str]:
+    return [node for node in "ab" if storage.exists(layout.node_lease(node))]
+
+
+def test_an_interrupted_sweep_gives_all_back_and_does_not_wait_for_a_store_that_is_gone(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with interrupted_with_two_nodes(storage):
+        assert held_nodes(storage) == ["a", "b"]
+    assert held_nodes(storage) == []
+    tried: list[Storage] = []
+
+    def gone(self: Storage, *_: str) -> bool:
+        tried.append(self)
+        raise OSError("gone")
+
+    with interrupted_with_two_nodes(storage):
+        monkeypatch.setattr(Storage, "delete_if", gone)
+    assert held_nodes(storage) == ["a", "b"]
+    assert len(tried) == 1
+    assert tried[0].retries is not None
+    assert tried[0].retries.within_seconds <= 1
+
+
 def test_a_lease_that_is_none_names_nobody(storage: Storage) -> None:
     for number, content in enumerate((b"", b"[]", b'{"holder": "../../x"}', b"\xff")):
         storage.create(f"leases/nodes/{number}", content)
@@ -138,7 +172,7 @@ HOLDER = """
 import sys, time
 from raycl.sweep import lease_records
 from raycl.sweep.leases import Leases
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 with Leases(Storage(sys.argv[1])) as leases:
     print(leases.take("node"), flush=True)
     time.sleep(300)
@@ -234,7 +268,7 @@ import sys
 from tests.helpers import fake_loops, fakes
 from raycl.cluster.connect import cluster
 from raycl.cluster.options import ClusterOptions
-from raycl.storage import Storage
+from raycl.storage import Storage, layout
 from raycl.sweep.driver import TrialSettings, run_sweep
 options = ClusterOptions(workers=1, concurrent=1)
 with cluster(options):

@@ -113,6 +113,15 @@ def test_with_training(storage: Watched, resolved: Counter[str], ray: Cluster) -
     assert_looked_at_once(storage, resolved, listings=2)
 
 
+def test_a_time_to_save_that_is_none_is_refused_before_a_cluster(
+    storage: Watched, ray: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAYCL_STOP_SECONDS", "soon")
+    with pytest.raises(InputError, match="'soon' is no number of seconds"):
+        sweep(defined(sweep=RATES), storage, report=lambda _: None)
+    assert not ray.options
+
+
 LARGE = {"model": {"preset": "gpt-neox-9.6b"}}
 
 

@@ -19,8 +19,6 @@ from raycl.states.mark import read_mark
 from raycl.states.reduced import keep_results
 from raycl.states.row_losses import RowLosses, read_evaluated_rows, read_state_rows
 from raycl.storage import Storage, layout
-from raycl.train import trainer
-from raycl.train.checkpoint.save import StateWriter
 from tests.helpers.document_runs import END, make_document_storage
 from tests.helpers.stored_tensors import history
 from tests.helpers.training_runs import LENGTH, VOCABULARY, make_task, run
@@ -104,11 +102,14 @@ def test_tokens_are_those_of_each_document(storage: Storage) -> None:
     assert len(set(losses.document)) > 10
 
 
-def test_two_workers_keep_the_same_lines(storage: Storage, tmp_path: Path) -> None:
+def test_two_workers_keep_the_same_lines_while_one_still_saves(
+    storage: Storage, tmp_path: Path
+) -> None:
     other = Storage(tmp_path / "other")
     shutil.copytree(tmp_path / "corpora", tmp_path / "other" / "corpora")
     shutil.copytree(tmp_path / "tokenizers", tmp_path / "other" / "tokenizers")
-    assert launch(2, [(other, FIELDS)]) == [0, 0]
+    saves = {**FIELDS, "save_every": 1}
+    assert launch(2, [(other, saves)], HOLD_SAVES_OF="1") == [0, 0]
     for corpus, losses in kept(storage).items():
         found = kept(other)[corpus]
         for name in ("row", "document", "tokens"):
@@ -161,28 +162,3 @@ def test_a_beginning_of_its_own_makes_an_end_alone_no_border() -> None:
     assert DocumentBorders(END).in_rows(rows).tolist() == [[True, False, True, False, False, True]]
     borders = DocumentBorders(END, begin=3).in_rows(rows)
     assert borders.tolist() == [[False, False, True, False, False, True]]
-
-
-def test_they_are_gathered_after_the_save_under_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both use one group of processes: threads of two ranks would mix up what they exchange."""
-    done: list[str] = []
-
-    def noted(owner: Any, name: str) -> None:
-        real = getattr(owner, name)
-
-        def call(*arguments: Any, **fields: Any) -> Any:
-            found = real(*arguments, **fields)
-            done.append(name)
-            return found
-
-        monkeypatch.setattr(owner, name, call)
-
-    noted(StateWriter, "save")
-    noted(StateWriter, "wait")
-    noted(trainer, "KeptRows")
-    run(make_document_storage(tmp_path), **FIELDS, save_every=1)
-    last = done.index("KeptRows")
-    assert done[last - 1] == "wait"
-    assert "save" in done[:last]

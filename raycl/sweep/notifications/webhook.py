@@ -53,7 +53,7 @@ class Webhook:
     """Sends JSON to a URL, in the order in which it is given; nobody waits for it.
 
     `post` may also be given work whose result is the message, which is then done in the thread.
-    What cannot be sent is told to `report` once, when `news` is asked for or at the end.
+    What cannot be sent is told to `report` once, at the end.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -26,16 +27,18 @@ class StateWriter:
     """Writes the states of one node, at most one at a time."""
 
     def __init__(self, storage: Storage, world: World, keep_last: int) -> None:
-        self._storage, self._world, self._keep_last = storage, world, keep_last
+        self._storage, self._keep_last = storage, keep_last
+        # The loop goes on during a write, and has collectives of its own.
+        self._world = replace(world, thread="saves")
         self._intermediates: list[str] = []
         self._snapshot = Snapshot(world.device)
         self._planned: dict[str, tuple[int, ...]] = {}
         self._parts: list[Part] = []
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
-        # `world.group` makes the group on first use, and all ranks have to make it together. The
-        # writing threads of the ranks would each do so at their own time.
-        _ = world.group
+        # `group` is made on first use, and all ranks have to make it together. The writing threads
+        # of the ranks would each do so at their own time.
+        _ = self._world.group
 
     def save(
         self,
@@ -49,8 +52,7 @@ class StateWriter:
 
         On a GPU the copies are only enqueued: call `before_update` before what changes a tensor.
         `mark` becomes state.json, with `kept` and the written files added; `tables` are the files
-        beside the tensors, by name. Raises the error of an
-        earlier write, if it had one.
+        beside the tensors, by name. Raises the error of an earlier write, if it had one.
         """
         self.wait()
         parts = self._own_parts(tensors)

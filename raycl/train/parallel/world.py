@@ -34,6 +34,9 @@ class World:
     device: torch.device
     grid: Layout | None = None
     """How the workers divide the model, where they do not all hold a shard of one copy."""
+    thread: str = "loop"
+    """Who exchanges with whom. Threads that run side by side each have a group of their own, for
+    the ranks must enter the collectives of one group in the same order."""
 
     @property
     def layout(self) -> Layout:
@@ -47,8 +50,8 @@ class World:
 
     @cached_property
     def group(self) -> dist.ProcessGroup | None:
-        """A gloo group beside the main one, for objects and background saves (collective)."""
-        return made_once("gloo", _gloo_group) if self.size > 1 else None
+        """The thread's gloo group beside the main one, for objects (collective)."""
+        return made_once(("gloo", self.thread), _gloo_group) if self.size > 1 else None
 
     def agree(self, choose: Callable[[], Any]) -> Any:
         """Call `choose` on rank 0; return, or raise, its outcome on every rank (collective)."""
