@@ -13,6 +13,7 @@ from raycl.advice.advice import ComparedSetting
 from raycl.advice.goal import Goal
 from raycl.advice.noise import Difference, difference, is_about_as_good, is_worse
 from raycl.advice.setting import Setting
+from raycl.results.settings import in_common
 from raycl.results.uncertainty.decision import Decision, decide
 from raycl.results.uncertainty.intervals import Interval
 
@@ -54,12 +55,8 @@ class Choice:
         others = [setting for setting in self.within if setting is not self.chosen]
         if not others:
             return None
-        other = others[0]
-        seeds = sorted(set(self.chosen.values) & set(other.values))
-        if len(seeds) < 2:
-            return None
-        mine, theirs = ([s.values[seed] for seed in seeds] for s in (self.chosen, other))
-        return decide(mine, theirs)
+        mine, theirs = in_common(self.chosen.values, others[0].values)
+        return decide(mine, theirs) if len(mine) > 1 else None
 
     def compared(self) -> tuple[ComparedSetting, ...]:
         """A line for each setting, from the best to the worst."""

@@ -11,6 +11,7 @@ import pandas as pd
 from raycl.advice.setting import Setting
 from raycl.errors import InputError
 from raycl.recipe.schema.search import AVERAGE, Objective
+from raycl.results.metrics.tasks import score_falls
 from raycl.results.objective import column, measured_rows
 from raycl.results.outcome import BASELINES, RecipeOutcome
 from raycl.results.report.table import averages_are_alike
@@ -79,7 +80,8 @@ def _asked(table: pd.DataFrame, asked: str) -> Goal:
     if "=" in asked:
         return _weighted(table, asked)
     name = asked.strip()
-    return _column_goal(table, name, -1 if name.startswith(_HIGH_IS_GOOD) else 1, strict=True)
+    rises = name.startswith(_HIGH_IS_GOOD) and not (name.startswith("task/") and score_falls(name))
+    return _column_goal(table, name, -1 if rises else 1, strict=True)
 
 
 def _weighted(table: pd.DataFrame, asked: str) -> Goal:
@@ -145,17 +147,15 @@ def _unknown(table: pd.DataFrame, name: str) -> InputError:
     return InputError(f"{_WHERE} {name!r}", "no recipe has a number of this name", remedy)
 
 
-def settings_of(
-    outcomes: Sequence[RecipeOutcome], goal: Goal, finished: bool = True
-) -> list[Setting]:
-    """The settings among outcomes that are no baselines, with the values of their seeds.
+def settings_of(outcomes: Sequence[RecipeOutcome], goal: Goal) -> list[Setting]:
+    """The finished settings among outcomes that are no baselines, with the values of their seeds.
 
-    With `finished` those that have a value alone; a setting of several seeds has those that do.
+    A setting of several seeds has those that are finished and have a value.
     """
     groups: dict[str, list[int]] = {}
     for place, outcome in enumerate(outcomes):
         known = outcome.status == "finished" and not math.isnan(goal.values[place])
-        if not outcome.is_baseline and outcome.stages and (known or not finished):
+        if not outcome.is_baseline and outcome.stages and known:
             groups.setdefault(outcome.setting or outcome.label, []).append(place)
     return [
         Setting(

@@ -17,7 +17,7 @@ from raycl.errors import InputError
 from raycl.recipe.definition import definition_of
 from raycl.recipe.load import with_field
 from raycl.results.metrics import own_sides
-from raycl.results.outcome import RecipeOutcome
+from raycl.results.outcome import STOPPED, RecipeOutcome
 from raycl.results.report.groups import last_stage
 from raycl.results.table import file_name
 
@@ -36,7 +36,7 @@ def next_command(
     """
     if source is None:
         return ""
-    missing = [o for o in outcomes if o.status not in ("finished", "stopped")]
+    missing = [o for o in outcomes if o.status not in ("finished", STOPPED)]
     if choice is None or missing:
         return _sweep(source)
     for changes in _changes(choice, source.data):

@@ -15,6 +15,7 @@ from raycl.advice.goal import NATS, Goal
 from raycl.advice.setting import Setting
 from raycl.plan.validation import error_on
 from raycl.results.row_losses import average_difference
+from raycl.results.settings import in_common
 from raycl.results.uncertainty.intervals import Interval, paired_interval
 
 ASSUMED_SD = 0.012
@@ -29,6 +30,8 @@ _ASSUMED_OF_A_TASK = 0.02
 chance with √(2 · 0.25 / 1,000)."""
 _TWO_SIDED = 1.96
 """Half of a 95 % interval of the normal distribution, in standard deviations."""
+ASSUMED_HALF = _TWO_SIDED * ASSUMED_SD
+"""Half of the 95 % interval of such a difference (nats/token)."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,12 @@ class Difference:
 
 def difference(first: Setting, second: Setting, goal: Goal) -> Difference:
     """The value of `first` minus that of `second`, with a 95 % interval."""
-    seeds = sorted(set(first.values) & set(second.values))
-    if len(seeds) > 1:
-        ours, theirs = ([setting.values[seed] for seed in seeds] for setting in (first, second))
+    ours, theirs = in_common(first.values, second.values)
+    if len(ours) > 1:
         return Difference(paired_interval(ours, theirs), True)
     # With one seed in common these are compared; values of other seeds would add their spread.
-    one, other = (s.values[seeds[0]] if seeds else s.mean for s in (first, second))
-    half = math.hypot(
-        _TWO_SIDED * assumed_sd(goal, second.mean), documents_half(first, second, goal)
-    )
+    one, other = (ours[0], theirs[0]) if ours else (first.mean, second.mean)
+    half = math.hypot(assumed_half(goal, second.mean), documents_half(first, second, goal))
     apart = one - other
     return Difference(Interval(apart, apart - half, apart + half, half / _TWO_SIDED, 1), False)
 
@@ -86,12 +86,12 @@ def expected_half(first: Setting, second: Setting, goal: Goal) -> float:
     return _TWO_SIDED * math.sqrt(variance)
 
 
-def assumed_sd(goal: Goal, value: float) -> float:
-    """The standard deviation that is assumed of a difference at one seed, in the goal's unit."""
+def assumed_half(goal: Goal, value: float) -> float:
+    """Half of the 95 % interval that is assumed of a difference at one seed, in the goal's unit."""
     if goal.unit == NATS:
-        return ASSUMED_SD
+        return ASSUMED_HALF
     is_a_score = not goal.unit and abs(value) <= 1
-    return _ASSUMED_OF_A_TASK if is_a_score else _ASSUMED_SHARE * abs(value)
+    return _TWO_SIDED * (_ASSUMED_OF_A_TASK if is_a_score else _ASSUMED_SHARE * abs(value))
 
 
 def is_worse(first: Setting, second: Setting, goal: Goal) -> bool:
@@ -108,11 +108,11 @@ def is_about_as_good(first: Setting, second: Setting, goal: Goal) -> bool:
     """
     if is_worse(first, second, goal):
         return False
-    seeds = set(first.values) & set(second.values)
-    behind = [goal.sign * (first.values[seed] - second.values[seed]) for seed in seeds]
+    pairs = zip(*in_common(first.values, second.values), strict=True)
+    behind = [goal.sign * (one - other) for one, other in pairs]
     if len(behind) < 2 or min(behind) <= 0:
         return True
-    return math.fsum(behind) / len(behind) <= _TWO_SIDED * assumed_sd(goal, second.mean)
+    return math.fsum(behind) / len(behind) <= assumed_half(goal, second.mean)
 
 
 def half_width(interval: Interval) -> float:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from raycl.advice.noise import half_width
-from raycl.results.report.number_text import rate_text, share_text
+from raycl.results.report.number_text import loss_text, rate_text, share_text
 from raycl.results.uncertainty.intervals import Interval
 
 
 def number_text(value: float, signed: bool = False) -> str:
     """A number with two decimals, four digits where it is large; – where it is missing."""
-    if math.isnan(value):
-        return "–"
-    if round(value, 2) == 0:  # neither +0.00 nor −0.00
-        return "0.00"
-    sign = "+" if signed else ""
-    return format(value, f"{sign}.2f" if abs(value) < 1000 else f"{sign}.4g").replace("-", "−")
+    large = abs(value) >= 1000
+    text = format(value, "+.4g" if signed else ".4g") if large else loss_text(value, signed)
+    return text.replace("-", "−")
 
 
 def half_text(half: float) -> str:

@@ -17,7 +17,7 @@ from raycl.results.objective import objective_text
 from raycl.results.outcome import BASELINES
 from raycl.results.report.table import averages_are_alike
 from raycl.results.search_results import compared
-from raycl.results.settings import SEED, SETTING, has_seeds
+from raycl.results.settings import SEED, SETTING, has_seeds, ranked
 from raycl.results.stored_results import outcomes_of, stored_plan
 from raycl.results.table import results_table
 from raycl.states.earlier import earlier_names
@@ -56,25 +56,20 @@ def best_recipe(
     column = "average" if by == "average" else _column(finished, by, where)
     if column == "average" and (unknown := _not_compared(finished)) is not None:
         raise InputError(where, *unknown)
-    best = _best_rows(finished, column, own).iloc[0]
+    best = _best_rows(finished, column).iloc[0]
     return str(best["recipe"]), str(best["state"])
 
 
-def _best_rows(finished: pd.DataFrame, column: str, own: pd.DataFrame) -> pd.DataFrame:
+def _best_rows(finished: pd.DataFrame, column: str) -> pd.DataFrame:
     """The row with the lowest value; with seeds those of the setting with the lowest mean.
 
     The first of them is that of the lowest seed: to take the best of them would be to choose by
-    noise. Settings of which every seed is finished come before others.
+    noise. Settings with fewer finished seeds than others come last.
     """
     if not has_seeds(finished):
         return finished.sort_values(column, kind="stable").head(1)
-    whole = own.groupby(SETTING)["status"].agg(lambda found: bool((found == "finished").all()))
-    complete = finished[finished[SETTING].map(whole)]
-    chosen = complete if not complete.empty else finished
-    means = chosen.groupby(SETTING, sort=False)[column].mean()
-    best = means.sort_values(kind="stable").index[0]
-    own_seeds: pd.DataFrame = finished[finished[SETTING] == best]
-    return own_seeds.sort_values(SEED, kind="stable")
+    best: pd.DataFrame = finished[finished[SETTING] == ranked(finished, column, -1)[0]]
+    return best.sort_values(SEED, kind="stable")
 
 
 def _objective(plan: SweepPlan) -> Objective | None:
@@ -129,7 +124,7 @@ def states_to_keep(storage: Storage, sweep: str) -> frozenset[str]:
     elif not finished.empty and _not_compared(finished) is None:
         best = finished[finished["average"] == finished["average"].min()]
         if has_seeds(finished):
-            best = _best_rows(finished, "average", own)
+            best = _best_rows(finished, "average")
     trunks = _trunks(plan.sweeps[0], set(best["recipe"]))
     measured = set(finished["recipe"])
     merges = {merge.name for merge in plan.sweeps[0].merges if merge.label not in measured}

@@ -7,7 +7,7 @@ The losses of single rows lie beside a state's history (its training wrote them)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from raycl.recipe.stage_rows import CorpusFacts
@@ -85,19 +85,3 @@ def average_difference(
         return paired_average_interval(known)
     except ValueError:
         return _UNKNOWN
-
-
-def document_differences(
-    outcomes: Sequence[RecipeOutcome], reference: RecipeOutcome
-) -> dict[str, dict[str, Interval]]:
-    """By label and corpus: final loss − that of `reference` (nats/token), with intervals.
-
-    Only what is known, and without the reference itself.
-    """
-    found: dict[str, dict[str, Interval]] = {}
-    for outcome in outcomes:
-        if outcome.label == reference.label:
-            continue
-        gaps = {c: document_difference(outcome, reference, c) for c in reference.row_losses}
-        found[outcome.label] = {c: gap for c, gap in gaps.items() if gap.is_known}
-    return found

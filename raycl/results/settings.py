@@ -15,7 +15,7 @@ import pandas as pd
 from raycl.results.metrics.registry import METRICS
 from raycl.results.outcome import BASELINES
 from raycl.results.uncertainty.decision import Decision, decide
-from raycl.results.uncertainty.intervals import Interval, mean_interval
+from raycl.results.uncertainty.intervals import mean_interval
 
 SETTING, SEED = "setting", "seed"
 SD, LOW, HIGH, NUMBER = "sd:", "low:", "high:", "n:"
@@ -74,16 +74,18 @@ def values_of(table: pd.DataFrame, setting: str, column: str) -> dict[int, float
     return {seed: value for seed, value in values.items() if not math.isnan(value)}
 
 
-def interval_of(table: pd.DataFrame, setting: str, column: str) -> Interval:
-    """The mean of a measure over the seeds of a setting, with its interval."""
-    return mean_interval(list(values_of(table, setting, column).values()))
-
-
 def compare(table: pd.DataFrame, column: str, first: str, second: str) -> Decision:
     """The setting `first` minus `second` in a measure, over the seeds for which both have it."""
     one, other = (values_of(table, setting, column) for setting in (first, second))
-    common = sorted(one.keys() & other.keys())
-    return decide([one[seed] for seed in common], [other[seed] for seed in common])
+    return decide(*in_common(one, other))
+
+
+def in_common(
+    first: Mapping[int, float], second: Mapping[int, float]
+) -> tuple[list[float], list[float]]:
+    """The values of two settings for the seeds that both have, in the order of the seeds."""
+    seeds = sorted(first.keys() & second.keys())
+    return [first[seed] for seed in seeds], [second[seed] for seed in seeds]
 
 
 def ranked(table: pd.DataFrame, column: str, better: int) -> list[str]:
@@ -92,16 +94,14 @@ def ranked(table: pd.DataFrame, column: str, better: int) -> list[str]:
     `better` is -1 where less is better, and 1 where more is. Equal ones stay in their order.
     Settings with fewer seeds than others come last: their mean may be that of the easy seeds.
     """
-    table = with_settings(table)
-    means = settings_table(table[~table["kind"].isin(BASELINES)]) if len(table) else table
-    if means.empty:
-        return []
-    known = means[means[column].notna()]
-    fewer = known[NUMBER + column] < known[NUMBER + column].max()
+    own = with_settings(table[~table["kind"].isin(BASELINES)])
+    found = own.groupby(SETTING, sort=False)[column].agg(["mean", "count"])
+    known = found[found["count"] > 0]
+    fewer = known["count"] < known["count"].max()
     ordered = known.assign(fewer=fewer).sort_values(
-        ["fewer", column], ascending=[True, better < 0], kind="stable"
+        ["fewer", "mean"], ascending=[True, better < 0], kind="stable"
     )
-    return [str(setting) for setting in ordered[SETTING]]
+    return [str(setting) for setting in ordered.index]
 
 
 def clear_best(values: Mapping[str, Mapping[int, float]], better: int) -> str | None:
@@ -116,9 +116,7 @@ def clear_best(values: Mapping[str, Mapping[int, float]], better: int) -> str | 
     order = sorted(whole, key=lambda name: -better * means[name])
     if not better or len(order) < 2:
         return None
-    one, other = values[order[0]], values[order[1]]
-    common = sorted(one.keys() & other.keys())
-    decision = decide([one[seed] for seed in common], [other[seed] for seed in common])
+    decision = decide(*in_common(values[order[0]], values[order[1]]))
     is_better = better * decision.difference.mean > 0  # in the seeds that both have
     return order[0] if decision.is_clear and is_better else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
@@ -27,6 +27,7 @@ class StoredStates:
         self._records: dict[str, tuple[StateMark, pd.DataFrame] | None] = {}
         self._losses: dict[str, dict[Measured, float]] = {}
         self._rows: dict[str, tuple[Mapping[RowsKey, RowLosses], str]] = {}
+        self._evaluated_rows: dict[str, tuple[Mapping[RowsKey, RowLosses], str]] = {}
 
     @property
     def names(self) -> frozenset[str]:
@@ -51,7 +52,9 @@ class StoredStates:
         self._names, self._index = names, StateIndex(names)
         for name in gone:
             self._records.pop(name, None)
+            self._rows.pop(name, None)
         self._losses.clear()
+        self._evaluated_rows.clear()
 
     def record(self, name: str) -> tuple[StateMark, pd.DataFrame] | None:
         """The mark of a state and its lines of history as its training wrote them, or None.
@@ -107,21 +110,20 @@ class StoredStates:
 
         What its training kept, and what `raycl evaluate` measured.
         """
-        if name not in self._rows:
-            self._rows[name] = self._read_rows(name)
-        return self._rows[name]
-
-    def _read_rows(self, name: str) -> tuple[Mapping[RowsKey, RowLosses], str]:
         record = self._read(name)
         if record is None:
             return {}, ""
-        try:
-            found = read_state_rows(self.storage, record[0])
-            if self.losses(name):
-                found |= read_evaluated_rows(self.storage, name)
-        except InputError as error:
-            return {}, str(error)
-        return found, ""
+        if name not in self._rows:
+            self._rows[name] = _or_damage(lambda: read_state_rows(self.storage, record[0]))
+        if name not in self._evaluated_rows:
+            measured = bool(self.losses(name))
+            self._evaluated_rows[name] = (
+                _or_damage(lambda: read_evaluated_rows(self.storage, name))
+                if measured
+                else ({}, "")
+            )
+        (own, damage), (later, other) = self._rows[name], self._evaluated_rows[name]
+        return {**own, **later}, damage or other
 
     def _read(self, name: str) -> tuple[StateMark, pd.DataFrame] | None:
         """The mark and the verified history of a state; None where there is no such state."""
@@ -133,3 +135,13 @@ class StoredStates:
             else:
                 self._records[name] = (mark, read_history(self.storage, mark).to_pandas())
         return self._records[name]
+
+
+def _or_damage(
+    read: Callable[[], Mapping[RowsKey, RowLosses]],
+) -> tuple[Mapping[RowsKey, RowLosses], str]:
+    """What is read, or nothing and what is wrong with its file."""
+    try:
+        return read(), ""
+    except InputError as error:
+        return {}, str(error)

@@ -14,6 +14,7 @@ from raycl.results.metrics import metric_columns
 from raycl.results.outcome import RecipeOutcome, corpora_of
 from raycl.results.parquet import read_parquet, write_parquet
 from raycl.results.search_results import FRONT, front_column, objective_of
+from raycl.results.settings import settings_table
 from raycl.storage import Storage, layout
 
 
@@ -108,9 +109,6 @@ def write_results(storage: Storage, sweep: str, outcomes: Sequence[RecipeOutcome
 
 
 def _write_settings(storage: Storage, sweep: str, table: pd.DataFrame) -> None:
-    # Imported here: most sweeps have one seed.
-    from raycl.results.settings import settings_table
-
     settings = settings_table(table)
     path = layout.sweep_settings(sweep, "csv")
     storage.write_bytes(path, settings.to_csv(index=False).encode())

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from raycl.results.metrics.tasks import score_falls
 from raycl.results.report.cells import PaperTable
 from raycl.results.report.over_seeds import over_seeds
 from raycl.results.report.table import (
@@ -25,8 +26,6 @@ from raycl.watch.plain import finite
 
 _NATS, _BITS, _TOKENS = "nats/token", "bits/byte", "tokens"
 _TASK = "task/"
-_LESS_IS_BETTER = ("bits", "perplexity", "ppl", "nll")
-"""Parts of names of task scores that fall as a model gets better."""
 _EFFORT = {
     "anneal's tokens": ("anneal_tokens", _TOKENS, 0),
     "realised replay": ("realised_replay", "", 4),
@@ -144,5 +143,5 @@ def _task_columns(table: pd.DataFrame) -> Iterator[Column]:
     for name in table.columns:
         if str(name).startswith(_TASK):
             title = str(name).removeprefix(_TASK)
-            falls = any(part in title for part in _LESS_IS_BETTER)
-            yield _column(str(name), title, "task", "score", -1 if falls else 1, 3)
+            better = -1 if score_falls(title) else 1
+            yield _column(str(name), title, "task", "score", better, 3)

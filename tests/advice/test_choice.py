@@ -83,6 +83,9 @@ def test_scores_of_tasks_differ_by_chance() -> None:
     scores = [german(s, 5.0, 5.0, tasks={"x": 0.5 + s / 5}) for s in (0.0, 0.05, 0.5)]
     assert advised(scores, "task/x").headline.startswith("Use replay 50%")
     assert advised(scores[:2], "task/x").headline.startswith("Use replay 0% (task of x 0.50")
+    falling = [german(s, 5.0, 5.0, tasks={"x, perplexity": 9 - s}) for s in (0.0, 0.5)]
+    assert advised(falling, "task/x, perplexity").objective == "lowest task of x, perplexity"
+    assert advised(falling, "task/x, perplexity").headline.startswith("Use replay 50%")
 
 
 def test_held_out_documents_widen_the_noise() -> None:

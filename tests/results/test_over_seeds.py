@@ -75,7 +75,7 @@ def test_one_seed_is_bold_as_before_and_says_that_it_shows_no_noise() -> None:
 def test_the_notes_say_which_settings_noise_does_not_tell_apart() -> None:
     assert [note for note in notes(outcomes(NOISY)) if "seed" in note] == [
         "Average of replay 5% against replay 0%: 0.10 below replay 0% "
-        "(95% interval −0.27 to +0.47): undecided: nine more seeds would do."
+        "(95 % interval −0.27 to +0.47): undecided: nine more seeds would do."
     ]
     assert not [note for note in notes(outcomes(CLEAR)) if "seed" in note]
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raycl.advice.advise import advise
 from raycl.results.metrics import Sides, own_sides, sides_of
 from raycl.results.outcome import BranchFact, RecipeOutcome, StageFact
 from raycl.results.report.cells import PaperTable
@@ -213,6 +214,7 @@ def test_recipes_with_other_sides_each_have_their_own_union() -> None:
     # The union is (1.9 + 1.8) / 2 on the sides of a, and (1.9 + 2.1) / 2 on those of b.
     assert table["gap_to_union"].tolist()[:2] == pytest.approx([0.15, 0.25])
     assert math.isnan(table["average"][2])
+    assert advise([*sweep, union], table).objective == "lowest gap to the union"
     assert not any(
         line.cells[paper_table(table).columns.index("AVG")].best
         for line in paper_table(table).lines

@@ -69,10 +69,6 @@ class AnnealingLaw(Law):
         found = [math.log(value) for value in (limit, amount, power, annealed)]
         return np.array(found if self.begins_at_random else [*found, math.log(before)])
 
-    def values(self, fitted: Array) -> dict[str, float]:
-        """L0 (nats/token), A, α, C and S."""
-        return dict(zip(self.parameters, map(float, np.exp(fitted)), strict=True))
-
 
 def rate_sums(rates: Array, decay: float = DECAY) -> Array:
     """S1 and S2 after each step [steps, 2] of a training with these rates [steps].

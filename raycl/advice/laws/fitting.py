@@ -59,14 +59,13 @@ class Fit:
         residuals = np.log(self.losses) - np.log(known)
         spread = math.sqrt(len(residuals) / max(len(residuals) - len(self.fitted), 1))
         residuals = spread * (residuals - residuals.mean())
-        found = []
-        for _ in range(count):
+        found = np.empty((count, len(inputs)))
+        for place in range(count):
             noise = generator.choice(residuals, len(known))
             again = _solve(self.law, self.inputs, known * np.exp(noise), [self.fitted])
-            if again is not None:
-                new = np.exp(generator.choice(residuals, len(inputs)))
-                found.append(self.law.predict(again, inputs) * new)
-        return np.array(found).reshape(len(found), len(inputs))
+            new = np.exp(generator.choice(residuals, len(inputs)))
+            found[place] = self.law.predict(again, inputs) * new
+        return found
 
     def intervals(self, inputs: Array) -> list[Interval]:
         """Predictions with 95 % intervals, never narrower than the held-out error."""
@@ -96,8 +95,6 @@ def judged(law: Law, inputs: Array, losses: Array, folds: Sequence[Sequence[int]
     for held_out in folds:
         rest = [place for place in range(len(losses)) if place not in set(held_out)]
         fitted = solve(law, inputs[rest], losses[rest])
-        if fitted is None:
-            return Refusal("no fit was found")
         true = losses[list(held_out)]
         errors += list(np.abs(law.predict(fitted, inputs[list(held_out)]) / true - 1))
         levels = (losses[rest][-1], losses[rest].mean())
@@ -115,17 +112,15 @@ def judged(law: Law, inputs: Array, losses: Array, folds: Sequence[Sequence[int]
             f"{percent_text(of_constant)}"
         )
     whole = solve(law, inputs, losses)
-    if whole is None:
-        return Refusal("no fit was found")
     return Fit(law, whole, inputs, losses, error, of_constant)
 
 
-def solve(law: Law, inputs: Array, losses: Array) -> Array | None:
-    """The best parameters of several starts by Huber's loss of log losses; None: none is finite."""
+def solve(law: Law, inputs: Array, losses: Array) -> Array:
+    """The best parameters of several starts by Huber's loss of log losses."""
     return _solve(law, inputs, losses, law.starts(inputs, losses))
 
 
-def _solve(law: Law, inputs: Array, losses: Array, starts: Sequence[Array]) -> Array | None:
+def _solve(law: Law, inputs: Array, losses: Array, starts: Sequence[Array]) -> Array:
     from scipy.optimize import least_squares
 
     wanted = np.log(losses)
@@ -160,10 +155,7 @@ def _solve(law: Law, inputs: Array, losses: Array, starts: Sequence[Array]) -> A
 
     # Squares lead from far away to the right valley; Huber's loss then ignores what lies apart.
     found = [descend(start, "linear") for start in starts]
-    finite = [one for one in found if np.isfinite(one.cost)]
-    if not finite:
-        return None
-    best = descend(min(finite, key=lambda one: float(one.cost)).x, "huber")
+    best = descend(min(found, key=lambda one: float(one.cost)).x, "huber")
     solved: Array = np.asarray(best.x, dtype=np.float64)
     return solved
 

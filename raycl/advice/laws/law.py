@@ -13,9 +13,9 @@ Array: TypeAlias = NDArray[np.float64]
 
 
 class Law(ABC):
-    """A formula for losses. Parameters are fitted as an unbounded vector, in `parameters`' order.
+    """A formula for losses. A vector of parameters has the order of `parameters`.
 
-    A positive parameter is fitted as its logarithm, which keeps it positive without bounds.
+    All are positive, and fitted as their logarithms, which keeps them positive without bounds.
     """
 
     name: str
@@ -36,9 +36,9 @@ class Law(ABC):
     def starts(self, inputs: Array, losses: Array) -> Sequence[Array]:
         """Vectors of parameters where a fit may begin, from points of the user's own."""
 
-    @abstractmethod
     def values(self, fitted: Array) -> dict[str, float]:
         """The parameters by name, as the formula has them."""
+        return dict(zip(self.parameters, map(float, np.exp(fitted)), strict=True))
 
     @property
     def least_points(self) -> int:

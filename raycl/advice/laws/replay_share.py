@@ -19,11 +19,16 @@ _POWER = 0.5
 in docs/reproduction.md than ¼ and than a γ that is fitted (docs/advice.md has the numbers)."""
 
 
-class ReplayedLaw(Law):
+class ShareLaw(Law):
+    """A law whose one input is the replay share: [points, 1]."""
+
+    name = "D-CPT's law of the share"
+
+
+class ReplayedLaw(ShareLaw):
     """The loss on what is replayed: E + C/(r + ε)^½, where r is the replay share."""
 
     source = "arXiv:2406.01375, its term C/(r + ε)^γ with γ = ½"
-    name = "D-CPT's law of the share"
     parameters = ("E", "C", "epsilon")
 
     def predict(self, fitted: Array, inputs: Array) -> Array:
@@ -53,16 +58,11 @@ class ReplayedLaw(Law):
             found.append(np.array([math.log(value) for value in values]))
         return found
 
-    def values(self, fitted: Array) -> dict[str, float]:
-        """E (nats/token), C and ε."""
-        return dict(zip(self.parameters, map(float, np.exp(fitted)), strict=True))
 
-
-class NewDataLaw(Law):
+class NewDataLaw(ShareLaw):
     """The loss on what is new: E + B · r^η, where r is the replay share that it makes room for."""
 
     source = "arXiv:2406.01375, its term B · r^η, of the replay share"
-    name = "D-CPT's law of the share"
     parameters = ("E", "B", "eta")
 
     def predict(self, fitted: Array, inputs: Array) -> Array:
@@ -86,7 +86,3 @@ class NewDataLaw(Law):
         rise = max(float(losses[-1] - losses[0]), 1e-4)
         least = math.log(float(losses.min()))
         return [np.array([least, math.log(rise / most**p), math.log(p)]) for p in (0.7, 1.5, 3.0)]
-
-    def values(self, fitted: Array) -> dict[str, float]:
-        """E (nats/token), B and η."""
-        return dict(zip(self.parameters, map(float, np.exp(fitted)), strict=True))

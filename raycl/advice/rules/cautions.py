@@ -9,7 +9,7 @@ from raycl.advice.advice import Point
 from raycl.advice.choice import Choice
 from raycl.advice.words import listed
 from raycl.results.metrics import final_loss
-from raycl.results.outcome import RecipeOutcome, corpora_of
+from raycl.results.outcome import STOPPED, RecipeOutcome, corpora_of
 
 LEAST_ROWS = 30
 """Validation rows below which a warning is given; a row is seldom more than one document."""
@@ -36,7 +36,7 @@ def _ties(choice: Choice) -> Point | None:
 
 
 def _unfinished(outcomes: Sequence[RecipeOutcome]) -> Point | None:
-    missing = [o for o in outcomes if o.status not in ("finished", "stopped")]
+    missing = [o for o in outcomes if o.status not in ("finished", STOPPED)]
     if not missing:
         return None
     text = (

@@ -11,15 +11,14 @@ from raycl.advice.advice import Point
 from raycl.advice.choice import Choice
 from raycl.advice.laws.annealing import AnnealingLaw, rate_sums, stretched
 from raycl.advice.laws.fitting import Fit, Refusal, each_inner, judged, last_fifth, percent_text
-from raycl.advice.laws.law import Array
-from raycl.advice.laws.replay_share import NewDataLaw, ReplayedLaw
+from raycl.advice.laws.law import Array, Law
+from raycl.advice.laws.replay_share import NewDataLaw, ReplayedLaw, ShareLaw
 from raycl.advice.setting import REPLAY, Setting, line_through
 from raycl.advice.words import listed, number_text, range_text
 from raycl.results.metrics import final_loss, own_sides
 from raycl.results.outcome import RecipeOutcome, validation_curve
 from raycl.results.report.number_text import share_text
 
-LEAST_SHARES = 5
 _TIMES = (2.0, 4.0)
 _MOST_POINTS = 60
 _GRID_STEP = 0.01
@@ -43,14 +42,20 @@ def annealing_points(setting: Setting) -> list[Point]:
         fit = judged(law, inputs, losses, last_fifth(len(losses)))
         title = f"{corpus} with more tokens"
         if isinstance(fit, Refusal):
-            text = (
-                f"{law.name[0].upper()}{law.name[1:]} ({law.source}) is not used for {corpus}: "
-                f"{fit.reason}."
-            )
-            found.append(Point("law", title, text))
-            continue
-        found.append(Point("law", title, _longer(fit, rates, scale, losses)))
+            text = _refused(law, corpus, fit)
+        else:
+            text = _longer(fit, rates, scale, losses)
+        found.append(Point("law", title, text))
     return found
+
+
+def _cited(law: Law) -> str:
+    """The law and its source as a sentence begins with them."""
+    return f"{law.name[0].upper()}{law.name[1:]} ({law.source})"
+
+
+def _refused(law: Law, corpus: str, refusal: Refusal) -> str:
+    return f"{_cited(law)} is not used for {corpus}: {refusal.reason}."
 
 
 def stage_curve(outcome: RecipeOutcome, corpus: str) -> tuple[Array, NDArray[np.int64], Array]:
@@ -84,9 +89,9 @@ def _longer(fit: Fit, rates: Array, scale: float, losses: Array) -> str:
         for times, interval in zip(_TIMES, fit.intervals(inputs), strict=True)
     ]
     return (
-        f"{fit.law.name[0].upper()}{fit.law.name[1:]} ({fit.law.source}), fitted to "
-        f"{len(fit.losses)} points of this stage, predicts {' and '.join(said)} of the same "
-        f"schedule, instead of {number_text(float(losses[-1]))} nats/token. {_checked(fit)} "
+        f"{_cited(fit.law)}, fitted to {len(fit.losses)} points of this stage, predicts "
+        f"{' and '.join(said)} of the same schedule, instead of "
+        f"{number_text(float(losses[-1]))} nats/token. {_checked(fit)} "
         "Intervals are of 95 %, by resampled residuals; a longer run reaches beyond what was seen."
     )
 
@@ -106,8 +111,9 @@ def share_points(choice: Choice) -> list[Point]:
     if len(set(shares)) != len(shares) or not sides.old or len(shares) < 3:
         return []
     title = "Shares between those that were tried"
-    if len(shares) < LEAST_SHARES:
-        text = f"A law of the replay share needs {LEAST_SHARES} shares, and there are {len(line)}."
+    least = ReplayedLaw().least_points
+    if len(shares) < least:
+        text = f"A law of the replay share needs {least} shares, and there are {len(line)}."
         return [Point("law", title, text)]
     fits: dict[str, Fit] = {}
     for corpus in sides.weights:
@@ -117,8 +123,7 @@ def share_points(choice: Choice) -> list[Point]:
         law = ReplayedLaw() if corpus in sides.old else NewDataLaw()
         fit = judged(law, shares[:, None], losses, each_inner(len(shares)))
         if isinstance(fit, Refusal):
-            text = f"{law.name} ({law.source}) is not used for {corpus}: {fit.reason}."
-            return [Point("law", title, text)]
+            return [Point("law", title, _refused(law, corpus, fit))]
         fits[corpus] = fit
     return [Point("law", title, _between(fits, sides.weights, shares))]
 
@@ -128,7 +133,10 @@ def _between(fits: Mapping[str, Fit], weights: Mapping[str, float], shares: Arra
     grid = np.arange(shares.min(), shares.max() + _GRID_STEP / 2, _GRID_STEP)
     average = sum((weights[c] * fit.predict(grid[:, None]) for c, fit in fits.items()), 0 * grid)
     draws = sum(
-        (weights[c] * fit.draws(grid[:, None], seed=place) for place, (c, fit) in _numbered(fits)),
+        (
+            weights[c] * fit.draws(grid[:, None], seed=place)
+            for place, (c, fit) in enumerate(fits.items())
+        ),
         np.zeros((1, len(grid))),
     )
     error = sum(weights[c] * fit.error for c, fit in fits.items())
@@ -137,15 +145,10 @@ def _between(fits: Mapping[str, Fit], weights: Mapping[str, float], shares: Arra
     best = int(np.argmin(average))
     level = np.flatnonzero(average <= average[best] + 0.02)
     errors = listed([f"{percent_text(fit.error)} on {c}" for c, fit in fits.items()])
-    law = next(iter(fits.values())).law
     return (
-        f"{law.name} (arXiv:2406.01375), fitted to {len(shares)} shares, has the lowest average "
-        f"at {share_text(float(grid[best]))}: {number_text(float(average[best]))} "
+        f"{ShareLaw.name} (arXiv:2406.01375), fitted to {len(shares)} shares, has the lowest "
+        f"average at {share_text(float(grid[best]))}: {number_text(float(average[best]))} "
         f"({number_text(float(low[best]))} to {number_text(float(high[best]))}) nats/token; from "
         f"{share_text(float(grid[level[0]]))} to {share_text(float(grid[level[-1]]))} it is within "
         f"0.02 of that. Each inner share held out, it was off by {errors}."
     )
-
-
-def _numbered(fits: Mapping[str, Fit]) -> list[tuple[int, tuple[str, Fit]]]:
-    return list(enumerate(fits.items()))

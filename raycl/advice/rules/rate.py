@@ -8,10 +8,11 @@ from typing import TypeAlias
 
 from raycl.advice.advice import Point
 from raycl.advice.choice import Choice
-from raycl.advice.noise import ASSUMED_SD
+from raycl.advice.noise import ASSUMED_HALF
 from raycl.advice.setting import MAX_LR, Setting, line_through
 from raycl.advice.words import feature_text, number_text
 from raycl.results.metrics import adaptation, forgetting, own_sides
+from raycl.results.report.number_text import share_text
 
 Known: TypeAlias = tuple[Setting, float, float]
 """A setting with its forgetting and its adaptation (nats/token)."""
@@ -31,10 +32,9 @@ def rate_points(choice: Choice) -> list[Point]:
             f"{_rate(low)} to {_rate(high)} adapts {_more(adapts)} and forgets {_more(forgets)}"
         )
     best = max(known, key=_net)
-    # Both are differences of one seed; their difference is twice that of an average.
     worse = [each for each in known[known.index(best) :] if _falls(best, each)]
     turned = best[0] if worse else None
-    at = f" (replay {100 * line[0].replay:.3g} %)" if line[0].replay else ""
+    at = f" (replay {share_text(line[0].replay)})" if line[0].replay else ""
     table = f"Raising the maximum learning rate{at}: {'; '.join(said)} (nats/token)."
     if turned is None:
         highest = _rate(known[-1][0])
@@ -57,8 +57,12 @@ def _net(known: Known) -> float:
 
 
 def _falls(best: Known, other: Known) -> bool:
-    """Whether the other rate is behind the best one beyond noise."""
-    return _net(best) - _net(other) > 2 * 1.96 * ASSUMED_SD
+    """Whether the other rate is behind the best one beyond noise.
+
+    What is adapted less what is forgotten is a sum of two losses, not their mean as the average is:
+    its noise is twice as large.
+    """
+    return _net(best) - _net(other) > 2 * ASSUMED_HALF
 
 
 def _rate(setting: Setting) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from raycl.advice.advice import Point
 from raycl.advice.choice import Choice
 from raycl.advice.goal import NATS
-from raycl.advice.noise import ASSUMED_SD, assumed_sd, documents_half, measured_half
+from raycl.advice.noise import ASSUMED_SD, assumed_half, documents_half, measured_half
 from raycl.advice.setting import Setting
 from raycl.advice.words import half_text, interval_text, listed, number_text
 from raycl.results.metrics import adaptation, forgetting
@@ -82,14 +82,15 @@ def _noise(choice: Choice) -> Point:
             "by seed, and one counts where its interval leaves out zero."
         )
         return Point("recommendation", "How certain this is", text)
-    half = 1.96 * assumed_sd(choice.goal, choice.best.mean)
+    half = assumed_half(choice.goal, choice.best.mean)
     text = (
         "One seed: the sweep itself does not show how much a number would change with another "
         f"seed, so differences below {half_text(half)} are taken for noise. "
     )
     text += (
-        f"That is assumed: differences of averages had a standard deviation of {ASSUMED_SD:g} "
-        "nats/token over three seeds of models of a million parameters in our runs of the paper."
+        f"That is assumed: in the runs of `raycl reproduce`, models of about a million parameters, "
+        f"differences of averages had a standard deviation of {ASSUMED_SD:g} nats/token over three "
+        "seeds."
         if choice.goal.unit == NATS
         else "That is an assumption, and nothing measured it."
     )

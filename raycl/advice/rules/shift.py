@@ -10,6 +10,7 @@ from raycl.advice.words import listed, number_text
 from raycl.results.metrics import own_sides
 from raycl.results.metrics.sides import Weights
 from raycl.results.outcome import RecipeOutcome, loss_after
+from raycl.results.report.number_text import share_text
 
 WEAK, STRONG = 0.3, 0.5
 """Bits/byte by which new text is harder than old: at most for a weak shift, at least for a strong.
@@ -59,5 +60,5 @@ def shift_points(choice: Choice) -> list[Point]:
     if WEAK < gap < STRONG:
         return [Point("shift", "Neither a weak nor a strong shift", text + limits)]
     kind = "weak" if gap <= WEAK else "strong"
-    paper = f" The paper replays {100 * _WANTED[kind]:.0f} % for such a shift."
+    paper = f" The paper replays {share_text(_WANTED[kind])} for such a shift."
     return [Point("shift", f"A {kind} shift", text + limits + paper)]

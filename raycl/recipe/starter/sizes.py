@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
+from raycl.data.few_held_out import AIM
 from raycl.errors import InputError
 from raycl.recipe.starter.answers import Answers, TextAnswer
 
@@ -22,8 +23,6 @@ _LEAST_ROWS, _MOST_ROWS = 8, 512
 """Rows of a batch at least, and rows of a validation at most."""
 _LONGEST_ON_CPU, _LONGEST_ON_GPU, _SHORTEST = 512, 2048, 64
 _LEAST_HELD_OUT, _MOST_HELD_OUT = Fraction(1, 200), Fraction(1, 5)
-_HELD_OUT_DOCUMENTS = 36
-"""So many that hardly ever fewer than 30 are drawn: documents are drawn one by one."""
 _FEWEST_DOCUMENTS = 20
 
 
@@ -82,7 +81,7 @@ def held_out(text: TextAnswer, sizes: Sizes, flag: str) -> Fraction:
             "with empty lines between them",
         )
     rows = Fraction(2 * sizes.validation_rows * sizes.sequence_length, max(1, text.tokens))
-    documents = min(Fraction(_HELD_OUT_DOCUMENTS, text.documents), _MOST_HELD_OUT)
+    documents = min(Fraction(AIM, text.documents), _MOST_HELD_OUT)
     share = max(rows, documents, _LEAST_HELD_OUT)
     if share > _MOST_HELD_OUT:
         least = math.ceil(2 * sizes.validation_rows * sizes.sequence_length / _MOST_HELD_OUT)

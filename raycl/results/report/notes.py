@@ -171,9 +171,9 @@ def _of_errors(outcomes: Sequence[RecipeOutcome]) -> str:
     recipes = [outcome for outcome in outcomes if outcome.row_losses]
     if not recipes:
         return ""
-    best = recipes[0]
-    texts = [_error_text(best, corpus, recipes) for corpus in best.row_losses]
-    few = [c for c, sums in best.row_losses.items() if len(sums) < FEWEST]
+    first = recipes[0]
+    texts = [_error_text(first, corpus, recipes) for corpus in first.row_losses]
+    few = [c for c, sums in first.row_losses.items() if len(sums) < FEWEST]
     careful = (
         f" Fewer than {FEWEST} documents ({', '.join(few)}) say little: hold out more."
         if few

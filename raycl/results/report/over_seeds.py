@@ -96,7 +96,7 @@ def _difference_text(decision: Decision, second: str) -> str:
     if difference.is_known:
         low, high = sorted((sign * difference.low, sign * difference.high))
         ends = f"{loss_text(low, signed=True)} to {loss_text(high, signed=True)}"
-        amount += f" ({LEVEL:.0%} interval {ends})"
+        amount += f" ({100 * LEVEL:.0f} % interval {ends})"
     return f"{amount}: {decision.text}"
 
 

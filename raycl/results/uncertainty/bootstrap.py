@@ -10,8 +10,9 @@ formula Cochran, "Sampling Techniques", 1977, section 6.3.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -128,38 +129,40 @@ def weighted_interval(
     if n < 2:
         return Interval(mean, n=n)
     found = np.zeros(draws)
-    # Every corpus draws from a generator of its own, and corpora come in a fixed order, so that
-    # another call with the same numbers gives the same interval.
-    for generator, (weight, values, tokens) in zip(_generators(seed), parts, strict=False):
-        found += weight * _resampled(values, tokens, draws, generator)
+    # Every corpus has draws of its own, and corpora come in a fixed order, so that another call
+    # with the same numbers gives the same interval.
+    for place, (weight, values, tokens) in enumerate(parts):
+        found += weight * _resampled(values, tokens, draws, (seed, place))
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     error = float(found.std(ddof=1))
     return Interval(mean, float(low), float(high), error * math.sqrt(n), n)
 
 
-def _generators(seed: int) -> Iterator[np.random.Generator]:
-    place = 0
-    while True:
-        yield np.random.default_rng([seed, place])
-        place += 1
-
-
 def _resampled(
-    values: np.ndarray, tokens: np.ndarray, draws: int, generator: np.random.Generator
+    values: np.ndarray, tokens: np.ndarray, draws: int, seed: tuple[int, ...]
 ) -> np.ndarray:
     """Σ value / Σ tokens of as many documents, drawn with replacement: float64 [draws]."""
-    documents, done = len(values), 0
+    documents = len(values)
     both = np.stack([values, tokens], axis=1)
     result = np.empty(draws)
-    while done < draws:
-        count = min(draws - done, max(1, _NUMBERS_AT_ONCE // documents))
-        drawn = generator.integers(0, documents, (count, documents))
-        drawn += documents * np.arange(count)[:, None]
-        often = np.bincount(drawn.ravel(), minlength=count * documents)
-        sums = often.reshape(count, documents) @ both
-        result[done : done + count] = sums[:, 0] / sums[:, 1]
-        done += count
+    at_once = max(1, _NUMBERS_AT_ONCE // documents)
+    for begin in range(0, draws, at_once):
+        count = min(at_once, draws - begin)
+        sums = _how_often(count, documents, (*seed, begin)) @ both
+        result[begin : begin + count] = sums[:, 0] / sums[:, 1]
     return result
+
+
+@lru_cache(maxsize=8)
+def _how_often(count: int, documents: int, seed: tuple[int, ...]) -> np.ndarray:
+    """How often each resampling draws each document: uint16 [count, documents].
+
+    Kept, at 8 MB at most each, because a sweep compares many recipes on the same documents.
+    """
+    drawn = np.random.default_rng(seed).integers(0, documents, (count, documents))
+    drawn += documents * np.arange(count)[:, None]
+    often = np.bincount(drawn.ravel(), minlength=count * documents)
+    return often.reshape(count, documents).astype(np.uint16)
 
 
 def _linear_error(residuals: np.ndarray, tokens: np.ndarray) -> float:
