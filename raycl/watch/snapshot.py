@@ -13,6 +13,7 @@ from raycl.advice.advice import Advice
 from raycl.results.objective import objective_text
 from raycl.results.outcome import RecipeOutcome, corpora_of
 from raycl.results.report.notes import notes
+from raycl.results.report.table import rows_text
 from raycl.results.search_results import compared, objective_of
 from raycl.version import VERSION
 from raycl.watch.columns import shown_columns
@@ -84,6 +85,7 @@ def sweep_line(
         summary=summary(nodes),
         corpora=_corpora(table, outcomes),
         fields=fields,
+        measured=f"Validation loss at the end of the last stage{rows_text(table)}.",
         columns=shown.columns,
         recipes=recipes,
         settings=setting_lines(recipes, shown),

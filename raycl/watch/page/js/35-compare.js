@@ -30,12 +30,12 @@ function compareTable(runs) {
     const [mine, theirs] = [recipe.values[column.name], first.values[column.name]];
     const gap = finite(mine) && finite(theirs) && recipe !== first ? mine - theirs : null;
     const good = gap === null || !column.better || Math.abs(gap) < 0.5 * 10 ** -column.digits ? "" : gap * column.better > 0 ? "better" : "worse";
-    return el("td", {}, cellText(mine, column), gap !== null && el("small", { class: "gap " + good }, ` ${number(gap, column.digits, true)}`),
+    return el("td", {}, cellText(mine, column), errorText(recipe, column), gap !== null && el("small", { class: "gap " + good }, ` ${number(gap, column.digits, true)}`),
       good && el("span", { class: "unseen" }, " " + good));
   };
   return [
     shared.length > 0 && quiet(`They share ${plural(shared.length, "node")}: all that is before step ${count(findNode(shared[shared.length - 1]).node.last_step)}.`),
-    el("div", { class: "actions" }, check("also fields that are equal", !onlyThose, (on) => go({ same: on ? "1" : "" })), el("span", { class: "grows" }), quiet("Small numbers: the difference to the first run.")),
+    el("div", { class: "actions" }, check("also fields that are equal", !onlyThose, (on) => go({ same: on ? "1" : "" })), el("span", { class: "grows" }), quiet("Small numbers with a sign: the difference to the first run; ±: the standard error of a loss.")),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs side by side", key: "compare-table" }, el("table", { class: "runs compare" },
       el("thead", {}, el("tr", {}, el("td", { class: "first" }), runs.map(({ sweep, recipe }) => el("th", { scope: "col" }, recipe.label, several && el("small", { class: "quiet block" }, sweep.name),
         button("Remove", () => choose(chosenRuns().filter((key) => key !== runKey(sweep, recipe))), { class: "small", key: "remove:" + runKey(sweep, recipe), "aria-label": "Remove " + recipe.label }))))),
