@@ -14,7 +14,7 @@ from raycl.results.report.figures import draw_figures
 from raycl.results.stored_states import StoredStates
 from raycl.storage import Storage, layout
 from raycl.sweep.description import merges_left
-from raycl.sweep.watched_nodes import node_details, watched_nodes
+from raycl.sweep.page_nodes import node_details, page_nodes
 from raycl.watch.node_curves import MOST_POINTS_OF_A_FILE, thinned_to
 from raycl.watch.page.render import render
 from raycl.watch.snapshot import SweepFacts, snapshot, sweep_line
@@ -28,7 +28,7 @@ def write_report(
 ) -> str:
     """Write the page of a sweep, and its figures for papers; returns the path of the page."""
     write_figures(storage, known.name, known.outcomes)
-    watched = watched_nodes(storage, known.name, states)
+    watched = page_nodes(storage, known.name, states)
     left = _merges_left(storage, known.name) if watched.lines else []
     line = sweep_line(known, watched.lines, left)
     details = node_details(watched.lines, states, planned, storage)

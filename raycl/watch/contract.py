@@ -166,7 +166,6 @@ class SweepLine(TypedDict):
     facts: dict[str, dict[str, str] | str]
     recipe: str
     summary: Summary
-    corpora: list[str]
     fields: list[str]
     measured: str
     """What the losses are, and on how many rows they were measured: a sentence."""

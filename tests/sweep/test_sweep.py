@@ -25,7 +25,7 @@ from raycl.sweep.frontier import Frontier
 from raycl.sweep.retry_policy import NodeFailures
 from raycl.sweep.tracking.runs import Runs
 from raycl.sweep.tracking.sender import Sender
-from raycl.watch.live import find_live
+from raycl.watch.live_record import find_live
 from tests.helpers import fake_loops, fakes
 from tests.helpers.paths import ROOT
 from tests.helpers.scraped import scraped_until

@@ -94,7 +94,6 @@ def made_sweep(
         },
         "recipe": f"name: {name}\nmodel: {{architecture: gpt-neox}}\nstages: [english, german]\n",
         "summary": _summary(nodes, len(settings) * seeds),
-        "corpora": ["english", "german"],
         "fields": list(fields),
         "measured": "Validation loss at the end of the last stage on 64 validation rows.",
         "columns": COLUMNS,

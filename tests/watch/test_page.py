@@ -88,6 +88,9 @@ def test_each_view_shows_its_parts(report: Any) -> None:
         for selector in selectors:
             find = "return document.querySelectorAll(arguments[0]).length"
             assert report.execute_script(find, "#main " + selector), (fragment, selector)
+        if "compare" in fragment:
+            words = report.execute_script("return document.querySelector('.compare').textContent")
+            assert "training rows readenglish6,4006,400" in words
     assert errors(report) == []
 
 

@@ -21,6 +21,7 @@ function compareTable(runs) {
     .filter(([, values]) => differ(values));
   const columns = [...new Map(runs.flatMap(({ sweep }) => sweep.columns).map((column) => [column.name, column])).values()]
     .filter((column) => runs.some(({ recipe }) => finite(recipe.values[column.name])));
+  const corpora = [...new Set(runs.flatMap(({ recipe }) => Object.keys(recipe.rows)))];
   const first = runs[0].recipe;
   const shared = runs[0].recipe.nodes.filter((name) => runs.every(({ recipe }) => recipe.nodes.includes(name)));
   const bands = new Map();
@@ -43,6 +44,8 @@ function compareTable(runs) {
         (facts.length > 0 || shownFields.length > 0) && el("tr", { class: "band" }, el("th", { colspan: span, scope: "rowgroup" }, "recipe")),
         facts.map(([name, values]) => el("tr", {}, el("th", { scope: "row", class: "first" }, name), values.map((one) => el("td", {}, plain(one))))),
         shownFields.map(([field, values]) => el("tr", {}, el("th", { scope: "row", class: "first", title: field }, field), values.map((one) => el("td", {}, fieldText(field, one))))),
+        corpora.length > 0 && [el("tr", { class: "band" }, el("th", { colspan: span, scope: "rowgroup" }, "training rows read")),
+          corpora.map((corpus) => el("tr", {}, el("th", { scope: "row", class: "first" }, corpus), runs.map(({ recipe }) => el("td", {}, count(recipe.rows[corpus])))))],
         [...bands].map(([group, list]) => [el("tr", { class: "band" }, el("th", { colspan: span, scope: "rowgroup" }, group, list[0].unit && group !== "effort" && group !== "task" ? el("small", {}, " " + list[0].unit) : null)),
           list.map((column) => el("tr", {}, el("th", { scope: "row", class: "first", title: column.name }, columnTitle(column)), runs.map(({ recipe }) => value(recipe, column))))])))),
   ];
