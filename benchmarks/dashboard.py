@@ -23,7 +23,7 @@ from raycl.states.mark import remove_state
 from raycl.storage import Storage
 from raycl.sweep.description import write_description
 from raycl.sweep.leases import Leases
-from raycl.watch.live import LiveNode, write_live
+from raycl.watch.live_record import LiveNode, write_live
 
 STEPS = 100
 """Of each stage."""

@@ -10,25 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from raycl.cli.options import STORAGE_VARIABLE, SweepName
+from raycl.cli.options import StorageInPlace, StoragePlace, SweepName, the_storage
 from raycl.cli.output import LastingConsole, print_whole
-from raycl.errors import InputError
 
 if TYPE_CHECKING:
     from raycl.advice.advice import Advice
 
 
 def advise(
-    place: Annotated[
-        str | None,
-        typer.Argument(metavar="STORAGE", help="Local folder, or s3:// or gs:// URL."),
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            envvar=STORAGE_VARIABLE, metavar="STORAGE", help="The same, as an option.", hidden=True
-        ),
-    ] = None,
+    place: StoragePlace = None,
+    storage: StorageInPlace = None,
     name: SweepName = None,
     objective: Annotated[
         str | None,
@@ -47,10 +38,8 @@ def advise(
     from raycl.advice.stored import stored_advice
     from raycl.storage import Storage
 
-    given = place or storage
-    if given is None:
-        raise InputError("raycl advise", "no storage", "Write `raycl advise runs/my`")
-    found = stored_advice(Storage(given), name, objective)
+    given = Storage(the_storage(place, storage, "raycl advise"))
+    found = stored_advice(given, name, objective)
     console = LastingConsole()
     if as_json:
         console.say(json.dumps(_finite(asdict(found)), indent=2, ensure_ascii=False))

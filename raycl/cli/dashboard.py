@@ -10,22 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raycl.cli.options import STORAGE_VARIABLE, exit_if_damaged
+from raycl.cli.options import StorageInPlace, StoragePlace, exit_if_damaged, the_storage
 from raycl.cli.output import LastingConsole
 
 if TYPE_CHECKING:
     from raycl.dashboard.read import WatchedStorage
 
 
-def dashboard(
-    storage: Annotated[
-        str,
-        typer.Argument(
-            envvar=STORAGE_VARIABLE,
-            metavar="STORAGE",
-            help="Local folder, or s3:// or gs:// URL.",
-        ),
-    ],
+def dashboard(  # noqa: PLR0913 (each is an option of the command)
+    place: StoragePlace = None,
+    storage: StorageInPlace = None,
     export: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write one HTML file of what is there now, and end."),
@@ -54,7 +48,8 @@ def dashboard(
     """
     from raycl.dashboard.read import WatchedStorage
 
-    console, watched = LastingConsole(), WatchedStorage(storage)
+    console = LastingConsole()
+    watched = WatchedStorage(the_storage(place, storage, "raycl dashboard"))
     if export is not None:
         from raycl.dashboard.export import export as export_to
 

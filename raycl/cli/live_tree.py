@@ -96,8 +96,7 @@ def _whole_line(whole: WholeProgress, width: int) -> Table:
 def _first(nodes: Sequence[NodeProgress], room: int) -> list[NodeProgress]:
     """As many as have room: what runs, then what failed, and so on; in the order of the tree."""
     order = list(_STYLES)
-    by_rank = sorted(range(len(nodes)), key=lambda place: order.index(nodes[place].status))
-    return [nodes[place] for place in sorted(by_rank[:room], key=by_rank.index)]
+    return sorted(nodes, key=lambda node: order.index(node.status))[:room]
 
 
 def _rest_text(nodes: Sequence[NodeProgress], chosen: Sequence[NodeProgress]) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from raycl.cli import complete
+from raycl.errors import InputError
 
 RecipeFile = Annotated[
     Path,
@@ -27,6 +28,21 @@ StorageUrl = Annotated[
         envvar=STORAGE_VARIABLE,
         metavar="STORAGE",
         help="Local folder, or s3:// or gs:// URL.",
+    ),
+]
+StoragePlace = Annotated[
+    str | None,
+    typer.Argument(metavar="STORAGE", help="Local folder, or s3:// or gs:// URL."),
+]
+"""Where a command has a storage before all else; it is given with StorageInPlace."""
+StorageInPlace = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar=STORAGE_VARIABLE,
+        metavar="STORAGE",
+        help="The same, as an option.",
+        hidden=True,
     ),
 ]
 OptionalStorage = Annotated[
@@ -142,3 +158,14 @@ def exit_if_damaged(damaged: Sequence[str]) -> None:
         console.print(f"[bold red]damaged:[/bold red] {escape(problem)}", soft_wrap=True)
     if damaged:
         raise typer.Exit(2)
+
+
+def the_storage(place: str | None, storage: str | None, command: str) -> str:
+    """The storage of a StoragePlace, else of a StorageInPlace.
+
+    Raises InputError where neither is given.
+    """
+    given = place or storage
+    if given is None:
+        raise InputError(command, "no storage", f"Write `{command} runs/my`")
+    return given

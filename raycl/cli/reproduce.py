@@ -64,8 +64,8 @@ def reproduce(  # noqa: PLR0913 (each is an option of the command)
 
     Example: `raycl reproduce --storage runs/paper --scale tiny --only e5`
     """
+    from raycl.cli.event_printers import console_printer
     from raycl.cli.plan_view import print_plan_summary
-    from raycl.cli.tellers import console_teller
     from raycl.recipe.packaged import recipe_folder
     from raycl.reproduction.experiments import load_experiments
     from raycl.reproduction.run import reproduce as run
@@ -92,7 +92,7 @@ def reproduce(  # noqa: PLR0913 (each is an option of the command)
             queue_options(owner, priority, share),
         ),
         out,
-        report=console_teller(console),
+        report=console_printer(console),
         on_plan=lambda plan: print_plan_summary(plan, console),
     )
     console.print(f"Written: {out}", soft_wrap=True, markup=False)

@@ -109,23 +109,21 @@ class _Look:
         self.runs = False
         """Whether the last look saw a node that is trained."""
 
-    def _sweeps(self) -> list[SweepStatus | str]:
-        """The status of each sweep; the name alone of one that cannot be shown."""
+    def _sweeps(self) -> list[SweepStatus]:
+        """The status of each sweep that can be shown."""
         from raycl.cli.sweep import sweeps_meant
         from raycl.states.references import no_tree
         from raycl.sweep.status import sweep_status
 
         self.damaged, self.runs = {}, False
-        found: list[SweepStatus | str] = []
+        found: list[SweepStatus] = []
         for name in sweeps_meant(self._storage, self._name):
             try:
                 made = sweep_status(self._storage, name)
             except FileNotFoundError:
                 self.damaged[str(no_tree(self._storage, name))] = None
-                found.append(name)
             except InputError as error:
                 self.damaged[str(error)] = None
-                found.append(name)
             else:
                 self.damaged |= dict.fromkeys(made.problems)
                 self.runs |= made.summary["training"] > 0
@@ -139,8 +137,6 @@ class _Look:
         found, told = self._sweeps(), []
         now = datetime.now(UTC)
         for sweep in found:
-            if isinstance(sweep, str):
-                continue
             each = max(3, most // len(found)) if most else None
             told.append(head_line(sweep.name, sweep.nodes, sweep.summary))
             told += node_lines(sweep.nodes, now, each)
@@ -182,7 +178,6 @@ class _Look:
                 "about": self._about(sweep.name),
             }
             for sweep in self._sweeps()
-            if not isinstance(sweep, str)
         ]
         return {
             "format": 1,

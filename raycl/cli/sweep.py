@@ -57,8 +57,8 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
 
     Example: `raycl sweep my.yaml --storage runs/my --gpus`
     """
+    from raycl.cli.event_printers import console_printer
     from raycl.cli.plan_view import print_plan
-    from raycl.cli.tellers import console_teller
     from raycl.recipe.definition import define
     from raycl.recipe.prices_file import store_prices
     from raycl.storage import Storage
@@ -80,7 +80,7 @@ def sweep(  # noqa: PLR0913 (each is an option of the command)
             parse_variables(variables or ()),
             queue_options(owner, priority, share),
         ),
-        report=console_teller(console),
+        report=console_printer(console),
         on_plan=lambda made: print_plan(made, console, prepared=True),
     )
     _print_result(result, console)

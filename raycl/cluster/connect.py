@@ -122,6 +122,8 @@ def _variables(port: int, folder: str) -> dict[str, str]:
         # machine, or find none.
         "RAY_ADDRESS": f"127.0.0.1:{port}",
         "RAY_GCS_SERVER_PORT": str(port),
+        # Ray's own 60 s are too few for a machine that is busy with other things.
+        "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "120",
         # Workers put their scratch files there too, so that a kill leaves one folder to remove.
         "TMPDIR": folder,
     }

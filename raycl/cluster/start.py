@@ -10,7 +10,7 @@ from typing import Any
 from raycl.cluster.machine_limits import limits_in_words
 from raycl.errors import InputError
 
-START_SECONDS = 90.0
+START_SECONDS = 150.0
 """How long a cluster may take until its first worker answers; a busy machine takes 20 s."""
 _SLOW = ("dashboard", "timed out during startup")
 """What Ray says where a daemon did not come up in the time that Ray itself gives it."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing_extensions import override
 
 from raycl.errors import InputError
-from raycl.storage.backend import PARTIAL, Content, Entry, Files, Found
+from raycl.storage.backend import PARTIAL, Entry, Found, ReadFiles
 
 _READERS = 16
 """Files that are read at once, since each costs the time of a request and hardly any work."""
@@ -24,14 +24,14 @@ Known = tuple[int, datetime | None, int]
 was read too soon after that."""
 
 
-class ListedFiles(Files):
+class ListedFiles(ReadFiles):
     """Files below some folders as they were at the last `look`; those elsewhere as they are.
 
     What is not listed is not there, which costs no request. A file whose size and time are those of
-    an earlier look is not read again. It can be read alone.
+    an earlier look is not read again.
     """
 
-    def __init__(self, files: Files, folders: Collection[str]) -> None:
+    def __init__(self, files: ReadFiles, folders: Collection[str]) -> None:
         self._files, self._folders = files, tuple(folders)
         self.url, self.local_root, self.options = files.url, files.local_root, files.options
         self._found: dict[str, Found] = {}
@@ -164,22 +164,6 @@ class ListedFiles(Files):
         for place in self._paths(path):
             file = self._found[place]
             yield Found(place.removeprefix(f"{path}/"), file.bytes, file.modified)
-
-    @override
-    def write(self, path: str, data: bytes | memoryview) -> None:
-        raise NotImplementedError("these files are read alone")
-
-    @override
-    def write_stream(self, path: str, content: Content, size: int) -> None:
-        raise NotImplementedError("these files are read alone")
-
-    @override
-    def remove(self, path: str) -> None:
-        raise NotImplementedError("these files are read alone")
-
-    @override
-    def remove_folder(self, path: str) -> None:
-        raise NotImplementedError("these files are read alone")
 
 
 def _is_settled(modified: datetime | None, now: datetime) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from raycl.dashboard.listed_files import ListedFiles
 from raycl.storage import Storage, layout
 from raycl.storage.options import S3Options
+from raycl.storage.requests import Kind
 from raycl.storage.retries import Retries
 
 FOLDERS = (
@@ -22,11 +25,17 @@ _BRIEF = Retries(attempts=3, within_seconds=20)
 
 
 class ListedStorage(Storage):
-    """The files of a storage, those of `FOLDERS` as they were at the last `listed.look()`."""
+    """A storage that is read, what is in `FOLDERS` as it was at the last `listed.look()`.
+
+    What somebody writes goes to the storage itself, and is seen after the next look.
+    """
 
     def __init__(
         self, url: str, options: S3Options | None = None, retries: Retries | None = None
     ) -> None:
         super().__init__(url, options, retries or _BRIEF)
         self.listed = ListedFiles(self._files, FOLDERS)
-        self._files = self.listed
+
+    @override
+    def _read(self, kind: Kind) -> ListedFiles:
+        return self.listed  # which counts its requests itself

@@ -13,7 +13,7 @@ from raycl.results.stored_states import StoredStates
 from raycl.states.lookup import list_states
 from raycl.states.tree_record import stored_sweeps
 from raycl.storage import layout
-from raycl.sweep.watched_nodes import node_details
+from raycl.sweep.page_nodes import node_details
 from raycl.watch.contract import NodeDetails, Snapshot, SweepLine, WholeSnapshot
 from raycl.watch.node_curves import MOST_POINTS_OF_A_FILE, thinned_to
 from raycl.watch.snapshot import snapshot

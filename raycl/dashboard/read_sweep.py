@@ -24,8 +24,8 @@ from raycl.results.stored_states import StoredStates
 from raycl.results.table import read_results, results_table
 from raycl.storage import layout
 from raycl.sweep.description import check_names, merges_left
+from raycl.sweep.page_nodes import PageNodes, page_nodes
 from raycl.sweep.results import missing_parts, sweep_facts
-from raycl.sweep.watched_nodes import WatchedNodes, watched_nodes
 from raycl.watch.contract import NodeLine, SweepLine
 from raycl.watch.snapshot import SweepFacts, sweep_line
 
@@ -75,7 +75,7 @@ class WatchedSweep:
             known = _as_it_was_stored(storage, self.name)
         else:
             known = self._facts(storage, states, frozenset(names), patient)
-        watched = watched_nodes(storage, self.name, states)
+        watched = page_nodes(storage, self.name, states)
         self.nodes = _with_times(watched, storage)
         left, problems = _merges_left(storage, self.name)
         self.damaged = list(dict.fromkeys([*self._problems, *watched.damaged, *problems]))
@@ -179,7 +179,7 @@ def _merges_left(storage: ListedStorage, name: str) -> tuple[list[str], list[str
         return [], [str(error)]
 
 
-def _with_times(watched: WatchedNodes, storage: ListedStorage) -> list[NodeLine]:
+def _with_times(watched: PageNodes, storage: ListedStorage) -> list[NodeLine]:
     """The nodes; a finished one was written last when its state was."""
     for node in watched.lines:
         if node["status"] == "finished":

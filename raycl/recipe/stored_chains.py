@@ -41,7 +41,7 @@ class _ReadOnce(Storage):
     def __init__(self, storage: Storage) -> None:
         super().__init__(storage.url, storage.options, storage.retries)
         self._there: dict[str, bool] = {}
-        self._read: dict[str, bytes] = {}
+        self._contents: dict[str, bytes] = {}
 
     def exists(self, path: str) -> bool:
         if path not in self._there:
@@ -49,6 +49,6 @@ class _ReadOnce(Storage):
         return self._there[path]
 
     def read_bytes(self, path: str) -> bytes:
-        if path not in self._read:
-            self._read[path] = super().read_bytes(path)
-        return self._read[path]
+        if path not in self._contents:
+            self._contents[path] = super().read_bytes(path)
+        return self._contents[path]

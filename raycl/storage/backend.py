@@ -43,8 +43,8 @@ class Found:
     is_file: bool = True
 
 
-class Files(ABC):
-    """Files below a root; paths are relative to it and have been checked."""
+class ReadFiles(ABC):
+    """Files below a root, to be read; paths are relative to it and have been checked."""
 
     url: str
     """The root, in the form in which messages show it and other machines open it."""
@@ -52,14 +52,6 @@ class Files(ABC):
     """The root as a folder of this machine; None where it is remote."""
     options: S3Options | None = None
     """Further facts that other machines need to open the same place."""
-
-    def check(self) -> None:
-        """Raise InputError where the place is known to be missing. By default nothing is known."""
-        return
-
-    def conditional(self) -> ConditionalFiles | None:
-        """The same files with writes on a condition; None where the place has none."""
-        return None
 
     @abstractmethod
     def exists(self, path: str) -> bool:
@@ -78,6 +70,26 @@ class Files(ABC):
         """Bytes [start, start + length), fewer where the file ends. Raises FileNotFoundError."""
 
     @abstractmethod
+    def entries(self, path: str) -> Iterable[Entry]:
+        """The entries directly below a folder, in no order; empty where there is no folder."""
+
+    @abstractmethod
+    def found(self, path: str) -> Iterable[Found]:
+        """Files and folders at any depth below a folder, in no order; empty where there is none."""
+
+
+class Files(ReadFiles):
+    """Files below a root that can be written and removed too: what a back end is."""
+
+    def check(self) -> None:
+        """Raise InputError where the place is known to be missing. By default nothing is known."""
+        return
+
+    def conditional(self) -> ConditionalFiles | None:
+        """The same files with writes on a condition; None where the place has none."""
+        return None
+
+    @abstractmethod
     def write(self, path: str, data: bytes | memoryview) -> None:
         """Replace a file: afterwards it holds `data`, or what it held before."""
 
@@ -88,14 +100,6 @@ class Files(ABC):
         """
         del size
         self.write(path, b"".join(content()))
-
-    @abstractmethod
-    def entries(self, path: str) -> Iterable[Entry]:
-        """The entries directly below a folder, in no order; empty where there is no folder."""
-
-    @abstractmethod
-    def found(self, path: str) -> Iterable[Found]:
-        """Files and folders at any depth below a folder, in no order; empty where there is none."""
 
     @abstractmethod
     def remove(self, path: str) -> None:

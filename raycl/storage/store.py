@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from raycl.errors import InputError
-from raycl.storage.backend import PARTIAL, ConditionalFiles, Content, Files, Found
+from raycl.storage.backend import PARTIAL, ConditionalFiles, Content, Files, Found, ReadFiles
 from raycl.storage.backends import open_files
 from raycl.storage.options import S3Options
 from raycl.storage.requests import REQUESTS, Kind
@@ -84,19 +84,19 @@ class Storage:
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder at `path`."""
-        return self._asked("look").exists(self._checked(path))
+        return self._read("look").exists(self._checked(path))
 
     def size(self, path: str) -> int:
         """Bytes of the file at `path`. Raises FileNotFoundError."""
-        return self._asked("look").size(self._checked(path))
+        return self._read("look").size(self._checked(path))
 
     def read_bytes(self, path: str) -> bytes:
         """The whole file. Raises FileNotFoundError."""
-        return self._asked("read").read(self._checked(path))
+        return self._read("read").read(self._checked(path))
 
     def read_range(self, path: str, start: int, length: int) -> bytes:
         """Bytes [start, start + length) of the file; fewer where the file ends."""
-        return self._asked("read").read_range(self._checked(path), start, length)
+        return self._read("read").read_range(self._checked(path), start, length)
 
     def read_json(self, path: str) -> Any:
         """The file parsed as JSON. Raises FileNotFoundError; InputError where it is not JSON."""
@@ -157,8 +157,13 @@ class Storage:
         """Whether `create`, `replace` and `delete_if` are possible (not at gs://)."""
         return self._files.conditional() is not None
 
+    def _read(self, kind: Kind) -> ReadFiles:
+        """The files to read, for one request that is counted."""
+        REQUESTS[kind] += 1
+        return self._files
+
     def _asked(self, kind: Kind) -> Files:
-        """The files, for one request that is counted."""
+        """The files to write, for one request that is counted."""
         REQUESTS[kind] += 1
         return self._files
 
@@ -178,7 +183,7 @@ class Storage:
         Files that are being written, or whose writer was killed, are not among them. Some stores
         (SeaweedFS) go on listing a folder after its last file: ask `exists` where that matters.
         """
-        entries = self._asked("list").entries(self._checked(path))
+        entries = self._read("list").entries(self._checked(path))
         return sorted({entry.name for entry in entries if PARTIAL not in entry.name})
 
     def sizes(self, path: str = "") -> dict[str, int]:
@@ -195,7 +200,7 @@ class Storage:
 
         Empty folders are found where the place knows such a thing.
         """
-        return list(self._asked("list").found(self._checked(path)))
+        return list(self._read("list").found(self._checked(path)))
 
     def remove_folder(self, path: str) -> None:
         """Remove the folder and all that is below it; nothing happens where it is missing."""
@@ -217,7 +222,7 @@ class Storage:
     def download_folder(self, path: str, local: Path) -> None:
         """Copy every file directly below the folder `path` to the local folder `local`."""
         local.mkdir(parents=True, exist_ok=True)
-        for entry in self._asked("list").entries(self._checked(path)):
+        for entry in self._read("list").entries(self._checked(path)):
             if not entry.is_folder and PARTIAL not in entry.name:
                 file = f"{path}/{entry.name}" if path else entry.name
                 self.download_file(file, local / entry.name)

@@ -30,11 +30,11 @@ from raycl.sweep.growth import GrowingTree, Growth
 from raycl.sweep.monitoring.metrics import SweepMetrics
 from raycl.sweep.running import RunningSweep, SweepJob, running_sweep
 from raycl.sweep.steering.stop_order import StopOrder
+from raycl.sweep.tree_progress import tree_progress
 from raycl.sweep.trial import TITLE, TrialTask, run_trial, trial_resources
 from raycl.sweep.tune_callback import Progress, Stopped
 from raycl.sweep.tune_scheduler import LiveTrials
 from raycl.sweep.tune_searcher import NodeSearcher
-from raycl.sweep.watched import watched_tree
 from raycl.sweep.worker import Train
 from raycl.watch.progress import TreeProgress
 
@@ -115,7 +115,7 @@ def run_sweep(  # noqa: PLR0913 (all but two have a default that serves)
     left = [node for node in tree.nodes if node.name not in set(done)]
     refuse_what_never_fits(left, options.needs, cluster_capacity(options.needs))
     with ExitStack() as stack:
-        watched = trials.watched or watched_tree(tree, done)
+        watched = trials.watched or tree_progress(tree, done)
         job = SweepJob(tree, tuple(done), storage, options, on_event, trials.max_failures, watched)
         running = stack.enter_context(running_sweep(job, growth, trials.sweeps))
         stack.push(release_at_end)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from raycl.storage import Storage, layout
 from raycl.sweep.leases import STALE_SECONDS
-from raycl.watch.live import LiveNode
+from raycl.watch.live_record import LiveNode
 
 
 def heartbeats(storage: Storage) -> dict[str, datetime]:

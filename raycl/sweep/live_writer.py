@@ -17,8 +17,8 @@ from raycl.plan.tree import Node
 from raycl.storage import Storage
 from raycl.storage.retries import Retries
 from raycl.sweep.events import THEIRS, Kind, SweepEvent, node_label
-from raycl.sweep.live_node import LiveNotes
-from raycl.watch.live import LiveNode, LiveStatus, find_live, write_live
+from raycl.sweep.live_notes import LiveNotes
+from raycl.watch.live_record import LiveNode, LiveStatus, find_live, write_live
 
 LOCAL_SECONDS = 2.0
 """Between two records of one node in a folder of this machine."""

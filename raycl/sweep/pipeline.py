@@ -37,9 +37,11 @@ from raycl.states.completeness import missing_files
 from raycl.states.earlier import earlier_sentence
 from raycl.states.lookup import complete_states
 from raycl.storage import Storage, layout
+from raycl.sweep.audience import Audience
 from raycl.sweep.corpora_of_seeds import report_conflicts
 from raycl.sweep.description import write_description
 from raycl.sweep.ending import save_seconds
+from raycl.sweep.event_printer import printer_of
 from raycl.sweep.events import node_label
 from raycl.sweep.merge_search import check_searches, search_merges
 from raycl.sweep.merges import check_partners, make_merges
@@ -53,11 +55,9 @@ from raycl.sweep.prepare_corpora import (
 from raycl.sweep.recipe_growth import RecipeGrowth
 from raycl.sweep.results import SweepResult, write_all
 from raycl.sweep.search import SearchRun
-from raycl.sweep.teller import teller_of
-from raycl.sweep.telling import Telling
 from raycl.sweep.tracking.registry import check_trackers_of
+from raycl.sweep.tree_progress import tree_progress
 from raycl.sweep.vocabulary import vocabulary_growth
-from raycl.sweep.watched import watched_tree
 from raycl.train.inspection.inspect_plan import inspected
 from raycl.train.inspection.token_notes import token_notes
 
@@ -157,8 +157,8 @@ def train_sweeps(  # noqa: PLR0913 (all but two have a default that serves)
             _begin(plan, storage, watcher)
             growth = search.growth(plan)
             with search.measuring(options):
-                telling = Telling(teller_of(report), notifier)
-                failed = _train(plan, storage, options, telling, growth)
+                audience = Audience(printer_of(report), notifier)
+                failed = _train(plan, storage, options, audience, growth)
             plan = search.grown(plan)
             failed |= search.not_scored
             failed |= make_merges(plan, storage, options, report)
@@ -291,7 +291,7 @@ def _train(
     plan: SweepPlan,
     storage: Storage,
     options: ClusterOptions,
-    telling: Telling,
+    audience: Audience,
     growth: RecipeGrowth | None,
 ) -> dict[str, str]:
     # Imported after the cluster has started: the driver imports Ray, which reads its environment
@@ -299,17 +299,17 @@ def _train(
     from raycl.sweep.driver import TrialSettings, run_sweep
     from raycl.sweep.tracking.opened import followed
 
-    watched = watched_tree(plan.tree, plan.stored.finished)
+    watched = tree_progress(plan.tree, plan.stored.finished)
     with (
-        telling.following(plan, watched, growth),
-        followed(plan, storage, growth, telling.teller) as following,
+        audience.following(plan, watched, growth),
+        followed(plan, storage, growth, audience.printer) as following,
     ):
         outcome = run_sweep(
             plan.to_train,
             storage,
             options,
             existing=plan.stored.finished,
-            on_event=telling.event,
+            on_event=audience.event,
             trials=TrialSettings(
                 sweeps=tuple(planned.name for planned in plan.sweeps),
                 callbacks=(following,),

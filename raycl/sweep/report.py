@@ -14,7 +14,7 @@ from raycl.results.report.figures import draw_figures
 from raycl.results.stored_states import StoredStates
 from raycl.storage import Storage, layout
 from raycl.sweep.description import merges_left
-from raycl.sweep.watched_nodes import node_details, watched_nodes
+from raycl.sweep.page_nodes import node_details, page_nodes
 from raycl.watch.node_curves import MOST_POINTS_OF_A_FILE, thinned_to
 from raycl.watch.page.render import render
 from raycl.watch.snapshot import SweepFacts, snapshot, sweep_line
@@ -31,7 +31,7 @@ def write_report(
     `states` are the complete ones, which the results were read from.
     """
     write_figures(storage, known.name, known.outcomes)
-    watched = watched_nodes(storage, known.name, states, are_whole=True)
+    watched = page_nodes(storage, known.name, states, are_whole=True)
     left = _merges_left(storage, known.name, states) if watched.lines else []
     line = sweep_line(known, watched.lines, left)
     details = node_details(watched.lines, states, planned, storage)

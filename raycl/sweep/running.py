@@ -13,10 +13,10 @@ from raycl.cluster.options import ClusterOptions
 from raycl.plan.tree import Node, Tree
 from raycl.storage import Storage
 from raycl.sweep.claims import NodeClaims
+from raycl.sweep.event_receivers import EventReceivers
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.frontier import Frontier
 from raycl.sweep.growth import GrowingTree, Growth
-from raycl.sweep.hearers import Hearers
 from raycl.sweep.leases import Leases, leases_work
 from raycl.sweep.live_writer import LiveWriter
 from raycl.sweep.node_trainings import NodeTrainings
@@ -24,8 +24,8 @@ from raycl.sweep.queue_entrance import queue_place
 from raycl.sweep.retry_policy import NodeFailures
 from raycl.sweep.steering.lookout import Lookout
 from raycl.sweep.steering.obey import Steering
+from raycl.sweep.tree_progress import waiting_nodes
 from raycl.sweep.tune_callback import Progress
-from raycl.sweep.watched import watched_nodes
 from raycl.watch.progress import TreeProgress
 
 
@@ -69,9 +69,9 @@ def running_sweep(
     with ExitStack() as stack:
         leases = stack.enter_context(Leases(storage)) if leases_work(storage) else None
         live = LiveWriter(storage, leases.holder if leases else "", tuple(sweeps), nodes)
-        hearers = Hearers(job.watched, stack.enter_context(live), job.on_event)
+        receivers = EventReceivers(job.watched, stack.enter_context(live), job.on_event)
         place = queue_place(
-            storage, leases, job.options, tuple(sweeps), _slots(job.options.gpus), hearers.event
+            storage, leases, job.options, tuple(sweeps), _slots(job.options.gpus), receivers.event
         )
         frontier = Frontier(
             job.tree.nodes,
@@ -81,12 +81,12 @@ def running_sweep(
             NodeClaims(storage, leases, least=least) if leases else None,
             place.is_shared,
         )
-        hearers.elsewhere, hearers.frozen = frontier.elsewhere, frontier.frozen
+        receivers.elsewhere, receivers.frozen = frontier.elsewhere, frontier.frozen
         failures = NodeFailures(nodes, storage, job.max_failures)
         lookout = stack.enter_context(Lookout(storage))
         steering = Steering(frontier, lookout, failures.forget)
-        progress = Progress(frontier, nodes, hearers.event, failures.try_again, leases, steering)
-        progress.on_report = hearers.report
+        progress = Progress(frontier, nodes, receivers.event, failures.try_again, leases, steering)
+        progress.on_report = receivers.report
         progress.obey()  # before a node starts
         trainings = NodeTrainings(job.tree.nodes)
         stack.callback(trainings.added.forget)
@@ -95,7 +95,7 @@ def running_sweep(
             nodes.update((node.name, node) for node in new)
             least.update((node.name, node.training.least) for node in new)
             trainings.added.add(new)
-            job.watched.add(watched_nodes(new))
+            job.watched.add(waiting_nodes(new))
 
         growing = GrowingTree(frontier, growth, added)
         growing.begin()

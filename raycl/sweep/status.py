@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ from raycl.sweep.heard import (
     trains_without_lease,
 )
 from raycl.sweep.lease_records import Heartbeat, find_holder
-from raycl.watch.live import LiveNode, find_live
+from raycl.watch.live_record import LiveNode, find_live_nodes
 from raycl.watch.progress import finite
 from raycl.watch.text import VALIDATION
 
@@ -69,7 +69,7 @@ def sweep_status(storage: Storage, name: str, now: datetime | None = None) -> Sw
     """
     lines, problems = progress(storage, name)
     left = [line["name"] for line in lines if not line["finished"]]
-    records, damaged = _records(storage, left)
+    records, damaged = find_live_nodes(storage, left)
     beats = heartbeats(storage) if any(line["training"] for line in lines) else {}
     at = now or datetime.now(UTC)
     nodes = []
@@ -80,21 +80,6 @@ def sweep_status(storage: Storage, name: str, now: datetime | None = None) -> Sw
         nodes.append(made | _live(made, record, _Holder.of(storage, holder, beats), at))
     merges = tuple(merges_left(storage, name))
     return SweepStatus(name, tuple(nodes), merges, (*problems, *damaged))
-
-
-def _records(storage: Storage, nodes: Sequence[str]) -> tuple[dict[str, LiveNode], list[str]]:
-    there = set(storage.list(layout.LIVE)) if nodes else set()
-    found, damaged = {}, []
-    for node in nodes:
-        if f"{node}.json" in there:
-            try:
-                record = find_live(storage, node)
-            except InputError as error:
-                damaged.append(str(error))
-            else:
-                if record is not None:
-                    found[node] = record
-    return found, damaged
 
 
 @dataclass(frozen=True)

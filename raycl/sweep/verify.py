@@ -24,7 +24,7 @@ from raycl.storage import Storage, layout
 from raycl.storage.reading import is_file
 from raycl.storage.record import read_record
 from raycl.sweep.steering.record import Failure, Request
-from raycl.watch.live import LiveNode
+from raycl.watch.live_record import LiveNode
 
 _READERS = 8
 """Checks at once. Each holds at most a piece of a file in memory, or a history."""

@@ -22,6 +22,7 @@ from raycl.results.report.table import (
 )
 from raycl.results.settings import has_seeds
 from raycl.watch.contract import Column, Group
+from raycl.watch.hints import column_hint
 from raycl.watch.plain import finite
 
 _NATS, _BITS, _TOKENS = "nats/token", "bits/byte", "tokens"
@@ -97,7 +98,15 @@ def _marked(table: pd.DataFrame, paper: PaperTable) -> Papers:
 
 
 def _column(name: str, title: str, group: Group, unit: str, better: int, digits: int) -> Column:
-    return Column(name=name, title=title, group=group, unit=unit, better=better, digits=digits)
+    return Column(
+        name=name,
+        title=title,
+        hint=column_hint(name),
+        group=group,
+        unit=unit,
+        better=better,
+        digits=digits,
+    )
 
 
 def _corpus(title: str) -> str:

@@ -30,6 +30,8 @@ class Column(TypedDict):
     name: str
     """Its name in the results table: loss/english."""
     title: str
+    hint: str
+    """What it means: a sentence that begins with the word for it; several columns may share it."""
     group: Group
     unit: str
     better: int
@@ -52,6 +54,8 @@ class RecipeLine(TypedDict):
     fields: dict[str, float | str | None]
     values: dict[str, Number]
     """By column."""
+    standard_errors: dict[str, float]
+    """Those of losses over held-out documents, by column; without what is not known."""
     nodes: list[str]
     """Names of its nodes, the root first."""
     rows: dict[str, int]
@@ -162,8 +166,9 @@ class SweepLine(TypedDict):
     facts: dict[str, dict[str, str] | str]
     recipe: str
     summary: Summary
-    corpora: list[str]
     fields: list[str]
+    measured: str
+    """What the losses are, and on how many rows they were measured: a sentence."""
     columns: list[Column]
     recipes: list[RecipeLine]
     settings: list[SettingLine]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from raycl.results.outcome import ROWS, VALIDATION
 from raycl.watch.contract import Curves, LogEntry, Series
-from raycl.watch.live import LiveNode
+from raycl.watch.live_record import LiveNode
 from raycl.watch.plain import moment, rounded
 
 MEASURES = ("loss", "learning_rate", "tokens_per_second")

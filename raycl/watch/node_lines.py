@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from raycl.watch.contract import NodeLine, NodeStatus, Summary
-from raycl.watch.live import LiveNode
+from raycl.watch.live_record import LiveNode
 from raycl.watch.plain import finite, moment, total
 
 

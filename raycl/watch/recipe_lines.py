@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -45,12 +46,26 @@ def recipe_lines(
                 state=str(row.get("state") or ""),
                 fields={name: _field(row.get(name)) for name in fields},
                 values=shown.values.get(label, {}),
+                standard_errors=_standard_errors(row, shown),
                 nodes=along.get(trained, []),
                 rows=_rows(outcome) if outcome else {},
                 best=[] if has_seeds(table) else shown.best.get(label, []),
             )
         )
     return lines
+
+
+def _standard_errors(row: Mapping[Hashable, Any], shown: Shown) -> dict[str, float]:
+    """Of each shown loss; bits per byte are the loss times a number that is no measurement."""
+    found: dict[str, float] = {}
+    for column in shown.columns:
+        name = column["name"]
+        kind, _, corpus = name.partition("/")
+        error, loss = (finite(row.get(f"{of}/{corpus}")) for of in ("standard_error", "loss"))
+        value = finite(row.get(name))
+        if kind in ("loss", "bits_per_byte") and error is not None and value and loss:
+            found[name] = error * value / loss
+    return found
 
 
 def _nodes_along(nodes: Iterable[NodeLine]) -> dict[str, list[str]]:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from raycl.advice.advice import Advice
 from raycl.results.objective import objective_text
-from raycl.results.outcome import RecipeOutcome, corpora_of
+from raycl.results.outcome import RecipeOutcome
 from raycl.results.report.notes import notes
+from raycl.results.report.table import rows_text
 from raycl.results.search_results import compared, objective_of
 from raycl.version import VERSION
 from raycl.watch.columns import shown_columns
@@ -82,8 +83,8 @@ def sweep_line(
         facts={str(title): _fact(value) for title, value in known.facts.items()},
         recipe=known.recipe,
         summary=summary(nodes),
-        corpora=_corpora(table, outcomes),
         fields=fields,
+        measured=f"Validation loss at the end of the last stage{rows_text(table)}.",
         columns=shown.columns,
         recipes=recipes,
         settings=setting_lines(recipes, shown),
@@ -98,13 +99,6 @@ def _fact(value: Any) -> dict[str, str] | str:
     if isinstance(value, Mapping):
         return {str(term): str(text) for term, text in value.items()}
     return str(value)
-
-
-def _corpora(table: pd.DataFrame, outcomes: Sequence[RecipeOutcome]) -> list[str]:
-    if outcomes:
-        return corpora_of(outcomes)
-    losses = [str(name) for name in table.columns if str(name).startswith("loss/")]
-    return [name.removeprefix("loss/") for name in losses]
 
 
 def _objective(table: pd.DataFrame, outcomes: Sequence[RecipeOutcome]) -> Objective | None:

@@ -68,13 +68,13 @@ def test_a_large_tree_shows_what_runs_and_counts_the_rest(width: int, height: in
 SHOW = """
 import os, sys, threading
 from raycl.cli.output import LastingConsole
-from raycl.cli.tellers import TreeTeller, console_teller
+from raycl.cli.event_printers import TreePrinter, console_printer
 from raycl.cluster import watch
 from raycl.sweep.events import SweepEvent
 from tests.cli.test_live_tree import tree_of
 tree = tree_of(["finished", "training", "waiting"])
-told = console_teller(LastingConsole())
-assert isinstance(told, TreeTeller)
+told = console_printer(LastingConsole())
+assert isinstance(told, TreePrinter)
 told("Starting Ray …")
 told.begin(tree)
 told.event(SweepEvent("started", "node-1", "german 100–200 (node-1)"))

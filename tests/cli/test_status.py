@@ -18,7 +18,7 @@ from raycl.storage.record import record_bytes
 from raycl.sweep.lease_records import Heartbeat
 from raycl.sweep.leases import Leases
 from raycl.sweep.steering.record import write_failure
-from raycl.watch.live import LiveNode, LogLine, write_live
+from raycl.watch.live_record import LiveNode, LogLine, write_live
 
 LABEL = "replay 50%"
 FIRST = "small: 0 of 2 nodes finished, 0 of 12 steps"

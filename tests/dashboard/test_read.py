@@ -20,7 +20,7 @@ from raycl.sweep.leases import Leases
 from raycl.sweep.status import sweep_status
 from raycl.sweep.steering.record import write_failure, write_request
 from raycl.watch.contract import NodeLine
-from raycl.watch.live import Curve, LiveNode, LogLine, write_live
+from raycl.watch.live_record import Curve, LiveNode, LogLine, write_live
 from tests.helpers.made_up_storage import NAME, made_up_storage
 from tests.helpers.s3_server import S3Server
 

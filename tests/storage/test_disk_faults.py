@@ -64,8 +64,8 @@ def disk_sizes(folder: Path) -> list[int]:
     """
     storage = make_storage(folder)
     base = kilobytes(folder.rglob("*"))
-    run(storage, stop=1)
-    state = state_folder(storage, 1)
+    run(storage, stop=2, save_every=1)
+    state = state_folder(storage, 1)  # inside of its node, as those that are cut off
     weights = kilobytes(state.glob("*.safetensors"))
     tables, whole = kilobytes(state.glob("*.parquet")), kilobytes(state.iterdir())
     first = [weights // 2, weights, weights + tables]

@@ -13,7 +13,7 @@ from raycl.sweep import live_writer
 from raycl.sweep.events import THEIRS, SweepEvent, node_label
 from raycl.sweep.live_writer import LiveWriter
 from raycl.sweep.verify import verify_storage
-from raycl.watch.live import MOST_POINTS, LiveNode, find_live, write_live
+from raycl.watch.live_record import MOST_POINTS, LiveNode, find_live, write_live
 from tests.helpers import fakes
 
 NODES = {node.name: node for node in fakes.make_tree([("a", None, 1)], steps=1000).nodes}

@@ -16,7 +16,7 @@ from raycl.storage import Storage
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.tracking.runs import Runs
 from raycl.sweep.tracking.sender import Sender
-from raycl.watch.live import find_live
+from raycl.watch.live_record import find_live
 from tests.helpers import fake_loops, fakes
 from tests.helpers.scraped import scraped_until
 from tests.helpers.tracked import Heard

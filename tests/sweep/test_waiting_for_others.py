@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from raycl.cluster.interruption import Interruption
 from raycl.sweep import driver
 from raycl.sweep.driver import wait_for_node
 from raycl.sweep.frontier import Frontier
@@ -78,6 +79,9 @@ class _Turns:
 
     def tell_waiting(self) -> None:
         self.told += 1
+
+    def interruption(self) -> Interruption:
+        return Interruption()
 
     def obey(self) -> None:
         turn = self.turns.pop(0) if self.turns else ""

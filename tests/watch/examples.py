@@ -7,7 +7,7 @@ from typing import Any
 
 from raycl.results.table import results_table
 from raycl.watch.contract import WholeSnapshot
-from raycl.watch.live import Curve, LiveNode, LogLine
+from raycl.watch.live_record import Curve, LiveNode, LogLine
 from raycl.watch.node_curves import node_curves, node_log
 from raycl.watch.node_lines import node_lines
 from raycl.watch.snapshot import SweepFacts, snapshot, sweep_line

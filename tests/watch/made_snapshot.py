@@ -30,6 +30,7 @@ COLUMNS += [
 ]
 for _column in COLUMNS:
     _column.setdefault("unit", "nats/token")
+    _column["hint"] = f"{str(_column['group']).capitalize()}: what it means."
     _column["digits"] = 0 if _column["group"] == "effort" else 2
 
 
@@ -93,8 +94,8 @@ def made_sweep(
         },
         "recipe": f"name: {name}\nmodel: {{architecture: gpt-neox}}\nstages: [english, german]\n",
         "summary": _summary(nodes, len(settings) * seeds),
-        "corpora": ["english", "german"],
         "fields": list(fields),
+        "measured": "Validation loss at the end of the last stage on 64 validation rows.",
         "columns": COLUMNS,
         "recipes": recipes,
         "settings": _settings(settings, recipes) if seeds > 1 else [],
@@ -201,6 +202,7 @@ def _recipe(
     return {
         "label": label, "setting": setting, "seed": seed, "kind": "sweep", "status": "finished",
         "state": node["name"], "fields": dict(values), "values": numbers,
+        "standard_errors": {"loss/english": 0.03, "loss/german": 0.004},
         "nodes": [*parent, node["name"]], "rows": {"english": 6400, "german": 57600}, "best": [],
     }  # fmt: skip
 

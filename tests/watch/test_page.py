@@ -74,7 +74,7 @@ def test_each_view_shows_its_parts(report: Any) -> None:
             ".sweeps li",
         ),
         "view=tree&node=grid-0012": (".tree li", ".node .problem", ".lineage a", ".log li"),
-        "view=runs": (".runs tbody tr", "td.best", "tr.baseline"),
+        "view=runs": (".runs tbody tr", "td.best", "tr.baseline", "td small.error", ".hints"),
         "view=curves": (".figures .figure .scatterlayer .trace", ".legend li"),
         "view=curves&sweep=seeds": (".figures .figure .scatterlayer .fills path",),
         "view=fields&sweep=seeds": (".errorbars, .errorbar",),
@@ -88,6 +88,9 @@ def test_each_view_shows_its_parts(report: Any) -> None:
         for selector in selectors:
             find = "return document.querySelectorAll(arguments[0]).length"
             assert report.execute_script(find, "#main " + selector), (fragment, selector)
+        if "compare" in fragment:
+            words = report.execute_script("return document.querySelector('.compare').textContent")
+            assert "training rows readenglish6,4006,400" in words
     assert errors(report) == []
 
 
@@ -117,12 +120,17 @@ def test_text_of_a_storage_stays_text(report: Any) -> None:
 
 def test_runs_are_sorted_filtered_and_grouped(report: Any) -> None:
     show_view(report, "view=runs&sweep=grid&sort=loss/german&dir=up&status=finished")
-    losses = [float(text) for text in columns_of(report, 4)]
+    losses = [float(text.split(" ± ")[0]) for text in columns_of(report, 4)]
     assert losses == sorted(losses)
     assert len(losses) == 13
     show_view(report, "view=runs&f.german.replay=1%..25%&f.german.schedule.max_lr=>=3e-3")
     assert columns_of(report, 1) == ["1%", "1%", "5%", "5%", "25%", "25%"]
+    hints = "return document.querySelector('.hints').textContent"
+    assert "on 64 validation rows. Change: what it means. ± beside a run" in (
+        report.execute_script(hints)
+    )
     show_view(report, "view=runs&group=f.german.replay")
+    assert "± beside a group: standard deviation" in report.execute_script(hints)
     assert columns_of(report, 0) == [*SHARES, "baselines"]
     assert " ± " in columns_of(report, 3)[0]
     show_view(report, "view=runs&unit=bits&status=finished")

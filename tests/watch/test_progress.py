@@ -8,7 +8,7 @@ import pytest
 
 from raycl.sweep.event_lines import event_line, event_text
 from raycl.sweep.events import SweepEvent, node_label
-from raycl.sweep.watched import note_event, watched_tree
+from raycl.sweep.tree_progress import note_event, tree_progress
 from raycl.watch.pace import Pace
 from raycl.watch.progress import TreeProgress
 from raycl.watch.text import duration_text
@@ -50,7 +50,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 def watched() -> tuple[TreeProgress, Clock]:
     tree, clock = fakes.make_tree(LINKS, steps=4), Clock()
-    progress = watched_tree(tree, ["a"])
+    progress = tree_progress(tree, ["a"])
     progress._clock = clock
     return progress, clock
 

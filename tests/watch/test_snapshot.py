@@ -11,7 +11,7 @@ import pytest
 
 from raycl.results.table import results_table
 from raycl.watch.columns import shown_columns
-from raycl.watch.live import Curve
+from raycl.watch.live_record import Curve
 from raycl.watch.node_curves import node_curves, thinned, thinned_to
 from raycl.watch.snapshot import SweepFacts, sweep_line
 from tests.helpers.outcomes import replayed, union
@@ -57,6 +57,7 @@ def test_columns_have_the_names_of_the_results_table_and_the_best_cells_of_the_p
     assert shown.values["replay 50%"]["loss/english"] == 4.1
     assert "loss/english" in shown.best["replay 50%"]
     assert "union" not in shown.best
+    assert [column["name"] for column in shown.columns if not column["hint"]] == []
     directions = {column["name"]: column["better"] for column in shown.columns}
     assert (directions["loss/english"], directions["adaptation/german"]) == (-1, 1)
 
@@ -74,12 +75,26 @@ def test_settings_have_the_spread_of_their_seeds() -> None:
     assert spread["sd"] == pytest.approx(math.sqrt(0.5))
 
 
+def test_losses_have_their_standard_errors_and_say_on_how_many_rows_they_are() -> None:
+    table = results_table([replayed(), union()])
+    table["standard_error/german"] = [0.03, math.nan]
+    table["validation_rows/english"] = table["validation_rows/german"] = 64.0
+    line = sweep_line(SweepFacts("small", table), [])
+    one, other = line["recipes"]
+    bits = one["values"]["bits_per_byte/german"]
+    assert one["standard_errors"] == {
+        "loss/german": 0.03,
+        "bits_per_byte/german": pytest.approx(0.03 * bits / 5.0),  # type: ignore[operator]
+    }
+    assert other["standard_errors"] == {}
+    assert line["measured"].endswith("of the last stage on 64 validation rows of each corpus.")
+
+
 def test_a_stored_table_alone_gives_its_recipes() -> None:
     table = results_table([replayed(), union()])
     line = sweep_line(SweepFacts("small", table, fields=["german.replay"]), [])
     assert [recipe["label"] for recipe in line["recipes"]] == ["replay 25%", "union"]
     assert [recipe["fields"]["german.replay"] for recipe in line["recipes"]] == ["25%", None]
-    assert line["corpora"] == ["english", "german"]
 
 
 def test_a_live_record_goes_on_where_the_history_ends() -> None:

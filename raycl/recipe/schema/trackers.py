@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from raycl.errors import FieldError, InputError, shown
 from raycl.plan.configuration import Configuration
@@ -85,6 +85,11 @@ class Trackers(Configuration):
     mlflow: MLflow | None = Field(default=None, description="needs the extra `mlflow`")
     wandb: WeightsAndBiases | None = Field(default=None, description="needs the extra `wandb`")
     aim: Aim | None = Field(default=None, description="needs the extra `aim`")
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A name without settings turns its tracker on, so what is not used has no name here.
+        return {name: settings for name, settings in handler(self).items() if settings is not None}
 
     @property
     def used(self) -> dict[str, Configuration]:

@@ -154,10 +154,11 @@ def test_a_group_whose_workers_have_not_started_is_not_waited_for(
     from raycl.sweep import worker
 
     done: list[str] = []
-    for waiting, again, expected in (
-        (True, True, "abandon"),
-        (False, True, "keep"),
-        (False, False, "end"),
+    for waiting, ends, again, expected in (
+        (True, False, True, "abandon"),
+        (False, True, True, "abandon"),
+        (False, False, True, "keep"),
+        (False, False, False, "end"),
     ):
         news = News((), True, False, waiting, left=True)
         group = SimpleNamespace(
@@ -170,7 +171,7 @@ def test_a_group_whose_workers_have_not_started_is_not_waited_for(
             keep=lambda _: done.append("keep"),
         )
         monkeypatch.setattr(worker, "_kept", kept)
-        anything: Any = SimpleNamespace(tell=None)
+        anything: Any = SimpleNamespace(tell=None, sweep_ends=ends)
         assert not worker.train_with_workers(anything, anything, anything, anything, again)
         assert done.pop() == expected
 

@@ -123,6 +123,14 @@ function cellText(value, column) {
   return column.unit === "tokens" && finite(value) && Math.abs(value) >= 1e5 ? short(value) : number(value, column.digits, signed(column));
 }
 
+// The standard error of a run's loss, with at least one digit that is not 0.
+function errorText(recipe, column) {
+  const error = (recipe.standard_errors || {})[column.name];
+  if (!finite(error)) return null;
+  const digits = error > 0 ? Math.min(5, Math.max(column.digits, Math.ceil(-Math.log10(error)))) : column.digits;
+  return el("small", { class: "quiet error", title: "standard error over held-out documents" }, ` ± ${number(error, digits)}`);
+}
+
 function spreadText(value, column) {
   if (!value || !finite(value.mean)) return "–";
   const mean = cellText(value.mean, column);
@@ -141,8 +149,11 @@ function runsAsCsv(sweep, runs) {
     if (/^[=+\-@\t\r]/.test(text)) text = "'" + text; // a spreadsheet would compute it
     return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
   };
-  const head = ["recipe", "setting", "seed", "kind", "status", "state", ...sweep.fields, ...sweep.columns.map((c) => c.name)];
+  const sure = sweep.columns.filter((column) => column.group === "loss" && runs.some((r) => finite((r.standard_errors || {})[column.name])));
+  const head = ["recipe", "setting", "seed", "kind", "status", "state", ...sweep.fields, ...sweep.columns.map((c) => c.name),
+    ...sure.map((column) => column.name.replace("loss/", "standard_error/"))];
   const lines = runs.map((r) => [r.label, r.setting, r.seed, r.kind, r.status, r.state,
-    ...sweep.fields.map((field) => r.fields[field]), ...sweep.columns.map((column) => r.values[column.name])]);
+    ...sweep.fields.map((field) => r.fields[field]), ...sweep.columns.map((column) => r.values[column.name]),
+    ...sure.map((column) => (r.standard_errors || {})[column.name])]);
   return [head, ...lines].map((line) => line.map(quote).join(",")).join("\n") + "\n";
 }

@@ -7,9 +7,19 @@ VIEWS.runs = () => {
   const runs = sorted(filtered(sweep), sortValue);
   return [
     section("Runs", runsToolbar(sweep), fieldFilters(sweep), runsActions(sweep, runs), runsTable(sweep, runs),
-      quiet(boldText(sweep))),
+      quiet(boldText(sweep)), columnHints(sweep)),
   ];
 };
+
+// What the shown columns mean, each kind of column once, and what ± is where it is shown.
+function columnHints(sweep) {
+  const columns = shownColumns(sweep);
+  const hints = [...new Set(columns.map((column) => column.hint).filter((hint) => hint && !hint.startsWith("Loss: ")))];
+  const errors = sweep.recipes.some((recipe) => columns.some((column) => finite((recipe.standard_errors || {})[column.name])));
+  const spread = groupBy(sweep) !== "none" && "± beside a group: standard deviation over its runs.";
+  const error = errors && "± beside a run: standard error of its loss over held-out documents; a difference between two runs is much surer.";
+  return el("p", { class: "quiet hints" }, [sweep.measured, ...hints, spread, error].filter(Boolean).join(" "));
+}
 
 function boldText(sweep) {
   if (sweep.settings.length) return "Bold: a setting that is clearly the best of its column, over its seeds. Baselines are quiet.";
@@ -92,7 +102,7 @@ function runsTable(sweep, runs) {
       bands.map((band) => el("th", { colspan: String(band.span), scope: "colgroup", class: "starts" }, band.title, band.unit && el("small", {}, " " + band.unit)))),
     el("tr", {}, sortHeader("run", "run", { class: "first" }), seeds && sortHeader("seed", "seed"),
       sweep.fields.map((field) => sortHeader("f." + field, fieldName(field), { title: field })),
-      columns.map((column) => sortHeader(column.name, columnTitle(column), { better: column.better, title: column.name, class: starts.has(column.name) ? "starts" : null }))));
+      columns.map((column) => sortHeader(column.name, columnTitle(column), { better: column.better, title: [column.hint, column.name].filter(Boolean).join("\n"), class: starts.has(column.name) ? "starts" : null }))));
   const [rows, more] = firstRows("runs", groups || runs);
   const body = groups ? rows.flatMap((group) => groupRows(context, group)) : rows.map((recipe) => runRow(context, recipe));
   return el("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Table of runs", key: "runs-table" },
@@ -113,7 +123,7 @@ function runRow(context, recipe, inside = false) {
     context.seeds && el("td", {}, plain(recipe.seed)),
     context.fields.map((field) => el("td", {}, isBaseline(recipe) && recipe.fields[field] === undefined ? "" : fieldText(field, recipe.fields[field]))),
     context.columns.map((column) => el("td", { class: [best.has(column.name) && "best", context.starts.has(column.name) && "starts"].filter(Boolean).join(" ") },
-      cellText(recipe.values[column.name], column))));
+      cellText(recipe.values[column.name], column), errorText(recipe, column))));
 }
 
 function groupRows(context, group) {

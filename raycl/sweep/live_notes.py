@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from raycl.watch.live import MOST_LINES, MOST_POINTS, Curve, LiveNode, LiveStatus, LogLine
+from raycl.watch.live_record import MOST_LINES, MOST_POINTS, Curve, LiveNode, LiveStatus, LogLine
 from raycl.watch.pace import Pace
 from raycl.watch.progress import finite
 from raycl.watch.text import VALIDATION

@@ -1,4 +1,4 @@
-"""The nodes of a stored sweep as people watch them: where each is, its curves and its log."""
+"""The nodes of a stored sweep as the page shows them: where each is, its curves and its log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from raycl.recipe.schema.seeds import base_name
 from raycl.recipe.sweep_plan import PlannedSweep
 from raycl.results.stored_states import StoredStates
 from raycl.states.references import no_tree
-from raycl.storage import Storage, layout
+from raycl.storage import Storage
 from raycl.sweep.description import progress
 from raycl.sweep.heard import (
     heartbeats,
@@ -25,24 +25,24 @@ from raycl.sweep.heard import (
     trains_without_lease,
 )
 from raycl.sweep.lease_records import find_holder
-from raycl.sweep.steering.record import failures, node_of, requests
+from raycl.sweep.steering.record import failures, requests
 from raycl.watch.contract import NodeDetails, NodeLine
-from raycl.watch.live import LiveNode, find_live
+from raycl.watch.live_record import LiveNode, find_live_nodes
 from raycl.watch.node_curves import node_curves, node_log, with_names
 from raycl.watch.node_lines import node_lines
 
 
 @dataclass(frozen=True)
-class WatchedNodes:
+class PageNodes:
     """The nodes of a sweep, and what is damaged of them, a sentence each."""
 
     lines: list[NodeLine]
     damaged: list[str] = field(default_factory=list)
 
 
-def watched_nodes(
+def page_nodes(
     storage: Storage, sweep: str, states: StoredStates, are_whole: bool = False
-) -> WatchedNodes:
+) -> PageNodes:
     """How far the nodes of a sweep are; `are_whole`: nobody has to look for damage in `states`.
 
     Requests: those of `progress` and of its records once more, a listing of the live records and a
@@ -52,11 +52,11 @@ def watched_nodes(
     try:
         stored, damaged = progress(storage, sweep, states.names if are_whole else ())
     except FileNotFoundError:
-        return WatchedNodes([], [str(no_tree(storage, sweep))])
+        return PageNodes([], [str(no_tree(storage, sweep))])
     except InputError as error:
-        return WatchedNodes([], [str(error)])
-    left = {node["name"] for node in stored if not node["finished"]}
-    live, unread = _live(storage, left)
+        return PageNodes([], [str(error)])
+    left = [node["name"] for node in stored if not node["finished"]]
+    live, unread = find_live_nodes(storage, left)
     try:
         asked, failed = requests(storage, left), failures(storage, left)
     except InputError:  # `progress` has told it
@@ -65,7 +65,7 @@ def watched_nodes(
     reasons = {name: failure.reason for name, failure in failed.items()}
     silent = _silent(storage, stored, live)
     whole = [node | _of_its_state(node, states) for node in stored]
-    return WatchedNodes(node_lines(whole, live, reasons, held, silent), [*damaged, *unread])
+    return PageNodes(node_lines(whole, live, reasons, held, silent), [*damaged, *unread])
 
 
 def _silent(
@@ -91,20 +91,6 @@ def _silent(
         if heard is not None and is_silent(heard, now):
             found[name] = heard
     return found
-
-
-def _live(storage: Storage, nodes: Iterable[str]) -> tuple[dict[str, LiveNode], list[str]]:
-    there = {node_of(file) for file in storage.list(layout.LIVE)}
-    found, damaged = {}, []
-    for name in sorted(there.intersection(nodes)):
-        try:
-            record = find_live(storage, name)
-        except InputError as error:
-            damaged.append(str(error))
-            continue
-        if record is not None:
-            found[name] = record
-    return found, damaged
 
 
 def _of_its_state(node: Mapping[str, Any], states: StoredStates) -> dict[str, Any]:
@@ -136,7 +122,7 @@ def node_details(
     nodes = list(nodes)
     trainings = planned.trainings if planned else {}
     names = _corpus_names(planned) if planned else {}
-    records, _ = _live(storage, [node["name"] for node in nodes])
+    records, _ = find_live_nodes(storage, [node["name"] for node in nodes])
     for node in nodes:
         live = records.get(node["name"])
         try:

@@ -6,10 +6,12 @@ needs the storage alone. The record stays when the node is finished: it is the n
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, Field
 
+from raycl.errors import InputError
 from raycl.storage import Storage, layout
 from raycl.storage.record import Part, Record, find_record, write_record
 
@@ -76,3 +78,26 @@ def write_live(storage: Storage, record: LiveNode) -> None:
 def find_live(storage: Storage, node: str) -> LiveNode | None:
     """The live record of a node; None where there is none. One read. Raises InputError."""
     return find_record(storage, layout.live_node(node), LiveNode)
+
+
+def find_live_nodes(
+    storage: Storage, nodes: Collection[str]
+) -> tuple[dict[str, LiveNode], list[str]]:
+    """The live records that these nodes have, and a sentence for each one that is damaged.
+
+    Requests: a listing where there are nodes, and a read for each record.
+    """
+    there = set(storage.list(layout.LIVE)) if nodes else set()
+    found: dict[str, LiveNode] = {}
+    damaged: list[str] = []
+    for node in nodes:
+        if layout.live_node(node).rpartition("/")[2] not in there:
+            continue
+        try:
+            record = find_live(storage, node)
+        except InputError as error:
+            damaged.append(str(error))
+            continue
+        if record is not None:  # else it was removed meanwhile
+            found[node] = record
+    return found, damaged

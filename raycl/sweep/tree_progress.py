@@ -20,17 +20,17 @@ _BECOMES: Mapping[Kind, NodeStatus] = {
 _HOLDS = ("paused", "stopped")
 
 
-def watched_tree(tree: Tree, finished: Collection[str]) -> TreeProgress:
+def tree_progress(tree: Tree, finished: Collection[str]) -> TreeProgress:
     """The progress of a tree of which some nodes are in storage already."""
     there = set(finished)
-    progress = TreeProgress(watched_nodes(tree.nodes), tree.steps_alone)
+    progress = TreeProgress(waiting_nodes(tree.nodes), tree.steps_alone)
     for node in tree.nodes:
         if node.name in there:
             progress.set(node.name, "finished")
     return progress
 
 
-def watched_nodes(nodes: Iterable[Node]) -> list[NodeProgress]:
+def waiting_nodes(nodes: Iterable[Node]) -> list[NodeProgress]:
     """Nodes that wait."""
     return [
         NodeProgress(

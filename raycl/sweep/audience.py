@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from raycl.recipe.sweep_plan import SweepPlan
+from raycl.sweep.event_printer import EventPrinter
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.notifications.notifier import Notifier
 from raycl.sweep.recipe_growth import RecipeGrowth
-from raycl.sweep.teller import Teller
 from raycl.watch.progress import TreeProgress
 
 
 @dataclass(frozen=True)
-class Telling:
+class Audience:
     """Who is told what happens to nodes: people, line by line, and a webhook."""
 
-    teller: Teller
+    printer: EventPrinter
     notifier: Notifier | None
 
     @contextmanager
@@ -28,14 +28,14 @@ class Telling:
         """Tell of the plan's tree while the block lasts."""
         if self.notifier is not None:
             self.notifier.begin(plan, growth)
-        self.teller.begin(watched)
+        self.printer.begin(watched)
         try:
             yield
         finally:
-            self.teller.end()
+            self.printer.end()
 
     def event(self, event: SweepEvent) -> None:
         """Tell an event."""
-        self.teller.event(event)
+        self.printer.event(event)
         if self.notifier is not None:
             self.notifier.event(event)

@@ -7,12 +7,12 @@ from typing import Any
 
 from raycl.sweep.events import SweepEvent
 from raycl.sweep.live_writer import LiveWriter
-from raycl.sweep.watched import note_event
+from raycl.sweep.tree_progress import note_event
 from raycl.watch.progress import NodeStatus, TreeProgress
 
 
-class Hearers:
-    """Those who hear of events and reports; who is told of an event sees what it has changed."""
+class EventReceivers:
+    """Progress, live records and `on_event`, which is told last and so sees what has changed."""
 
     def __init__(
         self, tree: TreeProgress, live: LiveWriter, on_event: Callable[[SweepEvent], None]

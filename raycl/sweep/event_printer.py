@@ -1,4 +1,4 @@
-"""Whoever is told how a sweep goes: sentences, the tree, and events as they happen."""
+"""Prints how a sweep goes: sentences, and a line for each event as it happens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from raycl.sweep.events import SweepEvent
 from raycl.watch.progress import TreeProgress
 
 
-class Teller:
+class EventPrinter:
     """Says each sentence and each event in one line, as in a log.
 
     It is a function of a sentence as well, so that everything which reports can be handed one.
@@ -36,6 +36,6 @@ class Teller:
         self._tree = None
 
 
-def teller_of(report: Callable[[str], None]) -> Teller:
-    """The teller that a function of sentences is, or one that says all through it."""
-    return report if isinstance(report, Teller) else Teller(report)
+def printer_of(report: Callable[[str], None]) -> EventPrinter:
+    """The printer that a function of sentences is, or one that says all through it."""
+    return report if isinstance(report, EventPrinter) else EventPrinter(report)

@@ -17,8 +17,8 @@ from raycl.cli.live_tree import live_tree
 from raycl.cli.output import LastingConsole
 from raycl.cluster.watch import before_sudden_end
 from raycl.sweep.event_lines import event_text, stamp
+from raycl.sweep.event_printer import EventPrinter
 from raycl.sweep.events import SweepEvent
-from raycl.sweep.teller import Teller
 from raycl.watch.progress import TreeProgress
 from raycl.watch.text import duration_text, whole_text
 
@@ -26,14 +26,14 @@ _SEEN_IN_THE_TREE = ("metrics", "started")
 """Kinds of events that the tree shows by itself."""
 
 
-def console_teller(console: LastingConsole) -> Teller:
+def console_printer(console: LastingConsole) -> EventPrinter:
     """A live tree where the output is a terminal that can show one; else a line for each thing."""
     if console.is_terminal and not console.is_dumb_terminal and console.file.isatty():
-        return TreeTeller(console)
-    return Teller(console.say)
+        return TreePrinter(console)
+    return EventPrinter(console.say)
 
 
-class TreeTeller(Teller):
+class TreePrinter(EventPrinter):
     """Shows the tree while it is trained; sentences and events that matter scroll above it.
 
     What else comes on stderr meanwhile, such as warnings of Ray, scrolls there too: the tree would
