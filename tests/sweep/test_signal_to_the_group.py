@@ -7,15 +7,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from raycl.storage import Storage
-from tests.helpers import fake_loops
+from tests.helpers import fake_loops, fakes
 from tests.helpers.paths import ROOT
+from tests.helpers.waiting import wait_until, wait_until_ended
 
 DRIVER = """
 import sys
@@ -34,6 +34,14 @@ except KeyboardInterrupt as error:
 """
 
 
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    storage = Storage(tmp_path / "storage")
+    for name in ("new", "old"):
+        fakes.make_corpus(storage, name)
+    return storage
+
+
 @pytest.mark.ray
 def test_a_signal_to_the_whole_group_saves_every_node_and_leaves_nothing(storage: Storage) -> None:
     process = subprocess.Popen(
@@ -44,17 +52,19 @@ def test_a_signal_to_the_whole_group_saves_every_node_and_leaves_nothing(storage
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 240
-    while len(fake_loops.notes(storage, "waiting")) < 3 and time.monotonic() < deadline:
-        time.sleep(0.1)
+
+    def all_wait_or_ended() -> bool:
+        return len(fake_loops.notes(storage, "waiting")) == 3 or process.poll() is not None
+
+    wait_until(all_wait_or_ended, "all three workers are waiting", seconds=600)
+    assert process.poll() is None, "it ended before its nodes were trained"
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGTERM)
     os.killpg(process.pid, signal.SIGTERM)  # both, as `timeout` does
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=300)
     assert re.fullmatch(
         r"Saved: [ab] \S+ \([ab]\) at step 7; [ab] \S+ \([ab]\) at step 7\.\n", output
     )
     assert fake_loops.notes(storage, "saved") == ["a", "a1", "b"]
-    psutil.wait_procs(children, timeout=40)
-    assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+    wait_until_ended(children)
     assert not list(Path("/tmp").glob(f"raycl-{process.pid}-*"))
