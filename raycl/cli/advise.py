@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from raycl.cli.options import StorageInPlace, StoragePlace, SweepName, the_storage
+from raycl.cli.options import HiddenStorage, StorageArgument, SweepName, given_storage
 from raycl.cli.output import LastingConsole, print_whole
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def advise(
-    place: StoragePlace = None,
-    storage: StorageInPlace = None,
+    place: StorageArgument = None,
+    storage: HiddenStorage = None,
     name: SweepName = None,
     objective: Annotated[
         str | None,
@@ -38,7 +38,7 @@ def advise(
     from raycl.advice.stored import stored_advice
     from raycl.storage import Storage
 
-    given = Storage(the_storage(place, storage, "raycl advise"))
+    given = Storage(given_storage(place, storage, "raycl advise"))
     found = stored_advice(given, name, objective)
     console = LastingConsole()
     if as_json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raycl.cli.options import StorageInPlace, StoragePlace, exit_if_damaged, the_storage
+from raycl.cli.options import HiddenStorage, StorageArgument, exit_if_damaged, given_storage
 from raycl.cli.output import LastingConsole
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def dashboard(  # noqa: PLR0913 (each is an option of the command)
-    place: StoragePlace = None,
-    storage: StorageInPlace = None,
+    place: StorageArgument = None,
+    storage: HiddenStorage = None,
     export: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write one HTML file of what is there now, and end."),
@@ -49,7 +49,7 @@ def dashboard(  # noqa: PLR0913 (each is an option of the command)
     from raycl.dashboard.read import WatchedStorage
 
     console = LastingConsole()
-    watched = WatchedStorage(the_storage(place, storage, "raycl dashboard"))
+    watched = WatchedStorage(given_storage(place, storage, "raycl dashboard"))
     if export is not None:
         from raycl.dashboard.export import export as export_to
 

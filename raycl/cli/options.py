@@ -30,12 +30,15 @@ StorageUrl = Annotated[
         help="Local folder, or s3:// or gs:// URL.",
     ),
 ]
-StoragePlace = Annotated[
+StorageArgument = Annotated[
     str | None,
-    typer.Argument(metavar="STORAGE", help="Local folder, or s3:// or gs:// URL."),
+    typer.Argument(
+        metavar="STORAGE",
+        help=f"Local folder, or s3:// or gs:// URL; default: the variable {STORAGE_VARIABLE}.",
+    ),
 ]
-"""Where a command has a storage before all else; it is given with StorageInPlace."""
-StorageInPlace = Annotated[
+"""For commands that read a storage as others read a recipe; HiddenStorage goes with it."""
+HiddenStorage = Annotated[
     str | None,
     typer.Option(
         "--storage",
@@ -160,10 +163,10 @@ def exit_if_damaged(damaged: Sequence[str]) -> None:
         raise typer.Exit(2)
 
 
-def the_storage(place: str | None, storage: str | None, command: str) -> str:
-    """The storage of a StoragePlace, else of a StorageInPlace.
+def given_storage(place: str | None, storage: str | None, command: str) -> str:
+    """The storage that a command was given as an argument, else as an option.
 
-    Raises InputError where neither is given.
+    Raises InputError where it was given none.
     """
     given = place or storage
     if given is None:

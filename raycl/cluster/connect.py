@@ -28,6 +28,8 @@ from raycl.cluster.watch import watched_daemons
 from raycl.errors import InputError
 from raycl.storage.options import shared_variables
 
+_DASHBOARD_SECONDS = "RAY_DASHBOARD_STARTUP_TIMEOUT_S"
+
 
 @contextmanager
 def cluster(options: ClusterOptions) -> Iterator[None]:
@@ -123,7 +125,7 @@ def _variables(port: int, folder: str) -> dict[str, str]:
         "RAY_ADDRESS": f"127.0.0.1:{port}",
         "RAY_GCS_SERVER_PORT": str(port),
         # Ray's own 60 s are too few for a machine that is busy with other things.
-        "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "120",
+        _DASHBOARD_SECONDS: os.environ.get(_DASHBOARD_SECONDS, "120"),
         # Workers put their scratch files there too, so that a kill leaves one folder to remove.
         "TMPDIR": folder,
     }

@@ -11,7 +11,8 @@ from raycl.cluster.machine_limits import limits_in_words
 from raycl.errors import InputError
 
 START_SECONDS = 150.0
-"""How long a cluster may take until its first worker answers; a busy machine takes 20 s."""
+"""How long a cluster may take until its first worker answers. A quiet machine takes 5 to 10 s; one
+that is busy with other things once needed more than 60 s for Ray's dashboard alone."""
 _SLOW = ("dashboard", "timed out during startup")
 """What Ray says where a daemon did not come up in the time that Ray itself gives it."""
 _LOGS = ("raylet.err", "gcs_server.err", "raylet.out", "gcs_server.out", "monitor.err")

@@ -34,10 +34,10 @@ def best_recipe(
 
     `by` names a column of the results table, or a corpus for its loss; the lowest value is the
     best. Without it the sweep's search says what is compared, and in any other sweep it is AVG. It
-    may be a merged model. With `seeds` it is the setting with the lowest mean over them, and of it
-    the lowest seed. Of equal ones it is the first in the table. Raises InputError where no
-    recipe is finished, where there is no such number, where averages do not exist or do not
-    compare, and where a search has several objectives.
+    may be a merged model. With `seeds` it is the setting with the lowest mean over them, among
+    those with the most finished seeds, and of it the lowest seed. Of equal ones it is the first in
+    the table. Raises InputError where no recipe is finished, where there is no such number, where
+    averages do not exist or do not compare, and where a search has several objectives.
     """
     where = f"'best' of the sweep {sweep!r}"
     if _has_earlier_names(tree):

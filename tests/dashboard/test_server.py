@@ -21,6 +21,7 @@ import pytest
 from aiohttp import ClientSession as Client
 from aiohttp import UnixConnector, web
 
+from raycl.cli.main import main
 from raycl.dashboard.guard import TOKEN, Guard, is_loopback, make_guard, page_policy
 from raycl.dashboard.read import WatchedStorage
 from raycl.dashboard.serve import address, listen
@@ -253,3 +254,13 @@ def test_the_command_waits_for_a_first_sweep_and_ends_at_once(tmp_path: Path) ->
         assert "it is not possible to listen there (Address already in use)" in told.stderr
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=10) == 0
+
+
+def test_the_command_without_a_storage_says_how_to_name_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAYCL_STORAGE", raising=False)
+    with pytest.raises(SystemExit) as end:
+        main(["dashboard"])
+    assert end.value.code == 2
+    assert "Write `raycl dashboard runs/my`" in capsys.readouterr().err

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from raycl.cluster.connect import free_port
-from raycl.storage import Storage
-from tests.helpers import fake_loops, fakes
+from tests.helpers import fake_loops
 from tests.helpers.heads import start_head
 from tests.helpers.paths import ROOT
+from tests.helpers.pipeline import prepared_storage
 
 HEAD_NODE = "f" * 51 + "00000"
 SWEEP = """
@@ -54,9 +54,7 @@ with cluster(ClusterOptions(sys.argv[2])):
 @pytest.mark.ray
 @pytest.mark.machines
 def test_machines_come_train_and_go(tmp_path: Path) -> None:
-    storage = Storage(tmp_path / "storage")
-    for name in ("new", "old"):
-        fakes.make_corpus(storage, name)
+    storage = prepared_storage(tmp_path / "storage")
     port = free_port()
     config = tmp_path / "autoscaling.json"
     config.write_text(json.dumps(autoscaling(f"127.0.0.1:{port}")))

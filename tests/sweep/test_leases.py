@@ -22,6 +22,7 @@ from raycl.sweep.frontier import Frontier
 from raycl.sweep.leases import Leases, leases_work
 from tests.helpers import fake_loops, fakes
 from tests.helpers.paths import ROOT
+from tests.helpers.pipeline import prepared_storage
 
 
 @pytest.fixture
@@ -284,9 +285,7 @@ def test_a_sweep_waits_for_another_and_takes_over_from_a_killed_one(tmp_path: Pa
     """Its driver is killed with -9 while it trains `c`; all of it is trained once."""
     from raycl.sweep.driver import TrialSettings, run_sweep
 
-    storage = Storage(tmp_path / "storage")
-    for name in ("new", "old"):
-        fakes.make_corpus(storage, name)
+    storage = prepared_storage(tmp_path / "storage")
     other = subprocess.Popen(
         [sys.executable, "-c", SWEEP, storage.url],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -12,9 +12,10 @@ import pytest
 
 from raycl.cluster.connect import free_port
 from raycl.storage import Storage, layout
-from tests.helpers import fake_loops, fakes, shared_cluster
+from tests.helpers import fake_loops, shared_cluster
 from tests.helpers.heads import Head, start_head
 from tests.helpers.paths import ROOT
+from tests.helpers.pipeline import prepared_storage
 from tests.helpers.shared_cluster import NAMES, OWN
 from tests.helpers.waiting import PATIENCE_SECONDS, wait_until
 
@@ -25,9 +26,7 @@ CPUS = 3
 def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Storage, dict[str, Any]]:
     """The storage after all three sweeps, and what each has noted."""
     folder = tmp_path_factory.mktemp("three")
-    storage, port = Storage(folder / "storage"), free_port()
-    for name in ("new", "old"):
-        fakes.make_corpus(storage, name)
+    storage, port = prepared_storage(folder / "storage"), free_port()
     with start_head(f"--num-cpus={CPUS}", port=port) as head:
         processes = [start(storage, name, f"127.0.0.1:{port}", head, folder) for name in NAMES]
         try:

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from raycl.storage import Storage
-from tests.helpers import fake_loops, fakes
+from tests.helpers import fake_loops
 from tests.helpers.paths import ROOT
+from tests.helpers.pipeline import prepared_storage
 from tests.helpers.waiting import wait_until, wait_until_ended
 
 DRIVER = """
@@ -36,10 +37,7 @@ except KeyboardInterrupt as error:
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    storage = Storage(tmp_path / "storage")
-    for name in ("new", "old"):
-        fakes.make_corpus(storage, name)
-    return storage
+    return prepared_storage(tmp_path / "storage")
 
 
 @pytest.mark.ray

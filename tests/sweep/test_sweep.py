@@ -18,16 +18,14 @@ from raycl.sweep.tracking.runs import Runs
 from raycl.sweep.tracking.sender import Sender
 from raycl.watch.live_record import find_live
 from tests.helpers import fake_loops, fakes
+from tests.helpers.pipeline import prepared_storage
 from tests.helpers.scraped import scraped_until
 from tests.helpers.tracked import Heard
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    storage = Storage(tmp_path / "storage")
-    for name in ("new", "old"):
-        fakes.make_corpus(storage, name)
-    return storage
+    return prepared_storage(tmp_path / "storage")
 
 
 def cpus() -> float:

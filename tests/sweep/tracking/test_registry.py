@@ -33,6 +33,13 @@ def test_the_recipe_s_one_line() -> None:
     assert set(TRACKERS) == set(Trackers.model_fields)
 
 
+@pytest.mark.parametrize("value", [[], ["mlflow"], {"wandb": {"mode": "offline"}, "aim": None}])
+def test_what_is_not_used_stays_so_when_a_recipe_is_read_again(value: Any) -> None:
+    written = parse_recipe(recipe_data(trackers=value), "here")
+    assert parse_recipe(written.model_dump(), "again").trackers == written.trackers
+    assert parse_recipe(written.model_dump(mode="json"), "again").trackers == written.trackers
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -57,7 +64,7 @@ def test_trackers_are_no_part_of_a_recipe_s_states() -> None:
     assert plain.chain.name(40) == tracked.chain.name(40)
     recipe = parse_recipe(recipe_data(), "here")
     assert why_fixed(recipe, "trackers") is not None
-    assert why_fixed(recipe, "notify.on") is not None
+    assert why_fixed(recipe, "notify.events") is not None
 
 
 def test_a_missing_library_is_told_with_the_command(
