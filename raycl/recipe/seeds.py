@@ -8,7 +8,7 @@ any two recipes; results give the corpora their first names back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -107,15 +107,17 @@ def check_varies(recipe: Recipe, recipes: list[Recipe]) -> None:
         )
 
 
-def seeds_text(recipe: Recipe, steps: int, further: int) -> str:
+def seeds_text(recipes: Sequence[Recipe], steps: int, further: int) -> str:
     """A sentence for people on the seeds and what they cost; empty where there is one seed.
 
-    `steps` are all steps of the sweep, and `further` those of the seeds after the first.
+    `recipes` are that of the file and the sweep's, `steps` all of its steps, and `further` those of
+    the seeds after the first.
     """
-    seeds = seeds_of(recipe)
+    seeds = seeds_of(recipes[0])
     if seeds.count == 1:
         return ""
-    text = f"{seeds.count} seeds, each with its own {seeds.what}: {further:,} of {steps:,} steps "
+    what = seeds.what(any(draws(each) or "scratch" in each.baselines for each in recipes))
+    text = f"{seeds.count} seeds, each with its own {what}: {further:,} of {steps:,} steps "
     again = "; the text is tokenised and kept once more for each" if seeds.varies_corpora else ""
     return f"{text}are those of the seeds after the first{again}."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from raycl.recipe.documents import documents_text
 from raycl.recipe.epochs import Repetition, repetition_text, repetitions
 from raycl.recipe.one_order import read_in_one_order
 from raycl.recipe.rates import rate_notes
+from raycl.recipe.schema import Recipe
 from raycl.recipe.seed import seed_text
 from raycl.recipe.seeds import seeds_text
 from raycl.recipe.stand_ins import knows_texts
@@ -81,7 +82,7 @@ def preview(
         *new_tokens,
         *knows_texts(definition.recipe, recipes),
         repetition_text(repeated),
-        _seeds_text(definition, made) or seed_text(definition.recipe, recipes),
+        _seeds_text(definition, made, recipes) or seed_text(definition.recipe, recipes),
         validation_text(definition.recipe, made.sweeps[0].facts),
     )
     large = rate_notes(recipes)
@@ -91,9 +92,10 @@ def preview(
     return Preview(made, *sentences, grown, tuple(repeated))
 
 
-def _seeds_text(definition: Definition, made: SweepPlan) -> str:
+def _seeds_text(definition: Definition, made: SweepPlan, recipes: Sequence[Recipe]) -> str:
     """How many seeds there are and what they cost; empty where there is one."""
     of_first = {variant.label for variant in definition.variants if not variant.seed}
     nodes = made.tree.nodes
     further = sum(node.steps for node in nodes if not of_first.intersection(node.recipes))
-    return seeds_text(definition.recipe, sum(node.steps for node in nodes), further)
+    steps = sum(node.steps for node in nodes)
+    return seeds_text((definition.recipe, *recipes), steps, further)

@@ -144,9 +144,12 @@ def test_a_branch_leaves_number_0_and_is_made_for_all() -> None:
 
 def test_a_plan_says_what_the_seeds_cost() -> None:
     made = definition_of(data(seeds=3), "my.yaml")
-    assert seeds_text(made.recipe, 300, 200) == (
+    assert seeds_text([made.recipe], 300, 200) == (
         "3 seeds, each with its own initial weights, order of rows, held-out documents: 200 of 300 "
         "steps are those of the seeds after the first; the text is tokenised and kept once more "
         "for each."
     )
-    assert seeds_text(definition_of(data(), "my.yaml").recipe, 100, 0) == ""
+    read = data(seeds=2, model={"pretrained": "./base", "knows": ["old"]})
+    pretrained = definition_of(read | {"baselines": []}, "my.yaml").recipe
+    assert "its own order of rows, held-out documents:" in seeds_text([pretrained], 20, 10)
+    assert seeds_text([definition_of(data(), "my.yaml").recipe], 100, 0) == ""

@@ -50,13 +50,15 @@ class Seeds(Configuration):
         """Whether the corpora of another number are prepared again."""
         return "order" in self.vary or "held_out" in self.vary
 
-    @property
-    def what(self) -> str:
-        """What another number draws anew, for people."""
-        words = {"weights": "initial weights", "order": "order of rows", "held_out": "held-out"}
-        named = [words[each] for each in ALL if each in self.vary]
-        documents = " documents" if "held_out" in self.vary else ""
-        return ", ".join(named) + documents
+    def what(self, draws_weights: bool) -> str:
+        """What another number draws anew, for people; no weights are drawn where all are read."""
+        words = {
+            "weights": "initial weights",
+            "order": "order of rows",
+            "held_out": "held-out documents",
+        }
+        named = (each for each in ALL if each in self.vary)
+        return ", ".join(words[each] for each in named if each != "weights" or draws_weights)
 
 
 class CorpusOfSeed(Corpus):
