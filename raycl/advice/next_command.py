@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -11,11 +11,12 @@ import yaml
 from raycl.advice.advice import RecipeSource
 from raycl.advice.choice import Choice
 from raycl.advice.rules.edges import Edge, edges
-from raycl.advice.setting import MAX_LR, REPLAY, number_of
+from raycl.advice.setting import MAX_LR, REPLAY
 from raycl.advice.words import feature_text
 from raycl.errors import InputError
 from raycl.recipe.definition import definition_of
-from raycl.recipe.load import with_field
+from raycl.recipe.load import parse_recipe, with_field
+from raycl.recipe.search import Point, points_of
 from raycl.results.metrics import own_sides
 from raycl.results.outcome import STOPPED, RecipeOutcome
 from raycl.results.report.groups import last_stage
@@ -51,9 +52,10 @@ def next_command(
 def _changes(choice: Choice, data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Fields of the recipe and their new values, the most useful change first."""
     if data.get("search") is None:
+        points = list(points_of(parse_recipe(data, "advice"), ()))
         for edge in edges(choice):
             if edge.is_clear:
-                yield {"sweep": [*_grids(data), extended_grid(edge, _grids(data))]}
+                yield {"sweep": [*_grids(data), extended_grid(edge, points)]}
         shares = {setting.features[REPLAY] for setting in choice.ranked}
         if own_sides(choice.chosen.example).old and len(shares) == 1:
             field = f"{last_stage(choice.chosen.example).name}.replay"
@@ -78,33 +80,22 @@ def _shares(tried: float) -> list[str]:
     return sorted(shares, key=lambda share: float(share[:-1]))
 
 
-def extended_grid(edge: Edge, grids: Sequence[Any]) -> dict[str, list[Any]]:
-    """A grid of one recipe: the edge's setting with the value beyond it.
+def extended_grid(edge: Edge, points: Iterable[Point]) -> dict[str, list[Any]]:
+    """A grid of one recipe: the point of the edge's setting, with the value beyond it.
 
-    Values that one of the recipe's grids has are written as there, so that labels look alike.
+    `points` are those of the recipe's grids. Only what a point sets is written again, as it is
+    there: the other swept fields have their values from the recipe, or from what holds them.
     """
-    fields = {
-        name: [_as_written(name, value, grids)]
-        for name, value in edge.setting.example.fields.items()
-        if name != edge.field
-    }
+    example = edge.setting.example
+    own = next((p.fields for p in points if p.label == edge.setting.name), example.fields)
     value: Any = feature_text(edge.feature, edge.beyond).replace(" ", "")
     if edge.feature not in (REPLAY, MAX_LR):
-        is_whole = isinstance(edge.setting.example.fields.get(edge.field), int)
+        is_whole = isinstance(example.fields.get(edge.field), int)
         value = round(edge.beyond) if is_whole else edge.beyond
     elif edge.feature == MAX_LR:
         value = yaml.safe_load(value)  # as if it stood in the recipe: 2.7e-2 is a number there
-    return {**fields, edge.field: [value]}
-
-
-def _as_written(field: str, value: Any, grids: Sequence[Any]) -> Any:
-    number = number_of(value)
-    written = (v for grid in grids for v in _values(grid.get(field)) if number_of(v) == number)
-    return value if number is None else next(written, value)
-
-
-def _values(written: Any) -> list[Any]:
-    return list(written) if isinstance(written, list | tuple) else []
+    kept = {name: [written] for name, written in own.items() if name != edge.field}
+    return {**kept, edge.field: [value]}
 
 
 def _is_valid(source: RecipeSource, changes: Mapping[str, Any]) -> bool:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from raycl.advice.next_command import extended_grid
+from raycl.advice.next_command import extended_grid, next_command
 from raycl.advice.rules.edges import edges
 from raycl.advice.words import listed
 from raycl.recipe.definition import define
+from raycl.recipe.search import Point
 from raycl.results.outcome import RecipeOutcome
-from tests.advice.settings import DATA, advised, chosen, german, said, seeds, shares
+from tests.advice.settings import DATA, SOURCE, advised, chosen, german, said, seeds, shares
 from tests.helpers.command_lines import parse
 from tests.helpers.outcomes import union
 
@@ -85,13 +86,33 @@ def test_a_further_value_is_of_the_swept_field_and_written_as_the_others() -> No
         return german(share, english, 5.0, fields=fields)
 
     found = next(iter(edges(chosen([swept(0.1, 5.0), swept(0.2, 4.0)]))))
-    assert extended_grid(found, [{"english.schedule.max_lr": ["3e-3", "1e-2"]}]) == {
+    written = {"later.replay": "20%", "english.schedule.max_lr": "3e-3"}
+    points = [Point("replay 10%", {}), Point("replay 20%", written)]
+    assert extended_grid(found, points) == {
         "later.replay": ["40%"],
         "english.schedule.max_lr": ["3e-3"],
     }
     (batch,) = edges(chosen([numbered("global_batch", 4, 5.0), numbered("global_batch", 8, 4.0)]))
     assert extended_grid(batch, []) == {"global_batch": [16]}
     assert not edges(chosen([numbered("seed", 1, 5.0), numbered("seed", 2, 4.0)]))
+
+
+def test_a_further_value_keeps_what_only_another_grid_sweeps_as_the_recipe_has_it() -> None:
+    """As in the quickstart, which sweeps a field of the schedule and, elsewhere, the whole."""
+    swept = [
+        {"german.replay": ["5%", "25%"]},
+        {"german.schedule.max_lr": ["1e-3", "9e-3"]},
+        {"german.schedule": [{"kind": "constant", "max_lr": "3e-4"}]},
+    ]
+    data = {**DATA, "sweep": swept}
+    fields = {"german.schedule": "cosine max_lr 0.003", "german.schedule.max_lr": 0.003}
+    outcomes = [
+        german(share, loss, 5.0, fields={**fields, "german.replay": f"{100 * share:g}%"})
+        for share, loss in ((0.05, 5.0), (0.25, 4.0))
+    ]
+    words = shlex.split(next_command(chosen(outcomes), outcomes, replace(SOURCE, data=data)))
+    assert words[:3] == ["raycl", "sweep", SOURCE.file]
+    assert words[words.index("--set") + 1].endswith("{german.replay: [50%]}]")
 
 
 def numbered(field: str, value: int, english: float) -> RecipeOutcome:
