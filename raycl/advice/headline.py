@@ -42,7 +42,7 @@ def _reason(choice: Choice) -> str:
     if not others:
         return "it is the best beyond noise"
     if choice.chosen is choice.best:
-        return f"it is the best, and within noise of it are {listed(others, 2)}"
+        return f"it has the best number, and within noise of it: {listed(others, 2)}"
     best = choice.best
     less = "the least replay" if choice.chosen.replay < best.replay else "the cheapest"
     return f"{less} within noise of the best, {best.name} ({interval_text(best.interval)})"
